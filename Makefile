@@ -1,0 +1,98 @@
+# What `make demo` chooses a loss for: a table, its target column, and the aim.
+TABLE  = examples/data/TABLE.csv
+COLUMN = COLUMN
+AIM    = AIM
+REPORT = demo-report.html
+
+PYTHON ?= python3
+VENV   ?= .venv
+# Installed before anything that depends on it: only this version has a small, CPU-only build.
+TORCH  ?= torch==2.13.0
+JAX    ?= jax
+
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full check bench lint clean
+
+help:
+	@echo "make demo        choose a loss for $(TABLE), write $(REPORT)"
+	@echo "make test        the covering subset of the tests"
+	@echo "make test-full   every test; the log goes to build/test-full.log"
+	@echo "make check       lint and the fast tests, under two minutes"
+	@echo "make lint        ruff, mypy --strict, import-linter"
+	@echo "make bench       the benchmarks"
+	@echo "make clean       remove what was built; $(VENV) stays"
+	@echo "Each sets up $(VENV) by itself."
+
+demo: $(VENV)/.stamp-choose
+	$(BIN)/lossmith choose $(TABLE) --target $(COLUMN) --aim $(AIM) --report $(REPORT)
+	@echo "The report is at $(abspath $(REPORT)): open it in a browser."
+
+# One thread a test worker: the workers themselves fill the cores.
+test test-full check: export OMP_NUM_THREADS = 1
+test test-full check: export OPENBLAS_NUM_THREADS = 1
+test test-full check: export MKL_NUM_THREADS = 1
+PYTEST = $(BIN)/python -m pytest -q -n 2
+
+test: $(VENV)/.stamp-dev
+	$(PYTEST)
+
+test-full: $(VENV)/.stamp-dev
+	@mkdir -p build
+	$(PYTEST) -m "" | tee build/test-full.log
+
+check: lint
+	$(PYTEST) -m "not full and not slow"
+
+lint: $(VENV)/.stamp-dev
+	$(BIN)/ruff check src tests $(wildcard benchmarks)
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.stamp-dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf build dist $(REPORT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up. A stamp is as old as the last installation, so a changed pyproject.toml installs anew.
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp
+	$(PIP) $(TORCH)
+	$(PIP) $(JAX)
+	$(PIP) --editable ".[choose,dev]"
+	@touch $(VENV)/.stamp-choose $@
+
+$(VENV)/.stamp-choose: pyproject.toml | $(BIN)/python libgomp
+	$(PIP) --editable ".[choose]"
+	@touch $@
+
+# Debian keeps venv in a package of its own.
+$(BIN)/python:
+	@if ! command -v $(PYTHON) >/dev/null || ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; \
+	    else \
+	        echo "Python's venv module is missing. On Debian or Ubuntu run: sudo apt-get install python3-venv" >&2; exit 1; \
+	    fi; \
+	fi
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    "lossmith needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name one with: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# LightGBM needs the OpenMP runtime, which a bare Debian lacks.
+.PHONY: libgomp
+libgomp:
+	@if PATH="$$PATH:/usr/sbin:/sbin" command -v ldconfig >/dev/null \
+	        && ! PATH="$$PATH:/usr/sbin:/sbin" ldconfig -p | grep -F libgomp.so.1 >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libgomp1; \
+	    else \
+	        echo "LightGBM needs libgomp.so.1. On Debian or Ubuntu run: sudo apt-get install libgomp1" >&2; exit 1; \
+	    fi; \
+	fi

@@ -1,0 +1,48 @@
+"""lossmith: a loss is a formula; everything else is derived from it, or proven about it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it; every loss of the catalogue is a public name too (lossmith.registry)
+_WHERE = {
+    "Loss": "loss",
+    "Total": "engine.reduce",
+    "get": "registry",
+    "names": "registry",
+    "pointwise": "registry",
+    "rowwise": "registry",
+    "from_spec": "specs",
+    "compare": "training",
+    "LinearRegressor": "linear",
+    "LinearClassifier": "linear",
+    "choose": "choosing",
+    "set_threads": "threads",
+}
+
+__all__ = ["__version__", *_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(f"lossmith.{_WHERE[name]}"), name)
+    elif name.startswith("_"):
+        raise AttributeError(name)
+    else:
+        from lossmith.registry import constructor
+
+        try:
+            value = constructor(name)
+        except KeyError:
+            raise AttributeError(f"module 'lossmith' has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    from lossmith.registry import names
+
+    return sorted({*globals(), *_WHERE, *names()})

@@ -1,0 +1,191 @@
+"""Losses made of losses: sums, multiples, other links, class weights. Each is again one formula."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lossmith.formula import NonNegative, Real, is_class, sum as row_sum, where
+from lossmith.formula.domains import Domain
+from lossmith.formula.expr import Expr, const, mul
+from lossmith.formula.model import Argument, Formula
+from lossmith.links import AnyLink, PerPrediction
+from lossmith.loss import Loss
+
+_NON_NEGATIVE: Domain = NonNegative.__metadata__[0]
+_REAL: Domain = Real.__metadata__[0]
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        result = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"a loss can be {what} a number or added to a loss, not {type(value).__name__}") from None
+    if not (math.isfinite(result) and result >= 0):
+        raise ValueError(f"a loss can be {what} a finite number >= 0, not {value!r}")
+    return result
+
+
+def scaled(loss: Loss, factor: Any) -> Loss:
+    """factor * loss."""
+    c = const(_number(factor, "multiplied by"))
+    formulas = {}
+    for kind, f in loss.formulas.items():
+        declared = tuple(mul(c, e) for e in f.declared) if f.declared is not None else None
+        formulas[kind] = f.replaced({}, value=mul(c, f.value), declared=declared)
+    return loss.replaced(name=f"{c.data:g} * {_bracketed(loss.name)}", formulas=formulas, recipe=None)
+
+
+def _bracketed(name: str) -> str:
+    return f"({name})" if " + " in name else name
+
+
+def added(first: Loss, second: Any) -> Loss:
+    """first + second: losses of the same target and the same predictions, on the same scale."""
+    if not isinstance(second, Loss):
+        if isinstance(second, (int, float)) and second == 0:
+            return first
+        raise TypeError(f"a loss can be added to a loss, not to {type(second).__name__}")
+    if first.link.name != second.link.name:
+        raise ValueError(
+            f"{first.name} takes a score with link {first.link.name}, {second.name} one with link {second.link.name}: "
+            "bring them to one scale first with with_link"
+        )
+    if first.labels != second.labels:
+        raise ValueError(f"{first.name} and {second.name} have different labels")
+    second, params = _renamed(first, second)
+    kinds = [kind for kind in first.formulas if kind in second.formulas]
+    pairs = {kind: (first.formulas[kind], second.formulas[kind]) for kind in kinds} or _across(first, second)
+    formulas = {kind: _sum(a, b) for kind, (a, b) in pairs.items()}
+    claim = first.claim if first.claim == second.claim else None
+    return Loss(f"{first.name} + {second.name}", formulas, params, first.link, first.labels, None, claim)
+
+
+def _across(first: Loss, second: Loss) -> dict[str, tuple[Formula, Formula]]:
+    """A 0/1 label is also a number in [0, 1]: the stricter of the two targets rules."""
+    a, b = first.formula, second.formula
+    if a.kind == b.kind == "pointwise":
+        kind = "label" if "label" in (a.target.domain.kind, b.target.domain.kind) else "real"
+        return {kind: (a, b)}
+    raise ValueError(f"{first.name} and {second.name} have different targets: {a.target.domain.describe()}, {b.target.domain.describe()}")
+
+
+def _renamed(first: Loss, second: Loss) -> tuple[Loss, dict[str, Any]]:
+    """Parameters that share a name get a number: delta, delta_2."""
+    names: dict[str, str] = {}
+    taken = set(first.params)
+    for name in second.params:
+        fresh, k = name, 2
+        while fresh in taken:
+            fresh, k = f"{name}_{k}", k + 1
+        names[name] = fresh
+        taken.add(fresh)
+    formulas = {}
+    for kind, f in second.formulas.items():
+        new = tuple(dataclasses.replace(p, name=names[p.name]) for p in f.params)
+        mapping = {old.as_param: n.as_param for old, n in zip(f.params, new, strict=True)}
+        formulas[kind] = _substituted(f, mapping, params=new)
+    params = dict(first.params) | {names[n]: v for n, v in second.params.items()}
+    return second.replaced(formulas=formulas), params
+
+
+def _substituted(f: Formula, mapping: dict[Expr, Expr], **changes: Any) -> Formula:
+    """The formula with nodes replaced everywhere, in declarations too."""
+    from lossmith.formula.expr import substitute
+
+    declared = substitute(f.declared, mapping) if f.declared is not None else None
+    factor = substitute((f.class_factor,), mapping)[0] if f.class_factor is not None else None
+    return f.replaced(mapping, declared=declared, class_factor=factor, **changes)
+
+
+def _sum(a: Formula, b: Formula) -> Formula:
+    if len(a.predictions) != len(b.predictions) or a.kind != b.kind:
+        raise ValueError("losses with different predictions cannot be added")
+    target = Argument(a.target.name, _both(a.target.domain, b.target.domain))
+    predictions = tuple(Argument(p.name, _both(p.domain, q.domain)) for p, q in zip(a.predictions, b.predictions, strict=True))
+    mapping = {b.target.as_input: target.as_input} | {
+        q.as_input: p.as_input for p, q in zip(predictions, b.predictions, strict=True)
+    }
+    b = _substituted(b, mapping)
+    extras = {e.name: e for e in (*b.extras, *a.extras)}
+    declared = tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True))
+    return Formula(a.kind, a.value + b.value, target, predictions, tuple(extras.values()), a.params + b.params, a.class_factor, declared)
+
+
+def _both(a: Domain, b: Domain) -> Domain:
+    """What is legal for both."""
+    if a == b:
+        return a
+    low, high = max(a.low, b.low), min(a.high, b.high)
+    return Domain(
+        f"{a.name} and {b.name}", low, high,
+        low_open=any(d.low == low and d.low_open for d in (a, b)), high_open=any(d.high == high and d.high_open for d in (a, b)),
+        whole=a.whole or b.whole, excluded=a.excluded if a.excluded is not None else b.excluded, row=a.row or b.row,
+        simplex=a.simplex or b.simplex, kind=a.kind if a.kind != "real" else b.kind,
+    )  # fmt: skip
+
+
+def linked(loss: Loss, link: AnyLink) -> Loss:
+    """The loss of a raw score that the link turns into the old prediction."""
+    if loss.link.name != "identity" or len(loss.formula.predictions) != 1:
+        raise ValueError(f"{loss.name} already has the link {loss.link.name}; a link can be set on a loss of natural-scale predictions")
+    if isinstance(link, PerPrediction) or (link.row and loss.kind != "rowwise"):
+        raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")
+    formulas = {}
+    for kind, f in loss.formulas.items():
+        (p,) = f.predictions
+        new = Argument(p.name, dataclasses.replace(_REAL, name="a row of scores", row=True, kind="row") if p.domain.row else _REAL)
+        formulas[kind] = f.replaced({p.as_input: link.to_mean(new.as_input)}, predictions=(new,))
+    return loss.replaced(name=f"{loss.name} with {link.name} link", formulas=formulas, link=link, recipe=None, claim=loss.claim)
+
+
+def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
+    """The loss times the weight of the sample's class; soft targets take the mean of the classes' weights."""
+    if not isinstance(weights, Mapping) or not weights:
+        raise TypeError("class weights are a dictionary from class to weight, such as {0: 1, 1: 9}")
+    order = list(loss.labels) if loss.labels is not None else list(range(max(2, 1 + max((int(k) for k in weights if _is_whole(k)), default=1))))
+    unknown = [k for k in weights if k not in order]
+    missing = [k for k in order if k not in weights]
+    if unknown or missing:
+        problem = f"{unknown[0]!r} is not a class" if unknown else f"class {missing[0]!r} has no weight"
+        raise ValueError(f"{loss.name}: class weights: {problem}")
+    numbers = tuple(_number(weights[k], "class-weighted by") for k in order)
+    formulas = {kind: _with_class_weight(loss, f, numbers) for kind, f in loss.formulas.items()}
+    params = dict(loss.params)
+    if loss.kind == "rowwise":
+        params[_free(params)] = numbers
+    return loss.replaced(name=f"class-weighted {_bracketed(loss.name)}", formulas=formulas, params=params, recipe=None, claim=None)
+
+
+def _is_whole(key: Any) -> bool:
+    return isinstance(key, (int, float)) and not isinstance(key, bool) and key == int(key) and key >= 0
+
+
+def _free(params: Mapping[str, Any]) -> str:
+    """A name for the class weights beside those that the loss may already have."""
+    name, k = "class_weights", 2
+    while name in params:
+        name, k = f"class_weights_{k}", k + 1
+    return name
+
+
+def _with_class_weight(loss: Loss, f: Formula, numbers: tuple[float, ...]) -> Formula:
+    y = f.target.as_input
+    params = f.params
+    if f.kind == "pointwise":
+        domain = f.target.domain
+        if (domain.low, domain.high) != (0.0, 1.0):
+            raise ValueError(f"{loss.name} has no classes: its target is {domain.describe()}")
+        if len(numbers) != 2:
+            raise ValueError(f"{loss.name} has two classes, not {len(numbers)}")
+        factor = numbers[1] * y + numbers[0] * (1 - y)
+    else:
+        weights = Argument(_free(loss.params), _NON_NEGATIVE, per_class=True)
+        params = (*params, weights)
+        factor = row_sum(y * weights.as_param) if y.row else row_sum(weights.as_param, where=is_class(y))
+    declared = None if f.declared is None else tuple(factor * e for e in f.declared)
+    total = factor if f.class_factor is None else factor * f.class_factor
+    weighted = where(factor == 0, 0.0, factor * f.value)
+    return f.replaced({}, value=weighted, params=params, class_factor=total, declared=declared)

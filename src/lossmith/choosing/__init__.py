@@ -1,0 +1,11 @@
+"""From a table and an aim to the loss to train with, and the proof."""
+
+from __future__ import annotations
+
+from lossmith.choosing.aims import Aim, parse_aim
+from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.result import Result, Row
+from lossmith.choosing.run import choose
+from lossmith.choosing.tables import Table, read
+
+__all__ = ["choose", "Result", "Row", "Aim", "parse_aim", "ChoiceError", "Table", "read"]

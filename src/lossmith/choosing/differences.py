@@ -1,0 +1,96 @@
+"""What repeated cross-validation can say about two losses: an interval, a p-value, and the chance of each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossmith.choosing.tables import Floats
+
+CONFIDENCE = 0.95
+POWER = 0.80
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The gain of a challenger over a default, in units of the score: above zero the challenger is better.
+
+    The folds of repeated cross-validation share training rows, so the plain error of their mean is far too small: the
+    variance is multiplied by 1/J + n_test/n_train instead of 1/J (Nadeau & Bengio 2003). The posterior is the
+    correlated t (Corani & Benavoli 2015).
+    """
+
+    gain: float
+    error: float  # the corrected standard error
+    degrees: int
+    rope: float  # half the width of "practically equal"
+
+    @property
+    def p(self) -> float:
+        """Two-sided."""
+        from scipy import stats
+
+        return float(2.0 * stats.t.sf(abs(self._t), self.degrees))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        half = self._quantile(0.5 + CONFIDENCE / 2) * self.error
+        return self.gain - half, self.gain + half
+
+    @property
+    def p_better(self) -> float:
+        """The chance that the gain is larger than the rope."""
+        return self._tail(self.gain - self.rope)
+
+    @property
+    def p_worse(self) -> float:
+        return self._tail(-self.gain - self.rope)
+
+    @property
+    def p_equal(self) -> float:
+        return max(0.0, 1.0 - self.p_better - self.p_worse)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true gain that a test at 5% would find four times in five."""
+        return (self._quantile(0.5 + CONFIDENCE / 2) + self._quantile(POWER)) * self.error
+
+    @property
+    def _t(self) -> float:
+        if self.error > 0.0:
+            return self.gain / self.error
+        return 0.0 if self.gain == 0.0 else float(np.copysign(np.inf, self.gain))
+
+    def _quantile(self, p: float) -> float:
+        from scipy import stats
+
+        return float(stats.t.ppf(p, self.degrees))
+
+    def _tail(self, distance: float) -> float:
+        from scipy import stats
+
+        if self.error == 0.0:
+            return float(distance > 0.0)
+        return float(stats.t.cdf(distance / self.error, self.degrees))
+
+
+def difference(default: Floats, challenger: Floats, *, test_share: float, rope: float) -> Difference:
+    """From fold scores where smaller is better; test_share = n_test / n_train."""
+    gains = np.asarray(default, dtype=np.float64) - np.asarray(challenger, dtype=np.float64)
+    count = len(gains)
+    variance = float(gains.var(ddof=1))
+    if variance <= (1e-14 * float(np.abs(default).max())) ** 2:
+        variance = 0.0  # the same predictions up to rounding
+    return Difference(float(gains.mean()), float(np.sqrt(variance * (1.0 / count + test_share))), count - 1, rope)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values: the chance of any false alarm in the whole family stays at the level (Holm 1979)."""
+    adjusted = [1.0] * len(p_values)
+    running = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        running = max(running, (len(p_values) - rank) * p_values[i])
+        adjusted[i] = min(1.0, running)
+    return adjusted

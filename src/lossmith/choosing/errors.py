@@ -1,0 +1,28 @@
+"""What a user can put right: one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ChoiceError(ValueError):
+    """The table, the target or the aim does not allow a choice; the message says what to change."""
+
+
+def plain(text: object, limit: int = 60) -> str:
+    """A name as it came, fit for one line: control characters escaped, long names cut."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def quoted(text: object, limit: int = 60) -> str:
+    return f"'{plain(text, limit)}'"
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """'; did you mean ...?' with the nearest names, or nothing."""
+    known = list(names)
+    lowered = {other.lower(): other for other in known}
+    found = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    return f"; did you mean {' or '.join(quoted(match) for match in found)}?" if found else ""

@@ -1,0 +1,134 @@
+"""What a choice gives back: the verdict, the loss, the evidence, and the predictions it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossmith.choosing.aims import Aim
+from lossmith.choosing.candidates import Candidate
+from lossmith.choosing.profile import SUPPORTS, Profile
+from lossmith.choosing.scores import Score
+from lossmith.choosing.tables import Floats
+from lossmith.choosing.verdict import Key, Verdict, Word
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+
+@dataclass(frozen=True)
+class Row:
+    """One loss under one kind of model. Gains are percent of the default's score; above zero is better."""
+
+    label: str
+    loss: str
+    params: Mapping[str, Any]
+    model: str
+    role: str
+    outcome: str
+    reason: str
+    source: str
+    score: float | None = None
+    skill: float | None = None  # 1 - score / score of the best constant
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    holm_p: float | None = None
+    p_better: float | None = None
+    p_equal: float | None = None
+    p_worse: float | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    verdict: Word
+    loss: Loss
+    aim: Aim
+    score: Score
+    table: Sequence[Row]
+    reason: str
+    warnings: Sequence[str]
+    candidates: Sequence[Candidate]
+    profile: Profile
+    evidence: Verdict
+    default: str
+    chosen: Candidate
+    protocol: Sequence[str]
+    target: str
+    model: str  # the kind of model whose default scored better
+    predictions: Mapping[Key, Floats] = field(repr=False)
+    notes: Sequence[str] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        name = self.chosen.label
+        if self.verdict == "USE":
+            return f"USE {name}"
+        if self.verdict == "SAME":
+            return f"SAME: keep {name}"
+        return f"NOT SHOWN: keep {name}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the predictions, as JSON can hold it."""
+        content = {
+            "verdict": self.verdict,
+            "loss": {"name": self.chosen.name, "params": dict(self.chosen.params)},
+            "aim": str(self.aim),
+            "aim_assumed": self.aim.assumed,
+            "score": self.score.name,
+            "table": [asdict(row) for row in self.table],
+            "reason": self.reason,
+            "target": self.target,
+            "support": self.profile.support,
+            "default": self.default,
+            "model": self.model,
+            "exposure": self.profile.exposure,
+            "smallest_detectable_gain": self.evidence.detectable,
+            "rows_needed": self.evidence.rows_needed,
+            "facts": self.profile.facts(),
+            "protocol": list(self.protocol),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+        clean = _finite(content)
+        assert isinstance(clean, dict)
+        return clean
+
+    def report(self, path: str | Path) -> Path:
+        """Write one self-contained HTML file."""
+        from lossmith.choosing.report import write_report
+
+        return write_report(self, Path(path))
+
+    def __str__(self) -> str:
+        from lossmith.choosing.text import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from lossmith.choosing.report import fragment
+
+        return fragment(self)
+
+    @property
+    def support(self) -> str:
+        return SUPPORTS[self.profile.support]
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: both become null."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,247 @@
+"""A table in memory: named columns of numbers, dates or categories, whatever file or data frame they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.choosing.errors import ChoiceError, near, plain, quoted
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Kind = Literal["number", "boolean", "date", "category"]
+
+OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Values as float64 with NaN for a gap; a category holds the index of its level, a date its days since 1970."""
+
+    name: str
+    kind: Kind
+    values: Floats
+    levels: tuple[str, ...] = ()
+    whole: bool = False  # stored as integers
+
+    def take(self, rows: Rows) -> Column:
+        return Column(self.name, self.kind, self.values[rows], self.levels, self.whole)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    columns: tuple[Column, ...]
+    rows: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def column(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ChoiceError(f"no column {quoted(name)} in the table{near(name, self.names) or self._listing()}")
+
+    def without(self, *names: str) -> Table:
+        return Table(tuple(c for c in self.columns if c.name not in names), self.rows, self.warnings)
+
+    def take(self, rows: Rows) -> Table:
+        return Table(tuple(column.take(rows) for column in self.columns), len(rows), self.warnings)
+
+    def _listing(self) -> str:
+        shown = ", ".join(plain(name, 20) for name in self.names[:8])
+        return f"; it has {shown}{', …' if len(self.names) > 8 else ''}"
+
+
+def read(path: str | Path) -> Table:
+    """A CSV (any common delimiter, gzip too) or Parquet file."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    path = Path(path)
+    if not path.exists():
+        folder = path.parent if path.parent.is_dir() else Path()
+        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+        raise ChoiceError(f"no file {quoted(path, 200)}{near(path.name, names)}")
+    if path.is_dir():
+        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a CSV or Parquet file")
+    if path.suffix.lower() in OTHER_FORMATS:
+        raise ChoiceError(f"cannot read {path.suffix} files; save {quoted(path.name)} as CSV or Parquet")
+    warnings: list[str] = []
+    try:
+        with path.open("rb") as file:
+            head = file.read(65536)
+        if head[:4] == b"PAR1":
+            from pyarrow import parquet
+
+            frame = parquet.read_table(path)
+        else:
+            frame = _read_csv(path, head, warnings)
+    except (pa.ArrowException, OSError) as error:
+        reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+        raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
+    frame = frame.rename_columns(_distinct(frame.column_names, warnings))
+    table = from_frame(nw.from_native(frame, eager_only=True))
+    return Table(table.columns, table.rows, (*warnings, *table.warnings))
+
+
+def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if not head.strip():
+        raise ChoiceError(f"{quoted(path.name)} is empty")
+    zipped = head[:2] == b"\x1f\x8b"
+    if not zipped and b"\x00" in head:
+        raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
+    first = "" if zipped else head.decode("latin-1").splitlines()[0]
+    delimiter = max(",;\t|", key=first.count) if first else ","
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    convert = csv.ConvertOptions(strings_can_be_null=True)
+    try:
+        found = csv.read_csv(path, parse_options=parse, convert_options=convert)
+        _ = found.column_names  # decoded here
+        return found
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error).replace("-", "").upper():
+            raise
+    except UnicodeDecodeError:
+        pass
+    warnings.append("the file is not UTF-8; it was read as Latin-1")
+    read_options = csv.ReadOptions(encoding="latin-1")
+    return csv.read_csv(path, read_options=read_options, parse_options=parse, convert_options=convert)
+
+
+def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
+    seen: set[str] = set()
+    distinct = []
+    for name in names:
+        new, count = name, 1
+        while new in seen:
+            count += 1
+            new = f"{name}.{count}"
+        if new != name:
+            warnings.append(f"two columns are named {quoted(name)}; the later one is called {quoted(new)}")
+        seen.add(new)
+        distinct.append(new)
+    return distinct
+
+
+def from_any(data: Any) -> Table:
+    """A table from a data frame (pandas, Polars, Arrow), a dictionary of columns, or a matrix."""
+    import narwhals as nw
+
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, dict):
+        return _from_columns({str(name): _series(values) for name, values in data.items()})
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return from_frame(frame)
+    matrix = np.asarray(data)
+    if matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2:
+        raise ChoiceError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
+    return _from_columns({f"x{j}": _series(matrix[:, j]) for j in range(matrix.shape[1])})
+
+
+def column_from_any(values: Any, name: str) -> Column:
+    """One column from a series, an array or a list."""
+    import narwhals as nw
+
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    column = _column(name, series if isinstance(series, nw.Series) else _series(np.asarray(values)))
+    if column is None:
+        raise ChoiceError(f"{name} holds neither numbers nor labels")
+    return column
+
+
+def from_frame(frame: Any) -> Table:
+    return _from_columns({str(name): frame[name] for name in frame.columns})
+
+
+def _from_columns(series: dict[str, Any]) -> Table:
+    warnings: list[str] = []
+    columns = []
+    for name, values in series.items():
+        column = _column(name, values)
+        if column is None:
+            warnings.append(f"column {quoted(name)} holds neither numbers, dates nor text; it was left out")
+        else:
+            columns.append(column)
+    lengths = {len(column.values) for column in columns}
+    if len(lengths) > 1:
+        raise ChoiceError("the columns differ in length")
+    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings))
+
+
+def _series(values: Any) -> Any:
+    """A narwhals series over Arrow memory; mixed Python objects become text there."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    array = np.asarray(values)
+    if array.dtype.kind not in "biufMmUTO":
+        raise ChoiceError(f"cannot use values of type {array.dtype}")
+    if array.dtype.kind in "UTO":
+        array = array.astype(object)
+    if array.dtype == np.float16:
+        array = array.astype(np.float32)
+    try:
+        arrow = pa.array(array)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        arrow = pa.array([None if v is None or v != v else str(v) for v in array])
+    return nw.from_native(pa.chunked_array([arrow]), series_only=True)
+
+
+def _column(name: str, series: Any) -> Column | None:
+    import narwhals as nw
+
+    dtype = series.dtype
+    if dtype == nw.Boolean:
+        return Column(name, "boolean", _floats(series))
+    if dtype.is_numeric():
+        return Column(name, "number", _floats(series), whole=dtype.is_integer())
+    if dtype in (nw.Date, nw.Datetime):
+        return Column(name, "date", _floats(series.dt.timestamp("ms")) / 86_400_000.0)
+    if dtype == nw.Duration:
+        return Column(name, "number", _floats(series.dt.total_seconds()))
+    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+        return _category(name, series.to_list())
+    if series.null_count() == len(series):
+        return Column(name, "number", np.full(len(series), np.nan))
+    return None
+
+
+def _floats(series: Any) -> Floats:
+    import narwhals as nw
+
+    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
+
+
+def _category(name: str, values: list[Any]) -> Column:
+    present = [v for v in values if v is not None and v == v]
+    gaps = np.array([v is None or v != v for v in values], dtype=bool)
+    if present and all(isinstance(v, bool | np.bool_) for v in present):
+        return _filled(name, "boolean", gaps, present)
+    if present and all(isinstance(v, int | float | np.number) for v in present):
+        return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
+    texts = [str(v) for v in present]
+    levels = sorted(set(texts))
+    code = {level: i for i, level in enumerate(levels)}
+    filled = _filled(name, "category", gaps, [code[text] for text in texts])
+    return Column(name, "category", filled.values, tuple(levels))
+
+
+def _filled(name: str, kind: Kind, gaps: NDArray[np.bool_], present: Sequence[Any], whole: bool = False) -> Column:
+    full = np.full(len(gaps), np.nan)
+    full[~gaps] = np.asarray(present, dtype=np.float64)
+    return Column(name, kind, full, whole=whole)

@@ -1,0 +1,64 @@
+"""A result as plain text, for terminals and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lossmith.choosing.errors import plain
+
+if TYPE_CHECKING:
+    from lossmith.choosing.result import Result, Row
+
+HEADER = ("loss", "model", "{score}", "skill", "gain", "95% interval", "Holm p", "outcome")
+
+
+def as_text(result: Result) -> str:
+    aim = f"{result.aim}{' (assumed; say --aim to change it)' if result.aim.assumed else ''}"
+    lines = [
+        result.sentence,
+        result.reason,
+        "",
+        f"target   {plain(result.target)}: {result.support}, {result.profile.rows:,} rows",
+        f"aim      {aim}",
+        f"score    {result.score.name} ({result.score.reason}); the same folds for every loss",
+        "",
+        *evidence_table(result),
+        "",
+        "gain: how far the score falls below the default's, in percent of it; skill: against the best constant",
+    ]
+    lines += [f"note: {note}" for note in result.notes]
+    lines += [f"warning: {warning}" for warning in result.warnings]
+    return "\n".join(lines)
+
+
+def evidence_table(result: Result) -> list[str]:
+    header = [title.format(score=result.score.shown_name) for title in HEADER]
+    return grid([header, *(cells(row) for row in result.table)], left=(0, 1, 7))
+
+
+def cells(row: Row) -> list[str]:
+    return [
+        row.label,
+        row.model,
+        _number(row.score),
+        "" if row.skill is None else f"{row.skill:.1%}",
+        "" if row.gain is None else f"{row.gain:+.1f}%",
+        "" if row.low is None or row.high is None else f"{row.low:+.1f} to {row.high:+.1f}%",
+        "" if row.holm_p is None else f"{row.holm_p:.3f}" if row.holm_p >= 0.001 else "<0.001",
+        row.outcome if row.failure is None else f"{row.outcome}: {row.failure}",
+    ]
+
+
+def grid(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """Aligned columns; those in `left` start at the left, numbers end at the right."""
+    widths = [max(len(row[j]) for row in rows) for j in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        pairs = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(cell.ljust(w) if j in left else cell.rjust(w) for j, (cell, w) in pairs).rstrip())
+    return [lines[0], "-" * max(len(line) for line in lines), *lines[1:]]
+
+
+def _number(x: float | None) -> str:
+    return "" if x is None else f"{x:,.4g}" if abs(x) < 10000 else f"{x:,.0f}"

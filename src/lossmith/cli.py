@@ -1,0 +1,166 @@
+"""The command line: `lossmith choose`, `lossmith losses`, `lossmith show`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+try:
+    import typer
+except ModuleNotFoundError:  # pragma: no cover
+    raise SystemExit("lossmith: the command line needs a few more packages: pip install 'lossmith[choose]'") from None
+
+if TYPE_CHECKING:
+    from lossmith.choosing.race import Progress
+
+app = typer.Typer(
+    name="lossmith",
+    help="Which loss should this table train with, and what is proven about it?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def choose(
+    table: Annotated[Path, typer.Argument(help="a CSV or Parquet file", show_default=False)],
+    target: Annotated[str, typer.Option(help="the column to predict", show_default=False)],
+    aim: Annotated[
+        str | None,
+        typer.Option(
+            help="mean, median, quantile:Q or probability; by default the mean of numbers, the probability of classes"
+        ),
+    ] = None,
+    exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
+    weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
+    models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",
+    seed: Annotated[int, typer.Option(help="seed of the folds")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="threads; by default all cores")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
+) -> None:
+    """Race the losses that fit the aim, and say USE, SAME or NOT SHOWN."""
+    with told():
+        from lossmith.choosing import choose as run
+        from lossmith.choosing import parse_aim, read
+
+        wanted = None if aim is None else parse_aim(aim)
+        if jobs is not None and jobs < 1:
+            raise ValueError("--jobs must be 1 or more")
+        if seed < 0:
+            raise ValueError("--seed must be 0 or more")
+        if report is not None:
+            from lossmith.choosing.report import check_path
+
+            check_path(report)
+        content = read(table)
+        with bar() as progress:
+            result = run(
+                content,
+                target,
+                aim=wanted,
+                weight=weight,
+                exposure=exposure,
+                models=models,
+                seed=seed,
+                jobs=jobs,
+                progress=progress,
+            )
+        if report is not None:
+            result.report(report)
+        if as_json:
+            typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False))
+        else:
+            typer.echo(str(result))
+            if report is not None:
+                typer.echo(f"report   {report}")
+
+
+@app.command()
+def losses(
+    family: Annotated[str | None, typer.Option(help="one family, such as robust")] = None,
+    aim: Annotated[str | None, typer.Option(help="losses whose minimiser is this aim")] = None,
+) -> None:
+    """List the losses."""
+    with told():
+        from lossmith.choosing.catalogue import listing
+
+        typer.echo("\n".join(listing(family, aim)))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="a loss, such as huber", show_default=False)],
+    plot: Annotated[Path | None, typer.Option(help="draw to a .png or .svg file")] = None,
+) -> None:
+    """Explain one loss: its formula, parameters, domain, source and shape."""
+    with told():
+        from lossmith.choosing.catalogue import card, draw
+
+        typer.echo(card(name))
+        if plot is not None:
+            draw(name, plot)
+            typer.echo(f"drawn to {plot}")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a user can put right is one line on stderr and exit status 2; what is our fault is one line and status 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (ValueError, KeyError) as error:
+        typer.echo(f"lossmith: {one_line(error)}", err=True)
+        raise typer.Exit(2) from None
+    except ModuleNotFoundError as error:
+        typer.echo(f"lossmith: the package {error.name} is missing: pip install 'lossmith[choose]'", err=True)
+        raise typer.Exit(2) from None
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError) as error:
+        if os.environ.get("LOSSMITH_DEBUG"):
+            raise
+        typer.echo(
+            f"lossmith: internal error, please report it: {type(error).__name__}: {one_line(error)} "
+            "(LOSSMITH_DEBUG=1 shows where)",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def one_line(error: BaseException) -> str:
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(text.split())
+
+
+@contextmanager
+def bar() -> Iterator[Progress | None]:
+    """A progress bar on stderr, when someone is there to see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Display
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Display(*columns, console=Console(stderr=True), transient=True) as display:
+        task = display.add_task("racing on folds", total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

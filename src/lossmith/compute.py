@@ -1,0 +1,191 @@
+"""One call: inputs -> engine -> reduction -> what the user gets back."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossmith.engine import evaluate
+from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
+from lossmith.formula.expr import Expr
+from lossmith.formula.model import Output
+from lossmith.inputs import Inputs, prepare
+from lossmith.namespaces import compute_dtype, dtype_name, is_floating, namespace_of
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Array = Any
+
+
+class Call:
+    """The data of one call on a loss, and the outputs asked of it."""
+
+    def __init__(
+        self, loss: Loss, y_true: Any, y_pred: Any, weight: Any, where: Any, extras: dict[str, Any],
+        validate: bool | None = None, width: float = 1.0,
+    ) -> None:  # fmt: skip
+        self.loss, self.width = loss, width
+        self.data: Inputs = prepare(loss, y_true, y_pred, weight, where, extras, validate)
+
+    # raw outputs ------------------------------------------------------------------------------------------------------
+
+    def outputs(self, *names: Output) -> list[Array]:
+        """Per-sample outputs in compute dtype; several predictions are stacked on the last axis."""
+        data = self.data
+        groups = [data.formula.output(name) for name in names]
+        results = evaluate(
+            groups, data.arrays, self._params(data.like), data.xp, rows=data.formula.kind == "rowwise", like=data.like
+        )
+        return [self._checked(name, self._joined(name, group, parts)) for name, group, parts in zip(names, groups, results, strict=True)]
+
+    def _params(self, like: Array) -> dict[str, Any]:
+        xp, single = self.data.xp, dtype_name(like.dtype) == "float32"
+        values: dict[str, Any] = {"width": self.width}
+        for argument in self.data.formula.params:
+            value = self.loss.params[argument.name]
+            if argument.per_class:
+                if len(value) != like.shape[-1]:
+                    raise ValueError(
+                        f"{self.loss.name}: {argument.name} has {len(value)} numbers, but y_pred has {like.shape[-1]} classes"
+                    )
+                values[argument.name] = xp.asarray(list(value), dtype=like.dtype, device=like.device)
+            else:
+                values[argument.name] = float(np.float32(value)) if single else float(value)
+        return values
+
+    def _joined(self, name: Output, group: Sequence[Expr], parts: list[Array]) -> Array:
+        xp, data = self.data.xp, self.data
+        if name in ("value", "class_factor"):
+            return parts[0]
+        if data.formula.kind == "rowwise":  # a number per sample serves every class
+            return parts[0] if group[0].row else xp.broadcast_to(parts[0][..., None], data.like.shape)
+        return parts[0] if len(parts) == 1 else xp.stack(parts, axis=-1)
+
+    def _checked(self, name: str, result: Array) -> Array:
+        """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
+        data, xp = self.data, self.data.xp
+        if data.valid is not None:
+            valid = data.valid[..., None] if result.ndim > data.valid.ndim else data.valid
+            return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=result.device))
+        bad = result != result
+        if data.checked and bool(xp.any(bad)):
+            keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)
+            bad = bad & keep
+            if bool(xp.any(bad)):
+                index = tuple(int(i) for i in np.argwhere(np.asarray(bad))[0]) if bad.ndim else ()
+                raise ValueError(f"{self.loss.name}: the {name} has no limit at index {list(index)}: {self._point(index)}")
+        return result
+
+    def _point(self, index: tuple[int, ...]) -> str:
+        sample = index[: len(self.data.shape)]
+        return ", ".join(f"{name} = {np.asarray(array[sample]).tolist()}" for name, array in self.data.arrays.items())
+
+    # reductions -------------------------------------------------------------------------------------------------------
+
+    def value(self, values: Array, reduction: str) -> Array:
+        data = self.data
+        if reduction == "none":
+            return self._returned(apply_weight(data.xp, values, data.weight, data.keep))
+        if reduction == "sum":
+            result = total(data.xp, values, data.weight, data.keep)
+        else:
+            result = mean(data.xp, values, data.weight, data.keep, self.denominator(reduction))
+        return self._returned(result if data.host else data.xp.astype(result, values.dtype))
+
+    def denominator(self, reduction: str) -> Array:
+        """What a mean divides by: the weight of the kept samples, times their class's weight for "weighted_mean"."""
+        data = self.data
+        weight = data.weight
+        if reduction == "weighted_mean" and data.formula.class_factor is not None:
+            (factor,) = self.outputs("class_factor")
+            weight = factor if weight is None else factor * data.xp.astype(weight, factor.dtype)
+        result = total_weight(data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep)
+        if data.checked and not float(result) > 0:
+            what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
+            raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
+        return result
+
+    def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
+        """Weights, reduction and dtype of anything that has the shape of y_pred."""
+        data = self.data
+        values = apply_weight(data.xp, values, data.weight, data.keep)
+        if reduction not in ("sum", "none"):
+            denominator = self.denominator(reduction)
+            values = values / (data.xp.astype(denominator, values.dtype) if hasattr(denominator, "dtype") and not data.host else denominator)
+        if out is not None:
+            return self._written(values, out)
+        dtype = data.prediction.dtype if is_floating(data.prediction.dtype) else compute_dtype(data.xp, [])
+        if values.dtype != dtype:
+            with np.errstate(all="ignore"):
+                values = values.astype(dtype) if data.host else data.xp.astype(values, dtype)
+        return self._returned(values)
+
+    def _written(self, values: Array, out: Array) -> Array:
+        with np.errstate(all="ignore"):
+            out[...] = values if self.data.host else self.data.xp.astype(values, out.dtype)
+        return out
+
+    def _returned(self, result: Array) -> Array:
+        return float(result) if self.data.host and result.ndim == 0 else result
+
+    def hessian_product(self, vector: Array, reduction: str) -> Array:
+        """The full Hessian of the reduced loss times a vector of y_pred's shape, from directional derivatives of the gradient."""
+        data = self.data
+        formula = data.formula
+        groups = [formula.products]
+        tangents = {f"tangent of {p.name}": part for p, part in zip(formula.predictions, self._parts(vector), strict=True)}
+        (parts,) = evaluate(
+            groups, {**data.arrays, **tangents}, self._params(data.like), data.xp, rows=formula.kind == "rowwise", like=data.like
+        )
+        return self.derivative(self._joined("gradient", groups[0], parts), reduction)
+
+    def _parts(self, vector: Array) -> list[Array]:
+        count = len(self.data.formula.predictions)
+        vector = self.data.xp.astype(vector, self.data.like.dtype)
+        return [vector] if count == 1 else [vector[..., i] for i in range(count)]
+
+    def total(self) -> Total:
+        data = self.data
+        (values,) = self.outputs("value")
+        weight = total_weight(data.xp, values, data.weight, data.keep)
+        result = total(data.xp, values, data.weight, data.keep)
+        return Total(float(result), float(weight)) if data.host else Total(result, weight)
+
+
+def check_reduction(loss: Loss, reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{loss.name}: reduction must be one of {', '.join(REDUCTIONS)}, not {reduction!r}")
+
+
+def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
+    """out= must be a writable floating array of y_pred's shape that shares no memory with any input."""
+    if out is None:
+        return
+    if not (hasattr(out, "dtype") and hasattr(out, "shape")) or not namespace_of(out)[1] == namespace_of(y_pred)[1]:
+        raise TypeError(f"{loss.name}: out must be an array of the same library as y_pred, not {type(out).__name__}")
+    if not is_floating(out.dtype):
+        raise TypeError(f"{loss.name}: out must have a floating dtype, not {out.dtype}")
+    shape = np.shape(y_pred) if not hasattr(y_pred, "shape") else tuple(y_pred.shape)
+    if tuple(out.shape) != shape:
+        raise ValueError(f"{loss.name}: out has shape {tuple(out.shape)}, but y_pred {shape}")
+    if isinstance(out, np.ndarray):
+        if not out.flags.writeable:
+            raise ValueError(f"{loss.name}: out is read-only")
+        for other in inputs:
+            data = other.to_numpy() if hasattr(other, "to_numpy") else other
+            if isinstance(data, np.ndarray) and np.shares_memory(out, data):
+                raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+
+
+def differentiable(loss: Loss, y_pred: Any) -> Any:
+    """The adapter that makes results differentiable in y_pred, where its library differentiates; else None."""
+    module = type(y_pred).__module__.partition(".")[0]
+    if module in ("jax", "jaxlib") or (module == "torch" and y_pred.requires_grad):
+        name = "torch" if module == "torch" else "jax"
+        return importlib.import_module(f"lossmith.adapters.{name}")
+    return None

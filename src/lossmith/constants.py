@@ -1,0 +1,231 @@
+"""The best constant prediction: found by bisection on the sign of the gradient, exact to the last float."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.formula.domains import Domain
+from lossmith.inputs import to_host
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Floats = NDArray[np.float64]
+_TOLERANCE = 16 * np.finfo(np.float64).eps  # of a sum of gradients that should be zero, relative to the sum of their sizes
+_CANDIDATES = 65  # points at which a loss is checked for a lower valley than the one bisection found
+
+
+def best_constant(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> Any:
+    """See ``Loss.best_constant``."""
+    y, w, extras = _kept(loss, y_true, weight, extras)
+    if loss.kind == "pointwise" and loss.outputs == 1:
+        return _one(loss, y, w, extras)
+    if loss.kind == "rowwise" and loss.elicits == "mean" and not extras:
+        return _mean_row(loss, y, w)
+    return _many(loss, y, w, extras)
+
+
+def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple[Any, Floats, dict[str, Any]]:
+    """Samples flattened to one axis, those without weight dropped."""
+    y = to_host(y_true, "y_true")
+    rows = "row" in loss.formulas and (len(loss.formulas) == 1 or (y.ndim > 0 and y.dtype.kind == "f" and y.ndim > 1))
+    y = y.reshape(-1, y.shape[-1]) if rows else y.reshape(-1)
+    w = np.ones(len(y)) if weight is None else to_host(weight, "weight").astype(np.float64).reshape(-1)
+    if w.shape != y.shape[:1]:
+        raise ValueError(f"{loss.name}: weight has {len(w)} numbers, but y_true {len(y)} samples")
+    if not (np.isfinite(w) & (w >= 0)).all():
+        raise ValueError(f"{loss.name}: weight[{int(np.argmin(np.isfinite(w) & (w >= 0)))}] is not a finite number >= 0")
+    keep = w > 0
+    ignore = loss.params.get("ignore_index")
+    if ignore is not None and not rows:
+        keep &= y != ignore
+    if not keep.any():
+        raise ValueError(f"{loss.name}: there is nothing to average: no samples, or a total weight of zero")
+    named = {name: to_host(value, name).reshape(-1)[keep] for name, value in extras.items()}
+    return y[keep], w[keep], named
+
+
+# one number per sample ------------------------------------------------------------------------------------------------------
+
+
+def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
+    if not extras:  # equal targets once, with their weights added
+        y, inverse = np.unique(y, return_inverse=True)
+        w = np.bincount(inverse, weights=w)
+
+    def slope(c: float) -> float:
+        """The sign of d(mean loss)/dc, 0 within rounding."""
+        g = w * loss.gradient(y, np.full(len(y), c), reduction="none", **extras)
+        total = float(np.sum(g))
+        return 0.0 if abs(total) <= _TOLERANCE * float(np.sum(np.abs(g))) else total
+
+    def value(c: float) -> float:
+        return float(loss.total(y, np.full(len(y), c), weight=w, **extras).sum)
+
+    domain = loss.formula.predictions[0].domain
+    found = _midpoint(slope, value, domain)
+    return _lowest_valley(loss, y, value, found) if math.isfinite(found) else found
+
+
+def _ends(domain: Domain) -> tuple[float, float]:
+    """The smallest and largest finite prediction."""
+    low = max(domain.low, -np.finfo(np.float64).max)
+    high = min(domain.high, np.finfo(np.float64).max)
+    return (math.nextafter(low, math.inf) if domain.low_open else low), (math.nextafter(high, -math.inf) if domain.high_open else high)
+
+
+def _ordinal(x: float) -> int:
+    """Floats in order as whole numbers, so that bisection halves the number of floats and not a distance."""
+    bits = int(np.float64(x).view(np.int64))
+    return bits if bits >= 0 else -(bits & 0x7FFFFFFFFFFFFFFF)
+
+
+def _float(ordinal: int) -> float:
+    return float(np.int64(abs(ordinal)).view(np.float64)) * (1 if ordinal >= 0 else -1)
+
+
+def _boundary(after: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
+    """Neighbouring floats (a, b) with not after(a) and after(b), where after turns from False to True between the ends."""
+    a, b = _ordinal(low), _ordinal(high)
+    while b - a > 1:
+        middle = (a + b) // 2
+        a, b = (a, middle) if after(_float(middle)) else (middle, b)
+    return _float(a), _float(b)
+
+
+def _midpoint(slope: Callable[[float], float], value: Callable[[float], float], domain: Domain) -> float:
+    """The middle of the set where the slope is zero; an end of the domain, or infinity, where the loss still falls there."""
+    low, high = _ends(domain)
+    top, bottom = (math.inf if not math.isfinite(domain.high) else high), (-math.inf if not math.isfinite(domain.low) else low)
+    at_low, at_high = slope(low), slope(high)
+    if at_low == 0 and at_high == 0 and slope(0.0 if low <= 0 <= high else (low + high) / 2) == 0:
+        return 0.0 if low <= 0 <= high else (low + high) / 2  # every constant is as good
+    if at_high < 0 or (at_high == 0 and at_low < 0 and math.isinf(top)):
+        return top
+    if at_low > 0 or (at_low == 0 and at_high > 0 and math.isinf(bottom)):
+        return bottom
+    left, right = low, high
+    if at_low < 0:
+        before, left = _boundary(lambda c: slope(c) >= 0, low, high)
+        left = before if value(before) <= value(left) else left  # a kink may sit on either side
+    if at_high > 0:
+        right, beyond = _boundary(lambda c: slope(c) > 0, left, high) if slope(left) <= 0 else (left, left)
+        right = beyond if value(beyond) <= value(right) else right
+    return left + (right - left) / 2
+
+
+def _lowest_valley(loss: Loss, y: Any, value: Callable[[float], float], found: float) -> float:
+    """Losses that are not convex may have a lower valley elsewhere: look at a grid, refine where it is lower."""
+    domain = loss.formula.predictions[0].domain
+    low, high = _ends(domain)
+    if loss.link.name == "identity" and loss.target_kind == "real":
+        grid = np.quantile(np.asarray(y, dtype=np.float64), np.linspace(0, 1, _CANDIDATES))
+    else:
+        grid = np.linspace(-20.0, 20.0, _CANDIDATES)
+    grid = np.unique(np.clip(grid[np.isfinite(grid)], low, high))
+    values = np.array([value(float(c)) for c in grid])
+    best = int(np.argmin(values))
+    here = value(found)
+    if not values[best] < here - 1e-9 * abs(here):
+        return found
+    from scipy.optimize import minimize_scalar
+
+    bounds = (float(grid[max(0, best - 1)]), float(grid[min(len(grid) - 1, best + 1)]))
+    refined = minimize_scalar(value, bounds=bounds, method="bounded", options={"xatol": 1e-12 * max(1.0, abs(bounds[1]))})
+    return float(refined.x) if refined.fun <= values[best] else float(grid[best])
+
+
+# rows and several predictions -------------------------------------------------------------------------------------------------
+
+
+def _classes(loss: Loss, y: Any) -> int:
+    """How many classes class ids stand for: as many as labels or class weights say, else as many as were seen."""
+    if loss.labels is not None:
+        return len(loss.labels)
+    sizes = [len(v) for p in loss.formula.params if p.per_class and isinstance(v := loss.params[p.name], tuple)]
+    return max([*sizes, int(np.max(y)) + 1, 2])
+
+
+def _mean_row(loss: Loss, y: Any, w: Floats) -> Floats:
+    """The link of the class shares; classes never seen get -inf, and the finite scores sum to 0."""
+    if y.ndim == 2:
+        shares = w @ y / w.sum()
+    else:
+        k = _classes(loss, y)
+        ids = np.array([loss.labels.index(v) for v in y.tolist()]) if loss.labels is not None else y.astype(np.int64)
+        loss.total(y, np.full((len(y), k), 1.0 / k), weight=w)  # refuses labels that are not classes
+        shares = np.bincount(ids, weights=w, minlength=k) / w.sum()
+    if loss.link.name == "identity":
+        return np.asarray(shares)
+    with np.errstate(divide="ignore"):
+        scores = np.log(shares)
+    centred: Floats = scores - (scores[np.isfinite(scores)].mean() if loss.link.name == "softmax" else 0.0)
+    return centred
+
+
+def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
+    """Minimise over a few numbers by quasi-Newton steps on our gradient, polished by Newton's."""
+    from scipy.optimize import minimize
+
+    count = loss.outputs or (y.shape[-1] if y.ndim == 2 else _classes(loss, y))
+    domain = loss.formula.predictions[0].domain
+    start = np.full(count, 1.0 / count if math.isfinite(domain.low) else 0.0)
+    scale = w.sum()
+
+    def objective(c: Floats) -> tuple[float, Floats]:
+        pred = np.broadcast_to(c, (len(y), count))
+        value, gradient = loss.value_and_gradient(y, pred, weight=w, reduction="sum", **extras)
+        return value / scale, gradient.sum(axis=0) / scale
+
+    if loss.outputs is not None:
+        start[0] = float(np.average(np.asarray(y, dtype=np.float64), weights=w))
+    bounds = None if not math.isfinite(domain.low) else [(max(domain.low, 1e-12), None)] * count
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}).x
+    found = _polished(lambda c: objective(c)[1], np.asarray(found)) if bounds is None else np.asarray(found)
+    return found - found.mean() if loss.kind == "rowwise" and bounds is None else found
+
+
+def _polished(gradient: Callable[[Floats], Floats], c: Floats) -> Floats:
+    """Newton steps with a differenced Jacobian, kept while they shrink the gradient."""
+    for _ in range(20):
+        g = gradient(c)
+        h = 1e-6 * np.maximum(1.0, np.abs(c))
+        jacobian = np.array([(gradient(c + step) - gradient(c - step)) / (2 * h[i]) for i, step in enumerate(np.diag(h))]).T
+        step = np.linalg.lstsq(jacobian, -g, rcond=1e-8)[0]
+        if not np.isfinite(step).all() or not np.linalg.norm(gradient(c + step)) < np.linalg.norm(g):
+            break
+        c = c + step
+    return c
+
+
+def elicits(loss: Loss, claim: str | None) -> str | None:
+    """The claim about what the loss asks for, if it survives a test on small distributions (weights in the loss may break it)."""
+    if claim is None or loss.formula.extras:
+        return None
+    if claim != "mean" or loss.outputs != 1:
+        return claim if loss.formula.class_factor is None or _neutral_factor(loss) else None
+    low = loss.formula.target.domain.low
+    y = np.array([0.25, 0.75]) if loss.formula.target.domain.high == 1 else np.array([max(low, 0.0) + 1.0, max(low, 0.0) + 4.0])
+    if loss.formula.target.domain.whole:
+        y = np.array([0.0, 1.0])
+    if loss.labels is not None:
+        y = np.array(loss.labels)
+    for share in (0.3, 0.8):
+        w = np.array([1 - share, share])
+        numbers = np.array([0.0, 1.0]) if loss.labels is not None else y
+        score = loss.link(float(w @ numbers))
+        g = w * loss.gradient(y, np.full(2, score), reduction="none")
+        if abs(g.sum()) > 1e-9 * np.abs(g).sum():
+            return None
+    return claim
+
+
+def _neutral_factor(loss: Loss) -> bool:
+    """Whether the loss's own class weights are all equal, and nothing is smoothed."""
+    weights = [v for p in loss.formula.params if p.per_class and (v := loss.params[p.name]) is not None]
+    return all(len(set(v)) == 1 for v in weights) and not loss.params.get("label_smoothing")

@@ -1,0 +1,110 @@
+"""The array engine: a formula evaluated node by node in any array-API namespace (NumPy, PyTorch, JAX, ...).
+
+On the host it works through the data in blocks that stay in cache, so temporaries cost no memory to speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from lossmith.engine.functions import FUNCTIONS
+from lossmith.formula.expr import Expr, walk
+
+Array = Any
+BLOCK = 1 << 15  # numbers per block
+
+
+def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleType, like: Array) -> Any:
+    if node.op == "const":
+        return node.data
+    if node.op == "n_classes":
+        return float(classes or 0)
+    if node.op == "index":
+        return xp.arange(classes, dtype=like.dtype, device=like.device)
+    return env[node.data]
+
+
+def evaluate_block(roots: Sequence[Expr], env: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None) -> list[Array]:
+    """The roots for inputs that are arrays of one floating dtype; ``like`` gives dtype, device and (in pointwise formulas) shape.
+
+    In a row formula per-class values have shape (..., K) and per-sample ones (..., 1).
+    """
+    values: dict[Expr, Any] = {}
+    scalars: dict[float, Array] = {}
+
+    def array(value: Any) -> Array:
+        if isinstance(value, float):
+            if value not in scalars:
+                scalars[value] = xp.asarray(value, dtype=like.dtype, device=like.device)
+            return scalars[value]
+        return value
+
+    for node in walk(roots):
+        if not node.args:
+            values[node] = _leaf(node, env, classes, xp, like)
+        elif node.op == "per_class":
+            values[node] = xp.broadcast_to(array(values[node.args[0]]), (*like.shape[:-1], classes))
+        else:
+            values[node] = FUNCTIONS[node.op](xp, *(array(values[arg]) for arg in node.args))
+    return [array(values[root]) for root in roots]
+
+
+def evaluate(
+    groups: Sequence[Sequence[Expr]],
+    inputs: Mapping[str, Array],
+    params: Mapping[str, Any],
+    xp: ModuleType,
+    *,
+    rows: bool,
+    like: Array,
+) -> list[list[Array]]:
+    """Every expression of every group, each of shape ``like.shape`` (row formulas: (..., K), or (...) for per-sample ones).
+
+    ``like`` is the first prediction in compute dtype; ``inputs`` are arrays of that dtype, one per name, per-sample ones
+    of shape ``like.shape`` (row formulas: (..., 1) beside (..., K)). ``params`` are floats or, per class, vectors of K.
+    """
+    roots = [root for group in groups for root in group]
+    classes = like.shape[-1] if rows else None
+    if "numpy" in xp.__name__:
+        flat = _evaluate_host(roots, inputs, params, xp, like, classes)
+    else:
+        flat = [
+            _shaped(result, root, like, classes, xp)
+            for root, result in zip(roots, evaluate_block(roots, {**inputs, **params}, xp, like, classes), strict=True)
+        ]
+    results = iter(flat)
+    return [[next(results) for _ in group] for group in groups]
+
+
+def _shaped(result: Array, root: Expr, like: Array, classes: int | None, xp: ModuleType) -> Array:
+    if classes is None:
+        return xp.broadcast_to(result, like.shape)
+    if root.row:
+        return xp.broadcast_to(result, like.shape)
+    return xp.broadcast_to(result, (*like.shape[:-1], 1))[..., 0]
+
+
+def _evaluate_host(
+    roots: Sequence[Expr], inputs: Mapping[str, Array], params: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None
+) -> list[Array]:
+    # evaluate flat: samples along the first axis, classes (if any) along the second
+    shape = like.shape if classes is None else like.shape[:-1]
+    count = int(np.prod(shape, dtype=np.int64))
+    tails = {root: () if classes is None or not root.row else (classes,) for root in roots}
+    flat = {name: array.reshape(count) if classes is None else array.reshape(count, -1) for name, array in inputs.items()}
+    like = like.reshape(count) if classes is None else like.reshape(count, classes)
+    results = [np.empty((count, *tails[root]), dtype=like.dtype) for root in roots]
+    step = max(1, BLOCK // max(1, classes or 1))
+    with np.errstate(all="ignore"):
+        for start in range(0, count, step):
+            part = slice(start, start + step)
+            env = {name: array[part] for name, array in flat.items()} | dict(params)
+            for result, root, block in zip(results, roots, evaluate_block(roots, env, xp, like[part], classes), strict=True):
+                if classes is not None and not root.row and getattr(block, "ndim", 0) > 1:
+                    block = block[..., 0]
+                result[part] = block
+    return [result.reshape(*shape, *tails[root]) for result, root in zip(results, roots, strict=True)]

@@ -1,0 +1,182 @@
+"""What each primitive does to arrays of any array-API namespace: one function per primitive, all branch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from lossmith.engine import special
+
+Array = Any
+Function = Callable[..., Array]
+_LOG_2 = math.log(2.0)
+_HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
+
+
+def _softplus(xp: ModuleType, x: Array) -> Array:
+    return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _sigmoid(xp: ModuleType, x: Array) -> Array:
+    t = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, xp.ones_like(x), t) / (1.0 + t)
+
+
+def _log_cosh(xp: ModuleType, x: Array) -> Array:
+    a = xp.abs(x)
+    t = xp.expm1(-a)
+    near = xp.log1p(t * t / (2.0 * (1.0 + t)))  # cosh - 1 = (1 - e^-a)^2 / (2 e^-a)
+    return xp.where(a < 1.0, near, a + (xp.log1p(xp.exp(-2.0 * a)) - _LOG_2))
+
+
+def _sqrt1pm1(xp: ModuleType, x: Array) -> Array:
+    a = xp.abs(x)
+    small = xp.where(a < _HUGE, a, xp.ones_like(a))
+    return xp.where(a < _HUGE, small * (small / (1.0 + xp.sqrt(1.0 + small * small))), a - 1.0)
+
+
+def _unit_slope(xp: ModuleType, x: Array) -> Array:
+    bounded = xp.where(xp.abs(x) < _HUGE, x, xp.ones_like(x))
+    return xp.where(xp.abs(x) < _HUGE, bounded / xp.sqrt(1.0 + bounded * bounded), xp.sign(x))
+
+
+def _absolute_power(xp: ModuleType, x: Array, q: Array) -> Array:
+    return xp.pow(xp.abs(x), q)
+
+
+def _signed_power(xp: ModuleType, x: Array, q: Array) -> Array:
+    # at 0 the sign wins: 0 times an infinite power has no meaning here
+    return xp.where(x == 0, xp.zeros_like(x), xp.sign(x) * xp.pow(xp.abs(x), q))
+
+
+def _xlogx(xp: ModuleType, x: Array) -> Array:
+    return xp.where(x == 0, xp.zeros_like(x), x * xp.log(x))
+
+
+def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
+    """Through atanh: with s = x / (2 + x), log1p(x) = 2 atanh(s) and x - 2s = x s, so the leading terms cancel on paper."""
+    s = x / (2.0 + x)
+    z = s * s
+    tail = xp.zeros_like(x)
+    for k in range(33, 1, -2):  # sum z^j / (2j + 1), enough for abs(x) <= 1/2
+        tail = (tail + 1.0 / k) * z
+    near = s * (x - 2.0 * tail)
+    return xp.where(xp.abs(x) <= 0.5, near, x - xp.log1p(x))
+
+
+# rows: the class axis is the last ------------------------------------------------------------------------------------------
+
+
+def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array]:
+    """(e^(x - max), max), 1 at the largest even if that is infinite."""
+    top = xp.max(x, axis=-1, keepdims=True)
+    gap = xp.where(x == top, xp.zeros_like(x), x - top)
+    return xp.exp(gap), top
+
+
+def _first_max(xp: ModuleType, x: Array) -> Array:
+    index = xp.arange(x.shape[-1], device=x.device)
+    first = xp.expand_dims(xp.argmax(x, axis=-1), axis=-1)
+    return xp.astype(index == first, x.dtype)
+
+
+def _sum(xp: ModuleType, x: Array) -> Array:
+    return xp.sum(x, axis=-1, keepdims=True, dtype=x.dtype)
+
+
+def _others_of_largest(xp: ModuleType, x: Array) -> tuple[Array, Array]:
+    """(sum of e^(x - max) without the first largest class, max)."""
+    e, top = _shifted(xp, x)
+    return _sum(xp, xp.where(_first_max(xp, x) > 0, xp.zeros_like(e), e)), top
+
+
+def _logsumexp(xp: ModuleType, x: Array) -> Array:
+    rest, top = _others_of_largest(xp, x)
+    return top + xp.log1p(rest)
+
+
+def _log_softmax(xp: ModuleType, x: Array) -> Array:
+    rest, top = _others_of_largest(xp, x)
+    gap = xp.where(x == top, xp.zeros_like(x), top - x)  # both parts of the surprise are >= 0: nothing cancels
+    return -(gap + xp.log1p(rest))
+
+
+def _softmax(xp: ModuleType, x: Array) -> Array:
+    e, _ = _shifted(xp, x)
+    return e / _sum(xp, e)
+
+
+def _softmax_others(xp: ModuleType, x: Array) -> Array:
+    e, _ = _shifted(xp, x)
+    return _others(xp, e) / _sum(xp, e)
+
+
+def _cumsum(xp: ModuleType, x: Array) -> Array:
+    return xp.cumulative_sum(x, axis=-1, dtype=x.dtype)
+
+
+def _reverse_cumsum(xp: ModuleType, x: Array) -> Array:
+    return xp.flip(_cumsum(xp, xp.flip(x, axis=-1)), axis=-1)
+
+
+def _others(xp: ModuleType, x: Array) -> Array:
+    edge = xp.zeros_like(x[..., :1])
+    before = xp.concat([edge, _cumsum(xp, x[..., :-1])], axis=-1) if x.shape[-1] > 1 else edge
+    after = xp.concat([_reverse_cumsum(xp, x[..., 1:]), edge], axis=-1) if x.shape[-1] > 1 else edge
+    return before + after
+
+
+def _plain(name: str) -> Function:
+    return lambda xp, *args: getattr(xp, name)(*args)
+
+
+def _by_library(make: Callable[[ModuleType], Callable[[Array], Array]]) -> Function:
+    return lambda xp, x: make(xp)(x)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "add": lambda xp, a, b: a + b,
+    "sub": lambda xp, a, b: a - b,
+    "mul": lambda xp, a, b: a * b,
+    "div": lambda xp, a, b: a / b,
+    "neg": lambda xp, a: -a,
+    "lt": lambda xp, a, b: a < b,
+    "le": lambda xp, a, b: a <= b,
+    "eq": lambda xp, a, b: a == b,
+    "power": _plain("pow"),
+    "maximum": lambda xp, a, b: xp.where(b > a, b, a),
+    "minimum": lambda xp, a, b: xp.where(b < a, b, a),
+    "not": _plain("logical_not"),
+    "and": _plain("logical_and"),
+    "or": _plain("logical_or"),
+    "arctan": _plain("atan"),
+    "max": lambda xp, x: xp.max(x, axis=-1, keepdims=True),
+    "softplus": _softplus,
+    "sigmoid": _sigmoid,
+    "log_cosh": _log_cosh,
+    "sqrt1pm1": _sqrt1pm1,
+    "unit_slope": _unit_slope,
+    "absolute_power": _absolute_power,
+    "signed_power": _signed_power,
+    "xlogx": _xlogx,
+    "x_minus_log1p": _x_minus_log1p,
+    "first_max": _first_max,
+    "sum": _sum,
+    "logsumexp": _logsumexp,
+    "log_softmax": _log_softmax,
+    "softmax": _softmax,
+    "softmax_others": _softmax_others,
+    "cumsum": _cumsum,
+    "reverse_cumsum": _reverse_cumsum,
+    "others": _others,
+    "log_factorial": _by_library(special.log_factorial),
+    "lgamma": _by_library(special.lgamma),
+    "digamma": _by_library(lambda xp: special.special(xp, ("digamma", "psi"))),
+    "trigamma": _by_library(lambda xp: special.polygamma(xp, 1)),
+    "tetragamma": _by_library(lambda xp: special.polygamma(xp, 2)),
+    "erf": _by_library(lambda xp: special.special(xp, ("erf",))),
+    "normal_cdf": _by_library(lambda xp: special.special(xp, ("ndtr",))),
+    "log_normal_cdf": _by_library(lambda xp: special.special(xp, ("log_ndtr",))),
+} | {name: _plain(name) for name in ("abs", "sign", "where", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh")}

@@ -1,0 +1,78 @@
+"""Weights, masks and means: the one place where samples are added up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+Array = Any
+Reduction = Literal["mean", "sum", "none", "weighted_mean"]
+REDUCTIONS = ("mean", "sum", "none", "weighted_mean")
+
+
+@dataclass(frozen=True)
+class Total:
+    """A weighted sum of losses and the weight behind it. Totals of parts add up to the total of the whole."""
+
+    sum: float
+    weight: float
+
+    def __add__(self, other: object) -> Total:
+        if not isinstance(other, Total):
+            return NotImplemented
+        return Total(self.sum + other.sum, self.weight + other.weight)
+
+    def __radd__(self, other: object) -> Total:
+        return self if other == 0 else NotImplemented  # so that sum() works
+
+    @property
+    def mean(self) -> float:
+        """sum / weight; raises ValueError where there is nothing to average."""
+        if not float(self.weight) > 0:
+            raise ValueError("there is nothing to average: no samples, or a total weight of zero")
+        return self.sum / self.weight
+
+
+def accumulator(xp: ModuleType, dtype: Any) -> Any:
+    """The dtype to add up in: float64 where the library has it."""
+    return dtype if "jax" in xp.__name__ else xp.float64
+
+
+def apply_weight(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None) -> Array:
+    """values * weight, exactly 0 where not kept; per-class values take their sample's weight."""
+    extra = values.ndim - (weight if weight is not None else keep).ndim if weight is not None or keep is not None else 0
+    if weight is not None:
+        values = values * xp.astype(_spread(weight, extra), values.dtype)
+    if keep is not None:
+        values = xp.where(_spread(keep, extra), values, xp.zeros_like(values))
+    return values
+
+
+def _spread(per_sample: Array, extra: int) -> Array:
+    return per_sample[(..., *(None,) * extra)] if extra else per_sample
+
+
+def total(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None) -> Array:
+    """sum of weight * value over the kept samples, added up in float64."""
+    wide = xp.astype(values, accumulator(xp, values.dtype))
+    return xp.sum(apply_weight(xp, wide, weight, keep), dtype=wide.dtype)
+
+
+def total_weight(xp: ModuleType, like: Array, weight: Array | None, keep: Array | None) -> Array:
+    """sum of the weights of the kept samples; a count of them where there are no weights."""
+    if weight is None and keep is None:
+        return math.prod(like.shape)
+    dtype = accumulator(xp, like.dtype)
+    ones = xp.ones(like.shape, dtype=dtype, device=like.device) if weight is None else xp.astype(weight, dtype)
+    return xp.sum(apply_weight(xp, ones, None, keep), dtype=dtype)
+
+
+def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None, denominator: Array) -> Array:
+    """The sum divided by the denominator, also where the sum itself overflows."""
+    result = total(xp, values, weight, keep) / denominator
+    if xp.__name__.endswith("numpy") and math.isinf(result):
+        scaled = values / denominator
+        result = total(xp, scaled, weight, keep)
+    return result

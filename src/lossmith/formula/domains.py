@@ -1,0 +1,73 @@
+"""Domains: what a target, a prediction or a parameter may be. They are the annotations of a formula's arguments."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+Kind = str  # "real", "label", "class id", "row"
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval of numbers, perhaps whole, perhaps a row of them per sample.
+
+    ``name`` is what errors and docs say; ``simplex`` rows sum to 1; ``kind`` tells pointwise numbers from class ids and rows.
+    """
+
+    name: str
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+    whole: bool = False
+    excluded: float | None = None
+    row: bool = False
+    simplex: bool = False
+    kind: Kind = "real"
+
+    def describe(self) -> str:
+        left, right = "([" [not self.low_open], ")]"[not self.high_open]
+        interval = f"{left}{self.low:g}, {self.high:g}{right}"
+        return f"{self.name} {interval}" if math.isfinite(self.low) or math.isfinite(self.high) else self.name
+
+    def contains(self, value: float) -> bool:
+        """Whether one finite or infinite number is in the domain (NaN never is)."""
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below and value != self.excluded and (not self.whole or value == math.floor(value))
+
+
+@dataclass(frozen=True)
+class PerSampleMark:
+    """Marks a keyword argument that is an array with one number per sample, such as exposure."""
+
+
+@dataclass(frozen=True)
+class PerClassMark:
+    """Marks a parameter that is a vector with one number per class, such as class weights."""
+
+
+T = TypeVar("T")
+PerSample = Annotated[T, PerSampleMark()]
+PerClass = Annotated[T, PerClassMark()]
+
+Real = Annotated[Any, Domain("a real number")]
+NonZero = Annotated[Any, Domain("a number other than 0", excluded=0.0)]
+Positive = Annotated[Any, Domain("a positive number", low=0.0, low_open=True)]
+NonNegative = Annotated[Any, Domain("a number >= 0", low=0.0)]
+AboveMinusOne = Annotated[Any, Domain("a number > -1", low=-1.0, low_open=True)]
+AtLeastOne = Annotated[Any, Domain("a number >= 1", low=1.0)]
+BetweenOneAndTwo = Annotated[Any, Domain("a number between 1 and 2", low=1.0, high=2.0, low_open=True, high_open=True)]
+UnitInterval = Annotated[Any, Domain("a number in", low=0.0, high=1.0)]
+OpenUnitInterval = Annotated[Any, Domain("a number inside", low=0.0, high=1.0, low_open=True, high_open=True)]
+Probability = Annotated[Any, Domain("a probability in", low=0.0, high=1.0)]
+Count = Annotated[Any, Domain("a whole number >= 0", low=0.0, whole=True)]
+Label = Annotated[Any, Domain("a label 0 or 1", low=0.0, high=1.0, whole=True, kind="label")]
+ClassId = Annotated[Any, Domain("a class id", low=0.0, whole=True, kind="class id")]
+Scores = Annotated[Any, Domain("a row of scores", row=True, kind="row")]
+Probabilities = Annotated[Any, Domain("a row of probabilities", low=0.0, high=1.0, row=True, kind="row")]
+Distribution = Annotated[Any, Domain("a row of probabilities that sums to 1", low=0.0, high=1.0, row=True, simplex=True, kind="row")]
+NonNegativeRow = Annotated[Any, Domain("a row of numbers >= 0", low=0.0, row=True, kind="row")]
+NonPositiveRow = Annotated[Any, Domain("a row of log-probabilities", high=0.0, row=True, kind="row")]

@@ -1,0 +1,113 @@
+"""Formula: a traced expression with the meaning of its inputs, and everything derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from lossmith.formula.curvature import default_curvature
+from lossmith.formula.derive import directional, gradient, own_derivative
+from lossmith.formula.domains import Domain
+from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
+from lossmith.formula.text import to_latex, to_text
+
+Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]
+WIDTH = leaf("param", "width")  # the smoothing unit of kinked losses' curvature; every engine call carries it
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A named input or parameter and what it may be. ``per_class`` parameters are vectors of one number per class."""
+
+    name: str
+    domain: Domain
+    per_class: bool = False
+
+    @cached_property
+    def as_input(self) -> Expr:
+        return leaf("input", self.name, row=self.domain.row)
+
+    @cached_property
+    def as_param(self) -> Expr:
+        return leaf("param", self.name, row=self.per_class)
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
+    """One loss per sample.
+
+    ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss itself
+    gives to a sample's class; ``declared`` is a curvature given by the author, one expression per prediction.
+    """
+
+    kind: Literal["pointwise", "rowwise"]
+    value: Expr
+    target: Argument
+    predictions: tuple[Argument, ...]
+    extras: tuple[Argument, ...] = ()
+    params: tuple[Argument, ...] = ()
+    class_factor: Expr | None = None
+    declared: tuple[Expr, ...] | None = None
+
+    @cached_property
+    def gradient(self) -> tuple[Expr, ...]:
+        """d value / d prediction, one expression per named prediction."""
+        return tuple(gradient(self.value, p.as_input) for p in self.predictions)
+
+    @cached_property
+    def hessian(self) -> tuple[Expr, ...]:
+        """Second derivatives: of each prediction in itself (for a row, of each score in itself)."""
+        pairs = zip(self.gradient, self.predictions, strict=True)
+        return tuple(own_derivative(g, p.as_input) for g, p in pairs)
+
+    @cached_property
+    def products(self) -> tuple[Expr, ...]:
+        """The full Hessian times a tangent: the input named "tangent of <prediction>" for each prediction."""
+        found = []
+        for g in self.gradient:
+            total: Expr = ZERO
+            for p in self.predictions:
+                tangent = leaf("input", f"tangent of {p.name}", row=p.domain.row)
+                total = total + directional(g, p.as_input, tangent)
+            found.append(total)
+        return tuple(found)
+
+    @cached_property
+    def curvature(self) -> tuple[Expr, ...]:
+        """A positive second-order weight that trains safely: declared, else derived (see curvature.py)."""
+        if self.declared is not None:
+            return self.declared
+        return tuple(
+            default_curvature(self.value, g, h, self.target.as_input, p.as_input, WIDTH)
+            for g, h, p in zip(self.gradient, self.hessian, self.predictions, strict=True)
+        )
+
+    def output(self, name: Output) -> tuple[Expr, ...]:
+        if name == "value":
+            return (self.value,)
+        if name == "class_factor":
+            return () if self.class_factor is None else (self.class_factor,)
+        found: tuple[Expr, ...] = getattr(self, name)
+        return found
+
+    def replaced(self, replacement: dict[Expr, Expr], **changes: Any) -> Formula:
+        """The formula with some nodes replaced, as when a prediction is sent through a link.
+
+        A declared curvature belongs to the old predictions and is dropped unless given anew.
+        """
+        (value,) = substitute((self.value,), replacement)
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"value": value, "declared": None}
+        return Formula(**(fields | changes))
+
+    @property
+    def latex(self) -> str:
+        return to_latex(self.value)
+
+    def __str__(self) -> str:
+        names = ", ".join([self.target.name, *(p.name for p in self.predictions)])
+        return f"({names}) -> {to_text(self.value)}"
+
+    def used_params(self) -> set[str]:
+        roots = (self.value, *(self.declared or ()), *((self.class_factor,) if self.class_factor is not None else ()))
+        return {node.data for node in walk(roots) if node.op == "param"}

@@ -1,0 +1,180 @@
+"""THE table of primitives: name, arity, kind, derivative rule, LaTeX.
+
+There is no other way to ``exp`` or ``log`` in a formula. Every rule is written in the form that keeps its digits:
+``push(node, i, g)`` is ``g`` times the derivative of the node in its i-th argument, and lets a rule divide where
+dividing is exact instead of multiplying by a reciprocal. A rule of None means derivative zero.
+
+Kinds: ``elementwise``; ``comparison`` and ``logic`` give conditions; ``reduction`` turns a row of per-class values into one
+number per sample; ``map`` turns a row into a row, each class seeing the others. A map's rule gives its Jacobian instead
+(see derive.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, const, div, mul, neg, power, sub, where
+
+Kind = Literal["elementwise", "comparison", "logic", "reduction", "map"]
+Push = Callable[[Expr, Expr], Expr]  # (node, g) -> g * d node / d argument
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One operation of the language."""
+
+    name: str
+    arity: int
+    kind: Kind
+    latex: str
+    push: tuple[Push | None, ...] = ()
+    fold: Callable[..., float] | None = None
+
+    def takes_boolean(self, position: int) -> bool:
+        return self.kind == "logic" or (self.name == "where" and position == 0)
+
+
+def _f(name: str, x: Expr) -> Expr:
+    return apply(name, x)
+
+
+def _x(node: Expr) -> Expr:
+    return node.args[0]
+
+
+def _keep(node: Expr, g: Expr) -> Expr:
+    return g
+
+
+def _sech2(x: Expr) -> Expr:
+    """1 - tanh(x)^2 without the cancellation."""
+    return mul(const(4.0), mul(_f("sigmoid", mul(const(2.0), x)), _f("sigmoid", mul(const(-2.0), x))))
+
+
+def _unless_zero(factor: Expr, product: Expr) -> Expr:
+    """A product that vanishes with one of its factors, even where the rest of it is infinite (0^0 has derivative 0)."""
+    return product if factor.op == "const" else where(apply("eq", factor, ZERO), ZERO, product)
+
+
+def _absolute_power(result: str) -> Push:
+    """d |x|^q = q sign(x) |x|^(q-1), d sign(x) |x|^q = q |x|^(q-1): no kink at 0 where the power has none."""
+
+    def push(node: Expr, g: Expr) -> Expr:
+        x, q = node.args
+        return _unless_zero(q, mul(g, mul(q, apply(result, x, sub(q, ONE)))))
+
+    return push
+
+
+def _cubed_reciprocal(x: Expr) -> Expr:
+    """(1 + x^2)^(-3/2)."""
+    inverse = div(ONE, add(ONE, _f("sqrt1pm1", x)))
+    return mul(inverse, mul(inverse, inverse))
+
+
+def _power_in_base(node: Expr, g: Expr) -> Expr:
+    base, exponent = node.args
+    return _unless_zero(exponent, mul(g, mul(exponent, power(base, sub(exponent, ONE)))))
+
+
+def _normal_pdf(x: Expr) -> Expr:
+    return mul(const(1.0 / math.sqrt(2.0 * math.pi)), _f("exp", neg(div(mul(x, x), const(2.0)))))
+
+
+def _row(name: str, arity: int, kind: Kind, latex: str, *push: Push | None, fold: Callable[..., float] | None = None) -> Primitive:
+    return Primitive(name, arity, kind, latex, push, fold)
+
+
+def _chosen(side: int) -> Push:
+    def push(node: Expr, g: Expr) -> Expr:
+        branches = (g, ZERO) if side == 0 else (ZERO, g)
+        return where(node.args[0], *branches)
+
+    return push
+
+
+def _extreme(first: Callable[[Expr], Expr]) -> tuple[Push, Push]:
+    """Rules of maximum and minimum: the first argument owns ties."""
+    return (
+        lambda node, g: where(first(node), g, ZERO),
+        lambda node, g: where(first(node), ZERO, g),
+    )
+
+
+_TABLE = (
+    # arithmetic
+    _row("add", 2, "elementwise", r"{0} + {1}", _keep, _keep, fold=lambda a, b: a + b),
+    _row("sub", 2, "elementwise", r"{0} - {1}", _keep, lambda n, g: neg(g), fold=lambda a, b: a - b),
+    _row("mul", 2, "elementwise", r"{0} \, {1}", lambda n, g: mul(g, n.args[1]), lambda n, g: mul(g, n.args[0]),
+         fold=lambda a, b: a * b),
+    _row("div", 2, "elementwise", r"\frac{{{0}}}{{{1}}}", lambda n, g: div(g, n.args[1]),
+         lambda n, g: neg(div(mul(g, n), n.args[1])), fold=lambda a, b: a / b),
+    _row("neg", 1, "elementwise", r"-{0}", lambda n, g: neg(g), fold=lambda a: -a),
+    _row("power", 2, "elementwise", r"{0}^{{{1}}}", _power_in_base,
+         lambda n, g: mul(g, mul(n, _f("log", n.args[0]))), fold=math.pow),
+    _row("abs", 1, "elementwise", r"\left|{0}\right|", lambda n, g: mul(g, _f("sign", _x(n))), fold=abs),
+    _row("sign", 1, "elementwise", r"\operatorname{{sign}}{0}", None, fold=lambda a: float((a > 0) - (a < 0))),
+    _row("maximum", 2, "elementwise", r"\max({0},\, {1})", *_extreme(lambda n: n.args[0] >= n.args[1]), fold=max),
+    _row("minimum", 2, "elementwise", r"\min({0},\, {1})", *_extreme(lambda n: n.args[0] <= n.args[1]), fold=min),
+    _row("where", 3, "elementwise", "", None, _chosen(0), _chosen(1)),
+    _row("per_class", 1, "elementwise", "{0}", _keep),  # a number per sample, repeated for every class
+    # elementary functions
+    _row("sqrt", 1, "elementwise", r"\sqrt{{{0}}}", lambda n, g: div(g, mul(const(2.0), n)), fold=math.sqrt),
+    _row("exp", 1, "elementwise", r"e^{{{0}}}", lambda n, g: mul(g, n), fold=math.exp),
+    _row("expm1", 1, "elementwise", r"(e^{{{0}}} - 1)", lambda n, g: mul(g, _f("exp", _x(n))), fold=math.expm1),
+    _row("log", 1, "elementwise", r"\log {0}", lambda n, g: div(g, _x(n)), fold=math.log),
+    _row("log1p", 1, "elementwise", r"\log(1 + {0})", lambda n, g: div(g, add(ONE, _x(n))), fold=math.log1p),
+    _row("sin", 1, "elementwise", r"\sin {0}", lambda n, g: mul(g, _f("cos", _x(n))), fold=math.sin),
+    _row("cos", 1, "elementwise", r"\cos {0}", lambda n, g: neg(mul(g, _f("sin", _x(n)))), fold=math.cos),
+    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: div(g, add(ONE, mul(_x(n), _x(n)))), fold=math.atan),
+    _row("tanh", 1, "elementwise", r"\tanh {0}", lambda n, g: mul(g, _sech2(_x(n))), fold=math.tanh),
+    # stable primitives: the textbook forms of these overflow or cancel
+    _row("softplus", 1, "elementwise", r"\operatorname{{sp}}({0})", lambda n, g: mul(g, _f("sigmoid", _x(n)))),
+    _row("sigmoid", 1, "elementwise", r"\sigma({0})",
+         lambda n, g: mul(g, mul(n, _f("sigmoid", neg(_x(n)))))),
+    _row("log_cosh", 1, "elementwise", r"\log\cosh {0}", lambda n, g: mul(g, _f("tanh", _x(n)))),
+    _row("sqrt1pm1", 1, "elementwise", r"(\sqrt{{1 + ({0})^2}} - 1)", lambda n, g: mul(g, _f("unit_slope", _x(n)))),
+    _row("unit_slope", 1, "elementwise", r"\frac{{{0}}}{{\sqrt{{1 + ({0})^2}}}}", lambda n, g: mul(g, _cubed_reciprocal(_x(n)))),
+    _row("absolute_power", 2, "elementwise", r"\left|{0}\right|^{{{1}}}", _absolute_power("signed_power"), None),
+    _row("signed_power", 2, "elementwise", r"\operatorname{{sign}}({0}) \left|{0}\right|^{{{1}}}",
+         _absolute_power("absolute_power"), None),
+    _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
+    _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))", lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
+    # special functions
+    _row("log_factorial", 1, "elementwise", r"\log {0}!", lambda n, g: mul(g, _f("digamma", add(_x(n), ONE)))),
+    _row("lgamma", 1, "elementwise", r"\log\Gamma({0})", lambda n, g: mul(g, _f("digamma", _x(n)))),
+    _row("digamma", 1, "elementwise", r"\psi({0})", lambda n, g: mul(g, _f("trigamma", _x(n)))),
+    _row("trigamma", 1, "elementwise", r"\psi_1({0})", lambda n, g: mul(g, _f("tetragamma", _x(n)))),
+    _row("tetragamma", 1, "elementwise", r"\psi_2({0})"),
+    _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})",
+         lambda n, g: mul(g, mul(const(2.0 / math.sqrt(math.pi)), _f("exp", neg(mul(_x(n), _x(n)))))), fold=math.erf),
+    _row("normal_cdf", 1, "elementwise", r"\Phi({0})", lambda n, g: mul(g, _normal_pdf(_x(n)))),
+    _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})",
+         lambda n, g: mul(g, _f("exp", sub(neg(div(mul(_x(n), _x(n)), const(2.0))),
+                                           add(n, const(0.5 * math.log(2.0 * math.pi))))))),
+    # conditions
+    _row("lt", 2, "comparison", r"{0} < {1}"),
+    _row("le", 2, "comparison", r"{0} \le {1}"),
+    _row("eq", 2, "comparison", r"{0} = {1}"),
+    _row("not", 1, "logic", r"\neg({0})"),
+    _row("and", 2, "logic", r"{0} \wedge {1}"),
+    _row("or", 2, "logic", r"{0} \vee {1}"),
+    # rows: one number per sample from the classes
+    _row("sum", 1, "reduction", r"\sum_c {0}"),
+    _row("max", 1, "reduction", r"\max_c {0}"),
+    _row("logsumexp", 1, "reduction", r"\log\sum_c e^{{{0}}}"),
+    # rows: one number per class, seeing the other classes
+    _row("others", 1, "map", r"\sum_{{j \ne c}} {0}"),  # the sum over the other classes, without subtracting
+    _row("cumsum", 1, "map", r"\sum_{{j \le c}} {0}"),
+    _row("reverse_cumsum", 1, "map", r"\sum_{{j \ge c}} {0}"),
+    _row("softmax", 1, "map", r"\operatorname{{softmax}}({0})"),
+    _row("softmax_others", 1, "map", r"(1 - \operatorname{{softmax}}({0}))"),  # 1 - softmax, every digit kept
+    _row("log_softmax", 1, "map", r"\log\operatorname{{softmax}}({0})"),
+    _row("first_max", 1, "map", r"\mathbf{{1}}[c = \arg\max {0}]"),  # 1 at the first largest class, else 0
+)  # fmt: skip
+
+PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for primitive in _TABLE}
+LEAVES = ("const", "input", "param", "index", "n_classes")

@@ -1,0 +1,266 @@
+"""From a plain Python function to formulas: the decorators ``pointwise`` and ``rowwise``.
+
+The function is traced, not run on data: annotations are the domains of its arguments, keyword-only arguments are its
+hyper-parameters, the docstring is its sentence in the docs. A parameter that is a switch (a bool, a Literal, or an optional
+one left at None) is decided when tracing, every other stays a symbol.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from lossmith.formula.data import check
+from lossmith.formula.domains import Domain, PerClassMark, PerSampleMark
+from lossmith.formula.expr import FormulaError, as_expr
+from lossmith.formula.model import WIDTH, Argument, Formula
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class OffAtZeroMark:
+    """Marks a parameter whose 0 removes it from the formula; the function then receives None."""
+
+
+@dataclass(frozen=True)
+class IgnoredLabelMark:
+    """Marks the parameter that names a label whose rows are left out. It is never part of the formula."""
+
+
+T = typing.TypeVar("T")
+OffAtZero = Annotated[T, OffAtZeroMark()]
+IgnoredLabel = Annotated[Any, IgnoredLabelMark()]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A keyword argument of a loss's constructor: its default, and what it may be."""
+
+    name: str
+    default: Any
+    domain: Domain | None = None  # None for switches
+    choices: tuple[Any, ...] = ()  # of a switch
+    per_class: bool = False
+    per_sample: bool = False
+    optional: bool = False  # None is allowed, and is a switch
+    off_at_zero: bool = False
+    ignored_label: bool = False
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One formula of a loss, for some kinds of target and prediction."""
+
+    function: Function
+    options: Mapping[str, bool]
+    settings: Settings
+    target: Argument
+    predictions: tuple[Argument, ...]
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What cannot be derived from the formula and so is declared beside it.
+
+    ``link`` names how a raw score becomes what the user reads (one per prediction, or one for all), ``elicits`` the property
+    of y that minimises the expected loss, ``curvature`` and ``class_factor`` are functions of any of the formula's arguments
+    (curvature also of ``width`` and, for a row formula, of ``hessian``).
+    """
+
+    link: str | tuple[str, ...] = "identity"
+    elicits: str | None = None
+    curvature: Function | None = None
+    class_factor: Function | None = None
+
+
+def _unpack(annotation: Any, where_: str) -> tuple[Any, tuple[Any, ...], bool]:
+    """(base type, metadata, optional) of an annotation."""
+    optional = False
+    if get_origin(annotation) in (typing.Union, type(int | None)):
+        kept = [a for a in get_args(annotation) if a is not type(None)]
+        if len(kept) != 1:
+            raise FormulaError(f"{where_}: only `Domain | None` is a union the language knows")
+        annotation, optional = kept[0], True
+    metadata: tuple[Any, ...] = ()
+    while get_origin(annotation) is Annotated:
+        metadata += annotation.__metadata__
+        annotation = get_args(annotation)[0]
+    return annotation, metadata, optional
+
+
+def _domain(metadata: tuple[Any, ...], where_: str, annotation: Any) -> Domain:
+    for item in metadata:
+        if isinstance(item, Domain):
+            return item
+    raise FormulaError(
+        f"{where_} has the annotation {annotation!r}, which is no domain of the language: "
+        "use Real, Positive, NonNegative, UnitInterval, Label, ClassId, Scores, Distribution ... of lossmith.formula"
+    )
+
+
+def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
+    base, metadata, optional = _unpack(p.annotation, where_)
+    default = None if p.default is p.empty else p.default
+    if any(isinstance(m, IgnoredLabelMark) for m in metadata):
+        return Parameter(p.name, default, ignored_label=True, optional=True)
+    if base is bool or get_origin(base) is Literal:
+        return Parameter(p.name, default, choices=(True, False) if base is bool else get_args(base))
+    has = {mark: any(isinstance(m, mark) for m in metadata) for mark in (PerClassMark, PerSampleMark, OffAtZeroMark)}
+    domain = _domain(metadata, where_, p.annotation)
+    if p.default is p.empty and not has[PerSampleMark]:
+        raise FormulaError(f"{where_} needs a default value")
+    return Parameter(
+        p.name, default, domain, per_class=has[PerClassMark], per_sample=has[PerSampleMark],
+        optional=optional, off_at_zero=has[OffAtZeroMark],
+    )  # fmt: skip
+
+
+def _variant(function: Function, options: Mapping[str, bool], settings: Settings) -> Variant:
+    name = getattr(function, "__name__", "the formula")
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except NameError as error:
+        raise FormulaError(f"{name}: an annotation is not defined: {error}") from None
+    arguments: list[Argument] = []
+    parameters: list[Parameter] = []
+    for p in signature.parameters.values():
+        where_ = f"argument {p.name!r} of {name}"
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise FormulaError(f"{where_}: a formula names all its arguments")
+        if p.kind is p.KEYWORD_ONLY:
+            parameters.append(_parameter(p, where_))
+        elif p.annotation is p.empty:
+            raise FormulaError(f"{where_} needs a domain as its annotation, such as Real, Positive or ClassId of lossmith.formula")
+        else:
+            arguments.append(Argument(p.name, _domain(_unpack(p.annotation, where_)[1], where_, p.annotation)))
+    if len(arguments) < 2:
+        raise FormulaError(f"{name}: a loss takes the target and at least one prediction, as (y, f)")
+    return Variant(function, dict(options), settings, arguments[0], tuple(arguments[1:]), tuple(parameters))
+
+
+@dataclass(eq=False)
+class Recipe:
+    """A loss of the catalogue (or of a user) before its parameters are chosen: all its formulas and what is said of them."""
+
+    name: str
+    kind: Literal["pointwise", "rowwise"]
+    doc: str
+    source: str
+    aliases: tuple[str, ...]
+    family: str
+    variants: list[Variant] = field(default_factory=list)
+
+    def variant(self, *, link: str | tuple[str, ...] | None = None, elicits: str | None = None, curvature: Function | None = None,
+                class_factor: Function | None = None, **options: bool) -> Callable[[Function], Function]:  # fmt: skip
+        """Another formula of the same loss: for rows instead of class ids, or for ``option=value`` (say, from_logits=False)."""
+        first = self.variants[0].settings
+
+        def decorate(function: Function) -> Function:
+            settings = Settings(
+                first.link if link is None else link, elicits or first.elicits, curvature, class_factor or first.class_factor
+            )
+            self.variants.append(_variant(function, options, settings))
+            return function
+
+        return decorate
+
+    @property
+    def option_defaults(self) -> dict[str, bool]:
+        """Options that choose a variant; the first formula is the default."""
+        first = dict(self.variants[0].options)
+        return {name: first.get(name, not value) for v in self.variants for name, value in v.options.items()}
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Everything the constructor takes, in the order of the signature."""
+        found: dict[str, Parameter] = {}
+        for variant in self.variants:
+            for parameter in variant.parameters:
+                if not parameter.per_sample:
+                    found.setdefault(parameter.name, parameter)
+        options = {name: Parameter(name, value, choices=(True, False)) for name, value in self.option_defaults.items()}
+        return options | found
+
+    def chosen(self, values: Mapping[str, Any]) -> list[Variant]:
+        """The variants that the options select: one per kind of target."""
+        options = self.option_defaults | {name: values[name] for name in self.option_defaults if name in values}
+        return [v for v in self.variants if all(v.options.get(n, self.option_defaults[n]) == value for n, value in options.items())]
+
+    def formulas(self, values: Mapping[str, Any]) -> dict[str, tuple[Formula, Settings]]:
+        """Kind of target -> traced formula, for these parameter values."""
+        return {v.target.domain.kind: (trace(v, self.kind, values), v.settings) for v in self.chosen(values)}
+
+
+def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mapping[str, Any]) -> Formula:
+    """Run the function once on symbols."""
+    symbols: dict[str, Any] = {}
+    extras: list[Argument] = []
+    params: list[Argument] = []
+    for parameter in variant.parameters:
+        value = values.get(parameter.name, parameter.default)
+        if parameter.domain is None:
+            symbols[parameter.name] = None if parameter.ignored_label else value
+        elif parameter.per_sample:
+            extras.append(Argument(parameter.name, parameter.domain))
+            symbols[parameter.name] = extras[-1].as_input
+        elif value is None or (parameter.off_at_zero and value == 0):
+            symbols[parameter.name] = None
+        else:
+            params.append(Argument(parameter.name, parameter.domain, parameter.per_class))
+            symbols[parameter.name] = params[-1].as_param
+    inputs = {a.name: a.as_input for a in (variant.target, *variant.predictions)}
+    value_ = as_expr(variant.function(*inputs.values(), **symbols))
+    everything = symbols | inputs | {"width": WIDTH}
+    factor = _called(variant.settings.class_factor, everything)
+    formula = Formula(
+        kind=kind, value=value_, target=variant.target, predictions=variant.predictions, extras=tuple(extras),
+        params=tuple(params), class_factor=None if factor is None else as_expr(factor),
+    )  # fmt: skip
+    check(formula)
+    if variant.settings.curvature is not None:
+        declared = _called(variant.settings.curvature, everything | {"hessian": formula.hessian[0], "gradient": formula.gradient[0]})
+        declared = declared if isinstance(declared, tuple) else (declared,)
+        formula = Formula(**{n: getattr(formula, n) for n in formula.__dataclass_fields__} | {"declared": tuple(map(as_expr, declared))})
+        check(formula)
+    return formula
+
+
+def _called(function: Function | None, known: Mapping[str, Any]) -> Any:
+    """Call a declaration with the arguments it names."""
+    if function is None:
+        return None
+    return function(**{name: known[name] for name in inspect.signature(function).parameters})
+
+
+def _decorator(kind: Literal["pointwise", "rowwise"], function: Function | None, source: str, aliases: tuple[str, ...],
+               settings: Settings) -> Any:  # fmt: skip
+    def decorate(function: Function) -> Recipe:
+        if not callable(function):
+            raise FormulaError(f"{kind} decorates a function, not {type(function).__name__}")
+        doc = inspect.getdoc(function) or ""
+        family = getattr(function, "__module__", "").rpartition(".")[2]
+        recipe = Recipe(function.__name__, kind, doc, source, aliases, family)
+        recipe.variants.append(_variant(function, {}, settings))
+        return recipe
+
+    return decorate if function is None else decorate(function)
+
+
+def pointwise(function: Function | None = None, *, source: str = "", aliases: tuple[str, ...] = (), link: str | tuple[str, ...] = "identity",
+              elicits: str | None = None, curvature: Function | None = None, class_factor: Function | None = None) -> Any:  # fmt: skip
+    """A loss of numbers per sample: f(target, prediction, ..., *, hyper-parameters)."""
+    return _decorator("pointwise", function, source, aliases, Settings(link, elicits, curvature, class_factor))
+
+
+def rowwise(function: Function | None = None, *, source: str = "", aliases: tuple[str, ...] = (), link: str | tuple[str, ...] = "identity",
+            elicits: str | None = None, curvature: Function | None = None, class_factor: Function | None = None) -> Any:  # fmt: skip
+    """A loss of a row of K scores per sample, classes on the last axis."""
+    return _decorator("rowwise", function, source, aliases, Settings(link, elicits, curvature, class_factor))
+
+
+__all__ = ["IgnoredLabel", "OffAtZero", "Parameter", "Recipe", "Settings", "Variant", "pointwise", "rowwise", "trace"]

@@ -1,0 +1,95 @@
+"""A formula as plain text and as LaTeX, both from one walk; shared parts of a large formula are named once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lossmith.formula.expr import Expr, walk
+from lossmith.formula.primitives import PRIMITIVES
+
+LIMIT = 4000  # characters: a graph with shared parts can be exponentially long when written out
+
+_TIGHTNESS = {"where": 0, "or": 1, "and": 2, "lt": 3, "le": 3, "eq": 3, "add": 4, "sub": 4, "mul": 5, "div": 5, "neg": 4, "power": 7}
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "and": "&", "or": "|", "power": "**"}
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "sigma", "tau", "theta", "kappa", "rho", "omega", "phi", "pi",
+}  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def _plain_leaf(node: Expr) -> str:
+    if node.op == "const":
+        infinite = {float("inf"): "inf", float("-inf"): "-inf"}
+        return infinite.get(node.data) or ("nan" if node.data != node.data else _number(node.data))
+    return {"index": "class_index", "n_classes": "n_classes"}.get(node.op) or str(node.data)
+
+
+def _plain(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
+    op = node.op
+    level = _TIGHTNESS.get(op, 9)
+    if op in _INFIX:
+        left, right = (_wrap(text, inner, level + side) for side, (text, inner) in enumerate(args))
+        space = "" if op == "power" else " "
+        return f"{left}{space}{_INFIX[op]}{space}{right}", level
+    if op in ("neg", "not"):
+        return ("-" if op == "neg" else "~") + _wrap(*args[0], 5 if op == "neg" else 8), level
+    return f"{op}({', '.join(text for text, _ in args)})", 9
+
+
+def _wrap(text: str, inner: int, outer: int, brackets: tuple[str, str] = ("(", ")")) -> str:
+    return text if inner >= outer else brackets[0] + text + brackets[1]
+
+
+def _latex_leaf(node: Expr) -> str:
+    if node.op == "const":
+        return {"inf": r"\infty", "-inf": r"-\infty"}.get(_plain_leaf(node), _plain_leaf(node))
+    if node.op in ("index", "n_classes"):
+        return {"index": "c", "n_classes": "K"}[node.op]
+    name = str(node.data)
+    symbol = "\\" + name if name in _GREEK else name if len(name) == 1 else rf"\mathrm{{{name.replace('_', ' ')}}}"
+    return symbol + ("_c" if node.row else "")
+
+
+def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
+    op = node.op
+    brackets = (r"\left(", r"\right)")
+    level = _TIGHTNESS.get(op, 9)
+    if op == "where":
+        condition, a, b = (text for text, _ in args)
+        return rf"\begin{{cases}} {a} & {condition} \\ {b} & \text{{otherwise}} \end{{cases}}", 9
+    template = PRIMITIVES[op].latex
+    if op in ("div", "sqrt", "abs") or "(" in template or op in ("exp", "per_class"):
+        texts = [text for text, _ in args]
+    elif op == "power":
+        texts = [_wrap(*args[0], 8, brackets), args[1][0]]
+    elif op in _INFIX:
+        texts = [_wrap(text, inner, level + (side if op != "mul" else 0), brackets) for side, (text, inner) in enumerate(args)]
+    else:
+        texts = [_wrap(text, inner, 5 if op == "neg" else 7, brackets) for text, inner in args]
+    return template.format(*texts), 9 if op in ("div", "abs", "sqrt", "exp") else level if op in _TIGHTNESS else 6
+
+
+def _render(root: Expr, leaf: Callable[[Expr], str], node_text: Callable[..., tuple[str, int]]) -> str:
+    done: dict[Expr, tuple[str, int]] = {}
+    for node in walk((root,)):
+        args = [done[arg] for arg in node.args]
+        if node.args:
+            text, level = node_text(node, args)
+        else:
+            text = leaf(node)
+            level = 4 if text.startswith("-") else 9
+        done[node] = (text, level) if len(text) <= LIMIT else ("...", 9)
+    return done[root][0]
+
+
+def to_text(root: Expr) -> str:
+    """The expression as one would type it."""
+    return _render(root, _plain_leaf, _plain)
+
+
+def to_latex(root: Expr) -> str:
+    """The expression as LaTeX (without surrounding dollar signs)."""
+    return _render(root, _latex_leaf, _latex)

@@ -1,0 +1,289 @@
+"""From what a user passes to what an engine takes: one library, one dtype, one shape, checked labels and domains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossmith.formula.domains import Domain
+from lossmith.formula.model import Formula
+from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, namespace_of, on_host
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Array = Any
+ROW_TOLERANCE = 1e-3  # of a sum that should be 1: half precision and columns of rounded decimals pass
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One call's data, ready for an engine.
+
+    ``arrays`` holds every input by name in the compute dtype (row formulas: per-sample ones with a last axis of 1);
+    ``like`` is the first of the predictions, ``shape`` that of the per-sample loss; ``keep`` and ``weight`` are None where
+    everything counts. ``checked`` is False where values could not be looked at; ``valid`` then says where they are legal.
+    """
+
+    formula: Formula
+    xp: ModuleType
+    host: bool
+    arrays: dict[str, Array]
+    like: Array
+    shape: tuple[int, ...]
+    weight: Array | None
+    keep: Array | None
+    prediction: Array  # as passed, in its own dtype
+    checked: bool
+    valid: Array | None
+
+
+def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
+    """A NumPy array of numbers, booleans or (for labels) texts; never a view that will be written to."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: pass its data, and its mask as where=~mask")
+    if hasattr(x, "to_numpy"):
+        x = x.to_numpy()
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise TypeError(f"{name} is not a rectangular array of numbers: {error}") from None
+    if array.dtype == object:
+        array = _from_objects(array, name)
+    if array.dtype.kind in "cmMV" or dtype_name(array.dtype) in ("longdouble", "float128", "float96"):
+        if dtype_name(array.dtype) != "bfloat16" and "float8" not in dtype_name(array.dtype):
+            raise TypeError(f"{name} has dtype {array.dtype}; a loss takes float16, bfloat16, float32, float64, integers or booleans")
+    return array
+
+
+def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """Python numbers in an object array become float64; texts stay as they are, for labels to translate."""
+    flat = array.ravel()
+    if all(isinstance(value, str) for value in flat) and len(flat):
+        return array.astype(str)
+    numbers = np.empty(flat.shape, dtype=np.float64)
+    for i, value in enumerate(flat):
+        try:
+            if isinstance(value, (str, bytes)):
+                raise TypeError
+            numbers[i] = math.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            index = np.unravel_index(i, array.shape)
+            raise TypeError(f"{name}{_at(index)} = {value!r} is not a number") from None
+    return numbers.reshape(array.shape)
+
+
+def _at(index: tuple[Any, ...]) -> str:
+    return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
+
+
+def check_index(**named: Any) -> None:
+    """pandas objects pair up by position, so unequal indexes are refused rather than guessed about."""
+    indexed = [(name, x) for name, x in named.items() if hasattr(x, "iloc") and hasattr(x, "index")]
+    for name, x in indexed[1:]:
+        first, other = indexed[0]
+        if not x.index.equals(other.index):
+            raise ValueError(
+                f"{first} and {name} have unequal pandas indexes; values pair up by position, "
+                "so align them first or pass .to_numpy()"
+            )
+
+
+def _shape_error(loss: Loss, names: tuple[str, str], shapes: tuple[Any, Any]) -> ValueError:
+    hint = ""
+    if sorted(map(len, shapes)) == [1, 2] and 1 in max(shapes, key=len):
+        hint = "; pass .ravel() or reshape one of them, nothing is broadcast"
+    return ValueError(f"{loss.name}: shapes must be equal, but {names[0]} has shape {shapes[0]} and {names[1]} {shapes[1]}{hint}")
+
+
+def prepare(
+    loss: Loss, y_true: Any, y_pred: Any, weight: Any, where: Any, extras: dict[str, Any], validate: bool | None
+) -> Inputs:
+    """Everything that is checked before a loss is computed."""
+    check_index(y_true=y_true, y_pred=y_pred, weight=weight, where=where, **extras)
+    xp, host = namespace_of(y_pred, y_true, weight, where, *extras.values())
+    if not host and namespace_of(y_pred)[1]:
+        raise TypeError(f"{loss.name}: y_pred is host data but another argument is not; move them to the same library")
+    device = None if host else getattr(y_pred, "device", None)
+
+    def load(x: Any, name: str) -> Array:
+        if not host and namespace_of(x)[1]:
+            x = to_host(x, name)
+            return x if x.dtype.kind in "US" else xp.asarray(x, device=device)
+        return to_host(x, name) if host else getattr(x, "detach", lambda: x)()
+
+    prediction, target = load(y_pred, "y_pred"), load(y_true, "y_true")
+    named = {name: load(x, name) for name, x in extras.items()}
+    formula = _formula(loss, target, prediction)
+    shape = _check_shapes(loss, formula, target, prediction, named)
+    raw = target
+    target, ignored = _labels_to_numbers(loss, target, formula, xp)
+    dtype = compute_dtype(xp, [a for a in (target, prediction, *named.values()) if a.dtype.__class__ is not str])
+    keep, weights = _weights(loss, xp, shape, load, weight, where)
+    if ignored is not None:
+        keep = ~ignored if keep is None else keep & ~ignored
+
+    def convert(x: Array) -> Array:
+        if host:
+            return np.ascontiguousarray(x, dtype=dtype)
+        return xp.asarray(xp.astype(x, dtype)) if x.dtype != dtype else x
+
+    predictions = _split(formula, convert(prediction))
+    arrays = {formula.target.name: convert(target), **predictions, **{n: convert(a) for n, a in named.items()}}
+    look = validate if validate is not None else all(on_host(x) for x in (prediction, target))
+    look = bool(look) and not any(is_traced(x) for x in (prediction, target))
+    valid = _check_domains(loss, formula, arrays, raw, keep, xp, look)
+    if formula.kind == "rowwise":
+        arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
+    like = next(iter(predictions.values()))
+    return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, valid)
+
+
+def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
+    """(target as 0 and 1, class ids or numbers, with -1 for an unknown label; which samples carry the ignored label)."""
+    if formula.target.domain.row:
+        return target, None
+    ignore = loss.params.get("ignore_index")
+    ignored = None if ignore is None else target == ignore
+    if loss.labels is None:
+        if isinstance(target, np.ndarray) and target.dtype.kind in "US":
+            raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
+        return target, ignored
+    numbers = xp.full(target.shape, -1, dtype=xp.int32)
+    for number, label in enumerate(loss.labels):
+        numbers = xp.where(target == label, xp.asarray(number, dtype=xp.int32), numbers)
+    return numbers, ignored
+
+
+def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:
+    """The formula for this kind of target: class ids have one axis less than rows."""
+    if len(loss.formulas) == 1:
+        return next(iter(loss.formulas.values()))
+    return loss.formulas["row" if target.ndim == prediction.ndim else "class id"]
+
+
+def _check_shapes(loss: Loss, formula: Formula, target: Array, prediction: Array, named: dict[str, Array]) -> tuple[int, ...]:
+    """The shape of the per-sample loss."""
+    shape = tuple(prediction.shape)
+    many = formula.kind == "rowwise" or len(formula.predictions) > 1
+    if many:
+        what = "a row of scores" if formula.kind == "rowwise" else f"{len(formula.predictions)} predictions ({', '.join(p.name for p in formula.predictions)})"
+        if not shape or (formula.kind == "pointwise" and shape[-1] != len(formula.predictions)) or shape[-1] == 0:
+            raise ValueError(f"{loss.name}: y_pred needs {what} on its last axis, but has shape {shape}")
+        shape = shape[:-1]
+    expected = tuple(prediction.shape) if formula.target.domain.row or not many else shape
+    if tuple(target.shape) != expected:
+        if many and not formula.target.domain.row:
+            raise ValueError(
+                f"{loss.name}: shapes must be equal up to y_pred's last axis: y_true must have shape {expected}, but has {tuple(target.shape)}"
+            )
+        raise _shape_error(loss, ("y_true", "y_pred"), (tuple(target.shape), tuple(prediction.shape)))
+    for extra in formula.extras:
+        if extra.name not in named:
+            raise TypeError(f"{loss.name} needs {extra.name}=, {extra.domain.describe()} per sample")
+        if tuple(named[extra.name].shape) != shape:
+            raise _shape_error(loss, (extra.name, "the per-sample loss"), (tuple(named[extra.name].shape), shape))
+    for name in named:
+        if name not in {extra.name for extra in formula.extras}:
+            raise TypeError(f"{loss.name} takes no argument {name!r}")
+    return shape
+
+
+def _weights(loss: Loss, xp: ModuleType, shape: tuple[int, ...], load: Any, weight: Any, where: Any) -> tuple[Array | None, Array | None]:
+    """(which samples are kept, weights), each None where nothing is said."""
+    keep: Array | None = None
+    if where is not None:
+        where = load(where, "where")
+        if tuple(where.shape) != shape:
+            raise _shape_error(loss, ("where", "the per-sample loss"), (tuple(where.shape), shape))
+        if "bool" not in dtype_name(where.dtype):
+            raise TypeError(f"{loss.name}: where must be an array of booleans, not of {dtype_name(where.dtype)}")
+        keep = where
+    if weight is None:
+        return keep, None
+    weight = load(weight, "weight")
+    if tuple(weight.shape) != shape:
+        raise _shape_error(loss, ("weight", "the per-sample loss"), (tuple(weight.shape), shape))
+    weight = weight if is_floating(weight.dtype) else xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
+    if on_host(weight):
+        _refuse_outside(loss, Domain("a finite weight >= 0", low=0.0, high=math.inf, high_open=True), weight, "weight", keep, xp)
+    positive = weight > 0
+    return (positive if keep is None else keep & positive), weight
+
+
+def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
+    if len(formula.predictions) == 1:
+        return {formula.predictions[0].name: prediction}
+    parts = {p.name: prediction[..., i] for i, p in enumerate(formula.predictions)}
+    return {name: np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part for name, part in parts.items()}
+
+
+def _legal(xp: ModuleType, x: Array, domain: Domain, classes: int | None) -> Array:
+    legal = x == x
+    if domain.low_open or math.isfinite(domain.low):
+        legal = legal & ((x > domain.low) if domain.low_open else (x >= domain.low))
+    if domain.high_open or math.isfinite(domain.high):
+        legal = legal & ((x < domain.high) if domain.high_open else (x <= domain.high))
+    if domain.excluded is not None:
+        legal = legal & (x != domain.excluded)
+    if domain.whole:
+        legal = legal & (xp.floor(x) == x)
+    if domain.kind == "class id" and classes is not None:
+        legal = legal & (x < classes)
+    return legal
+
+
+def _check_domains(
+    loss: Loss, formula: Formula, arrays: dict[str, Array], raw: Array, keep: Array | None, xp: ModuleType, look: bool
+) -> Array | None:
+    """Raise at the first illegal value; where values cannot be looked at, return where they are legal instead."""
+    classes = arrays[formula.predictions[0].name].shape[-1] if formula.kind == "rowwise" else None
+    valid: Array | None = None
+    for argument in (formula.target, *formula.predictions, *formula.extras):
+        shown = "y_true" if argument is formula.target else argument.name if argument in formula.extras else "y_pred"
+        x, domain = arrays[argument.name], argument.domain
+        if look:
+            _refuse_outside(loss, domain, x, shown, keep, xp, classes, raw if argument is formula.target else None)
+            continue
+        legal = _legal(xp, x, domain, classes)
+        if domain.row:
+            legal = xp.all(legal, axis=-1)
+        valid = legal if valid is None else valid & legal
+    return valid
+
+
+def _refuse_outside(
+    loss: Loss, domain: Domain, x: Array, shown: str, keep: Array | None, xp: ModuleType, classes: int | None = None,
+    raw: Array | None = None,
+) -> None:  # fmt: skip
+    legal = _legal(xp, x, domain, classes)
+    if domain.simplex:
+        _refuse_unnormalised(loss, x, legal, shown, keep, xp)
+    if keep is not None:
+        legal = legal | ~(keep[..., None] if legal.ndim > keep.ndim else keep)
+    if bool(xp.all(legal)):
+        return
+    bad = tuple(int(i) for i in np.argwhere(~np.asarray(legal))[0]) if legal.ndim else ()
+    value = (x if raw is None else raw)[bad]
+    if raw is not None and loss.labels is not None:
+        raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of the labels {loss.labels}")
+    value = float(value)
+    wanted = f"a class id from 0 to {classes - 1}" if domain.kind == "class id" and classes is not None else domain.describe()
+    hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
+    raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {value:.17g} is not {wanted}{hint}")
+
+
+def _refuse_unnormalised(loss: Loss, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType) -> None:
+    """Rows that should be distributions; rounding of a column of decimals is forgiven, a missing class is not."""
+    sums = xp.sum(x, axis=-1)
+    bad = xp.all(legal, axis=-1) & ~(xp.abs(sums - 1.0) <= ROW_TOLERANCE)
+    if keep is not None:
+        bad = bad & keep
+    if bool(xp.any(bad)):
+        index = np.argwhere(np.asarray(bad))[0] if bad.ndim else ()
+        total = float(sums[tuple(int(i) for i in index)])
+        raise ValueError(f"{loss.name}: {shown}{_at(tuple(index))} sums to {total:g}, but a row of probabilities sums to 1")

@@ -1,0 +1,88 @@
+"""Does the gradient jump? Found by looking: follow the loss along lines through its predictions and close in on the jump."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+_STEPS = np.geomspace(1e-6, 1e6, 481)
+_HALVINGS = 60
+_JUMP = 1e-6  # of the gradient's size before closing in
+
+
+def example_target(loss: Loss, classes: int = 3) -> list[Any]:
+    """A few legal targets, one per element."""
+    domain = loss.formula.target.domain
+    if domain.row:
+        rows = [np.eye(classes)[0], np.arange(1.0, classes + 1) / np.arange(1.0, classes + 1).sum()]
+        return rows
+    if loss.labels is not None:
+        return list(loss.labels)
+    if domain.kind == "class id":
+        return [0, classes - 1]
+    candidates = [0.0, 1.0, 0.3] if domain.high <= 1 else [0.0, 1.0, 2.5, -1.5, 4.0]
+    return [y for y in candidates if domain.contains(y)]
+
+
+def _lines(loss: Loss, y: Any, classes: int) -> list[NDArray[np.float64]]:
+    """Predictions along lines: (points, outputs)."""
+    bounded = all(math.isfinite(b) for b in (loss.formula.predictions[0].domain.low, loss.formula.predictions[0].domain.high))
+    count = classes if loss.kind == "rowwise" else loss.outputs or 1
+    if bounded:
+        t = np.linspace(0.001, 0.999, 999)
+        return [np.repeat(t[:, None], count, axis=1) / (count if loss.kind == "rowwise" else 1)]
+    t = np.concatenate([-_STEPS[::-1], _STEPS])
+    low = loss.formula.predictions[0].domain.low
+    centre = np.linspace(0.1, 0.7, count) + (y if np.ndim(y) == 0 and not isinstance(y, str) and loss.target_kind == "real" else 0.0)
+    lines = [centre + t[:, None] * direction for direction in np.eye(count)]
+    if count == 1:
+        lines = [centre - 0.1 + t[:, None]]
+    return [line[(line > low).all(axis=1)] for line in lines]
+
+
+def has_kink(loss: Loss) -> bool:
+    """Whether some line through ordinary predictions meets a jump of the gradient."""
+    if loss.formula.extras:
+        return False
+    classes = max([3, *(len(loss.params[p.name]) for p in loss.formula.params if p.per_class)])
+    for y in example_target(loss, classes):
+        for line in _lines(loss, y, classes):
+            if len(line) > 1 and _jumps(loss, y, line):
+                return True
+    return False
+
+
+def _gradient(loss: Loss, y: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    pred = points[:, 0] if loss.outputs == 1 else points
+    target = np.repeat(np.asarray(y)[None], len(points), axis=0)
+    g = loss.gradient(target, pred, reduction="none")
+    return np.asarray(g).reshape(len(points), -1)
+
+
+def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
+    g = _gradient(loss, y, line)
+    finite = np.isfinite(g).all(axis=1)  # where it overflows there is nothing to compare
+    line, g = line[finite], g[finite]
+    if len(g) < 2:
+        return False
+    change = np.abs(np.diff(g, axis=0)).max(axis=1)
+    for i in np.argsort(change)[-6:]:
+        a, b = line[i], line[i + 1]
+        ga, gb = g[i], g[i + 1]
+        size = max(float(np.abs(ga).max()), float(np.abs(gb).max()))
+        for _ in range(_HALVINGS):
+            middle = a + (b - a) / 2
+            gm = _gradient(loss, y, middle[None])[0]
+            if np.abs(gm - ga).max() >= np.abs(gb - gm).max():
+                b, gb = middle, gm
+            else:
+                a, ga = middle, gm
+        if size > 0 and float(np.abs(gb - ga).max()) > _JUMP * size:
+            return True
+    return False

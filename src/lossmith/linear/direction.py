@@ -1,0 +1,126 @@
+"""Directions of descent: Newton's, from a dense matrix or by conjugate gradients, with or without an l1 penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+Array = NDArray[np.float64]
+
+DENSE = 600
+"""Up to this many features the second-order matrix is formed and factored."""
+
+SWEEPS = 40
+
+
+def gram(Z: Array, weight: Array) -> Array:
+    """Z^T diag(weight) Z, reading the rows of positive weight only."""
+    used = np.flatnonzero(weight > 0)
+    if len(used) < 0.7 * len(weight):
+        Z, weight = Z[used], weight[used]
+    scaled = Z * np.sqrt(weight)[:, None]
+    return np.asarray(scaled.T @ scaled)
+
+
+def solve(H: Array, g: Array, ridge: float) -> Array:
+    """-(H + ridge)^-1 g, with as much more ridge as the factorisation needs."""
+    n = len(H)
+    for _ in range(12):
+        try:
+            factor = cho_factor(H + ridge * np.eye(n), lower=True, check_finite=False)
+            step = cho_solve(factor, -g, check_finite=False)
+            if np.isfinite(step).all():
+                return np.asarray(step)
+        except LinAlgError:
+            pass
+        ridge = 10 * ridge + np.finfo(float).tiny
+    return np.asarray(np.linalg.lstsq(H + ridge * np.eye(n), -g, rcond=None)[0])
+
+
+def shortest(H: Array, g: Array, ridge: float, noise: float) -> Array:
+    """As `solve`; but where features are collinear, parts of g that are rounding (up to noise) move nothing.
+
+    Among equally good coefficients that leads to the shortest, whatever the order of the sums.
+    """
+    try:
+        diagonal = np.diag(cho_factor(H + ridge * np.eye(len(H)), lower=True, check_finite=False)[0])
+        if diagonal.min() ** 2 > 1e-8 * diagonal.max() ** 2:
+            return solve(H, g, ridge)
+    except LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(H)
+    part = vectors.T @ g
+    part[np.abs(part) <= noise] = 0.0
+    return np.asarray(-(vectors @ (part / (np.maximum(values, 0.0) + ridge))))
+
+
+def sparse_step(H: Array, g: Array, u: Array, l1: Array) -> Array:
+    """argmin over z of g (z - u) + (z - u) H (z - u) / 2 + l1 |z|, less u: by coordinates, finished exactly.
+
+    After a sweep, the linear system of the signs it left is solved. Where the solution keeps the signs and no
+    coordinate at zero wants to leave, it is the answer; else as much of the way to it is gone as makes things better.
+    """
+    z, r = u.copy(), g.copy()  # r = g + H (z - u)
+    diagonal = np.diag(H).copy()
+    for _ in range(SWEEPS):
+        for j in range(len(z)):
+            target = z[j] - r[j] / diagonal[j]
+            new = np.sign(target) * max(abs(target) - l1[j] / diagonal[j], 0.0)
+            if new != z[j]:
+                r += H[:, j] * (new - z[j])
+                z[j] = new
+        exact, done = _with_signs(H, g, u, l1, z)
+        if done:
+            return np.asarray(exact - u)
+        here = float((r + g) @ (z - u)) / 2 + float(l1 @ np.abs(z))
+        for share in 0.5 ** np.arange(6):
+            moved = z + share * (exact - z)
+            moved = np.where((np.sign(moved) == np.sign(z)) | (l1 == 0), moved, 0.0)
+            r_moved = g + H @ (moved - u)
+            if float((r_moved + g) @ (moved - u)) / 2 + float(l1 @ np.abs(moved)) < here:
+                z, r = moved, r_moved
+                break
+    return np.asarray(z - u)
+
+
+def _with_signs(H: Array, g: Array, u: Array, l1: Array, z: Array) -> tuple[Array, bool]:
+    """The minimum among points with the signs of z, if signs were no constraint; whether it is the minimum of all."""
+    on = (z != 0) | (l1 == 0)
+    # On the coordinates that are on: g + H (z - u) + l1 sign = 0, those that are off held at 0.
+    step = np.where(on, 0.0, -u)
+    wanted = (g + H @ step)[on] + l1[on] * np.sign(z[on])
+    step[on] = solve(H[np.ix_(on, on)], wanted, 0.0)
+    exact = np.where(on, u + step, 0.0)
+    kept = np.sign(exact[on]) == np.sign(z[on])
+    slack = np.abs(g + H @ (exact - u))[~on] - l1[~on]
+    return exact, bool((kept | (l1[on] == 0)).all() and (slack <= 1e-12 * l1[~on]).all())
+
+
+def conjugate_gradients(
+    product: Callable[[Array], Array], g: Array, precondition: Callable[[Array], Array], tolerance: float, limit: int
+) -> Array:
+    """An approximate solution of product(d) = -g; stops at a direction in which the curvature is not positive."""
+    d = np.zeros_like(g)
+    r = -g
+    z = precondition(r)
+    direction = z
+    rz = float(np.vdot(r, z))
+    target = tolerance**2 * rz
+    for _ in range(limit):
+        Hd = product(direction)
+        bend = float(np.vdot(direction, Hd))
+        if bend <= 0 or not np.isfinite(bend):
+            return d if d.any() else direction
+        length = rz / bend
+        d = d + length * direction
+        r = r - length * Hd
+        z = precondition(r)
+        rz_new = float(np.vdot(r, z))
+        if rz_new <= target:
+            break
+        direction = z + rz_new / rz * direction
+        rz = rz_new
+    return d

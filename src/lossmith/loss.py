@@ -1,0 +1,299 @@
+"""Loss: what users hold. One formula per kind of target, its parameters, its link, its labels."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from types import MappingProxyType, ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from lossmith.compute import Call, check_out, check_reduction, differentiable
+from lossmith.engine.reduce import Total
+from lossmith.formula.model import Formula
+from lossmith.formula.recipe import Recipe
+from lossmith.links import AnyLink, get_link
+from lossmith.parameters import checked_labels, checked_parameters
+
+_FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim")
+
+
+class Loss:
+    """A loss function with chosen parameters.
+
+    Called as ``loss(y_true, y_pred)``; y_pred holds raw scores. Immutable, hashable, picklable. ``weight`` and ``where`` have
+    the shape of the per-sample loss; weight 0 and where False remove a sample. All methods take further named per-sample
+    inputs of the formula (such as ``exposure=``) as keywords.
+    """
+
+    name: str
+    formulas: Mapping[str, Formula]  # by kind of target
+    params: Mapping[str, Any]
+    link: AnyLink
+    labels: tuple[Any, ...] | None
+    recipe: Recipe | None  # None for composed losses
+    claim: str | None  # what the author says the loss elicits
+
+    def __init__(
+        self, name: str, formulas: Mapping[str, Formula], params: Mapping[str, Any], link: AnyLink,
+        labels: tuple[Any, ...] | None = None, recipe: Recipe | None = None, claim: str | None = None,
+    ) -> None:  # fmt: skip
+        values = (name, dict(formulas), MappingProxyType(dict(params)), link, labels, recipe, claim)
+        for field, value in zip(_FIELDS, values, strict=True):
+            object.__setattr__(self, field, value)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, labels: tuple[Any, ...] | None = None, **given: Any) -> Loss:
+        """A loss of the catalogue, or of a user's decorated function, with these parameters."""
+        params = checked_parameters(recipe, given)
+        found = recipe.formulas(params)
+        settings = next(iter(found.values()))[1]
+        loss = cls(
+            recipe.name, {kind: formula for kind, (formula, _) in found.items()}, params, get_link(settings.link),
+            None, recipe, settings.elicits,
+        )  # fmt: skip
+        return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
+
+    def replaced(self, **changes: Any) -> Loss:
+        """A copy with some fields changed."""
+        return Loss(**({name: getattr(self, name) for name in _FIELDS} | changes))
+
+    # values and derivatives ---------------------------------------------------------------------------------------------
+
+    def __call__(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
+                 validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
+        """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), "weighted_mean".
+
+        y_true and y_pred have equal shapes (row losses: y_pred has a last axis of K classes; several predictions: a last axis of
+        those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument, index and value.
+        """
+        check_reduction(self, reduction)
+        adapter = differentiable(self, y_pred)
+        if adapter is not None:
+            return adapter.value(self, y_true, y_pred, reduction, weight=weight, where=where, validate=validate, **extras)
+        return self._value(y_true, y_pred, reduction, weight=weight, where=where, validate=validate, **extras)
+
+    def _value(self, y_true: Any, y_pred: Any, reduction: str, *, weight: Any, where: Any, validate: bool | None, **extras: Any) -> Any:
+        call = Call(self, y_true, y_pred, weight, where, extras, validate)
+        return call.value(call.outputs("value")[0], reduction)
+
+    def gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean", out: Any = None,
+                 validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
+        """d(reduced loss)/d(y_pred), of y_pred's shape and dtype; "none": each sample's own, times its weight.
+
+        At a kink the derivative is that of the branch the formula chose. ``out`` (any float dtype) receives the result.
+        """
+        return self._derivative("gradient", y_true, y_pred, weight, where, reduction, out, validate, extras)
+
+    def hessian(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none", out: Any = None,
+                validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
+        """Exact second derivative of each prediction (the diagonal, for K scores); may be zero or negative."""
+        return self._derivative("hessian", y_true, y_pred, weight, where, reduction, out, validate, extras)
+
+    def curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none", out: Any = None,
+                  validate: bool | None = None, width: float = 1.0, **extras: Any) -> Any:  # fmt: skip
+        """A positive second-order weight that trains safely where the Hessian would not (Newton steps, boosting).
+
+        ``width`` is the smoothing unit of losses with kinks, in units of the prediction: the size of a residual that no
+        longer matters.
+        """
+        return self._derivative("curvature", y_true, y_pred, weight, where, reduction, out, validate, extras, width)
+
+    def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
+                    validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
+        check_reduction(self, reduction)
+        check_out(self, out, y_pred, y_true, y_pred, weight, where)
+        call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
+        return call.derivative(call.outputs(which)[0], reduction, out)
+
+    def value_and_gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
+                           out: Any = None, validate: bool | None = None, **extras: Any) -> tuple[Any, Any]:  # fmt: skip
+        """(loss, gradient) in one pass."""
+        check_reduction(self, reduction)
+        check_out(self, out, y_pred, y_true, y_pred, weight, where)
+        call = Call(self, y_true, y_pred, weight, where, extras, validate)
+        values, gradients = call.outputs("value", "gradient")
+        return call.value(values, reduction), call.derivative(gradients, reduction, out)
+
+    def gradient_and_curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none",
+                               validate: bool | None = None, width: float = 1.0, **extras: Any) -> tuple[Any, Any]:  # fmt: skip
+        """(gradient, curvature) in one pass: what boosters want."""
+        check_reduction(self, reduction)
+        call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
+        first, second = call.outputs("gradient", "curvature")
+        return call.derivative(first, reduction), call.derivative(second, reduction)
+
+    def total(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, validate: bool | None = None,
+              **extras: Any) -> Total:  # fmt: skip
+        """Sum of weight * loss and sum of weights: totals of batches, partitions or machines add up."""
+        return Call(self, y_true, y_pred, weight, where, extras, validate).total()
+
+    def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
+        """The constant raw score with the smallest mean loss, the midpoint where there are many; infinite where the truth is.
+
+        A float; an array for several predictions or a row of scores (which then sum to 0).
+        """
+        from lossmith.constants import best_constant
+
+        return best_constant(self, y_true, weight, extras)
+
+    # what it is ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def formula(self) -> Formula:
+        """The traced formula (of the first kind of target); its text is ``str(loss.formula)``."""
+        return next(iter(self.formulas.values()))
+
+    @property
+    def latex(self) -> str:
+        return self.formula.latex
+
+    @property
+    def kind(self) -> str:
+        """pointwise or rowwise."""
+        return self.formula.kind
+
+    @property
+    def outputs(self) -> int | None:
+        """Named predictions per sample; None for a row of scores."""
+        return None if self.kind == "rowwise" else len(self.formula.predictions)
+
+    @property
+    def target_kind(self) -> str:
+        """real, label, class id or row."""
+        return self.formula.target.domain.kind
+
+    @property
+    def doc(self) -> str:
+        return self.recipe.doc if self.recipe else f"Composed of {self.name}."
+
+    @property
+    def source(self) -> str:
+        return self.recipe.source if self.recipe else ""
+
+    @property
+    def family(self) -> str:
+        return self.recipe.family if self.recipe else ""
+
+    @cached_property
+    def elicits(self) -> str | None:
+        """What of y the best prediction is, on the natural scale: mean, median, quantile, expectile; None where nothing simple."""
+        from lossmith.constants import elicits
+
+        return elicits(self, self.claim)
+
+    @cached_property
+    def kinked(self) -> bool:
+        """Whether the gradient jumps somewhere, found by looking for the jump."""
+        from lossmith.kinks import has_kink
+
+        return has_kink(self)
+
+    def plot(self, *, ax: Any = None, width: float = 3.0) -> Any:
+        """Draw the loss and its gradient over the prediction; returns a matplotlib figure."""
+        from lossmith.plotting import plot
+
+        return plot(self, ax=ax, width=width)
+
+    def spec(self) -> dict[str, Any]:
+        """Everything about this loss as JSON data, without any framework; ``lm.from_spec`` reads it back."""
+        from lossmith.specs import to_spec
+
+        return to_spec(self)
+
+    # other losses made of it --------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Loss:
+        from lossmith.algebra import added
+
+        return added(self, other)
+
+    def __radd__(self, other: Any) -> Loss:
+        if isinstance(other, (int, float)) and other == 0:
+            return self  # so that sum() works
+        return NotImplemented
+
+    def __mul__(self, factor: Any) -> Loss:
+        from lossmith.algebra import scaled
+
+        return scaled(self, factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Loss:
+        return self * (1.0 / divisor)
+
+    def with_link(self, link: str | AnyLink) -> Loss:
+        """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means."""
+        from lossmith.algebra import linked
+
+        return linked(self, get_link(link))
+
+    def class_weighted(self, weights: Mapping[Any, float]) -> Loss:
+        """The loss times a weight of the sample's class: ``loss.class_weighted({0: 1, 1: 9})``."""
+        from lossmith.algebra import class_weighted
+
+        return class_weighted(self, weights)
+
+    def to(self, framework: str, **options: Any) -> Any:
+        """This loss as the framework takes it, such as ``loss.to("lightgbm")``."""
+        if not (isinstance(framework, str) and framework.isidentifier()):
+            raise ValueError(f"a framework is named by a word such as 'lightgbm', not {framework!r}")
+        try:
+            adapter: ModuleType = importlib.import_module(f"lossmith.adapters.{framework}")
+            adapt = adapter.adapt
+        except (ModuleNotFoundError, AttributeError) as error:
+            if isinstance(error, ModuleNotFoundError) and error.name != f"lossmith.adapters.{framework}":
+                raise
+            raise ValueError(f"there is no adapter for {framework!r} yet; there is one for lightgbm") from None
+        return adapt(self, **options)
+
+    # identity -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _identity(self) -> str:
+        from lossmith.specs import identity
+
+        return identity(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Loss) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"a loss is immutable; make another one instead of setting {name}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a loss is immutable")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from lossmith.specs import from_spec
+
+        return from_spec, (self.spec(),)
+
+    def __repr__(self) -> str:
+        shown = {k: v for k, v in self.params.items() if not (self.recipe and self.recipe.parameters[k].default == v)}
+        if self.labels is not None:
+            shown["labels"] = self.labels
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex}$"
+
+    def _repr_html_(self) -> str:
+        from lossmith.plotting import to_html
+
+        return to_html(self)
+
+
+def _checked_width(loss: Loss, width: float) -> float:
+    if not (isinstance(width, (int, float, np.number)) and 0 < float(width) < math.inf):
+        raise ValueError(f"{loss.name}: width must be a positive number, not {width!r}")
+    return float(width)
+
+

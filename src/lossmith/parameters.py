@@ -1,0 +1,101 @@
+"""Constructor arguments of a loss: known names, legal values, one canonical form."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossmith.formula.recipe import Parameter, Recipe
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+
+def did_you_mean(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def checked_parameters(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every parameter of the recipe, in its order; ValueError names the one that is outside its domain."""
+    known = recipe.parameters
+    for name in given:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise TypeError(f"{recipe.name} has no parameter {name!r} ({takes}){did_you_mean(name, known)}")
+    values = {name: _checked(recipe.name, p, given.get(name, p.default)) for name, p in known.items()}
+    missing = {p.name for v in recipe.chosen(values) for p in v.parameters} | set(recipe.option_defaults)
+    for name in values:
+        if name not in missing and name in given and given[name] != known[name].default:
+            raise ValueError(f"{recipe.name}: {name} has no meaning together with these options")
+    return values
+
+
+def _checked(loss: str, p: Parameter, value: Any) -> Any:
+    if p.ignored_label:
+        return _ignored_label(loss, p, value)
+    if p.domain is None:
+        if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in p.choices):
+            raise ValueError(f"{loss}: {p.name} must be one of {', '.join(map(repr, p.choices))}, not {value!r}")
+        return value
+    if value is None and p.optional:
+        return None
+    if p.per_class:
+        return _vector(loss, p, value)
+    return number(f"{loss}: {p.name}", value, p)
+
+
+def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{loss}: {p.name} must be a whole number or None, not {value!r}")
+    return int(value)
+
+
+def _vector(loss: str, p: Parameter, value: Any) -> tuple[float, ...]:
+    try:
+        items = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        items = np.zeros((0, 0))
+    if items.ndim != 1 or not len(items):
+        raise ValueError(f"{loss}: {p.name} must be one number per class, not {value!r}")
+    return tuple(number(f"{loss}: {p.name}[{i}]", item, p) for i, item in enumerate(items.tolist()))
+
+
+def number(what: str, value: Any, p: Parameter) -> float:
+    """A finite number inside the parameter's domain."""
+    assert p.domain is not None
+    try:
+        result = float(value) if not isinstance(value, (str, bytes)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    if not (math.isfinite(result) and p.domain.contains(result)):
+        raise ValueError(f"{what} must be {p.domain.describe()}, not {value!r}")
+    return result
+
+
+def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
+    """The labels in class order: for a two-valued target (negative, positive)."""
+    kinds = {f.target.domain.kind for f in loss.formulas.values()}
+    binary = kinds == {"label"} or _is_unit(loss)
+    if not (binary or "class id" in kinds):
+        raise ValueError(f"{loss.name} has no class labels: its target is {loss.formula.target.domain.describe()}")
+    try:
+        found = tuple(x.item() if isinstance(x, np.generic) else x for x in labels)
+    except TypeError:
+        raise ValueError(f"{loss.name}: labels must list the labels in class order, not {labels!r}") from None
+    if len(set(found)) != len(found) or len(found) < 2 or (binary and len(found) != 2):
+        raise ValueError(f"{loss.name}: labels must be {'two' if binary else 'at least two'} different values, not {labels!r}")
+    if not (all(isinstance(x, str) for x in found) or all(isinstance(x, (bool, int, float)) and math.isfinite(x) for x in found)):
+        raise ValueError(f"{loss.name}: labels must be all numbers or all texts, not {labels!r}")
+    return found
+
+
+def _is_unit(loss: Loss) -> bool:
+    domain = loss.formula.target.domain
+    return loss.kind == "pointwise" and (domain.low, domain.high) == (0.0, 1.0)

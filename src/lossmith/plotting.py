@@ -1,0 +1,82 @@
+"""Pictures of a loss: value and gradient over the prediction."""
+
+from __future__ import annotations
+
+import html
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossmith.kinks import example_target
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+COLOURS = ("#1f5fa8", "#c2452d", "#2f7d4f")
+
+
+def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str, Any, Any, Any]]:
+    """(what is fixed, prediction, loss, gradient) for up to two targets; of a row, its first score moves."""
+    shown = example_target(loss)[:2]
+    if loss.target_kind == "real" and loss.link.name == "identity" and loss.kind == "pointwise":
+        shown = shown[:1]
+    domain = loss.formula.predictions[0].domain
+    found = []
+    for y in shown:
+        centre = float(y) if loss.link.name == "identity" and loss.target_kind == "real" else 0.0
+        low = max(domain.low, centre - width) + (1e-3 if math.isfinite(domain.low) else 0.0)
+        high = min(domain.high, centre + width) - (1e-3 if math.isfinite(domain.high) else 0.0)
+        x = np.linspace(low, high, points)
+        if loss.outputs == 1:
+            pred: Any = x
+        else:
+            pred = np.zeros((points, loss.outputs or 3)) + (0.25 if math.isfinite(domain.low) else 0.0)
+            pred[:, 0] = x
+        target = np.repeat(np.asarray(y)[None], points, axis=0)
+        gradient = loss.gradient(target, pred, reduction="none").reshape(points, -1)[:, 0]
+        label = f"y = {np.round(y, 3).tolist() if not isinstance(y, str) else y}"
+        found.append((label, x, loss(target, pred, reduction="none"), gradient))
+    return found
+
+
+def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:
+    """A matplotlib figure: the loss above, its gradient (the pull on the prediction) below."""
+    from matplotlib.figure import Figure
+
+    if ax is None:
+        figure = Figure(figsize=(6.0, 5.0), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+    else:
+        figure, upper, lower = ax.figure, ax, None
+    for colour, (label, x, value, gradient) in zip(COLOURS, curves(loss, width), strict=False):
+        upper.plot(x, value, color=colour, label=label)
+        if lower is not None:
+            lower.plot(x, gradient, color=colour, label=label)
+    upper.set_title(repr(loss))
+    upper.set_ylabel("loss")
+    upper.legend(frameon=False)
+    bottom = upper if lower is None else lower
+    if lower is not None:
+        lower.axhline(0.0, color="#888888", linewidth=0.8)
+        lower.set_ylabel("gradient")
+    bottom.set_xlabel("prediction" if loss.outputs == 1 else f"prediction: {loss.formula.predictions[0].name}, first number")
+    return figure
+
+
+def to_svg(figure: Any) -> str:
+    """The figure as an SVG element to put inside a page."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    content = text.getvalue()
+    return content[content.index("<svg") :]
+
+
+def to_html(loss: Loss) -> str:
+    """Notebook view: name, sentence, formula, and the drawing where matplotlib is installed."""
+    head = f"<b>{html.escape(repr(loss))}</b><br>{html.escape(loss.doc)}<br><code>{html.escape(str(loss.formula))}</code>"
+    try:
+        return f"<div>{head}<br>{to_svg(plot(loss))}</div>"
+    except ImportError:
+        return f"<div>{head}</div>"

@@ -1,0 +1,107 @@
+"""Names: the catalogue read from ``lossmith.losses``, aliases, and constructors. No list of losses exists beside the files."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import lossmith.losses
+from lossmith.formula.recipe import Recipe, pointwise as _pointwise, rowwise as _rowwise
+from lossmith.loss import Loss
+from lossmith.parameters import did_you_mean
+
+
+class Constructor:
+    """What makes a loss: ``huber(delta=1.345)``. Its signature and docstring are those of the formula."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.__name__ = self.__qualname__ = recipe.name
+        self.__doc__ = recipe.doc + (f"\n\nSource: {recipe.source}" if recipe.source else "")
+        self.__signature__ = inspect.Signature(
+            [inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default) for p in recipe.parameters.values()]
+            + [inspect.Parameter("labels", inspect.Parameter.KEYWORD_ONLY, default=None)]
+        )
+
+    def __call__(self, *, labels: Any = None, **params: Any) -> Loss:
+        return Loss.from_recipe(self.recipe, labels, **params)
+
+    def variant(self, **settings: Any) -> Callable[[Callable[..., Any]], Constructor]:
+        """Another formula of the same loss, for rows instead of class ids or for ``option=value``."""
+
+        def decorate(function: Callable[..., Any]) -> Constructor:
+            self.recipe.variant(**settings)(function)
+            return self
+
+        return decorate
+
+    def __repr__(self) -> str:
+        return f"<loss {self.__name__}{self.__signature__}>"
+
+
+def _decorator(kind: Callable[..., Any], function: Callable[..., Any] | None, settings: dict[str, Any]) -> Any:
+    if function is not None:
+        return Constructor(kind(function, **settings))
+    return lambda f: Constructor(kind(**settings)(f))
+
+
+def pointwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
+    """Make a loss of a formula of numbers per sample.
+
+    ``f(target, prediction, ..., *, hyper-parameters)``, annotated with domains of ``lossmith.formula``. Settings: ``source``,
+    ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``.
+    """
+    return _decorator(_pointwise, function, settings)
+
+
+def rowwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
+    """Make a loss of a formula of a row of K scores per sample; see ``pointwise``."""
+    return _decorator(_rowwise, function, settings)
+
+
+@cache
+def catalogue() -> dict[str, Recipe]:
+    """Every loss by name, in the order of files and of each file."""
+    found: dict[str, Recipe] = {}
+    for module_info in sorted(pkgutil.iter_modules(lossmith.losses.__path__), key=lambda m: m.name):
+        module = importlib.import_module(f"lossmith.losses.{module_info.name}")
+        for recipe in vars(module).values():
+            if isinstance(recipe, Recipe) and recipe.family == module_info.name:
+                for name in (recipe.name, *recipe.aliases):
+                    if name in found and found[name] is not recipe:
+                        raise ValueError(f"two losses are called {name!r}")
+                found[recipe.name] = recipe
+    return found
+
+
+@cache
+def _by_any_name() -> dict[str, Recipe]:
+    return {name: recipe for recipe in catalogue().values() for name in (recipe.name, *recipe.aliases)}
+
+
+def constructor(name: str) -> Constructor:
+    """The constructor of a catalogue loss, by name or alias; KeyError where there is none."""
+    return Constructor(_by_any_name()[name])
+
+
+def get(name: str, **params: Any) -> Loss:
+    """A loss by name or alias: ``get("huber", delta=1.345)``, ``get("mse")``."""
+    if isinstance(name, Loss):
+        return name
+    key = name.lower().replace("-", "_").replace(" ", "_") if isinstance(name, str) else ""
+    if key not in _by_any_name():
+        raise ValueError(f"there is no loss called {name!r}{did_you_mean(key, _by_any_name())} (lm.names() lists all)")
+    return constructor(key)(**params)
+
+
+def names(family: str | None = None) -> list[str]:
+    """The names of all losses, or of one family (the file they are written in)."""
+    recipes = catalogue().values()
+    families = sorted({recipe.family for recipe in recipes})
+    if family is not None and family not in families:
+        raise ValueError(f"there is no family {family!r}; families are {', '.join(families)}")
+    return [recipe.name for recipe in recipes if family in (None, recipe.family)]

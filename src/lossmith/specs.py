@@ -1,0 +1,111 @@
+"""A loss as JSON data and back. Reading runs no code and bounds what it accepts."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data
+from lossmith.formula.expr import FormulaError
+from lossmith.formula.model import Formula
+from lossmith.links import get_link
+from lossmith.loss import Loss
+from lossmith.parameters import checked_labels
+from lossmith.registry import catalogue, get
+
+VERSION = 1
+_KEYS = {"lossmith", "name", "params", "labels", "link", "formulas", "elicits"}
+MAX_ITEMS = 1_000_000  # numbers of a class weight, labels
+
+
+def _plain_params(loss: Loss) -> dict[str, Any]:
+    return {
+        name: [number_to_data(v) for v in value] if isinstance(value, tuple) else number_to_data(value) if isinstance(value, float) else value
+        for name, value in loss.params.items()
+    }
+
+
+def _from_catalogue(loss: Loss) -> bool:
+    return loss.recipe is not None and catalogue().get(loss.recipe.name) is loss.recipe
+
+
+def to_spec(loss: Loss) -> dict[str, Any]:
+    """``{"lossmith": 1, "name": ..., "params": ...}``; losses that are not in the catalogue carry their formulas."""
+    spec: dict[str, Any] = {"lossmith": VERSION, "name": loss.name, "params": _plain_params(loss)}
+    if loss.labels is not None:
+        spec["labels"] = list(loss.labels)
+    if not _from_catalogue(loss):
+        spec |= {"link": loss.link.name, "elicits": loss.claim}
+        spec["formulas"] = {kind: formula_to_data(formula) for kind, formula in loss.formulas.items()}
+    return spec
+
+
+def identity(loss: Loss) -> str:
+    """One text for equal losses: formulas, the parameters they use, link, labels and ignored label."""
+    used = set().union(*(formula.used_params() for formula in loss.formulas.values())) | {"ignore_index"}
+    params = {name: value for name, value in _plain_params(loss).items() if name in used and value is not None}
+    formulas = {kind: formula_to_data(formula) for kind, formula in loss.formulas.items()}
+    labels = None if loss.labels is None else list(loss.labels)
+    return json.dumps([formulas, params, loss.link.name, labels], sort_keys=True)
+
+
+def from_spec(spec: Any) -> Loss:
+    """The loss that ``loss.spec()`` described. Raises ValueError for anything else."""
+    if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
+        raise ValueError(f"a spec is a dictionary as made by loss.spec(), not {type(spec).__name__}")
+    if spec.get("lossmith") != VERSION:
+        raise ValueError(f"spec: version {str(spec.get('lossmith'))[:20]!r} is not {VERSION}; it is written as 'lossmith': {VERSION}")
+    unknown = set(spec) - _KEYS
+    if unknown:
+        raise ValueError(f"spec: unknown key {sorted(unknown)[0][:50]!r}")
+    name, params, labels = spec.get("name"), spec.get("params", {}), spec.get("labels")
+    if not (isinstance(name, str) and 0 < len(name) <= 200):
+        raise ValueError("spec: a loss needs a name")
+    if not (isinstance(params, dict) and len(params) <= 100 and all(isinstance(key, str) for key in params)):
+        raise ValueError("spec: params must be a dictionary of at most 100 parameters")
+    if labels is not None and not (isinstance(labels, (list, tuple)) and len(labels) <= MAX_ITEMS):
+        raise ValueError("spec: labels must be a list")
+    try:
+        values = {key: _param(key, value) for key, value in params.items()}
+        loss = _composed(name, values, spec) if "formulas" in spec else _listed(name, values)
+        return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
+    except (FormulaError, TypeError, RecursionError) as error:
+        raise ValueError(f"spec: {error}") from None
+
+
+def _listed(name: str, values: dict[str, Any]) -> Loss:
+    if name not in catalogue():
+        raise ValueError(f"spec: there is no loss called {name[:50]!r}")
+    return get(name, **values)
+
+
+def _param(name: str, value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and len(value) <= MAX_ITEMS:
+        return tuple(number_from_data(item) for item in value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str) and value not in ("inf", "-inf", "nan") and len(value) <= 200:
+        return value  # a choice, such as weighting
+    return number_from_data(value)
+
+
+def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
+    formulas, link, elicits = spec["formulas"], spec.get("link", "identity"), spec.get("elicits")
+    if not (isinstance(formulas, dict) and 1 <= len(formulas) <= 2 and isinstance(link, str) and len(link) <= 200):
+        raise ValueError("spec: formulas must be a dictionary by kind of target, and link a name")
+    if not (elicits is None or (isinstance(elicits, str) and len(elicits) <= 50)):
+        raise ValueError("spec: elicits must be a short text")
+    found: dict[str, Formula] = {}
+    for kind, data in formulas.items():
+        formula = formula_from_data(data)
+        if formula.target.domain.kind != kind:
+            raise ValueError(f"spec: the formula for {str(kind)[:50]!r} has another kind of target")
+        for argument in formula.params:
+            value = params.get(argument.name)
+            numbers = value if argument.per_class and isinstance(value, tuple) else (value,)
+            for number in numbers:
+                if isinstance(number, (str, bool)) or number is None or not math.isfinite(number) or not argument.domain.contains(number):
+                    raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {str(number)[:50]}")
+        found[kind] = formula
+    return Loss(name, found, params, get_link(link), None, None, elicits)

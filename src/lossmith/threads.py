@@ -1,0 +1,13 @@
+"""How many threads a call may use."""
+
+from __future__ import annotations
+
+_threads = 1
+
+
+def set_threads(n: int) -> None:
+    """Let calls use up to n threads. The array engine works on one; results never depend on n."""
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be a whole number >= 1, not {n!r}")
+    _threads = n

@@ -1,0 +1,209 @@
+"""From a table to a verdict, with real training."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lossmith.choosing import ChoiceError, choose
+from lossmith.choosing.catalogue import elicits
+
+from .simulated import counts_with_exposure, heavy_tails, normal_noise
+
+SEEDS = [pytest.param(seed, marks=[pytest.mark.full] if seed > 1 else [pytest.mark.slow]) for seed in range(10)]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return choose(*normal_noise(0), aim="median", models="linear", jobs=1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_heavy_tails_and_the_median(seed):
+    result = choose(*heavy_tails(seed, df=(1.5, 2.0, 2.5)[seed % 3]), aim="median", seed=seed)
+    assert result.verdict == "USE"
+    assert result.loss.name in ("absolute_error", "huber", "pseudo_huber")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_counts_with_exposure_and_the_mean(seed):
+    result = choose(*counts_with_exposure(seed), aim="mean", seed=seed)
+    assert result.verdict == "USE"
+    assert result.loss.name == "poisson"
+    assert any("exposure" in note for note in result.notes)
+
+
+def test_a_result_holds_its_evidence(plain):
+    X, y = normal_noise(0)
+    assert plain.verdict in ("SAME", "NOT SHOWN")
+    assert plain.loss.name == plain.default == "absolute_error"
+    assert {row.label for row in plain.table} >= {"absolute_error", "squared_error", "constant"}
+    for key, predictions in plain.predictions.items():
+        assert predictions.shape == (10, len(y))
+        assert np.isfinite(predictions).all(), key
+    shown = next(row for row in plain.table if row.label == "absolute_error")
+    errors = np.abs(plain.predictions["absolute_error", "linear"] - y.to_numpy())
+    assert shown.score == pytest.approx(errors.mean())
+    assert shown.skill > 0.2
+    assert len(X) == plain.profile.rows
+
+
+def test_json_and_text(plain):
+    content = json.loads(json.dumps(plain.to_dict(), allow_nan=False))
+    assert content["verdict"] == plain.verdict
+    assert content["loss"] == {"name": "absolute_error", "params": {}}
+    assert content["aim"] == "median"
+    assert {"table", "score", "reason", "support", "default", "warnings"} <= set(content)
+    assert str(plain).splitlines()[0] == plain.sentence
+    assert max(map(len, str(plain).splitlines()[6:])) < 140
+
+
+def test_same_seed_same_result(plain):
+    again = choose(*normal_noise(0), aim="median", models="linear", jobs=2)
+    assert again.to_dict() == plain.to_dict()
+    for key, predictions in plain.predictions.items():
+        np.testing.assert_array_equal(predictions, again.predictions[key])
+
+
+def test_report_is_one_file_without_links(plain, tmp_path):
+    path = plain.report(tmp_path / "r.html")
+    text = path.read_text(encoding="utf-8")
+    body = text[text.index("<body>") :]
+    assert re.sub(r"<[^>]*>", "", body).strip().startswith(plain.sentence)
+    assert "<svg" in text
+    assert not re.search(r"(?:src|href)\s*=\s*[\"'](?!#)", text)
+    assert not re.search(r"url\((?!#)", text)
+    assert "<script" not in text
+    assert "squared_error" in text
+    assert plain._repr_html_() in text
+
+
+def test_hostile_names_stay_text(tmp_path):
+    X, y = normal_noise(3, n=60, p=2)
+    X.columns = ["<script>alert(1)</script>", "{{ 7 * 7 }}"]
+    name = "<b>y</b> $x^2$ \x1b[31m"
+    result = choose(X, y.rename(name), aim="mean", models="linear", jobs=1)
+    text = result.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<b>y" not in text
+    assert "&lt;b&gt;y" in text
+    assert "\x1b" not in text + str(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("aim", ["mean", "median"])
+def test_diabetes(aim):
+    from sklearn.datasets import load_diabetes
+
+    table = load_diabetes(as_frame=True).frame
+    result = choose(table, "target", aim=aim)
+    assert elicits(result.loss, result.aim)
+    assert not [row.failure for row in result.table if row.failure]
+    assert all(row.skill > 0.15 for row in result.table if row.model == result.model)
+
+
+@pytest.mark.slow
+def test_breast_cancer():
+    from sklearn.datasets import load_breast_cancer
+
+    table = load_breast_cancer(as_frame=True).frame
+    result = choose(table, "target")
+    assert result.aim.functional == "probability"
+    assert result.aim.assumed
+    assert elicits(result.loss, result.aim)
+    assert not [row.failure for row in result.table if row.failure]
+    default = next(row for row in result.table if row.role == "default")
+    assert default.score < 0.12
+
+
+@pytest.mark.slow
+def test_wine_has_three_classes():
+    from sklearn.datasets import load_wine
+
+    X, y = load_wine(return_X_y=True)
+    result = choose(X, y, aim="probability")
+    assert result.default == "cross_entropy"
+    assert not [row.failure for row in result.table if row.failure]
+    predictions = result.predictions["cross_entropy", "linear"]
+    np.testing.assert_allclose(predictions.sum(axis=-1), 1.0)
+    assert next(row for row in result.table if row.role == "default").score < 0.2
+
+
+@pytest.mark.slow
+def test_quantile():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 3, 600)
+    result = choose({"x": x}, x * rng.exponential(size=600), aim="quantile:0.9")
+    assert result.verdict == "USE"
+    assert result.loss.name == "quantile"
+    below = np.mean(x * rng.exponential(size=600) <= result.predictions["quantile(q=0.9)", "linear"].mean(axis=0))
+    assert 0.85 < below < 0.95
+
+
+def test_weights_count():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    y = np.where(np.arange(200) % 2, x, -x) + 0.1 * rng.normal(size=200)
+    weight = np.where(np.arange(200) % 2, 1.0, 0.0)
+    result = choose({"x": x, "w": weight}, y, weight="w", aim="mean", models="linear")
+    assert result.profile.rows == 100
+    assert next(row for row in result.table if row.role == "default").skill > 0.9
+
+
+def test_small_tables_prove_nothing():
+    result = choose(*normal_noise(0, n=25, p=2), aim="median", models="linear")
+    assert result.verdict == "NOT SHOWN"
+    assert "25 rows" in result.reason
+
+
+def test_a_target_without_signal_warns():
+    rng = np.random.default_rng(1)
+    result = choose({"x": rng.normal(size=120)}, rng.normal(size=120), aim="mean", models="linear")
+    assert result.verdict != "USE"
+    assert any("no better than the best constant" in warning for warning in result.warnings)
+
+
+def test_mostly_zero_warns_about_the_median():
+    rng = np.random.default_rng(1)
+    y = np.where(rng.random(150) < 0.7, 0.0, rng.gamma(2.0, size=150))
+    result = choose({"x": rng.normal(size=150)}, y, aim="median", models="linear")
+    assert any("the best median is 0" in warning for warning in result.warnings)
+
+
+def test_dirty_columns():
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({
+        "x": np.where(rng.random(120) < 0.2, np.nan, rng.normal(size=120)), "c": rng.choice(["a", "b", None], 120),
+        "name": [f"person {i}" for i in range(120)], "empty": np.nan, "when": pd.date_range("2024-01-01", periods=120),
+        "y": rng.normal(size=120),
+    })  # fmt: skip
+    result = choose(table, "y", aim="mean", models="linear")
+    text = " ".join(result.warnings)
+    assert "'empty' is empty" in text
+    assert "'name' has a different text" in text
+    assert "'when' holds dates" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"x": np.inf}, "column 'x' has 1 infinite"),
+        ({"aim": "mode"}, "unknown aim"),
+        ({"models": "forest"}, "unknown model 'forest'"),
+        ({"weight": "nothing"}, "no column 'nothing'"),
+        ({"weight": [-1.0] * 40}, "weights in 'weight' must be"),
+        ({"weight": [0.0] * 40}, "all zero"),
+        ({"weight": [1.0] * 3}, "weight has 3 rows, X has 40"),
+        ({"y": [1.0, 2.0]}, "y has 2 rows, X has 40"),
+        ({"only": True}, "no column is left"),
+    ],
+)
+def test_what_a_user_can_put_right(change, says):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40)
+    x[0] = change.pop("x", x[0])
+    y = change.pop("y", rng.normal(size=40))
+    X = {"gone": [None] * 40} if change.pop("only", False) else {"x": x}
+    with pytest.raises(ChoiceError, match=says):
+        choose(X, y, **{"aim": "mean", "models": "linear", **change})

@@ -1,0 +1,132 @@
+"""Files and frames -> columns, with names and values as they came."""
+
+import datetime as dt
+import gzip
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.tables import from_any, read
+
+TEXT = "n,b,d,c\n1,true,2024-01-02,red\n,false,,\n3,true,2024-01-04,blue\n"
+
+
+def kinds(table):
+    return {column.name: column.kind for column in table.columns}
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_csv(tmp_path):
+    table = read(write(tmp_path / "t.csv", TEXT))
+    assert kinds(table) == {"n": "number", "b": "boolean", "d": "date", "c": "category"}
+    np.testing.assert_array_equal(table.column("n").values, [1, np.nan, 3])
+    np.testing.assert_array_equal(table.column("b").values, [1, 0, 1])
+    np.testing.assert_array_equal(table.column("d").values, [19724, np.nan, 19726])
+    assert table.column("c").levels == ("blue", "red")
+    np.testing.assert_array_equal(table.column("c").values, [1, np.nan, 0])
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_other_delimiters(tmp_path, delimiter):
+    assert kinds(read(write(tmp_path / "t.txt", TEXT.replace(",", delimiter))))["d"] == "date"
+
+
+def test_gzip_and_latin_1(tmp_path):
+    assert read(write(tmp_path / "t.csv.gz", gzip.compress(TEXT.encode()))).rows == 3
+    table = read(write(tmp_path / "l.csv", "größe,x\n1,a\n2,b\n".encode("latin-1")))
+    assert table.names == ["größe", "x"]
+    assert "Latin-1" in table.warnings[0]
+
+
+def test_parquet_holds_the_same(tmp_path):
+    frame = pa.table({"n": [1.5, None], "c": ["a", None], "d": [dt.date(1970, 1, 3), None], "s": [[1], [2]],
+                      "f": pa.array(["u", "v"]).dictionary_encode()})  # fmt: skip
+    parquet.write_table(frame, tmp_path / "t.parquet")
+    table = read(tmp_path / "t.parquet")
+    assert kinds(table) == {"n": "number", "c": "category", "d": "date", "f": "category"}
+    assert table.column("d").values[0] == 2
+    assert "'s'" in table.warnings[0]
+
+
+def test_frames_and_matrices_hold_the_same():
+    columns = {"n": [1.0, 2.0], "c": ["a", "b"], "when": [dt.datetime(1970, 1, 2, 12), dt.datetime(1970, 1, 3)]}
+    tables = [from_any(frame) for frame in (pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns), columns)]
+    for table in tables:
+        assert kinds(table) == {"n": "number", "c": "category", "when": "date"}
+        np.testing.assert_array_equal(table.column("when").values, [1.5, 2.0])
+    assert from_any(np.zeros((3, 2))).names == ["x0", "x1"]
+    assert from_any([[1, 2], [3, 4]]).column("x1").values.tolist() == [2, 4]
+
+
+def test_pandas_oddities():
+    frame = pd.DataFrame({
+        "mixed": ["a", 1, None],
+        "flags": pd.array([True, None, False], dtype="boolean"), "ints": pd.array([1, None, 3], "Int64"),
+        "objects": pd.Series([1, 2.5, None], dtype=object), "cats": pd.Categorical(["u", None, "v"]),
+        "delta": pd.to_timedelta([1, 2, 3], unit="s"),
+    })  # fmt: skip
+    table = from_any(frame)
+    assert kinds(table) == {"mixed": "category", "flags": "boolean", "ints": "number", "objects": "number",
+                            "cats": "category", "delta": "number"}  # fmt: skip
+    assert np.isnan(table.column("ints").values[1])
+    np.testing.assert_array_equal(table.column("delta").values, [1, 2, 3])
+
+
+def test_the_users_memory_is_not_kept():
+    frame = pd.DataFrame({"n": [1.0, 2.0]})
+    table = from_any(frame)
+    table.column("n").values[0] = 9
+    assert frame["n"][0] == 1.0
+
+
+def test_hostile_names_stay_text(tmp_path):
+    names = ["<script>alert(1)</script>", "=cmd()", 'a "quoted", one', "[red]x[/red]", "{{ 7*7 }}", "two\nlines"]
+    parquet.write_table(pa.table({name: [1, 2] for name in names}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet").names == names
+    with pytest.raises(ChoiceError) as error:
+        read(tmp_path / "t.parquet").column("two")
+    assert "\n" not in str(error.value)
+
+
+def test_repeated_names_are_told_apart(tmp_path):
+    table = read(write(tmp_path / "t.csv", "a,a,b\n1,2,3\n"))
+    assert table.names == ["a", "a.2", "b"]
+    assert "two columns" in table.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("empty.csv", "", "is empty"),
+        ("blank.csv", "\n \n", "is empty"),
+        ("ragged.csv", "a,b\n1,2\n3\n", "cannot read 'ragged.csv'"),
+        ("binary.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not a text table"),
+        ("broken.parquet", b"PAR1 and nothing else", "cannot read"),
+        ("book.xlsx", b"PK", "save 'book.xlsx' as CSV or Parquet"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path, name, content, says):
+    with pytest.raises(ChoiceError, match=says) as error:
+        read(write(tmp_path / name, content))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_and_column_suggest_what_is_near(tmp_path):
+    write(tmp_path / "prices.csv", TEXT)
+    with pytest.raises(ChoiceError, match=r"did you mean 'prices\.csv'"):
+        read(tmp_path / "price.csv")
+    with pytest.raises(ChoiceError, match="did you mean 'Income'"):
+        from_any({"Income": [1.0], "other": [2.0]}).column("incone")
+    with pytest.raises(ChoiceError, match="it has Income, other"):
+        from_any({"Income": [1.0], "other": [2.0]}).column("zzz")
+    with pytest.raises(ChoiceError, match="folder"):
+        read(tmp_path)

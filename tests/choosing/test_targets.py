@@ -1,0 +1,138 @@
+"""What a target may be asked for, and what the facts of a table say."""
+
+import numpy as np
+import pytest
+
+from lossmith.choosing.aims import Aim, best_constant, parse_aim
+from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.profile import find_exposure, support_of
+from lossmith.choosing.residuals import describe, hill, medcouple
+from lossmith.choosing.tables import column_from_any, from_any
+from lossmith.choosing.targets import make_target
+
+RNG = np.random.default_rng(0)
+
+
+def target(values, aim=None):
+    return make_target(column_from_any(values, "y"), None if aim is None else parse_aim(aim))
+
+
+def test_aims():
+    assert parse_aim("Median") == Aim("median")
+    assert parse_aim("quantile:0.9").q == 0.9
+    assert parse_aim("quantile:0.5") == Aim("median")
+    assert str(parse_aim("quantile:0.9")) == "quantile:0.9"
+    for wrong in ("mode", "quantile", "quantile:1.5", "quantile:x", "quantile:nan", "mean:3", ""):
+        with pytest.raises(ChoiceError):
+            parse_aim(wrong)
+
+
+def test_assumed_aims():
+    assert target(np.arange(20.0)).aim == Aim("mean", assumed=True)
+    assert target(["a", "b"] * 10).aim == Aim("probability", assumed=True)
+    assert target([True, False] * 10).aim == Aim("probability", assumed=True)
+    assert target([0, 1] * 10).aim == Aim("probability", assumed=True)
+    assert target([1, 2] * 10).aim == Aim("mean", assumed=True)
+
+
+def test_class_ids():
+    t = target(["yes", "no", None] * 10)
+    assert t.classes == ("no", "yes")
+    assert t.y.tolist() == [1.0, 0.0] * 10
+    assert t.rows.tolist() == [i for i in range(30) if i % 3 != 2]
+    assert "10 rows without a target" in t.warnings[0]
+    assert target([3, 5, 7] * 10, "probability").classes == ("3", "5", "7")
+
+
+@pytest.mark.parametrize(
+    ("values", "aim", "says"),
+    [
+        ([None] * 20, "mean", "every value is missing"),
+        ([1.0, np.inf] * 10, "mean", "10 infinite value"),
+        ([1.0, 2.0] * 4, "mean", "8 rows"),
+        ([7.0] * 20, "mean", "is constant"),
+        (["a"] * 20, None, "one class only"),
+        (["a", "b"] * 10, "mean", "--aim probability"),
+        (np.linspace(0, 1, 50), "probability", "needs classes"),
+        (np.arange(50), "probability", "needs classes"),
+        (["a"] * 20 + ["b"] * 2, None, "'b' of the target 'y' has 2 rows"),
+        ([f"name {i}" for i in range(40)], None, "has 1 row;"),
+        (np.arange("2024-01-01", "2024-02-01", dtype="M8[D]"), "mean", "holds dates"),
+    ],
+)
+def test_targets_that_cannot_be(values, aim, says):
+    with pytest.raises(ChoiceError, match=says):
+        target(values, aim)
+
+
+def test_a_rare_class_is_run_but_proves_nothing():
+    t = target(["a"] * 40 + ["b"] * 7)
+    assert "fewer than 10" in t.undecidable
+
+
+@pytest.mark.parametrize(
+    ("values", "aim", "support"),
+    [
+        (RNG.normal(size=50), "mean", "real"),
+        (RNG.poisson(2.0, 50), "mean", "count"),
+        (RNG.gamma(2.0, 1.0, 50), "mean", "positive"),
+        (np.where(RNG.random(50) < 0.4, 0.0, RNG.gamma(2.0, 1.0, 50)), "mean", "semicontinuous"),
+        (RNG.uniform(0.1, 0.9, 50), "mean", "proportion"),
+        (["a", "b"] * 25, None, "binary"),
+        (["a", "b", "c"] * 20, None, "multiclass"),
+    ],
+)
+def test_supports(values, aim, support):
+    assert support_of(target(values, aim)) == support
+
+
+def test_constants():
+    y = np.array([1.0, 2.0, 10.0, 20.0])
+    assert best_constant(Aim("mean"), y, None) == 8.25
+    assert best_constant(Aim("median"), y, None) == 6.0
+    assert best_constant(Aim("median"), y, np.array([1.0, 1.0, 1.0, 5.0])) == 20.0
+    assert best_constant(Aim("quantile", 0.9), y, None) == 20.0
+    ids = np.array([0.0, 1.0, 1.0, 2.0])
+    np.testing.assert_array_equal(best_constant(Aim("probability"), ids, None, 3), [0.25, 0.5, 0.25])
+    assert best_constant(Aim("probability"), np.minimum(ids, 1), None, 2) == 0.75
+
+
+def test_medcouple_against_statsmodels():
+    from statsmodels.stats.stattools import medcouple as judge
+
+    for x in (RNG.normal(size=101), RNG.exponential(size=200), np.round(RNG.gamma(2.0, 2.0, 150)), np.arange(11.0)):
+        assert medcouple(x) == pytest.approx(float(judge(x)), abs=1e-12)
+    assert medcouple(RNG.exponential(size=20_000)) == pytest.approx(0.33, abs=0.05)
+
+
+def test_shapes_of_noise():
+    normal, heavy, skewed = (
+        describe(x) for x in (RNG.normal(size=2000), RNG.standard_t(2, 2000), RNG.exponential(size=2000))
+    )
+    assert normal.symmetric
+    assert heavy.symmetric
+    assert not skewed.symmetric
+    assert normal.scale == pytest.approx(1.0, abs=0.1)
+    assert heavy.spread_ratio > 1.3 > normal.spread_ratio
+    assert not describe(RNG.normal(size=30)).symmetric  # too few to know
+
+
+def test_hill():
+    alpha, (low, high) = hill(RNG.pareto(2.0, 20_000) + 1)
+    assert low < 2.0 < high
+    assert alpha == pytest.approx(2.0, abs=0.25)
+
+
+def test_exposure():
+    counts = make_target(column_from_any([0, 1, 2, 3] * 5, "claims"), parse_aim("mean"))
+    table = from_any({"x": np.arange(20.0), "Exposure": np.linspace(1, 2, 20), "gaps": [None] + [1.0] * 19})
+    name, note = find_exposure(table, counts, None)
+    assert name == "Exposure"
+    assert "taken as the exposure" in note
+    assert find_exposure(table, target(RNG.normal(size=20), "mean"), None) == (None, None)
+    assert find_exposure(table, counts, "Exposure") == ("Exposure", None)
+    for asked in ("x", "gaps"):
+        with pytest.raises(ChoiceError, match="positive numbers"):
+            find_exposure(table, counts, asked)
+    with pytest.raises(ChoiceError, match="goes with --aim mean"):
+        find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim("median")), "Exposure")

@@ -1,0 +1,183 @@
+"""Scores whose verdict is known."""
+
+import numpy as np
+import pytest
+
+from lossmith.choosing.differences import difference, holm
+from lossmith.choosing.verdict import Entrant, decide
+
+from .simulated import correlated_gains
+
+FOLDS = 25
+D, L, C, R = (Entrant("plain", "default"), Entrant("usual", "library"), Entrant("rival", "challenger"),
+              Entrant("shown", "reference"))  # fmt: skip
+
+
+def around(mean, spread=0.002, seed=0):
+    return mean + spread * np.random.default_rng(seed).normal(size=FOLDS)
+
+
+def judge(entrants, scores, **options):
+    return decide(entrants, scores, **{"rows": 2000, "test_share": 0.25, **options})
+
+
+def test_a_clear_winner_is_used():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)})
+    assert (v.word, v.loss) == ("USE", "rival")
+    assert "10.0%" in v.reason
+
+
+def test_equal_losses_are_the_same():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(1.0, seed=1)})
+    assert (v.word, v.loss) == ("SAME", "plain")
+
+
+def test_a_loss_under_another_name_is_the_same():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(1.0)})
+    assert (v.word, v.loss) == ("SAME", "plain")
+    assert v.differences["rival", "m"].p == 1.0
+
+
+def test_noise_shows_nothing_and_says_what_could_have_been_shown():
+    v = judge([D, C], {("plain", "m"): around(1.0, 0.1), ("rival", "m"): around(0.99, 0.1, seed=1)})
+    assert (v.word, v.loss) == ("NOT SHOWN", "plain")
+    assert v.detectable > 0.1
+    assert v.rows_needed == int(np.ceil(2000 * (v.detectable / 0.01) ** 2))
+    assert "rows would show" in v.reason
+
+
+def test_a_significant_gain_below_the_margin_is_not_a_reason_to_change():
+    v = judge([D, C], {("plain", "m"): around(1.0, 1e-4), ("rival", "m"): around(0.995, 1e-4, seed=1)})
+    assert v.holm_p["rival", "m"] < 1e-6
+    assert v.word == "SAME"
+
+
+def test_the_consistent_default_is_used_when_it_beats_the_library():
+    scores = {("plain", "m"): around(0.9), ("usual", "m"): around(1.0, seed=1), ("rival", "m"): around(0.9, seed=2)}
+    v = judge([D, L, C], scores)
+    assert (v.word, v.loss, v.proven_on) == ("USE", "plain", ("m",))
+
+
+def test_the_proof_may_come_from_the_other_model():
+    scores = {("plain", "a"): around(0.9), ("usual", "a"): around(0.901, seed=1),
+              ("plain", "b"): around(1.0), ("usual", "b"): around(1.2, seed=1)}  # fmt: skip
+    v = judge([D, L], scores)
+    assert (v.word, v.loss, v.model, v.proven_on) == ("USE", "plain", "a", ("b",))
+    assert "on the a model no difference could be shown" in v.reason
+
+
+def test_no_proof_against_the_library_where_the_models_disagree():
+    scores = {("plain", "a"): around(1.0), ("usual", "a"): around(0.9, seed=1),
+              ("plain", "b"): around(1.1), ("usual", "b"): around(1.3, seed=1)}  # fmt: skip
+    assert judge([D, L], scores).word == "NOT SHOWN"
+
+
+@pytest.mark.parametrize("role", [L, R], ids=["library", "reference"])
+def test_what_is_not_consistent_is_never_used(role):
+    v = judge([D, role], {("plain", "m"): around(1.0), (role.name, "m"): around(0.5, seed=1)})
+    assert v.word != "USE"
+    assert v.loss == "plain"
+
+
+def test_a_barred_winner_does_not_win():
+    scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}
+    v = judge([D, C], scores, barred={("rival", "m"): "its predictions are biased"})
+    assert (v.word, v.loss) == ("NOT SHOWN", "plain")
+    assert "biased" in v.reason
+
+
+def test_the_model_whose_default_is_better_decides():
+    scores = {("plain", "a"): around(1.0), ("rival", "a"): around(1.0, seed=1),
+              ("plain", "b"): around(2.0), ("rival", "b"): around(1.5, seed=1)}  # fmt: skip
+    v = judge([D, C], scores)
+    assert (v.word, v.model) == ("SAME", "a")
+
+
+def test_of_several_winners_the_simplest_within_the_margin():
+    other = Entrant("other", "challenger")
+    scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1), ("other", "m"): around(0.897, seed=2)}
+    assert judge([D, C, other], scores).loss == "rival"
+    scores["other", "m"] = around(0.8, seed=2)
+    assert judge([D, C, other], scores).loss == "other"
+
+
+def test_few_rows_prove_nothing():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}, rows=21)
+    assert v.word == "NOT SHOWN"
+    assert "21 rows" in v.reason
+
+
+def test_a_failed_model_is_left_out():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("plain", "n"): around(2.0), ("rival", "m"): around(0.9, seed=1)})
+    assert v.word == "USE"
+
+
+def test_without_rivals_nothing_is_shown():
+    v = judge([D], {("plain", "m"): around(1.0)})
+    assert (v.word, v.detectable) == ("NOT SHOWN", None)
+
+
+def test_perfect_scores_divide_by_nothing():
+    zero = np.zeros(FOLDS)
+    assert judge([D, C], {("plain", "m"): zero, ("rival", "m"): zero}).word == "SAME"
+    assert judge([D, C], {("plain", "m"): zero, ("rival", "m"): around(1.0)}).word == "NOT SHOWN"
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_difference_by_hand():
+    from scipy import stats
+
+    d = difference(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.5, 1.0, 2.5, 3.0]), test_share=0.25, rope=0.1)
+    gains = np.array([0.5, 1.0, 0.5, 1.0])
+    error = np.sqrt(gains.var(ddof=1) * (1 / 4 + 0.25))
+    assert d.gain == 0.75
+    assert d.error == pytest.approx(error)
+    assert d.p == pytest.approx(2 * stats.t.sf(0.75 / error, 3))
+    assert d.p_better == pytest.approx(stats.t.sf((0.1 - 0.75) / error, 3))
+    assert d.p_better + d.p_equal + d.p_worse == pytest.approx(1.0)
+    low, high = d.interval
+    assert (low + high) / 2 == pytest.approx(0.75)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 3) * error)
+
+
+def test_exchangeable_losses_are_rarely_told_apart():
+    """Two learners that differ by chance only: no more false alarms than the test allows; the naive test has many."""
+    rng = np.random.default_rng(7)
+    corrected, naive, uses, trials = 0, 0, 0, 400
+    from scipy import stats
+
+    for _ in range(trials):
+        gains = correlated_gains(rng)
+        base = np.full(len(gains), 10.0)
+        corrected += difference(base, base - gains, test_share=0.25, rope=0.0).p < 0.05
+        naive += stats.ttest_1samp(gains, 0.0).pvalue < 0.05
+        uses += judge([D, C], {("plain", "m"): base, ("rival", "m"): base - gains}).word == "USE"
+    assert corrected / trials < 0.05
+    assert uses / trials < 0.05
+    assert naive / trials > 0.2
+
+
+def test_many_exchangeable_challengers_together():
+    rng = np.random.default_rng(8)
+    rivals = [Entrant(f"rival {i}", "challenger") for i in range(5)]
+    uses = 0
+    for _ in range(100):
+        scores = {(rival.name, "m"): 10.0 - correlated_gains(rng) for rival in rivals}
+        scores["plain", "m"] = np.full(FOLDS, 10.0)
+        uses += judge([D, *rivals], scores).word == "USE"
+    assert uses < 5
+
+
+def test_a_real_gain_is_found():
+    rng = np.random.default_rng(9)
+    found = 0
+    for _ in range(50):
+        base = np.full(FOLDS, 10.0)
+        scores = {("plain", "m"): base, ("rival", "m"): base - correlated_gains(rng, center=0.5)}
+        found += judge([D, C], scores).word == "USE"
+    assert found > 45

@@ -1,0 +1,173 @@
+"""A loss is a value: immutable, hashable, equal by what it means, and it survives every way of being sent."""
+
+import contextlib
+import copy
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from lossmith.formula import ClassId, Positive, Real, Scores, exp, is_class, log1p, logsumexp, pick, softplus
+
+from . import samples
+
+
+@lm.pointwise(source="Cauchy's distribution")
+def contract_cauchy(y: Real, f: Real, *, scale: Positive = 1.0):
+    """Grows like a logarithm."""
+    return log1p(((f - y) / scale) ** 2)
+
+
+@lm.pointwise
+def contract_heads(y: Real, mean: Real, log_scale: Real):
+    """Two predictions a sample."""
+    return ((y - mean) * exp(-log_scale)) ** 2 / 2 + log_scale
+
+
+@lm.rowwise
+def contract_rows(y: ClassId, f: Scores):
+    """Surprise of the softmax."""
+    return softplus(logsumexp(f, where=~is_class(y)) - pick(f, y))
+
+
+MADE = {
+    "scaled": (2 * lm.huber(), *samples.REAL),
+    "sum": (2 * lm.huber(delta=0.5) + lm.absolute_error(), *samples.REAL),
+    "sum of sums": (lm.huber() + (lm.log_cosh() + 0.25 * lm.quantile(q=0.9)), *samples.REAL),
+    "labels": (lm.hinge(labels=(-1, 1)), 2 * samples.LABEL[0] - 1, samples.LABEL[1]),
+    "class weighted": (lm.hinge().class_weighted({0: 1, 1: 9}), *samples.LABEL),
+    "weighted rows": (lm.multiclass_hinge().class_weighted({0: 1, 1: 9, 2: 0.5}), samples.IDS, samples.SCORES),
+    "weighted sum": ((lm.hinge() + lm.squared_hinge()).class_weighted({0: 1, 1: 9}), *samples.LABEL),
+    "own": (contract_cauchy(scale=2.5), *samples.REAL),
+    "own, heads": (contract_heads(), *samples.HEADS),
+    "own, rows": (contract_rows(), samples.IDS, samples.SCORES),
+    "own, composed": (0.5 * contract_cauchy() + lm.squared_error(), *samples.REAL),
+    "ignore": (lm.cross_entropy(ignore_index=-1), samples.IDS, samples.SCORES),
+}
+LOSSES = {each.id: (each.loss, each.y, each.f) for each in samples.everything()} | MADE
+EVERY = pytest.mark.parametrize(("loss", "y", "f"), LOSSES.values(), ids=LOSSES.keys())
+
+
+def same(one, other, y, f):
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.name == other.name and one.params == other.params and one.latex == other.latex
+    for method in ("__call__", "gradient", "hessian", "curvature"):
+        assert np.array_equal(
+            getattr(one, method)(y, f, reduction="none"), getattr(other, method)(y, f, reduction="none")
+        )
+    np.testing.assert_array_equal(one.best_constant(y), other.best_constant(y))
+    np.testing.assert_array_equal(one.link.inverse(f), other.link.inverse(f))
+
+
+@EVERY
+def test_copies_are_equal(loss, y, f):
+    same(copy.copy(loss), loss, y, f)
+    same(copy.deepcopy(loss), loss, y, f)
+
+
+@EVERY
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_loss_is_picklable(loss, y, f, protocol):
+    sent = pickle.loads(pickle.dumps(loss, protocol=protocol))
+    assert sent == loss and hash(sent) == hash(loss)
+    assert sent(y, f) == loss(y, f)
+
+
+@EVERY
+def test_a_spec_is_json_and_lossless(loss, y, f):
+    text = json.dumps(loss.spec(), allow_nan=False)
+    same(lm.from_spec(json.loads(text)), loss, y, f)
+    assert json.loads(text) == json.loads(json.dumps(lm.from_spec(json.loads(text)).spec()))
+
+
+@EVERY
+def test_a_spec_is_the_callers_own(loss, y, f):
+    spec = loss.spec()
+    spec.clear()
+    assert loss.spec() and lm.from_spec(loss.spec()) == loss
+
+
+@EVERY
+def test_a_loss_is_immutable(loss, y, f):
+    before = hash(loss)
+    for name in ("name", "params", "link", "formula", "labels", "anything"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(loss, name, None)
+    with pytest.raises((AttributeError, TypeError)):
+        del loss.name
+    with contextlib.suppress(TypeError):
+        loss.params["delta"] = 77.0
+    assert "delta" not in loss.params or loss.params["delta"] != 77.0
+    assert hash(loss) == before
+
+
+def test_parameters_given_as_arrays_are_copied():
+    weights = np.array([1.0, 2.0, 3.0])
+    loss = lm.cross_entropy(class_weight=weights)
+    before = loss(samples.IDS, samples.SCORES)
+    weights[:] = 100.0
+    assert loss(samples.IDS, samples.SCORES) == before
+    assert loss == lm.cross_entropy(class_weight=[1.0, 2.0, 3.0]) == lm.cross_entropy(class_weight=(1, 2, 3))
+
+
+def test_equality_is_formula_parameters_link_and_labels():
+    assert lm.huber(delta=1) == lm.huber(delta=1.0) == lm.huber() == lm.get("huber")
+    assert hash(lm.huber(delta=1)) == hash(lm.huber(delta=1.0))
+    different = [
+        lm.huber(),
+        lm.huber(delta=2.0),
+        lm.squared_error(),
+        lm.absolute_error(),
+        lm.hinge(),
+        lm.hinge(labels=(-1, 1)),
+        2 * lm.huber(),
+        3 * lm.huber(),
+        lm.huber() + lm.absolute_error(),
+        lm.poisson(),
+        lm.poisson(log_input=False),
+        lm.poisson(full=True),
+        lm.cross_entropy(),
+        lm.cross_entropy(class_weight=[1, 2]),
+        lm.cross_entropy(ignore_index=-1),
+        lm.hinge().class_weighted({0: 1, 1: 9}),
+    ]
+    assert len(set(different)) == len(different)
+    assert all(one != other for i, one in enumerate(different) for other in different[:i])
+    assert lm.huber() != "huber" and lm.huber() != 1.0 and lm.huber() is not None
+
+
+def test_losses_are_keys():
+    table = {lm.huber(delta=2.0): "a", lm.hinge(): "b"}
+    assert table[lm.huber(delta=2)] == "a" and lm.huber() not in table
+
+
+@EVERY
+def test_repr_names_the_loss(loss, y, f):
+    assert isinstance(repr(loss), str)
+    assert loss.name.split("(")[0].split(" ")[0] in repr(loss) or "+" in repr(loss) or "*" in repr(loss)
+
+
+ELSEWHERE = """
+import json, sys
+import lossmith as lm
+spec, y, f = json.load(sys.stdin)
+loss = lm.from_spec(spec)
+print(json.dumps([loss.name, loss(y, f), loss.gradient(y, f).tolist()]))
+"""
+
+
+def test_the_spec_of_a_users_loss_holds_its_expression():
+    """It works in a process that never saw the definition."""
+    loss, y, f = MADE["own, composed"]
+    sent = json.dumps([loss.spec(), y.tolist(), f.tolist()])
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    name, value, gradient = json.loads(done.stdout)
+    assert (name, value, gradient) == (loss.name, loss(y, f), loss.gradient(y, f).tolist())

@@ -1,0 +1,273 @@
+"""The solver against closed forms, linear programs and scikit-learn; and its certificate against the truth."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog, minimize
+from sklearn.linear_model import (
+    GammaRegressor,
+    Lasso,
+    LogisticRegression,
+    PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
+    TweedieRegressor,
+)
+from sklearn.svm import SVC
+
+import lossmith as lm
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+
+SCALES = np.array([1.0, 10.0, 0.1, 1.0, 1e3, 1e-2])
+
+
+def table(n=200, p=6, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) * np.resize(SCALES, p) + 5.0
+    y = X @ (rng.normal(size=p) / np.resize(SCALES, p)) + rng.standard_t(3, size=n)
+    return X, y
+
+
+def classes(seed=0):
+    X, y = table(seed=seed)
+    rng = np.random.default_rng(seed + 1)
+    flip = rng.random(len(y)) < 0.15
+    return X, ((y > np.median(y)) ^ flip).astype(int)
+
+
+def objective(model, loss, X, y, l2=0.0, l1=0.0, weight=None):
+    w = np.ravel(model.coef_)
+    raw = X @ w + np.ravel(model.intercept_)[0]
+    return loss(y, raw, weight=weight) + l2 / 2 * w @ w + l1 * np.abs(w).sum()
+
+
+def test_least_squares():
+    X, y = table()
+    model = LinearRegressor().fit(X, y)
+    truth = np.linalg.lstsq(np.column_stack([np.ones(len(X)), X]), y, rcond=None)[0]
+    np.testing.assert_allclose(np.r_[model.intercept_, model.coef_], truth, rtol=1e-8)
+    assert model.converged_
+    assert model.gap_ <= 1e-8 * np.mean((y - y.mean()) ** 2)
+
+
+def test_penalties_are_on_the_original_scale():
+    X, y = table()
+    ridge = LinearRegressor(l2=0.3).fit(X, y)
+    np.testing.assert_allclose(ridge.coef_, Ridge(alpha=0.3 / 2 * len(y), tol=1e-14).fit(X, y).coef_, rtol=1e-7, atol=1e-10)
+    lasso = LinearRegressor(l1=0.2).fit(X, y)
+    peer = Lasso(alpha=0.1, tol=1e-14, max_iter=100000).fit(X, y)
+    np.testing.assert_allclose(lasso.coef_, peer.coef_, rtol=1e-6, atol=1e-9)
+    assert ((lasso.coef_ == 0) == (peer.coef_ == 0)).all()
+    assert (lasso.coef_ == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("loss", "peer"),
+    [
+        (lm.get("poisson"), PoissonRegressor),
+        (lm.get("gamma"), GammaRegressor),
+        (lm.get("tweedie", power=1.5), lambda **k: TweedieRegressor(power=1.5, link="log", **k)),
+    ],
+    ids=["poisson", "gamma", "tweedie"],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_generalised_linear_models(loss, peer, weighted):
+    X, y = table()
+    rng = np.random.default_rng(2)
+    X = X / SCALES
+    y = np.exp((y - y.mean()) / y.std()) + 0.01
+    weight = rng.uniform(0.1, 3, size=len(y)) if weighted else None
+    model = LinearRegressor(loss, l2=0.1).fit(X, y, sample_weight=weight)
+    other = peer(alpha=0.1, tol=1e-12, max_iter=5000, solver="newton-cholesky").fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(model.predict(X), other.predict(X), rtol=1e-6)
+
+
+def test_logistic():
+    X, y = classes()
+    X = X / SCALES
+    model = LinearClassifier(l2=0.05).fit(X, y)
+    peer = LogisticRegression(C=1 / (0.05 * len(y)), tol=1e-12, max_iter=10000, solver="newton-cholesky").fit(X, y)
+    np.testing.assert_allclose(model.coef_, peer.coef_, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.02])
+def test_softmax(l1):
+    X, y = table()
+    X = X / SCALES
+    y = np.digitize(y, np.quantile(y, [0.3, 0.7]))
+    model = LinearClassifier(l2=0.05, l1=l1).fit(X, y)
+    if l1 == 0:
+        peer = LogisticRegression(C=1 / (0.05 * len(y)), tol=1e-10, max_iter=10000).fit(X, y)
+        np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-6)
+        np.testing.assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-8)
+    else:
+        assert (model.coef_ == 0).any()
+    assert model.converged_
+
+
+def quantile_program(X, y, q, l1=0.0, weight=None):
+    """min mean of q u + (1 - q) v + l1 (a + b) with X (a - b) + c + u - v = y, all but c at least 0."""
+    n, p = X.shape
+    w = np.full(n, 1 / n) if weight is None else weight / weight.sum()
+    cost = np.r_[np.full(2 * p, l1), 0.0, q * w, (1 - q) * w]
+    A = np.hstack([X, -X, np.ones((n, 1)), np.eye(n), -np.eye(n)])
+    bounds = [(0, None)] * (2 * p) + [(None, None)] + [(0, None)] * (2 * n)
+    return linprog(cost, A_eq=A, b_eq=y, bounds=bounds).fun
+
+
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("l1", [0.0, 0.05])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_quantile_is_the_optimum_of_the_linear_program(q, l1, weighted):
+    X, y = table(80)
+    X = X / SCALES
+    weight = np.random.default_rng(5).uniform(0.1, 2, size=len(y)) if weighted else None
+    loss = lm.get("quantile", q=q)
+    model = LinearRegressor(loss, l1=l1).fit(X, y, sample_weight=weight)
+    best = quantile_program(X, y, q, l1, weight)
+    found = objective(model, loss, X, y, l1=l1, weight=weight)
+    assert found == pytest.approx(model.objective_, rel=1e-12)
+    assert found - best <= 1e-8
+    assert found - best <= model.gap_ + 1e-10
+    if not weighted and l1:
+        np.testing.assert_allclose(model.coef_, QuantileRegressor(quantile=q, alpha=l1).fit(X, y).coef_, atol=1e-5)
+
+
+def test_kinks_end_at_a_vertex():
+    X, y = table(101, 4)
+    model = LinearRegressor("absolute_error").fit(X, y)
+    residuals = np.abs(y - model.predict(X))
+    assert (residuals < 1e-9).sum() == 5  # as many as coefficients
+    assert model.gap_ < 1e-8
+
+
+def test_hinge_is_the_support_vector_machine():
+    X, y = classes()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    l2 = 0.01
+    loss = lm.get("hinge")
+    model = LinearClassifier(loss, l2=l2).fit(X, y)
+    peer = SVC(kernel="linear", C=1 / (l2 * len(y)), tol=1e-10).fit(X, y)
+    mine, its = (objective(m, loss, X, y, l2=l2) for m in (model, peer))
+    assert mine <= its + 1e-9
+    assert its - mine <= model.gap_ + 1e-6
+    np.testing.assert_allclose(model.coef_, peer.coef_, atol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["huber", "log_cosh", "pseudo_huber", "expectile"])
+def test_smooth_losses_reach_what_a_general_optimiser_reaches(loss):
+    X, y = table()
+    X = X / SCALES
+    loss = lm.get(loss)
+    model = LinearRegressor(loss).fit(X, y)
+    Z = np.column_stack([np.ones(len(X)), X])
+    peer = minimize(lambda t: loss(y, Z @ t), np.zeros(Z.shape[1]), jac=lambda t: Z.T @ loss.gradient(y, Z @ t), tol=1e-12)
+    assert model.objective_ <= peer.fun + 1e-10
+    np.testing.assert_allclose(np.r_[model.intercept_, model.coef_], peer.x, atol=1e-4)
+
+
+def test_a_loss_of_ones_own_with_a_kink():
+    from lossmith.formula import Real, where
+
+    @lm.pointwise
+    def stockout(y: Real, f: Real):
+        """Too little costs three times the error, too much its square root's square."""
+        r = f - y
+        return where(r < 0, -3 * r, r + r**2 / 10)
+
+    X, y = table()
+    X = X / SCALES
+    model = LinearRegressor(stockout()).fit(X, y)
+    assert model.converged_
+    rng = np.random.default_rng(0)
+    theta = np.r_[model.intercept_, model.coef_]
+    for size in (1e-6, 1e-4, 1e-2):
+        for _ in range(50):
+            other = theta + size * rng.normal(size=len(theta))
+            assert stockout()(y, X @ other[1:] + other[0]) >= model.objective_ - model.gap_ - 1e-12
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize(("shift", "scale"), [(1e6, 1.0), (-1e9, 1.0), (0.0, 1e-6), (0.0, 1e6)])
+def test_shift_and_scale_of_the_target(loss, shift, scale):
+    X, y = table()
+    plain, moved = lm.get(loss), lm.get(loss, **({"delta": scale} if loss == "huber" else {}))
+    a = LinearRegressor(plain).fit(X, y)
+    b = LinearRegressor(moved).fit(X, y * scale + shift)
+    tolerance = 1e-5 if abs(shift) > 1e8 else 1e-7
+    np.testing.assert_allclose(b.coef_ / scale, a.coef_, rtol=tolerance, atol=tolerance * np.abs(a.coef_).max())
+    assert b.converged_
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson"])
+def test_weights_are_repetitions(loss):
+    X, y = table(60, 3)
+    y = np.abs(y)
+    counts = np.random.default_rng(3).integers(0, 4, size=len(y))
+    a = LinearRegressor(loss, l2=0.01).fit(X, y, sample_weight=counts)
+    b = LinearRegressor(loss, l2=0.01).fit(X.repeat(counts, axis=0), y.repeat(counts))
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_constant_and_collinear_columns(loss):
+    X, y = table()
+    wide = np.column_stack([X, np.full(len(X), 3.7), X[:, 0] + 2 * X[:, 1], X[:, 0]])
+    a, b = LinearRegressor(loss).fit(X, y), LinearRegressor(loss).fit(wide, y)
+    assert np.isfinite(b.coef_).all()
+    assert b.coef_[6] == 0
+    assert b.objective_ == pytest.approx(a.objective_, rel=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_more_features_than_samples(loss):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 50)), rng.normal(size=20)
+    model = LinearRegressor(loss).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [{"l2": 0.01}, {"l1": 0.05}])
+def test_many_features(penalty):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 800))
+    y = X[:, :5].sum(axis=1) + rng.normal(size=150)
+    model = LinearRegressor("huber", **penalty).fit(X, y)
+    assert model.converged_
+    assert ("l1" in penalty) == ((model.coef_ == 0).mean() > 0.5)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "hinge", "squared_hinge", "exponential"])
+def test_separated_classes_give_a_finite_answer_and_a_message(loss):
+    X = np.arange(20.0)[:, None]
+    y = (X[:, 0] > 9).astype(int)
+    with pytest.warns(ConvergenceWarning, match="separated"):
+        model = LinearClassifier(loss).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.score(X, y) == 1
+
+
+def test_stopping_early_is_said():
+    X, y = table()
+    with pytest.warns(ConvergenceWarning, match="proven to lie within"):
+        model = LinearRegressor("absolute_error", max_iter=3).fit(X, y)
+    assert not model.converged_
+    best = LinearRegressor("absolute_error").fit(X, y).objective_
+    assert 0 < model.objective_ - best <= model.gap_
+    assert model.history_[-1].iteration == model.n_iter_ == 3
+
+
+def test_several_predictions():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = 1 + 2 * X[:, 0] + np.exp(0.5 * X[:, 1] - 1) * rng.normal(size=500)
+    model = LinearRegressor("gaussian_nll", l2=1e-4).fit(X, y)
+    np.testing.assert_allclose(model.coef_, [[2, 0], [0, 0.5]], atol=0.1)
+    np.testing.assert_allclose(model.predict(X)[:, 1], np.exp(model.raw_scores(X)[:, 1]))
+
+
+def test_rows_of_kinked_scores_are_refused():
+    X, y = classes()
+    with pytest.raises(ValueError, match="multiclass_hinge has kinks"):
+        LinearClassifier("multiclass_hinge").fit(X, y)

@@ -1,0 +1,172 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lossmith.cli import app
+
+RUNNER = CliRunner()
+
+
+def call(*arguments):
+    return RUNNER.invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(2, 80))
+    lines = ["x,colour,y,label,same,gone,huge"]
+    for i in range(80):
+        label = "yes" if x[i] + 0.5 * z[i] > 0 else "no"
+        lines.append(
+            f"{x[i]:.4f},{'red' if z[i] > 0 else 'blue'},{2 * x[i] + z[i]:.4f},{label},7,,{'inf' if i == 3 else i}"
+        )
+    path = tmp_path_factory.mktemp("tables") / "table.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def clean(table):
+    """Without the column of infinite numbers."""
+    lines = [line.rpartition(",")[0] for line in table.read_text().splitlines()]
+    path = table.with_name("clean.csv")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_choose_prints_the_verdict_first(clean):
+    done = call("choose", clean, "--target", "y", "--aim", "median", "--models", "linear")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split(":")[0].split()[0] in ("USE", "SAME", "NOT")
+    assert "absolute_error" in done.stdout
+    assert "'gone' is empty" in done.stdout
+
+
+def test_json_is_one_object(clean, tmp_path):
+    done = call("choose", clean, "--target", "label", "--models", "linear", "--json", "--report", tmp_path / "r.html")
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert content["verdict"] in ("USE", "SAME", "NOT SHOWN")
+    assert content["loss"]["name"] == "binary_cross_entropy"
+    assert content["aim"] == "probability"
+    assert content["aim_assumed"] is True
+    assert isinstance(content["table"], list)
+    assert (tmp_path / "r.html").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--target", "z"), "no column 'z'"),
+        (("--target", "colr"), "did you mean 'colour'"),
+        (("--target", "label", "--aim", "mean"), "--aim probability"),
+        (("--target", "y", "--aim", "probability"), "needs classes"),
+        (("--target", "same"), "is constant"),
+        (("--target", "gone"), "every value is missing"),
+        (("--target", "y", "--aim", "mode"), "unknown aim 'mode'"),
+        (("--target", "y", "--aim", "quantile:2"), "quantile:Q"),
+        (("--target", "y", "--models", "forest"), "unknown model"),
+        (("--target", "y", "--exposure", "x"), "positive numbers"),
+        (("--target", "y", "--weight", "x"), "zero or more"),
+        (("--target", "y", "--jobs", "0"), "--jobs"),
+        (("--target", "y", "--report", "nowhere/at/all.html"), "no folder"),
+    ],
+)
+def test_errors_are_one_line(clean, arguments, says):
+    refused(call("choose", clean, *arguments), says)
+
+
+@pytest.mark.parametrize("target", ["huge", "y"])
+def test_infinite_values(table, target):
+    refused(call("choose", table, "--target", target), "'huge' has 1 infinite")
+
+
+def refused(done, says):
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("lossmith: ")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "no file"),
+        ("", "is empty"),
+        ("a,y\n", "no rows"),
+        ("a,y\n1,2\n", "1 rows"),
+        ("a,y\n1\n2,3,4\n", "cannot read"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, content, says):
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_text(content)
+    refused(call("choose", path, "--target", "y"), says)
+
+
+def test_wrong_options_exit_with_2(table):
+    assert call("choose", table).exit_code == 2
+    assert call("choose", table, "--target", "y", "--nonsense").exit_code == 2
+
+
+def test_losses_are_listed_and_filtered():
+    everything = call("losses").stdout
+    assert "huber" in everything
+    assert "poisson" in everything
+    robust = call("losses", "--family", "robust").stdout
+    assert "huber" in robust
+    assert "poisson" not in robust
+    means = call("losses", "--aim", "mean").stdout
+    assert "poisson" in means
+    assert "huber" not in means
+    assert "binary_cross_entropy" in call("losses", "--aim", "probability").stdout
+    wrong = call("losses", "--family", "nonsense")
+    assert wrong.exit_code == 2
+    assert "robust" in wrong.stderr
+
+
+def test_show_explains_a_loss():
+    shown = call("show", "huber")
+    assert shown.exit_code == 0, shown.output
+    for part in ("Quadratic for small errors", "delta = 1.0", "Huber 1964", "formula"):
+        assert part in shown.stdout
+    assert any(0x2800 < ord(c) < 0x2900 for c in shown.stdout)
+    wrong = call("show", "hubre")
+    assert wrong.exit_code == 2
+    assert "did you mean 'huber'" in wrong.stderr
+
+
+def test_every_loss_can_be_shown():
+    import lossmith as lm
+
+    for name in lm.names():
+        done = call("show", name)
+        assert done.exit_code == 0, f"{name}: {done.output}"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_show_draws(tmp_path, suffix):
+    path = tmp_path / f"huber{suffix}"
+    done = call("show", "huber", "--plot", path)
+    assert done.exit_code == 0, done.output
+    assert path.stat().st_size > 1000
+    assert call("show", "huber", "--plot", tmp_path / "huber.gif").exit_code == 2
+
+
+def test_help_is_quick_and_light():
+    code = (
+        "import sys; from lossmith.cli import app; "
+        "print(sorted({'sklearn', 'lightgbm', 'matplotlib', 'pandas', 'scipy', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert "choose" in call("--help").stdout

@@ -1,0 +1,57 @@
+"""The package as a whole: cheap to import, free of frameworks, and with no name in the way of another."""
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import lossmith
+
+IMPORT_BUDGET_S = 0.040
+HEAVY = {
+    "torch", "jax", "keras", "sklearn", "xgboost", "lightgbm", "catboost", "pandas", "matplotlib", "scipy", "llvmlite",
+}
+
+
+def fresh(code: str) -> str:
+    """What the code prints in a new interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_is_cheap():
+    # The least of several runs is the cost; the rest is the machine's noise. NumPy is paid for before the clock starts.
+    code = "import numpy, time; t = time.perf_counter(); import lossmith; print(time.perf_counter() - t)"
+    fresh(code)  # writes the byte code
+    best = float("inf")
+    for _ in range(21):
+        best = min(best, float(fresh(code)))
+        if best <= IMPORT_BUDGET_S:
+            return
+    pytest.fail(f"import lossmith costs {best * 1e3:.0f} ms beyond NumPy")
+
+
+def test_import_loads_no_framework():
+    loaded = json.loads(fresh("import sys, json, lossmith; print(json.dumps(sorted(sys.modules)))"))
+    assert not HEAVY & set(loaded)
+
+
+def test_no_submodule_hides_a_public_name():
+    before = {name: getattr(lossmith, name) for name in lossmith.__all__}
+    missing = []
+    for module in pkgutil.walk_packages(lossmith.__path__, "lossmith."):
+        if module.name.endswith(".__main__"):
+            continue
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:  # an extra that is not installed
+            if (error.name or "").partition(".")[0] == "lossmith":
+                raise
+            missing.append(module.name)
+    assert not [name for name in missing if not name.startswith("lossmith.adapters.")]
+    changed = [name for name, value in before.items() if getattr(lossmith, name) is not value]
+    assert not changed

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine import evaluate
+from lossmith.engine.functions import device_of
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
@@ -34,14 +35,15 @@ class Call:
 
     # raw outputs ------------------------------------------------------------------------------------------------------
 
-    def outputs(self, *names: Output) -> list[Array]:
+    def outputs(self, *names: Output, checked: bool = True) -> list[Array]:
         """Per-sample outputs in compute dtype; several predictions are stacked on the last axis."""
         data = self.data
         groups = [data.formula.output(name) for name in names]
         results = evaluate(
             groups, data.arrays, self._params(data.like), data.xp, rows=data.formula.kind == "rowwise", like=data.like
         )
-        return [self._checked(name, self._joined(name, group, parts)) for name, group, parts in zip(names, groups, results, strict=True)]
+        joined = [self._joined(name, group, parts) for name, group, parts in zip(names, groups, results, strict=True)]
+        return [self._checked(name, result) for name, result in zip(names, joined, strict=True)] if checked else joined
 
     def _params(self, like: Array) -> dict[str, Any]:
         xp, single = self.data.xp, dtype_name(like.dtype) == "float32"
@@ -53,7 +55,7 @@ class Call:
                     raise ValueError(
                         f"{self.loss.name}: {argument.name} has {len(value)} numbers, but y_pred has {like.shape[-1]} classes"
                     )
-                values[argument.name] = xp.asarray(list(value), dtype=like.dtype, device=like.device)
+                values[argument.name] = xp.asarray(list(value), dtype=like.dtype, device=device_of(like))
             else:
                 values[argument.name] = float(np.float32(value)) if single else float(value)
         return values
@@ -63,7 +65,7 @@ class Call:
         if name in ("value", "class_factor"):
             return parts[0]
         if data.formula.kind == "rowwise":  # a number per sample serves every class
-            return parts[0] if group[0].row else xp.broadcast_to(parts[0][..., None], data.like.shape)
+            return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
         return parts[0] if len(parts) == 1 else xp.stack(parts, axis=-1)
 
     def _checked(self, name: str, result: Array) -> Array:
@@ -71,7 +73,7 @@ class Call:
         data, xp = self.data, self.data.xp
         if data.valid is not None:
             valid = data.valid[..., None] if result.ndim > data.valid.ndim else data.valid
-            return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=result.device))
+            return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
         if data.checked and bool(xp.any(bad)):
             keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)
@@ -105,7 +107,7 @@ class Call:
             (factor,) = self.outputs("class_factor")
             weight = factor if weight is None else factor * data.xp.astype(weight, factor.dtype)
         result = total_weight(data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep)
-        if data.checked and not float(result) > 0:
+        if not math.prod(data.shape) or (data.checked and not float(result) > 0):
             what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
             raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
         return result

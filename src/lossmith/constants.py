@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.compute import Call
 from lossmith.formula.domains import Domain
 from lossmith.inputs import to_host
 
@@ -23,6 +24,11 @@ _CANDIDATES = 65  # points at which a loss is checked for a lower valley than th
 def best_constant(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> Any:
     """See ``Loss.best_constant``."""
     y, w, extras = _kept(loss, y_true, weight, extras)
+    with np.errstate(all="ignore"):  # the ends of the number line overflow
+        return _found(loss, y, w, extras)
+
+
+def _found(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Any:
     if loss.kind == "pointwise" and loss.outputs == 1:
         return _one(loss, y, w, extras)
     if loss.kind == "rowwise" and loss.elicits == "mean" and not extras:
@@ -60,12 +66,14 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""
-        g = w * loss.gradient(y, np.full(len(y), c), reduction="none", **extras)
+        g = w * Call(loss, y, np.full(len(y), c), None, None, extras).outputs("gradient", checked=False)[0]
         total = float(np.sum(g))
-        return 0.0 if abs(total) <= _TOLERANCE * float(np.sum(np.abs(g))) else total
+        if math.isnan(total):  # no slope to be had out there
+            return 0.0
+        return 0.0 if math.isfinite(total) and abs(total) <= _TOLERANCE * float(np.sum(np.abs(g))) else total
 
     def value(c: float) -> float:
-        return float(loss.total(y, np.full(len(y), c), weight=w, **extras).sum)
+        return float(w @ Call(loss, y, np.full(len(y), c), None, None, extras).outputs("value", checked=False)[0])
 
     domain = loss.formula.predictions[0].domain
     found = _midpoint(slope, value, domain)
@@ -76,6 +84,7 @@ def _ends(domain: Domain) -> tuple[float, float]:
     """The smallest and largest finite prediction."""
     low = max(domain.low, -np.finfo(np.float64).max)
     high = min(domain.high, np.finfo(np.float64).max)
+    low, high = float(low), float(high)
     return (math.nextafter(low, math.inf) if domain.low_open else low), (math.nextafter(high, -math.inf) if domain.high_open else high)
 
 
@@ -101,22 +110,31 @@ def _boundary(after: Callable[[float], bool], low: float, high: float) -> tuple[
 def _midpoint(slope: Callable[[float], float], value: Callable[[float], float], domain: Domain) -> float:
     """The middle of the set where the slope is zero; an end of the domain, or infinity, where the loss still falls there."""
     low, high = _ends(domain)
-    top, bottom = (math.inf if not math.isfinite(domain.high) else high), (-math.inf if not math.isfinite(domain.low) else low)
-    at_low, at_high = slope(low), slope(high)
-    if at_low == 0 and at_high == 0 and slope(0.0 if low <= 0 <= high else (low + high) / 2) == 0:
-        return 0.0 if low <= 0 <= high else (low + high) / 2  # every constant is as good
-    if at_high < 0 or (at_high == 0 and at_low < 0 and math.isinf(top)):
-        return top
-    if at_low > 0 or (at_low == 0 and at_high > 0 and math.isinf(bottom)):
-        return bottom
-    left, right = low, high
-    if at_low < 0:
-        before, left = _boundary(lambda c: slope(c) >= 0, low, high)
-        left = before if value(before) <= value(left) else left  # a kink may sit on either side
-    if at_high > 0:
-        right, beyond = _boundary(lambda c: slope(c) > 0, left, high) if slope(left) <= 0 else (left, left)
-        right = beyond if value(beyond) <= value(right) else right
+    falling, rising = low, high
+    if not (slope(low) < 0 < slope(high)):  # flat tails, or one side only
+        grid = _grid(low, high)
+        slopes = [slope(c) for c in grid]
+        falls, rises = [c for c, s in zip(grid, slopes, strict=True) if s < 0], [c for c, s in zip(grid, slopes, strict=True) if s > 0]
+        if not falls and not rises:  # every constant is as good
+            return 0.0 if low <= 0 <= high else low + (high - low) / 2
+        if not rises:
+            return high if math.isfinite(domain.high) else math.inf
+        if not falls:
+            return low if math.isfinite(domain.low) else -math.inf
+        falling = max((c for c in falls if c < rises[0]), default=falls[0])
+        rising = min(c for c in (*rises, high) if c > falling)
+    before, left = _boundary(lambda c: slope(c) >= 0, falling, rising)
+    left = before if value(before) <= value(left) else left  # a kink may sit on either side
+    right, beyond = _boundary(lambda c: slope(c) > 0, left, rising) if slope(left) <= 0 else (left, left)
+    right = beyond if value(beyond) <= value(right) else right
     return left + (right - left) / 2
+
+
+def _grid(low: float, high: float) -> list[float]:
+    """Points of every size, and many of the size of log-odds."""
+    powers = 2.0 ** np.arange(-64, 1024, 8)
+    points = np.concatenate([-powers, powers, np.linspace(-30.0, 30.0, 61), np.linspace(low, high, 65) if high - low < 1e9 else []])
+    return sorted({low, high, *(float(p) for p in points if low < p < high)})
 
 
 def _lowest_valley(loss: Loss, y: Any, value: Callable[[float], float], found: float) -> float:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data
+from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data, shown
 from lossmith.formula.expr import FormulaError
 from lossmith.formula.model import Formula
 from lossmith.links import get_link
@@ -54,8 +54,9 @@ def from_spec(spec: Any) -> Loss:
     """The loss that ``loss.spec()`` described. Raises ValueError for anything else."""
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise ValueError(f"a spec is a dictionary as made by loss.spec(), not {type(spec).__name__}")
-    if spec.get("lossmith") != VERSION:
-        raise ValueError(f"spec: version {str(spec.get('lossmith'))[:20]!r} is not {VERSION}; it is written as 'lossmith': {VERSION}")
+    version = spec.get("lossmith")
+    if not (isinstance(version, int) and version == VERSION):
+        raise ValueError(f"spec: this reads version {VERSION}, which a spec says as 'lossmith': {VERSION}")
     unknown = set(spec) - _KEYS
     if unknown:
         raise ValueError(f"spec: unknown key {sorted(unknown)[0][:50]!r}")
@@ -70,7 +71,7 @@ def from_spec(spec: Any) -> Loss:
         values = {key: _param(key, value) for key, value in params.items()}
         loss = _composed(name, values, spec) if "formulas" in spec else _listed(name, values)
         return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
-    except (FormulaError, TypeError, RecursionError) as error:
+    except (FormulaError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"spec: {error}") from None
 
 
@@ -100,12 +101,12 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
     for kind, data in formulas.items():
         formula = formula_from_data(data)
         if formula.target.domain.kind != kind:
-            raise ValueError(f"spec: the formula for {str(kind)[:50]!r} has another kind of target")
+            raise ValueError(f"spec: the formula for {shown(kind)} has another kind of target")
         for argument in formula.params:
             value = params.get(argument.name)
             numbers = value if argument.per_class and isinstance(value, tuple) else (value,)
             for number in numbers:
                 if isinstance(number, (str, bool)) or number is None or not math.isfinite(number) or not argument.domain.contains(number):
-                    raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {str(number)[:50]}")
+                    raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {shown(number)}")
         found[kind] = formula
     return Loss(name, found, params, get_link(link), None, None, elicits)

@@ -86,11 +86,19 @@ def test_a_barred_winner_does_not_win():
     assert "biased" in v.reason
 
 
-def test_the_model_whose_default_is_better_decides():
+def test_a_win_over_the_default_on_its_worse_model_is_no_win():
     scores = {("plain", "a"): around(1.0), ("rival", "a"): around(1.0, seed=1),
               ("plain", "b"): around(2.0), ("rival", "b"): around(1.5, seed=1)}  # fmt: skip
     v = judge([D, C], scores)
     assert (v.word, v.model) == ("SAME", "a")
+
+
+def test_a_challenger_may_win_on_the_other_model():
+    scores = {("plain", "a"): around(1.0), ("rival", "a"): around(0.99, 0.1, seed=1),
+              ("plain", "b"): around(2.0), ("rival", "b"): around(0.7, seed=1)}  # fmt: skip
+    v = judge([D, C], scores)
+    assert (v.word, v.loss, v.proven_on) == ("USE", "rival", ("b",))
+    assert "30.0%" in v.reason
 
 
 def test_of_several_winners_the_simplest_within_the_margin():

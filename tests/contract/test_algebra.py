@@ -12,8 +12,8 @@ METHODS = ("__call__", "gradient", "hessian")
 
 
 @EVERY
-@pytest.mark.parametrize("factor", [2, 0.25])
-def test_a_multiple_is_the_multiple_everywhere(sample, factor):
+def test_a_multiple_is_the_multiple_everywhere(sample):
+    factor = 2
     scaled = factor * sample.loss
     for method in METHODS:
         expected = factor * getattr(sample.loss, method)(sample.y, sample.f, reduction="none")

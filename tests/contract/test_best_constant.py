@@ -100,6 +100,17 @@ def test_softmax_scores_sum_to_0(weight):
     assert got.sum() == pytest.approx(0.0, abs=1e-12)
 
 
+def test_infinite_for_a_normal_without_spread():
+    mean, log_scale = lm.gaussian_nll().best_constant([2.0, 2.0])
+    assert (mean, log_scale) == (2.0, -np.inf)
+
+
+def test_a_class_without_samples_is_infinitely_unlikely():
+    got = lm.cross_entropy().best_constant([0, 0, 2])
+    assert got[1] == -np.inf
+    np.testing.assert_allclose(got[0] - got[2], np.log(2.0), rtol=1e-12)
+
+
 def test_softmax_scores_of_soft_rows():
     got = lm.cross_entropy().best_constant(samples.SHARES)
     share = samples.SHARES.mean(axis=0)

@@ -148,6 +148,11 @@ def test_any_number_of_axes():
 def test_one_sample_may_come_without_an_axis():
     assert lm.squared_error()(1.0, 3.0) == 4.0
     assert lm.squared_error()(np.float32(1), np.float32(3)) == 4.0
+    assert lm.squared_error().gradient(1.0, 3.0).shape == ()
+    assert lm.cross_entropy()(1, [0.0, 0.0]) == pytest.approx(np.log(2))
+    assert lm.cross_entropy().gradient(1, [0.0, 0.0]).shape == (2,)
+    assert lm.kl_divergence()([0.5, 0.5], [0.25, 0.75]) > 0
+    assert lm.gaussian_nll()(1.0, [1.0, 0.0]) == 0.0
 
 
 @pytest.mark.parametrize("word", ["weight", "where"])

@@ -126,6 +126,14 @@ def test_integers_beside_float32_keep_the_predictions_dtype():
     np.testing.assert_allclose(gradient, lm.binary_cross_entropy().gradient(y, f.astype(np.float64)), rtol=1e-6)
 
 
+def test_bfloat16_is_read_and_written_as_such_and_computed_in_float32():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    y, f = np.array([1.0, 2.0], bfloat16), np.array([1.5, -7.0], bfloat16)
+    gradient = lm.huber().gradient(y, f, reduction="none")
+    assert gradient.dtype == bfloat16 and gradient.tolist() == [0.5, -1.0]
+    assert lm.squared_error()(y, np.array([258.0, 2.0], bfloat16)) == 257.0**2 / 2
+
+
 # out=
 @PLAIN
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

@@ -23,7 +23,7 @@ def spoiled(sample, y_bad, f_bad):
 
 @EVERY
 @pytest.mark.parametrize("word", ["weight", "where"])
-@pytest.mark.parametrize(("y_bad", "f_bad"), [(np.nan, np.nan), (-7.5, 0.25), (np.inf, -np.inf), (1e9, np.nan)])
+@pytest.mark.parametrize(("y_bad", "f_bad"), [(np.nan, np.nan), (-7.5, 0.25), (np.inf, -np.inf)])
 def test_weight_0_or_where_false_removes_a_sample_and_does_not_check_it(sample, word, y_bad, f_bad):
     y, f, kept = spoiled(sample, y_bad, f_bad)
     mask = {word: kept if word == "where" else kept.astype(np.float64)}

@@ -19,14 +19,14 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import finite_start, residual_scale
+from lossmith.start import finite_start, residual_scale, without_labels
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -61,6 +61,7 @@ class Rows:
     y: NDArray[Any]
     weight: Array | None
     units: Units
+    residual: float | None = None  # size of the residuals at the start, where that is known
 
 
 def adapt(
@@ -108,7 +109,7 @@ class LightGBMObjective:
     def metric(self, first: Any, second: Any, weight: Any = None) -> tuple[str, float, bool]:
         """The weighted mean loss as an evaluation function: its name, its value, and that higher is not better."""
         u, rows = self._given(first, second, weight)
-        return self.loss.name, float(self.loss(rows.y, rows.units.scores(u), weight=rows.weight)), False
+        return self.loss.name, float(self._plain(rows.y, rows.units.scores(u), weight=rows.weight)), False
 
     def _given(self, first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Rows]:
         if hasattr(second, "get_label"):
@@ -124,23 +125,28 @@ class LightGBMObjective:
         return u, Rows(self._targets(y), kept, Units((0.0,) * k, 1.0, (1.0,) * k))
 
     def _derivatives(self, rows: Rows, f: Array) -> tuple[Array, Array]:
-        y, weight, loss = rows.y, rows.weight, self.loss
-        width = _width(loss, y, f, rows.units.scale)
-        if self.hessian == "curvature" and not loss.kinked:
-            gradient, curvature = loss.gradient_and_curvature(y, f, weight=weight, reduction="none")
+        y, weight, loss = rows.y, rows.weight, self._plain
+        if self.hessian == "curvature":
+            width = self._width(rows, f)
+            both = loss.gradient_and_curvature(y, f, weight=weight, reduction="none", width=width)
+            gradient, curvature = (np.asarray(part) for part in both)
         else:
-            gradient = loss.gradient(y, f, weight=weight, reduction="none")
-            if callable(self.hessian):
-                curvature = np.asarray(self.hessian(y, f))
-                if weight is not None:
-                    curvature = (curvature.T * weight).T
-            elif self.hessian == "exact":
-                curvature = loss.hessian(y, f, weight=weight, reduction="none")
+            gradient = np.asarray(loss.gradient(y, f, weight=weight, reduction="none"))
+            if self.hessian == "exact":
+                curvature = np.asarray(loss.hessian(y, f, weight=weight, reduction="none"))
             else:
-                curvature = loss.curvature(y, f, weight=weight, reduction="none", width=width)
-        gradient, curvature = np.asarray(gradient), np.asarray(curvature)
+                curvature = np.asarray(self.hessian(y, f))
+                curvature = curvature if weight is None else (curvature.T * weight).T
         _check_finite(loss, y, f, gradient, curvature)
         return gradient, self._positive(curvature, weight, rows.units)
+
+    def _width(self, rows: Rows, f: Array) -> float:
+        """How near to a kink counts as at it, and how far a step may go: between the residuals' size at first and now.
+
+        With the first alone, training would come to swing about kinks; with the present alone it would be slow.
+        """
+        now = residual_scale(self._plain, rows.y, f, rows.weight)
+        return now if rows.residual is None else float(np.sqrt(now * rows.residual))
 
     def _positive(self, curvature: Array, weight: Array | None, units: Units) -> Array:
         bad = ~(curvature > 0)
@@ -168,18 +174,19 @@ class LightGBMObjective:
         target = self._targets(y)
         kept = None if weight is None else np.asarray(weight, dtype=np.float64)
         if reference is None:
-            units = self._units(target, kept)
+            rows = self._rows(target, kept)
         elif isinstance(getattr(reference, "_lossmith", None), Rows):
-            units = reference._lossmith.units
+            known: Rows = reference._lossmith
+            rows = Rows(target, kept, known.units, known.residual)
         else:
             raise ValueError("reference is a Dataset that this objective did not make: start and scale are unknown")
-        start = np.asarray(units.start)
-        f = np.full(len(target), start[0]) if self._one_score else np.tile(start, (len(target), 1))
-        self.loss(target, f, weight=kept)  # whatever is wrong with targets or weights is said here
+        self._plain(
+            target, self._constant(rows.units.start, len(target)), weight=kept
+        )  # whatever is wrong with targets or weights is said here
         shown = target if target.ndim == 1 else target.argmax(axis=1)
         options.setdefault("free_raw_data", False)
         data = lightgbm.Dataset(X, label=shown.astype(np.float32), weight=kept, reference=reference, **options)
-        data._lossmith = Rows(target, kept, units)
+        data._lossmith = rows
         return data
 
     def fit(
@@ -218,7 +225,7 @@ class LightGBMObjective:
     def init_score(self, y: Any, weight: Any = None) -> Array:
         """The start, once per row: the `init_score` of a Dataset made by hand, and what to add to its predictions."""
         target = self._targets(y)
-        start = finite_start(self.loss, target, weight, self.classes)
+        start = finite_start(self._plain, target, weight, self.classes)
         if len(start) == 1:
             return np.full(len(target), start[0])
         return np.asfortranarray(np.tile(start, (len(target), 1)))
@@ -227,27 +234,35 @@ class LightGBMObjective:
     def _one_score(self) -> bool:
         return bool(self.loss.kind == "pointwise" and self.loss.outputs == 1)
 
+    @property
+    def _plain(self) -> Loss:
+        """The loss without labels: targets are translated once, when they arrive."""
+        return self.loss if self.loss.labels is None else self.loss.replaced(labels=None)
+
     def _targets(self, y: Any) -> NDArray[Any]:
-        target = np.asarray(y)
-        if target.dtype.kind == "f" and self.loss.target_kind == "class id":
-            ids = np.round(target)
-            if np.array_equal(ids, target):  # LightGBM hands class ids over as floats
-                return ids.astype(np.int64)
+        _, target = without_labels(self.loss, np.asarray(y))
+        if (
+            target.dtype.kind == "f"
+            and self.loss.target_kind == "class id"
+            and np.array_equal(target, np.round(target))
+        ):
+            return target.astype(np.int64)  # LightGBM hands class ids over as floats
         return target.astype(np.float64) if target.dtype.kind in "fiub" and self.loss.target_kind == "real" else target
 
-    def _units(self, y: NDArray[Any], weight: Array | None) -> Units:
-        start = finite_start(self.loss, y, weight, self.classes)
-        scale = residual_scale(self.loss, y, start, weight) if len(start) == 1 else 1.0
-        scale = _power_of_two(scale if self.scale is None else self.scale)
-        ones = (1.0,) * len(start)
+    def _rows(self, y: NDArray[Any], weight: Array | None) -> Rows:
+        start = finite_start(self._plain, y, weight, self.classes)
+        residual = residual_scale(self._plain, y, start, weight)
+        scale = _power_of_two(residual) if self.scale is None else self.scale
+        plain = Rows(y, weight, Units(tuple(start.tolist()), scale, (1.0,) * len(start)), residual)
         if self.loss.target_kind != "real" or self.scale is not None:
-            return Units(tuple(start.tolist()), scale, ones)
-        f = np.full(len(y), start[0]) if len(start) == 1 else np.tile(start, (len(y), 1))
-        plain = Rows(y, weight, Units(tuple(start.tolist()), scale, ones))
+            return plain
         total = float(len(y)) if weight is None else float(weight.sum())
-        mean = self._derivatives(plain, f)[1].reshape(len(y), -1).sum(axis=0) / total
-        divisor = tuple(_power_of_two(float(c) * scale**2) for c in mean)
-        return Units(tuple(start.tolist()), scale, divisor)
+        curvature = self._derivatives(plain, self._constant(plain.units.start, len(y)))[1].reshape(len(y), -1)
+        divisor = tuple(_power_of_two(float(c) / total * scale**2) for c in curvature.sum(axis=0))
+        return replace(plain, units=replace(plain.units, divisor=divisor))
+
+    def _constant(self, start: tuple[float, ...], n: int) -> Array:
+        return np.full(n, start[0]) if self._one_score else np.tile(np.asarray(start), (n, 1))
 
     def _settings(self, params: Mapping[str, Any], units: Units) -> dict[str, Any]:
         for name in ("objective", "objective_type", "app", "application", "loss", "metric", "metrics", "num_class"):
@@ -310,11 +325,6 @@ def _files(path: Path, create: bool) -> tuple[Path, Path]:
     if create:
         path.mkdir(parents=True, exist_ok=True)
     return path / "model.txt", path / "model.json"
-
-
-def _width(loss: Loss, y: NDArray[Any], f: Array, scale: float) -> float:
-    """How near to a kink a sample counts as at it."""
-    return scale
 
 
 def _power_of_two(x: float) -> float:

@@ -7,6 +7,7 @@ that the facts were checked for. A reference is trained to be compared with and 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lossmith.choosing.aims import Aim
@@ -20,7 +21,6 @@ LIBRARY = "what libraries train by default"
 PULLED = "shown beside the others: smoothing pulls probabilities to the middle"
 UNCALIBRATED = "shown beside the others: not calibrated, so it cannot give probabilities as it is"
 HUBER_EFFICIENCY = 1.345  # times the scale: 95% of the efficiency of the mean under normal noise
-PSEUDO_HUBER_EFFICIENCY = 1.287
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,16 @@ class Candidate:
 
     def loss(self, unit: float = 1.0) -> Loss:
         """The loss, for y measured in units of `unit`."""
-        import lossmith as lm
+        return _made(self.name, **{k: v / unit if k in self.in_units_of_y else v for k, v in self.params.items()})
 
-        scaled = {k: v / unit if k in self.in_units_of_y else v for k, v in self.params.items()}
-        loss: Loss = lm.get(self.name, **scaled)
-        return loss
+
+@lru_cache(maxsize=256)
+def _made(name: str, **params: Any) -> Loss:
+    """One object for equal losses: what is found out about a loss is kept in it."""
+    import lossmith as lm
+
+    loss: Loss = lm.get(name, **params)
+    return loss
 
 
 def candidates(aim: Aim, facts: Profile) -> list[Candidate]:
@@ -125,7 +130,7 @@ def _mean(facts: Profile) -> list[Candidate]:
             )
         )
     if facts.support in ("real", "proportion") or len(found) < 3:
-        found += _robust(facts, "the mean")[:1]
+        found.append(_huber(facts, "the mean"))
     if len(found) < 3:
         found.append(_absolute("reference", "shown beside the others: it aims at the median, not at the mean"))
     return found
@@ -133,35 +138,21 @@ def _mean(facts: Profile) -> list[Candidate]:
 
 def _median(facts: Profile) -> list[Candidate]:
     library = Candidate("squared_error", "library", f"{LIBRARY}; it aims at the mean", "Gneiting 2011")
-    return [_absolute("default"), library, *_robust(facts, "the median")]
+    return [_absolute("default"), library, _huber(facts, "the median")]
 
 
-def _robust(facts: Profile, functional: str) -> list[Candidate]:
-    """Huber and its smooth twin aim at neither mean nor median, unless the noise is symmetric: then the three agree."""
-    if facts.residuals is None or facts.residuals.scale <= 0:
-        return []
-    scale, symmetric = facts.residuals.scale, facts.residuals.symmetric and facts.support == "real"
-    if symmetric:
+def _huber(facts: Profile, functional: str) -> Candidate:
+    """Huber aims at neither mean nor median, unless the noise is symmetric: then the three agree."""
+    assert facts.residuals is not None
+    if facts.residuals.symmetric and facts.support == "real":
         role: Role = "challenger"
         reason = f"the noise is symmetric, so its centre is {functional}; outliers pull less, the middle is averaged"
         condition = f"symmetric residuals (skewness {facts.residuals.asymmetry:.2f}, below 0.2)"
     else:
         role, condition = "reference", None
         reason = f"shown beside the others: symmetric noise is not established, so it may miss {functional}"
-    return [
-        Candidate(
-            "huber", role, reason, "Huber 1964", {"delta": _round(HUBER_EFFICIENCY * scale)}, condition, ("delta",)
-        ),
-        Candidate(
-            "pseudo_huber",
-            role,
-            reason,
-            "Charbonnier et al. 1997",
-            {"delta": _round(PSEUDO_HUBER_EFFICIENCY * scale)},
-            condition,
-            ("delta",),
-        ),
-    ]
+    params = {"delta": _round(HUBER_EFFICIENCY * facts.residuals.scale)}
+    return Candidate("huber", role, reason, "Huber 1964", params, condition, ("delta",))
 
 
 def _quantile(aim: Aim) -> list[Candidate]:

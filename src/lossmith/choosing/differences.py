@@ -27,6 +27,10 @@ class Difference:
     degrees: int
     rope: float  # half the width of "practically equal"
 
+    def __neg__(self) -> Difference:
+        """The default against the challenger."""
+        return Difference(-self.gain, self.error, self.degrees, self.rope)
+
     @property
     def p(self) -> float:
         """Two-sided."""

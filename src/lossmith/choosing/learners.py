@@ -14,7 +14,7 @@ from lossmith.choosing.scores import Score
 from lossmith.choosing.tables import Floats, Rows
 
 MODELS = ("linear", "lightgbm")
-ROUNDS = (10, 20, 40, 70, 100, 150)
+ROUNDS = (10, 20, 40, 70, 100)
 RATE = 0.1
 
 PROTOCOL = {
@@ -60,9 +60,9 @@ def train(
     seed: int,
     score: Score,
 ) -> Callable[[Rowset], Floats]:
-    """Losses of a difference see y centred and scaled, losses with a log link see y over its mean: the same start and
-    the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit of
-    exposure, weighted by it: for Poisson that is the same as adding its log to the log rate."""
+    """Losses of a difference see y centred and scaled, losses with a log link see y scaled by its mean: the same start
+    and the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit
+    of it, weighted by it: for Poisson that is the same as adding its log to the log rate."""
     size = given.exposure if candidate.offset else None
     target = y if size is None else y / size
     target_weight = weight if size is None else size if weight is None else size * weight
@@ -86,9 +86,14 @@ def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int)
     if classes or candidate.name == "binary_cross_entropy":
         return 0.0, 1.0
     if candidate.positive:
-        return 0.0, float(np.average(y, weights=weight)) or 1.0
+        return 0.0, _power_of_two(float(np.average(y, weights=weight)))
     low, middle, high = np.quantile(y, [0.25, 0.5, 0.75])
-    return float(middle), float((high - low) / 1.349) or float(y.std()) or 1.0
+    return float(middle), _power_of_two(float((high - low) / 1.349) or float(y.std()))
+
+
+def _power_of_two(x: float) -> float:
+    """Near x: dividing by it changes no digit, and folds of one table share it."""
+    return float(2.0 ** np.round(np.log2(x))) if x > 0 else 1.0
 
 
 def _linear(loss: Any, lesson: Lesson) -> Predict:
@@ -128,7 +133,7 @@ def _boost(loss: Any, lesson: Lesson, rows: Rows, rounds: int) -> Callable[[Floa
         raise ValueError("no column to split on")
     params = {
         "learning_rate": RATE,
-        "num_leaves": int(np.clip(len(y) // 40, 4, 31)),
+        "num_leaves": int(np.clip(len(y) // 100, 4, 31)),
         "min_data_in_leaf": int(np.clip(len(y) // 20, 3, 20)),
         "num_threads": 1,
         "seed": lesson.seed,
@@ -137,10 +142,11 @@ def _boost(loss: Any, lesson: Lesson, rows: Rows, rounds: int) -> Callable[[Floa
         "verbosity": -1,
     }
     objective = loss.to("lightgbm", classes=lesson.classes or None)
-    model = objective.fit(X, y.astype(np.intp) if lesson.classes else y, weight=weight, params=params, rounds=rounds)
+    target = y.astype(np.intp) if lesson.classes else y
+    model = objective.fit(X, target, weight=weight, params=params, rounds=rounds)
 
     def predict(new: Floats, first: int) -> Floats:
-        found = model.predict(new, num_iteration=first)
+        found = model.predict(new, num_iteration=first, num_threads=1)
         return _chances(found, lesson.classes) if lesson.classes else np.asarray(found, dtype=np.float64)
 
     return predict

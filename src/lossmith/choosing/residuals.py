@@ -47,7 +47,7 @@ def describe(r: Floats) -> Residuals:
     centred = r - np.median(r)
     mad = float(np.median(np.abs(centred)))
     sigma = float(centred.std())
-    scale = MAD_TO_SIGMA * mad if mad > 0 else sigma
+    scale = MAD_TO_SIGMA * mad or sigma or 1.0
     couple = medcouple(r)
     skews = [couple, *(_quantile_skew(r, p) for p in (0.125, 0.05))]
     asymmetry = max(abs(s) for s in skews)
@@ -55,12 +55,12 @@ def describe(r: Floats) -> Residuals:
     alpha, band = hill(np.abs(centred))
     return Residuals(
         scale=scale,
-        spread_ratio=sigma / scale if scale > 0 else 1.0,
+        spread_ratio=sigma / scale,
         medcouple=couple,
         asymmetry=asymmetry,
         symmetric=asymmetry + 1.12 / np.sqrt(len(r)) <= SYMMETRIC,
         excess_kurtosis=fourth / float(r.var()) ** 2 - 3.0 if r.var() > 0 else 0.0,
-        outliers=float(np.mean(np.abs(centred) > 3.5 * scale)) if scale > 0 else 0.0,
+        outliers=float(np.mean(np.abs(centred) > 3.5 * scale)),
         tail_index=alpha,
         tail_band=band,
     )

@@ -162,7 +162,7 @@ def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
     if key not in evidence.differences:
         return replace(row, outcome="default" if row.role == "default" else "not compared")
     d = evidence.differences[key]
-    if evidence.word == "USE" and key == (evidence.loss, evidence.model):
+    if evidence.word == "USE" and key[0] == evidence.loss and key[1] in evidence.proven_on:
         outcome = "USE"
     elif d.p_better >= SURE:
         outcome = "better"
@@ -198,6 +198,6 @@ def _protocol(score: Score, n: int, kinds: Sequence[str], stratified: bool, seed
         *(PROTOCOL[kind] for kind in kinds),
         "differences: corrected resampled t-test (Nadeau & Bengio 2003), Holm over all tests that could lead to USE",
         f"practically equal: within {ROPE:.0%} of the default's score; sure: {SURE:.0%} of the posterior",
-        "decided on the kind of model whose default loss scores better",
+        "a challenger must beat the default on the kind of model where the default scores better",
         "scales inside a loss, such as Huber's delta, come from cross-fitted residuals of all rows",
     ]

@@ -25,7 +25,7 @@ def as_text(result: Result) -> str:
         "",
         *evidence_table(result),
         "",
-        "gain: how far the score falls below the default's, in percent of it; skill: against the best constant",
+        "gain: how far the score falls below the default's on the same model, in percent; skill: against the constant",
     ]
     lines += [f"note: {note}" for note in result.notes]
     lines += [f"warning: {warning}" for warning in result.warnings]

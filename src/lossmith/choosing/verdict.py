@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from lossmith.choosing.tables import Floats
 
 Word = Literal["USE", "SAME", "NOT SHOWN"]
 Role = Literal["default", "library", "challenger", "reference"]
-Key = tuple[str, str]  # loss, model
+Key = tuple[str, str]  # loss, kind of model
 
 LEVEL = 0.05
 SURE = 0.95
@@ -34,13 +34,54 @@ class Entrant:
 class Verdict:
     word: Word
     loss: str
-    model: str  # the kind of model the decision was made on
+    model: str  # the kind of model whose default scores better
     reason: str
-    differences: Mapping[Key, Difference]  # every loss against the default, per kind of model
+    differences: Mapping[Key, Difference]  # every loss against the default on the same kind of model
     holm_p: Mapping[Key, float]  # adjusted, for the tests that could lead to USE
-    detectable: float | None  # as a share of the default's score
-    rows_needed: int | None
-    proven_on: tuple[str, ...] = field(default=())  # the kinds of model that carry the proof
+    detectable: float | None = None  # as a share of the default's score
+    rows_needed: int | None = None
+    proven_on: tuple[str, ...] = ()  # the kinds of model that carry the proof
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The scores, and every comparison that a verdict may rest on."""
+
+    entrants: Sequence[Entrant]
+    scores: Mapping[Key, Floats]  # one number per fold, smaller is better, the same folds throughout
+    test_share: float  # n_test / n_train
+
+    @property
+    def default(self) -> str:
+        return next(e.name for e in self.entrants if e.role == "default")
+
+    @property
+    def models(self) -> list[str]:
+        return [model for name, model in self.scores if name == self.default]
+
+    @property
+    def best_model(self) -> str:
+        return min(self.models, key=lambda model: self.mean((self.default, model)))
+
+    def mean(self, key: Key) -> float:
+        return float(np.mean(self.scores[key]))
+
+    def keys(self, *roles: Role) -> list[Key]:
+        names = [e.name for e in self.entrants if e.role in roles]
+        return [(name, model) for model in self.models for name in names if (name, model) in self.scores]
+
+    def against(self, key: Key, base: Key) -> Difference:
+        rope = ROPE * abs(self.mean(base))
+        return difference(self.scores[base], self.scores[key], test_share=self.test_share, rope=rope)
+
+    def on_the_same_model(self) -> dict[Key, Difference]:
+        return {
+            key: self.against(key, (self.default, key[1])) for key in self.keys("library", "challenger", "reference")
+        }
+
+    def against_the_best(self) -> dict[Key, Difference]:
+        """Each challenger on each kind of model against the default on its better one: is there anything to win?"""
+        return {key: self.against(key, (self.default, self.best_model)) for key in self.keys("challenger")}
 
 
 def decide(
@@ -52,111 +93,64 @@ def decide(
     barred: Mapping[Key, str] | None = None,
     undecidable: str | None = None,
 ) -> Verdict:
-    """scores: fold scores per (loss, model), smaller is better, the same folds throughout. barred: (loss, model) that
-    may not win, with the reason. undecidable: why nothing can be proven on this table, if so."""
-    barred = barred or {}
-    default = next(e.name for e in entrants if e.role == "default")
-    models = [model for name, model in scores if name == default]
-    if not models:
+    """barred: (loss, model) that may not win, with the reason. undecidable: why nothing can be proven, if so.
+
+    USE a challenger that beats the default on the default's better kind of model, or USE the default if it is proven
+    better than what libraries train by default; SAME if all are equal within the rope; else NOT SHOWN.
+    """
+    evidence, barred = Evidence(entrants, scores, test_share), barred or {}
+    if not evidence.models:
         raise ValueError("the default loss has no scores")
-    model = min(models, key=lambda m: float(np.mean(scores[default, m])))
-    differences = _differences(entrants, scores, default, models, test_share)
-    family = [(e.name, model) for e in entrants if e.role == "challenger" and (e.name, model) in differences]
-    family += [(e.name, m) for e in entrants if e.role == "library" for m in models if (e.name, m) in differences]
-    holm_p = _family_p(entrants, differences, family)
-    mean = float(np.mean(scores[default, model]))
-    detectable, rows_needed = _reach(differences, family or list(differences), model, mean, rows)
+    default, model = evidence.default, evidence.best_model
+    same_model, rivals = evidence.on_the_same_model(), evidence.against_the_best()
+    usual = {key: same_model[key] for key in evidence.keys("library")}
+    family = rivals | usual
+    holm_p = dict(zip(family, holm([d.p for d in family.values()]), strict=True))
+    mean = evidence.mean((default, model))
+    compared = {key: d for key, d in (family or same_model).items() if key[1] == model}
+    detectable, rows_needed = _reach(compared, mean, rows)
 
     def verdict(word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = ()) -> Verdict:
-        return Verdict(word, loss, model, reason, differences, holm_p, detectable, rows_needed, proven_on)
+        return Verdict(word, loss, model, reason, same_model, holm_p, detectable, rows_needed, proven_on)
 
     if undecidable is None and rows < FEWEST_ROWS:
         undecidable = f"{rows} rows are too few to prove a difference (at least {FEWEST_ROWS} are needed)"
     if undecidable is not None:
         return verdict("NOT SHOWN", default, f"{undecidable}. Keep {default}.")
 
-    winners = [
-        e
-        for e in entrants
-        if e.role == "challenger"
-        and (e.name, model) in differences
-        and (e.name, model) not in barred
-        and holm_p[e.name, model] < LEVEL
-        and differences[e.name, model].p_better >= SURE
-    ]
-    if winners:
-        best = min(float(np.mean(scores[e.name, model])) for e in winners)
-        simplest = next(e for e in winners if float(np.mean(scores[e.name, model])) <= best + ROPE * abs(mean))
-        gain = differences[simplest.name, model]
-        reason = f"{simplest.name} is better than {default} on the {model} model: {_share(gain, mean)}."
-        return verdict("USE", simplest.name, reason, (model,))
+    proven = [k for k, d in rivals.items() if k not in barred and holm_p[k] < LEVEL and d.p_better >= SURE]
+    if proven:
+        name, on = _simplest(evidence, proven, mean)
+        base = default if on == model else f"{default} on the {model} model, its better one"
+        reason = f"{name} on the {on} model is better than {base}: {_share(rivals[name, on], mean)}."
+        return verdict("USE", name, reason, (on,))
 
-    proof = _against_library(entrants, differences, holm_p)
-    if proof:
-        library = next(e.name for e in entrants if e.role == "library")
-        parts = [
-            f"{_share(_reverse(differences[library, m]), float(np.mean(scores[library, m])))} on the {m} model"
-            for m in proof
-        ]
-        silent = [m for m in models if m not in proof and (library, m) in differences]
-        rest = "".join(f"; on the {m} model no difference could be shown" for m in silent)
-        reason = f"{default} is better than {library}, which libraries train by default: {'; '.join(parts)}{rest}."
-        return verdict("USE", default, reason, tuple(proof))
+    overturned = [k for k, d in usual.items() if holm_p[k] < LEVEL and d.p_worse >= SURE]
+    if overturned and not any(d.p_better >= SURE for d in usual.values()):
+        return verdict("USE", default, _better_than_usual(evidence, usual, overturned), tuple(m for _, m in overturned))
 
-    compared = [key for key in family if key[1] == model] or [key for key in differences if key[1] == model]
-    if compared and all(differences[key].p_equal >= SURE for key in compared):
+    if compared and all(d.p_equal >= SURE for d in compared.values()):
         names = ", ".join(name for name, _ in compared)
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
-    return verdict(
-        "NOT SHOWN", default, _nothing_shown(default, model, compared, differences, barred, detectable, rows_needed)
-    )
+    reason = _nothing_shown(default, model, compared, barred) + _reach_in_words(detectable, rows_needed)
+    return verdict("NOT SHOWN", default, reason)
 
 
-def _differences(
-    entrants: Sequence[Entrant], scores: Mapping[Key, Floats], default: str, models: Sequence[str], test_share: float
-) -> dict[Key, Difference]:
-    found = {}
-    for model in models:
-        base = scores[default, model]
-        rope = ROPE * abs(float(np.mean(base)))
-        for entrant in entrants:
-            if entrant.role != "default" and (entrant.name, model) in scores:
-                challenger = scores[entrant.name, model]
-                found[entrant.name, model] = difference(base, challenger, test_share=test_share, rope=rope)
-    return found
+def _simplest(evidence: Evidence, proven: Sequence[Key], mean: float) -> Key:
+    """Of the winners within the rope of the best, the simplest loss on the model where it does best."""
+    best = min(evidence.mean(key) for key in proven)
+    close = [key for key in proven if evidence.mean(key) <= best + ROPE * abs(mean)]
+    order = [e.name for e in evidence.entrants]
+    return min(close, key=lambda key: (order.index(key[0]), evidence.mean(key)))
 
 
-def _family_p(
-    entrants: Sequence[Entrant], differences: Mapping[Key, Difference], family: Sequence[Key]
-) -> dict[Key, float]:
-    return dict(zip(family, holm([differences[key].p for key in family]), strict=True))
-
-
-def _against_library(
-    entrants: Sequence[Entrant], differences: Mapping[Key, Difference], holm_p: Mapping[Key, float]
-) -> list[str]:
-    """Kinds of model on which the default is proven better than the library's own, unless one says the opposite."""
-    library = [e.name for e in entrants if e.role == "library"]
-    keys = [key for key in differences if key[0] in library]
-    if any(differences[key].p_better >= SURE for key in keys):
-        return []
-    return [model for name, model in keys if holm_p[name, model] < LEVEL and differences[name, model].p_worse >= SURE]
-
-
-def _reach(
-    differences: Mapping[Key, Difference], family: Sequence[Key], model: str, mean: float, rows: int
-) -> tuple[float | None, int | None]:
+def _reach(compared: Mapping[Key, Difference], mean: float, rows: int) -> tuple[float | None, int | None]:
     """The smallest gain this table could have shown (for the rival it could judge best), and the rows needed for 1%."""
-    errors = [differences[key] for key in family if key[1] == model and differences[key].error > 0.0]
-    if not errors or mean <= 0.0:
+    detectable = [d.detectable / mean for d in compared.values() if d.error > 0.0 and mean > 0.0]
+    if not detectable:
         return None, None
-    detectable = min(d.detectable for d in errors) / mean
-    return detectable, max(rows, int(np.ceil(rows * (detectable / ROPE) ** 2)))
-
-
-def _reverse(d: Difference) -> Difference:
-    return Difference(-d.gain, d.error, d.degrees, d.rope)
+    return min(detectable), max(rows, int(np.ceil(rows * (min(detectable) / ROPE) ** 2)))
 
 
 def _share(d: Difference, mean: float) -> str:
@@ -166,27 +160,27 @@ def _share(d: Difference, mean: float) -> str:
     return f"{100 * d.gain / mean:.1f}% lower score (95% interval {100 * low / mean:.1f}% to {100 * high / mean:.1f}%)"
 
 
-def _nothing_shown(
-    default: str,
-    model: str,
-    compared: Sequence[Key],
-    differences: Mapping[Key, Difference],
-    barred: Mapping[Key, str],
-    detectable: float | None,
-    rows_needed: int | None,
-) -> str:
-    worse = [name for name, m in compared if differences[name, m].p_worse >= SURE]
-    open_ = [name for name, m in compared if (name, m) not in barred and name not in worse]
+def _better_than_usual(evidence: Evidence, usual: Mapping[Key, Difference], overturned: Sequence[Key]) -> str:
+    name = overturned[0][0]
+    gains = [f"{_share(-usual[key], evidence.mean(key))} on the {key[1]} model" for key in overturned]
+    gains += [f"on the {key[1]} model no difference could be shown" for key in usual if key not in overturned]
+    return f"{evidence.default} is better than {name}, which libraries train by default: {'; '.join(gains)}."
+
+
+def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference], barred: Mapping[Key, str]) -> str:
+    worse = [key[0] for key, d in compared.items() if d.p_worse >= SURE]
+    unclear = [key[0] for key in compared if key not in barred and key[0] not in worse]
     parts = []
-    if open_:
-        parts.append(f"{', '.join(open_)} could not be shown to be better than {default} on the {model} model")
+    if unclear:
+        parts.append(f"{', '.join(unclear)} could not be shown to be better than {default} on the {model} model")
     if worse:
         parts.append(f"{', '.join(worse)} {'is' if len(worse) == 1 else 'are'} worse than {default}")
-    parts += [f"{name} may not win: {why}" for (name, m), why in barred.items() if m == model and name not in worse]
-    if not compared:
-        parts.append(f"nothing could be compared with {default}")
-    text = "; ".join(parts) + f". Keep {default}."
-    if detectable is not None and rows_needed is not None:
-        text += f" The smallest gain this table could show is about {100 * detectable:.2g}%"
-        text += "." if detectable <= ROPE else f"; about {rows_needed:,} rows would show {ROPE:.0%}."
-    return text
+    parts += [f"{key[0]} may not win: {why}" for key, why in barred.items() if key in compared and key[0] not in worse]
+    return "; ".join(parts or [f"nothing could be compared with {default}"]) + f". Keep {default}."
+
+
+def _reach_in_words(detectable: float | None, rows_needed: int | None) -> str:
+    if detectable is None or rows_needed is None:
+        return ""
+    text = f" The smallest gain this table could show is about {100 * detectable:.2g}%"
+    return text + ("." if detectable <= ROPE else f"; about {rows_needed:,} rows would show {ROPE:.0%}.")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine.functions import FUNCTIONS
+from lossmith.engine.functions import FUNCTIONS, device_of
 from lossmith.formula.expr import Expr, walk
 
 Array = Any
@@ -24,7 +24,7 @@ def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleTyp
     if node.op == "n_classes":
         return float(classes or 0)
     if node.op == "index":
-        return xp.arange(classes, dtype=like.dtype, device=like.device)
+        return xp.arange(classes, dtype=like.dtype, device=device_of(like))
     return env[node.data]
 
 
@@ -39,7 +39,7 @@ def evaluate_block(roots: Sequence[Expr], env: Mapping[str, Any], xp: ModuleType
     def array(value: Any) -> Array:
         if isinstance(value, float):
             if value not in scalars:
-                scalars[value] = xp.asarray(value, dtype=like.dtype, device=like.device)
+                scalars[value] = xp.asarray(value, dtype=like.dtype, device=device_of(like))
             return scalars[value]
         return value
 
@@ -69,7 +69,7 @@ def evaluate(
     """
     roots = [root for group in groups for root in group]
     classes = like.shape[-1] if rows else None
-    if "numpy" in xp.__name__:
+    if xp is np:
         flat = _evaluate_host(roots, inputs, params, xp, like, classes)
     else:
         flat = [
@@ -95,7 +95,7 @@ def _evaluate_host(
     shape = like.shape if classes is None else like.shape[:-1]
     count = int(np.prod(shape, dtype=np.int64))
     tails = {root: () if classes is None or not root.row else (classes,) for root in roots}
-    flat = {name: array.reshape(count) if classes is None else array.reshape(count, -1) for name, array in inputs.items()}
+    flat = {name: array.reshape(count) if classes is None else array.reshape(count, array.shape[-1]) for name, array in inputs.items()}
     like = like.reshape(count) if classes is None else like.reshape(count, classes)
     results = [np.empty((count, *tails[root]), dtype=like.dtype) for root in roots]
     step = max(1, BLOCK // max(1, classes or 1))

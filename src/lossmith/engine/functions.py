@@ -12,7 +12,14 @@ from lossmith.engine import special
 Array = Any
 Function = Callable[..., Array]
 _LOG_2 = math.log(2.0)
+_STIRLING = 8.0  # from here on the series below is exact to the last digit
+_STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
+
+
+def device_of(x: Array) -> Any:
+    """Where an array lives; None for a placeholder inside JAX's transformations, which lives nowhere yet."""
+    return getattr(x, "device", None)
 
 
 def _softplus(xp: ModuleType, x: Array) -> Array:
@@ -66,6 +73,56 @@ def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
     return xp.where(xp.abs(x) <= 0.5, near, x - xp.log1p(x))
 
 
+def _kl_term(xp: ModuleType, y: Array, f: Array) -> Array:
+    gap = f - y
+    near = y * _x_minus_log1p(xp, gap / y)
+    far = xp.where(y == 0, xp.zeros_like(f), y * (xp.log(y) - xp.log(f) - 1.0)) + f
+    return xp.where(xp.abs(gap) < 0.5 * y, near, far)
+
+
+def _js_term(xp: ModuleType, y: Array, f: Array) -> Array:
+    both = y + f
+    d = (f - y) / both
+    near = d * (xp.log1p(d) - xp.log1p(-d)) + xp.log1p(-d * d)
+    far = _xlogx(xp, 2.0 * f / both) + _xlogx(xp, 2.0 * y / both)
+    return xp.where(y == 0, f * (0.5 * _LOG_2), 0.25 * both * xp.where(xp.abs(d) < 0.5, near, far))
+
+
+def _js_slope(xp: ModuleType, y: Array, f: Array) -> Array:
+    both = y + f
+    slope = xp.where(f < 0.5 * y, xp.log(2.0 * f / both), xp.log1p((f - y) / both))
+    return 0.5 * xp.where(y == 0, xp.full_like(f, _LOG_2), slope)
+
+
+def _power_loss(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
+    pull = xp.where(y == 0, xp.zeros_like(f), xp.where(p == 2, y / f, y * xp.pow(f, 1.0 - p))) / (p - 1.0)
+    push = xp.where(p == 2, xp.log(f), xp.pow(f, 2.0 - p) / (2.0 - p))
+    # at f = 0 the logarithm may be -inf: a target above 0 is what counts there
+    return xp.where((f == 0) | (pull == math.inf), pull, pull + push)
+
+
+def _power_slope(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
+    rise = xp.pow(f, 1.0 - p)
+    at_zero = xp.where(y > 0, xp.full_like(f, -math.inf), rise)
+    return xp.where(f == 0, at_zero, xp.where(f == math.inf, rise, (f - y) / f * rise))
+
+
+def _power_bend(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
+    sign = xp.where(y == 0, xp.zeros_like(f), p * (y / f)) + (1.0 - p)
+    return xp.where(sign == 0, xp.zeros_like(f), sign * xp.pow(f, -p))
+
+
+def _stirling(xp: ModuleType, y: Array) -> Array:
+    small = special.log_factorial(xp)(xp.where(y < _STIRLING, y, xp.ones_like(y)))
+    near = small - _xlogx(xp, y) + y
+    z = 1.0 / xp.where(y < _STIRLING, xp.ones_like(y), y)
+    w = z * z
+    tail = xp.zeros_like(y)
+    for c in reversed(_STIRLING_TERMS):
+        tail = tail * w + c
+    return xp.where(y < _STIRLING, near, 0.5 * xp.log(2.0 * math.pi * y) + tail * z)
+
+
 # rows: the class axis is the last ------------------------------------------------------------------------------------------
 
 
@@ -77,7 +134,7 @@ def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array]:
 
 
 def _first_max(xp: ModuleType, x: Array) -> Array:
-    index = xp.arange(x.shape[-1], device=x.device)
+    index = xp.arange(x.shape[-1], device=device_of(x))
     first = xp.expand_dims(xp.argmax(x, axis=-1), axis=-1)
     return xp.astype(index == first, x.dtype)
 
@@ -162,6 +219,13 @@ FUNCTIONS: dict[str, Function] = {
     "signed_power": _signed_power,
     "xlogx": _xlogx,
     "x_minus_log1p": _x_minus_log1p,
+    "kl_term": _kl_term,
+    "js_term": _js_term,
+    "js_slope": _js_slope,
+    "power_loss": _power_loss,
+    "power_slope": _power_slope,
+    "power_bend": _power_bend,
+    "stirling": _stirling,
     "first_max": _first_max,
     "sum": _sum,
     "logsumexp": _logsumexp,

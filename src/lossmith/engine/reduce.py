@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
+import numpy as np
+
+from lossmith.engine.functions import device_of
+
 Array = Any
 Reduction = Literal["mean", "sum", "none", "weighted_mean"]
 REDUCTIONS = ("mean", "sum", "none", "weighted_mean")
@@ -43,10 +47,10 @@ def accumulator(xp: ModuleType, dtype: Any) -> Any:
 def apply_weight(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None) -> Array:
     """values * weight, exactly 0 where not kept; per-class values take their sample's weight."""
     extra = values.ndim - (weight if weight is not None else keep).ndim if weight is not None or keep is not None else 0
+    if keep is not None:  # before the weight: 0 times infinity is not 0
+        values = xp.where(_spread(keep, extra), values, xp.zeros_like(values))
     if weight is not None:
         values = values * xp.astype(_spread(weight, extra), values.dtype)
-    if keep is not None:
-        values = xp.where(_spread(keep, extra), values, xp.zeros_like(values))
     return values
 
 
@@ -65,14 +69,14 @@ def total_weight(xp: ModuleType, like: Array, weight: Array | None, keep: Array 
     if weight is None and keep is None:
         return math.prod(like.shape)
     dtype = accumulator(xp, like.dtype)
-    ones = xp.ones(like.shape, dtype=dtype, device=like.device) if weight is None else xp.astype(weight, dtype)
+    ones = xp.ones(like.shape, dtype=dtype, device=device_of(like)) if weight is None else xp.astype(weight, dtype)
     return xp.sum(apply_weight(xp, ones, None, keep), dtype=dtype)
 
 
 def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None, denominator: Array) -> Array:
     """The sum divided by the denominator, also where the sum itself overflows."""
     result = total(xp, values, weight, keep) / denominator
-    if xp.__name__.endswith("numpy") and math.isinf(result):
+    if xp is np and math.isinf(result):
         scaled = values / denominator
         result = total(xp, scaled, weight, keep)
     return result

@@ -32,7 +32,7 @@ def library(xp: ModuleType) -> tuple[Any, bool]:
         return importlib.import_module("torch.special"), False
     if "jax" in name:
         return importlib.import_module("jax.scipy.special"), False
-    return importlib.import_module("scipy.special"), "numpy" not in name
+    return importlib.import_module("scipy.special"), xp is not np
 
 
 def special(xp: ModuleType, names: tuple[str, ...], *leading: int) -> Callable[[Array], Array]:

@@ -29,12 +29,17 @@ def number_from_data(value: object) -> float:
             return float(value)
         except OverflowError:
             pass
-    raise ValueError(f"spec: expected a number, got {str(value)[:50]!r}")
+    raise ValueError(f"spec: expected a number, not {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A foreign value for a message: short, and never by writing out something deep."""
+    return repr(value[:50]) if isinstance(value, str) else repr(value) if isinstance(value, (float, bool)) else type(value).__name__
 
 
 def _name(value: object) -> str:
     if not (isinstance(value, str) and value.isidentifier() and len(value) <= MAX_NAME):
-        raise ValueError(f"spec: expected a name, got {str(value)[:50]!r}")
+        raise ValueError(f"spec: expected a name, not {shown(value)}")
     return value
 
 
@@ -57,7 +62,7 @@ def _argument_from_data(data: object) -> Argument:
     values: dict[str, Any] = {}
     for key, value in data["domain"].items():
         if key not in known:
-            raise ValueError(f"spec: unknown property {str(key)[:50]!r} of a domain")
+            raise ValueError(f"spec: unknown property {shown(key)} of a domain")
         if key in ("low", "high", "excluded"):
             values[key] = number_from_data(value)
         elif key in ("name", "kind"):
@@ -134,9 +139,9 @@ def formula_from_data(data: object) -> Formula:
     for item in nodes:
         done.append(_node_from_data(item, done))
 
-    def picked(key: str) -> tuple[Expr, ...]:
+    def picked(key: str, most: int = 1) -> tuple[Expr, ...]:
         indices = data.get(key, [])
-        if not (isinstance(indices, list) and all(isinstance(i, int) and 0 <= i < len(done) for i in indices)):
+        if not (isinstance(indices, list) and len(indices) <= most and all(isinstance(i, int) and 0 <= i < len(done) for i in indices)):
             raise ValueError(f"spec: {key} must list nodes")
         return tuple(done[i] for i in indices)
 
@@ -146,18 +151,17 @@ def formula_from_data(data: object) -> Formula:
             raise ValueError(f"spec: {key} must be a list of arguments")
         return tuple(_argument_from_data(item) for item in found)
 
-    value, factor, declared = picked("value"), picked("class_factor"), picked("declared")
+    predictions = arguments("predictions")
+    value, factor, declared = picked("value"), picked("class_factor"), picked("declared", len(predictions))
+    if len(value) != 1 or len(declared) not in (0, len(predictions)):
+        raise ValueError("spec: a formula has one value, and a declared curvature one expression per prediction")
     formula = Formula(
-        kind=data["kind"], value=value[0] if len(value) == 1 else _refuse("a formula has one value"),
-        target=_argument_from_data(data.get("target")), predictions=arguments("predictions"), extras=arguments("extras"),
+        kind=data["kind"], value=value[0],
+        target=_argument_from_data(data.get("target")), predictions=predictions, extras=arguments("extras"),
         params=arguments("params"), class_factor=factor[0] if factor else None, declared=declared or None,
     )  # fmt: skip
     check(formula)
     return formula
-
-
-def _refuse(message: str) -> Expr:
-    raise ValueError(f"spec: {message}")
 
 
 def check(formula: Formula) -> None:

@@ -151,7 +151,12 @@ class Expr:
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise FormulaError("NumPy functions cannot take a formula: use the functions of lossmith.formula")
 
-    __array_ufunc__ = None
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **kwargs: Any) -> Expr:
+        """NumPy numbers may stand in a formula; NumPy functions may not."""
+        builder = _OF_NUMPY.get(ufunc.__name__)
+        if builder is None or method != "__call__" or kwargs:
+            raise FormulaError(f"numpy.{ufunc.__name__} cannot take a formula: use the functions of lossmith.formula, such as exp, log, sqrt")
+        return builder(*operands)
 
     def __repr__(self) -> str:
         from lossmith.formula.text import to_text
@@ -337,6 +342,14 @@ def walk(roots: Iterable[Expr]) -> Iterator[Expr]:
 
 BUILDERS: dict[str, Callable[..., Expr]] = {
     "add": add, "sub": sub, "neg": neg, "mul": mul, "div": div, "power": power, "where": where,
+}  # fmt: skip
+
+
+_OF_NUMPY: dict[str, Callable[..., Expr]] = {
+    "add": add, "subtract": sub, "multiply": mul, "divide": div, "true_divide": div, "power": power,
+    "less": lambda a, b: apply("lt", a, b), "less_equal": lambda a, b: apply("le", a, b),
+    "greater": lambda a, b: apply("lt", b, a), "greater_equal": lambda a, b: apply("le", b, a),
+    "equal": lambda a, b: apply("eq", a, b), "not_equal": lambda a, b: apply("not", apply("eq", a, b)),
 }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lossmith.formula.expr import Expr, FormulaError, Operand, apply, as_expr, const, leaf, mul, where
 
 __all__ = [
-    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class", "lgamma", "log", "log1p",
+    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class", "js_term", "kl_term", "lgamma", "log", "log1p",
     "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax", "logsumexp", "max", "maximum", "minimum", "n_classes",
-    "normal_cdf", "others", "pick", "reverse_cumsum", "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1",
+    "normal_cdf", "others", "pick", "power_loss", "reverse_cumsum", "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling",
     "sum", "tanh", "where", "x_minus_log1p", "xlogx", "xlogy", "zero_times",
 ]  # fmt: skip
 
@@ -94,6 +94,26 @@ def xlogx(x: Operand) -> Expr:
 def x_minus_log1p(x: Operand) -> Expr:
     """x - log(1 + x), exact for small x."""
     return apply("x_minus_log1p", x)
+
+
+def kl_term(y: Operand, f: Operand) -> Expr:
+    """y log(y / f) - y + f, exact for f close to y; y = 0 gives f."""
+    return apply("kl_term", y, f)
+
+
+def js_term(y: Operand, f: Operand) -> Expr:
+    """(y log(y / m) + f log(f / m)) / 2 with m the midpoint of y and f, exact for f close to y."""
+    return apply("js_term", y, f)
+
+
+def power_loss(y: Operand, f: Operand, p: Operand) -> Expr:
+    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2."""
+    return apply("power_loss", y, f, p)
+
+
+def stirling(y: Operand) -> Expr:
+    """log y! - y log y + y: what Stirling's leading terms leave of log y!."""
+    return apply("stirling", y)
 
 
 def lgamma(x: Operand) -> Expr:

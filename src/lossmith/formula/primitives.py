@@ -69,6 +69,11 @@ def _absolute_power(result: str) -> Push:
     return push
 
 
+def _ratio(y: Expr, f: Expr) -> Expr:
+    """y / f with 0 / 0 = 0: what never happens costs nothing."""
+    return where(apply("eq", y, ZERO), ZERO, div(y, f))
+
+
 def _cubed_reciprocal(x: Expr) -> Expr:
     """(1 + x^2)^(-3/2)."""
     inverse = div(ONE, add(ONE, _f("sqrt1pm1", x)))
@@ -143,7 +148,20 @@ _TABLE = (
          _absolute_power("absolute_power"), None),
     _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
     _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))", lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
+    # losses whose textbook forms cancel or overflow; derivatives are taken in the prediction, the second argument
+    _row("kl_term", 2, "elementwise", r"({0} \log\frac{{{0}}}{{{1}}} - {0} + {1})", None,
+         lambda n, g: mul(g, sub(ONE, _ratio(*n.args)))),
+    _row("js_term", 2, "elementwise", r"\operatorname{{js}}({0}, {1})", None,
+         lambda n, g: mul(g, apply("js_slope", *n.args))),
+    _row("js_slope", 2, "elementwise", r"\frac{{1}}{{2}} \log\frac{{2 {1}}}{{{0} + {1}}}", None,
+         lambda n, g: mul(g, div(div(_ratio(*n.args), add(*n.args)), const(2.0)))),
+    _row("power_loss", 3, "elementwise", r"\operatorname{{tw}}_{{{2}}}({0}, {1})", None,
+         lambda n, g: mul(g, apply("power_slope", *n.args)), None),
+    _row("power_slope", 3, "elementwise", r"\frac{{{1} - {0}}}{{({1})^{{{2}}}}}", None,
+         lambda n, g: mul(g, apply("power_bend", *n.args)), None),
+    _row("power_bend", 3, "elementwise", r"\frac{{{2} {0} / {1} + 1 - {2}}}{{({1})^{{{2}}}}}"),
     # special functions
+    _row("stirling", 1, "elementwise", r"\log\frac{{{0}! \, e^{{{0}}}}}{{{0}^{{{0}}}}}"),
     _row("log_factorial", 1, "elementwise", r"\log {0}!", lambda n, g: mul(g, _f("digamma", add(_x(n), ONE)))),
     _row("lgamma", 1, "elementwise", r"\log\Gamma({0})", lambda n, g: mul(g, _f("digamma", _x(n)))),
     _row("digamma", 1, "elementwise", r"\psi({0})", lambda n, g: mul(g, _f("trigamma", _x(n)))),

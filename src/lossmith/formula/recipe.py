@@ -50,6 +50,12 @@ class Parameter:
     off_at_zero: bool = False
     ignored_label: bool = False
 
+    def decided(self, value: Any) -> Any:
+        """What of a value is known when tracing: a switch, or that a parameter is off."""
+        if self.domain is None:
+            return None if self.ignored_label else value
+        return value is None or (self.off_at_zero and value == 0)
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -61,6 +67,14 @@ class Variant:
     target: Argument
     predictions: tuple[Argument, ...]
     parameters: tuple[Parameter, ...]
+    traced: dict[tuple[Any, ...], Formula] = field(default_factory=dict, compare=False)
+
+    def formula(self, kind: Literal["pointwise", "rowwise"], values: Mapping[str, Any]) -> Formula:
+        """The traced formula: once for each setting of the switches."""
+        switches = tuple(p.decided(values.get(p.name, p.default)) for p in self.parameters)
+        if switches not in self.traced:
+            self.traced[switches] = trace(self, kind, values)
+        return self.traced[switches]
 
 
 @dataclass(frozen=True)
@@ -193,7 +207,7 @@ class Recipe:
 
     def formulas(self, values: Mapping[str, Any]) -> dict[str, tuple[Formula, Settings]]:
         """Kind of target -> traced formula, for these parameter values."""
-        return {v.target.domain.kind: (trace(v, self.kind, values), v.settings) for v in self.chosen(values)}
+        return {v.target.domain.kind: (v.formula(self.kind, values), v.settings) for v in self.chosen(values)}
 
 
 def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mapping[str, Any]) -> Formula:
@@ -204,11 +218,11 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     for parameter in variant.parameters:
         value = values.get(parameter.name, parameter.default)
         if parameter.domain is None:
-            symbols[parameter.name] = None if parameter.ignored_label else value
+            symbols[parameter.name] = parameter.decided(value)
         elif parameter.per_sample:
             extras.append(Argument(parameter.name, parameter.domain))
             symbols[parameter.name] = extras[-1].as_input
-        elif value is None or (parameter.off_at_zero and value == 0):
+        elif parameter.decided(value):
             symbols[parameter.name] = None
         else:
             params.append(Argument(parameter.name, parameter.domain, parameter.per_class))

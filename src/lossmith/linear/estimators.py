@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import finite_start, residual_scale
+from lossmith.start import finite_start, residual_scale, without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
 from .problem import Problem
@@ -26,6 +26,7 @@ class _Linear(BaseEstimator):
     """What the two estimators share: parameters, the fit of encoded targets, raw scores."""
 
     loss: Any
+    intercept_: Any
     l2: float
     l1: float
     tol: float
@@ -337,11 +338,7 @@ def _coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[np
     if loss is None or loss.labels is None:
         classes, code = np.unique(y, return_inverse=True)
         return classes, code.astype(np.intp)
-    place = {label: i for i, label in enumerate(loss.labels)}
-    for i, label in enumerate(y.tolist()):
-        if label not in place:
-            raise ValueError(f"y[{i}] is {label!r}, not one of the labels {loss.labels} of {loss.name}")
-    return np.asarray(loss.labels), np.array([place[label] for label in y.tolist()], dtype=np.intp)
+    return np.asarray(loss.labels), without_labels(loss, y)[1]
 
 
 def _numbers(loss: Loss, code: NDArray[np.intp]) -> NDArray[Any]:

@@ -109,5 +109,5 @@ class Problem:
 
     def original(self, theta: Array) -> tuple[Array, Array]:
         """Coefficients (outputs, features) and intercepts (outputs,) for the features as they were given."""
-        coefficients = (theta[1:] / self.spread[:, None]).T
+        coefficients = (np.where(self.constant[:, None], 0.0, theta[1:]) / self.spread[:, None]).T
         return coefficients, np.asarray(theta[0] - coefficients @ self.mean)

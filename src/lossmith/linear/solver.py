@@ -25,6 +25,9 @@ Array = NDArray[np.float64]
 RIDGE = 1e-12
 """Least damping of a Newton step, relative to the mean curvature: decides between collinear features."""
 
+SMOOTH_STEPS = 100
+"""A smooth loss that takes more Newton steps than this is treated as a kinked one."""
+
 WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
@@ -74,11 +77,13 @@ class _Solver:
         return max(self.best_objective - self.lower, 0.0)
 
     def run(self) -> Solution:
-        if self.problem.loss.kinked:
+        windows = self.problem.one_score(self.theta)  # a kinked loss of several scores has none
+        converged = False
+        if not self.problem.loss.kinked:
+            converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter, self.target)
+        if windows and self.convex and not converged:  # kinked, or so sharply bent that it may as well be
             self._narrowing_windows()
             converged = self.gap <= self.target
-        else:
-            converged = self._descend(0.0, self.max_iter, self.target)
         gap = self.gap if self.convex else float("nan")
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, self.history)
 

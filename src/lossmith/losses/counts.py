@@ -9,9 +9,11 @@ from lossmith.formula import (
     Positive,
     Real,
     exp,
-    log,
+    kl_term,
     log_factorial,
     pointwise,
+    power_loss,
+    stirling,
     where,
     xlogy,
     zero_times,
@@ -20,8 +22,11 @@ from lossmith.formula import (
 _INFINITE = float("inf")
 
 
-def _constant(y: NonNegative, full: bool) -> Expr | float:
-    return log_factorial(y) if full else 0.0
+def _scaled_exp(y: Expr, x: Expr) -> Expr:
+    """y e^x, finite also where e^x overflows on its own and y is small."""
+    half = exp(x / 2)
+    whole = half * half
+    return where(whole == _INFINITE, y * half * half, y * whole)
 
 
 @pointwise(
@@ -29,31 +34,38 @@ def _constant(y: NonNegative, full: bool) -> Expr | float:
 )
 def poisson(y: NonNegative, f: Real, *, full: bool = False) -> Expr:
     """Negative log-likelihood of a Poisson count; consistent for the mean of any target >= 0."""
-    return where(f == _INFINITE, exp(f), exp(f) - zero_times(y, f)) + _constant(y, full)
+    mean = exp(f)
+    loss = where(f == _INFINITE, mean, mean - zero_times(y, f))
+    if not full:
+        return loss
+    # near its minimum the loss is small and log y! is large: there both are taken relative to y log y - y
+    return where(abs(mean - y) < y / 2, kl_term(y, mean) + stirling(y), loss + log_factorial(y))
 
 
 @poisson.variant(log_input=False, link="identity")
 def _(y: NonNegative, f: NonNegative, *, full: bool = False) -> Expr:
-    return where(f == _INFINITE, f, f - xlogy(y, f)) + _constant(y, full)
+    loss = kl_term(y, f) + stirling(y) if full else f - xlogy(y, f)
+    return where(f == _INFINITE, f, loss)
 
 
 @pointwise(source="McCullagh and Nelder 1989, ch. 8, doi:10.1007/978-1-4899-3242-6", link="log", elicits="mean")
 def gamma(y: Positive, f: Real) -> Expr:
     """Negative log-likelihood of a gamma amount, up to its shape: relative errors count."""
-    return where(f == -_INFINITE, exp(-f), y * exp(-f) + f)
+    return where(f == -_INFINITE, exp(-f), _scaled_exp(y, -f) + f)
 
 
 @gamma.variant(log_input=False, link="identity")
 def _(y: Positive, f: Positive) -> Expr:
-    return y / f + log(f)
+    return power_loss(y, f, 2)
 
 
 @pointwise(source="Jorgensen 1987, doi:10.1111/j.2517-6161.1987.tb01685.x", link="log", elicits="mean")
 def tweedie(y: NonNegative, f: Real, *, power: BetweenOneAndTwo = 1.5) -> Expr:
     """Deviance of amounts with exact zeros, between Poisson (power 1) and gamma (power 2)."""
-    return zero_times(y, exp((1 - power) * f)) / (power - 1) + exp((2 - power) * f) / (2 - power)
+    pull = where(y == 0, 0, _scaled_exp(y, (1 - power) * f) / (power - 1))
+    return pull + exp((2 - power) * f) / (2 - power)
 
 
 @tweedie.variant(log_input=False, link="identity")
 def _(y: NonNegative, f: NonNegative, *, power: BetweenOneAndTwo = 1.5) -> Expr:
-    return zero_times(y, f ** (1 - power)) / (power - 1) + f ** (2 - power) / (2 - power)
+    return power_loss(y, f, power)

@@ -91,7 +91,8 @@ def epsilon_insensitive(y: Real, f: Real, *, epsilon: NonNegative = 0.1) -> Expr
 )
 def squared_log_error(y: AboveMinusOne, f: AboveMinusOne) -> Expr:
     """Squared error of log(1 + y): relative errors count, and predictions lie below the mean."""
-    d = log1p(f) - log1p(y)
+    ratio = (f - y) / (1 + y)
+    d = where(abs(ratio) < 0.5, log1p(ratio), log1p(f) - log1p(y))  # the difference cancels when f is close to y
     return where(f == _INFINITE, _INFINITE, d**2)  # the branch has the right limits of value and slope
 
 

@@ -1,0 +1,300 @@
+"""The LightGBM adapter: equal to the built-in objectives where there are any, and able to train every loss anywhere."""
+
+import copy
+import inspect
+import json
+import pickle
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+
+import lossmith as lm
+from lossmith.adapters.lightgbm import LightGBMModel
+
+PARAMS = {"num_leaves": 7, "learning_rate": 0.1, "num_threads": 1, "seed": 0, "deterministic": True, "verbosity": -1}
+ROUNDS = 20
+
+
+def table(n=800, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    signal = X[:, 0] + np.abs(X[:, 1]) + 0.5 * X[:, 2] * X[:, 0]
+    return X, signal, rng
+
+
+def targets(name, n=800, seed=0):
+    X, signal, rng = table(n, seed)
+    y = {
+        "real": signal + 0.5 * rng.standard_t(3, size=n),
+        "positive": np.exp(signal / 2) * rng.gamma(3.0, 1 / 3.0, size=n),
+        "count": rng.poisson(np.exp(signal / 2)),
+        "label": rng.random(n) < 1 / (1 + np.exp(-2 * signal + 1)),
+        "class": np.digitize(signal + 0.3 * rng.normal(size=n), [0.0, 1.0, 2.0]),
+    }[name]
+    # LightGBM keeps targets in 24 bits: so may the comparison
+    return X, np.asarray(y, dtype=np.float32).astype(np.float64 if name != "class" else np.int64)
+
+
+BUILT_IN = [
+    ("squared_error", "regression", "real", "curvature"),
+    ("binary_cross_entropy", "binary", "label", "exact"),
+    ("cross_entropy", "multiclass", "class", "curvature"),
+    ("gamma", "gamma", "positive", "exact"),
+]
+
+
+@pytest.mark.parametrize(("name", "objective", "target", "hessian"), BUILT_IN, ids=[row[0] for row in BUILT_IN])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equals_the_built_in_objective(name, objective, target, hessian, weighted):
+    X, y = targets(target)
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32) if weighted else None
+    model = lm.get(name).to("lightgbm", hessian=hessian).fit(X, y, weight, params=PARAMS, rounds=ROUNDS)
+    more = {"num_class": 4} if name == "cross_entropy" else {}
+    peer = lgb.train({**PARAMS, "objective": objective, **more}, lgb.Dataset(X, y, weight=weight), ROUNDS)
+    np.testing.assert_allclose(model.predict(X), peer.predict(X), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equals_built_in_poisson_with_its_inflated_curvature(weighted):
+    X, y = targets("count")
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32) if weighted else None
+    adapter = lm.poisson().to("lightgbm", hessian=lambda y, f: np.exp(f + 0.7))
+    model = adapter.fit(X, y, weight, params=PARAMS, rounds=ROUNDS)
+    peer = lgb.train({**PARAMS, "objective": "poisson"}, lgb.Dataset(X, y, weight=weight), ROUNDS)
+    np.testing.assert_allclose(model.predict(X), peer.predict(X), rtol=1e-6)
+
+
+REAL = [
+    "squared_error", "absolute_error", "huber", "smooth_l1", "pseudo_huber", "log_cosh", "quantile", "expectile", "lq",
+    "epsilon_insensitive", "absolute_percentage_error",
+]  # fmt: skip
+SCALED = {"huber": "delta", "smooth_l1": "beta", "pseudo_huber": "delta", "epsilon_insensitive": "epsilon"}
+
+
+def gain(loss, X, y, weight=None, params=PARAMS, rounds=60):
+    """Held-out loss of the trained model, relative to that of the training rows' best constant."""
+    half = len(y) // 2
+    w, v = (None, None) if weight is None else (weight[:half], weight[half:])
+    model = loss.to("lightgbm").fit(X[:half], y[:half], w, params=params, rounds=rounds)
+    constant = np.broadcast_to(np.asarray(model.units.start), model.raw(X[half:]).reshape(len(y) - half, -1).shape)
+    constant = constant[:, 0] if loss.kind == "pointwise" and loss.outputs == 1 else constant
+    return loss(y[half:], model.raw(X[half:]), weight=v) / loss(y[half:], constant, weight=v)
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (1e6, 1.0), (0.0, 1e-6), (0.0, 1e6)])
+def test_beats_the_best_constant_wherever_the_target_lies(name, shift, scale):
+    X, y = targets("positive" if name == "absolute_percentage_error" else "real", 1600)
+    y = y * scale + shift
+    loss = lm.get(name, **({SCALED[name]: scale * lm.get(name).params[SCALED[name]]} if name in SCALED else {}))
+    assert gain(loss, X, y) < (0.9 if name == "absolute_percentage_error" else 0.75)
+
+
+@pytest.mark.parametrize("name", ["huber", "pseudo_huber", "log_cosh"])
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_a_scale_parameter_left_at_its_default_does_not_stop_training(name, scale):
+    X, y = targets("real", 1600)
+    assert gain(lm.get(name), X, y * scale) < 0.9
+
+
+@pytest.mark.parametrize("name", ["poisson", "gamma", "tweedie"])
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_positive_targets_of_any_size(name, scale):
+    X, y = targets("positive", 1600)
+    loss = lm.get(name)
+    half = len(y) // 2
+    model = loss.to("lightgbm").fit(X[:half], y[:half] * scale, params=PARAMS, rounds=60)
+    predicted, truth = model.predict(X[half:]) / scale, y[half:]
+    assert np.mean((predicted - truth) ** 2) < 0.8 * np.mean((truth.mean() - truth) ** 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["binary_cross_entropy", "hinge", "squared_hinge", "modified_huber", "exponential", "focal", "brier"]
+)
+@pytest.mark.parametrize("share", [0.5, 0.01])
+def test_binary_losses_learn_from_few_positives(name, share):
+    X, signal, rng = table(6000)
+    score = 3 * signal + rng.logistic(size=len(signal))
+    y = (score > np.quantile(score, 1 - share)).astype(float)
+    half = len(y) // 2
+    loss = lm.get(name)
+    model = loss.to("lightgbm").fit(X[:half], y[:half], params=PARAMS, rounds=60)
+    raw = model.raw(X[half:])
+    order = np.argsort(-raw, kind="stable")
+    precision = y[half:][order][: int(y[half:].sum())].mean()
+    assert precision > (0.8 if share == 0.5 else 0.3)
+    if name != "hinge" or share == 0.5:  # at one positive in a hundred, hinge may rightly say no to all
+        assert gain(loss, X, y) < 0.95
+
+
+@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "quantile", "huber"])
+def test_weights_count(name):
+    X, y = targets("real", 1600)
+    weight = np.random.default_rng(3).uniform(0, 2, size=len(y))
+    assert gain(lm.get(name), X, y, weight) < 0.75
+    # a weight of 2 is two rows, one of 0 none
+    counts = np.random.default_rng(4).integers(0, 3, size=len(y)).astype(float)
+    free = {**PARAMS, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 20, "max_bin": 15}
+    a = lm.get(name).to("lightgbm").fit(X, y, counts, params=free, rounds=5)
+    assert np.isfinite(a.predict(X)).all()
+    swapped = y.copy()
+    swapped[counts == 0] = 1e3  # what has no weight cannot matter
+    b = lm.get(name).to("lightgbm").fit(X, swapped, counts, params=free, rounds=5)
+    np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "focal_cross_entropy", "multiclass_hinge", "multi_margin"])
+def test_several_classes(name):
+    X, y = targets("class", 1600)
+    loss = lm.get(name)
+    assert gain(loss, X, y) < 0.8
+    model = loss.to("lightgbm").fit(X, y, params=PARAMS, rounds=30)
+    assert model.raw(X).shape == (len(y), 4)
+    assert (model.raw(X).argmax(axis=1) == y).mean() > 0.7
+    if loss.link.name == "softmax":
+        np.testing.assert_allclose(model.predict(X).sum(axis=1), 1)
+
+
+def test_several_predictions():
+    X, y = targets("real", 1600)
+    for scale in (1.0, 1e6):
+        loss = lm.gaussian_nll()
+        model = loss.to("lightgbm").fit(X[:800], scale * y[:800], params=PARAMS, rounds=60)
+        start = np.broadcast_to(model.units.start, (800, 2))
+        assert loss(scale * y[800:], model.raw(X[800:])) < loss(scale * y[800:], start) - 0.2
+        assert (model.predict(X)[:, 1] > 0).all()
+
+
+def test_predict_is_start_plus_raw_through_the_link():
+    X, y = targets("count")
+    model = lm.poisson().to("lightgbm").fit(X, y, params=PARAMS, rounds=ROUNDS)
+    trees = model.booster.predict(X, raw_score=True)
+    assert model.units.start == pytest.approx([np.log(y.mean())])
+    np.testing.assert_allclose(model.raw(X), model.units.start[0] + model.units.scale * trees)
+    np.testing.assert_allclose(model.predict(X), np.exp(model.raw(X)))
+
+
+def test_order_of_arguments_and_weights():
+    X, y = targets("real")
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32).astype(np.float64)
+    objective = lm.squared_error().to("lightgbm")
+    assert len(inspect.signature(objective).parameters) == 3
+    data = lgb.Dataset(X, y, weight=weight).construct()
+    f = np.linspace(-1, 1, len(y))
+    native, sklearn = objective(f, data), objective(y, f, weight)
+    np.testing.assert_array_equal(native[0], sklearn[0])
+    np.testing.assert_allclose(native[0], 2 * (f - y) * weight)
+    np.testing.assert_allclose(native[1], 2 * weight)
+    told = ("squared_error", lm.squared_error()(y, f, weight=weight), False)
+    assert objective.metric(f, data) == objective.metric(y, f, weight) == told
+
+
+def test_scikit_learn_interface():
+    X, y = targets("real")
+    objective = lm.squared_error().to("lightgbm")
+    start = objective.init_score(y)
+    model = lgb.LGBMRegressor(objective=objective, n_estimators=ROUNDS, num_leaves=7, n_jobs=1, verbosity=-1)
+    model.fit(X, y, init_score=start)
+    peer = lgb.LGBMRegressor(n_estimators=ROUNDS, num_leaves=7, n_jobs=1, verbosity=-1).fit(X, y)
+    np.testing.assert_allclose(model.predict(X) + start, peer.predict(X), rtol=1e-6, atol=1e-7)
+
+
+def test_native_training_with_datasets_that_carry_the_start():
+    X, y = targets("real")
+    objective = lm.absolute_error().to("lightgbm")
+    train = objective.dataset(X, y + 1e6)
+    valid = objective.dataset(X[:100], y[:100] + 1e6, reference=train)
+    seen = {}
+    booster = lgb.train(
+        {**PARAMS, "objective": objective, "metric": "None"}, train, ROUNDS, valid_sets=[valid],
+        feval=objective.metric, callbacks=[lgb.record_evaluation(seen)],
+    )  # fmt: skip
+    model = objective.model(booster, train)
+    truth = lm.absolute_error()(y[:100] + 1e6, model.predict(X[:100]))
+    assert seen["valid_0"]["absolute_error"][-1] == pytest.approx(truth, rel=1e-9)
+    with pytest.raises(ValueError, match="start and scale are unknown"):
+        objective.dataset(X, y, reference=lgb.Dataset(X, y))
+
+
+def test_early_stopping_sees_the_loss_itself():
+    X, y = targets("real", 1600)
+    adapter = lm.quantile(q=0.9).to("lightgbm")
+    model = adapter.fit(
+        X[:300], y[:300], params={**PARAMS, "num_leaves": 31, "min_data_in_leaf": 3, "learning_rate": 0.3}, rounds=500,
+        valid=(X[800:], y[800:]), early_stopping=10,
+    )  # fmt: skip
+    assert 0 < model.booster.best_iteration < 450
+    with pytest.raises(ValueError, match="no validation set"):
+        adapter.fit(X, y, early_stopping=10)
+
+
+@pytest.mark.parametrize("name", ["quantile", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
+@pytest.mark.parametrize("place", ["model", "model.txt"])
+def test_save_and_load(tmp_path, name, place):
+    kind = {"quantile": "real", "binary_cross_entropy": "label", "cross_entropy": "class", "gaussian_nll": "real"}[name]
+    X, y = targets(kind)
+    loss = lm.get(name, **({"q": 0.8} if name == "quantile" else {}))
+    model = loss.to("lightgbm").fit(X, y, params=PARAMS, rounds=ROUNDS)
+    model.save(tmp_path / place)
+    again = LightGBMModel.load(tmp_path / place)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert again.loss == loss
+    spec = json.loads((tmp_path / ("model/model.json" if place == "model" else "model.json")).read_text())
+    assert spec["format"] == 1
+
+
+def test_exact_hessian_says_where_it_fails():
+    y, f = np.array([1.0, 0.0, 1.0]), np.array([-5.0, 0.0, 0.0])
+    with pytest.warns(UserWarning, match=r'1 predictions is not positive \(first: row 0\).* use hessian="curvature"'):
+        _, weight = lm.focal().to("lightgbm", hessian="exact")(y, f)
+    assert (weight > 0).all()
+    assert (lm.focal().to("lightgbm")(y, f)[1] > 0).all()
+    with pytest.raises(ValueError, match="hessian is 'other'"):
+        lm.focal().to("lightgbm", hessian="other")
+
+
+def test_bad_targets_raise_the_losss_own_words():
+    X, y = targets("real")
+    broken = np.where(np.arange(len(y)) == 7, np.nan, y)
+    with pytest.raises(ValueError, match=r"squared_error.*7"):
+        lm.squared_error().to("lightgbm").fit(X, broken)
+    with pytest.raises(ValueError, match="poisson"):
+        lm.poisson().to("lightgbm").fit(X, y)
+    with pytest.raises(ValueError, match="hinge"):
+        lm.hinge().to("lightgbm").fit(X, y)
+    with pytest.raises(ValueError, match="weight"):
+        lm.squared_error().to("lightgbm").fit(X, y, -np.ones(len(y)))
+    with pytest.raises(ValueError, match="objective, metric and classes come from the loss"):
+        lm.squared_error().to("lightgbm").fit(X, y, params={"objective": "mae"})
+
+
+def test_labels_of_the_loss():
+    X, y = targets("label")
+    plain = lm.binary_cross_entropy().to("lightgbm").fit(X, y, params=PARAMS, rounds=5)
+    for labels in ((-1, 1), ("no", "yes")):
+        named = np.asarray(labels)[y.astype(int)]
+        model = lm.get("binary_cross_entropy", labels=labels).to("lightgbm").fit(X, named, params=PARAMS, rounds=5)
+        np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+
+
+@pytest.mark.parametrize(("name", "y"), [("binary_cross_entropy", 0), ("poisson", 0), ("exponential", 1)])
+def test_one_kind_of_target_starts_at_a_finite_score(name, y):
+    X, _, _ = table(50)
+    model = lm.get(name).to("lightgbm").fit(X, np.full(50, float(y)), params=PARAMS, rounds=3)
+    assert np.abs(model.units.start[0]) == pytest.approx(np.log(101))
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_classes_that_the_targets_do_not_show():
+    X, y = targets("class")
+    model = lm.cross_entropy().to("lightgbm", classes=5).fit(X, y, params=PARAMS, rounds=3)
+    p = model.predict(X)
+    assert p.shape == (len(y), 5)
+    assert (p[:, 4] < 0.01).all()
+
+
+def test_objectives_copy_and_pickle():
+    objective = lm.huber(delta=2.0).to("lightgbm")
+    for again in (copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))):
+        np.testing.assert_array_equal(again(np.zeros(3), np.arange(3.0))[0], objective(np.zeros(3), np.arange(3.0))[0])

@@ -1,0 +1,71 @@
+"""Every loss at every hard point in one array library, measured against the 50-digit judge."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from judges import oracle
+from judges.points import Case, points
+from mpmath import mp, mpf
+
+OUTPUTS = ("value", "gradient", "hessian")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the judge says of one output of one case: per point a list of numbers, and their condition numbers."""
+
+    pairs: list[tuple[Any, Any]]
+    numbers: list[list[mpf]]
+    conditions: list[list[mpf]]
+
+
+@cache
+def truth(case: Case, output: str, dtype: str) -> Truth:
+    formula, params = case.formula, case.loss.params
+    pairs = points(case, dtype)
+    numbers, conditions = [], []
+    for y, f in pairs:
+        classes = len(f) if formula.kind == "rowwise" else 0
+        env = oracle.environment(formula, params, y, f, dtype)
+        base = oracle.outputs(formula, output, env, classes)
+        numbers.append(base)
+        conditions.append(oracle.condition(formula, output, env, classes, base, dtype))
+    return Truth(pairs, numbers, conditions)
+
+
+def call(loss: Any, output: str, y: Any, f: Any) -> Any:
+    if output == "value":
+        return loss(y, f, reduction="none")
+    return getattr(loss, output)(y, f, reduction="none")
+
+
+@dataclass(frozen=True)
+class Miss:
+    """The worst of a case: how many units in the last place, per unit of condition, and where."""
+
+    ulps: float
+    where: str
+
+
+def measure(case: Case, output: str, dtype: str, make: Any, *, flush: bool = False, loss: Any = None) -> Miss:
+    """The largest error, in ULP x max(1, condition), over the points where the truth has a limit.
+
+    ``make`` turns a NumPy array into the library's own. ``flush``: the library flushes denormals to zero.
+    """
+    found = truth(case, output, dtype)
+    kept = [i for i, row in enumerate(found.numbers) if not any(mp.isnan(x) for x in row)]
+    y = np.array([found.pairs[i][0] for i in kept], dtype=np.int64 if case.kind == "class id" else dtype)
+    f = np.array([found.pairs[i][1] for i in kept], dtype=dtype)
+    got = np.asarray(call(loss or case.loss, output, make(y), make(f)), dtype=np.float64).reshape(len(kept), -1)
+    worst = Miss(0.0, "nowhere")
+    smallest = mpf(float(np.finfo(dtype).tiny))
+    for i, row in zip(kept, got, strict=True):
+        for number, k, value in zip(found.numbers[i], found.conditions[i], row, strict=True):
+            if flush and abs(number) < smallest * 4 and abs(value) <= float(smallest) * 4:
+                continue
+            error = oracle.ulps(value, number, dtype) / max(1.0, float(k))
+            if not error <= worst.ulps:
+                worst = Miss(error, f"y = {found.pairs[i][0]}, f = {found.pairs[i][1]}: {value!r}, truth {mp.nstr(number, 20)}, k {mp.nstr(k, 5)}")
+    return worst

@@ -1,0 +1,196 @@
+"""The estimators: scikit-learn's own checks, clear refusals, and life without scikit-learn."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import lossmith as lm
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+
+ESTIMATORS = [
+    LinearRegressor(),
+    LinearRegressor("huber", l2=0.1),
+    LinearRegressor("absolute_error", l2=0.1),
+    LinearClassifier(l2=0.1),
+    LinearClassifier("hinge", l2=0.1),
+]
+
+
+def checks():
+    for estimator in ESTIMATORS:
+        for _, check in estimator_checks_generator(estimator):
+            name = getattr(check, "func", check).__name__
+            if estimator is ESTIMATORS[2] and name == "check_sample_weight_equivalence_on_dense_data":
+                continue  # its tolerance, 1e-7 of a prediction, is finer than a median is determined there
+            yield pytest.param(estimator, check, id=f"{estimator!r}-{name}")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
+def test_scikit_learn_conventions(estimator, check):
+    check(clone(estimator))
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    return X, X @ [1.0, -2.0, 0.5] + rng.normal(size=100)
+
+
+def test_predict_is_on_the_natural_scale(table):
+    X, y = table
+    counts = np.random.default_rng(1).poisson(np.exp(y / 3))
+    model = LinearRegressor("poisson").fit(X, counts)
+    np.testing.assert_allclose(model.predict(X), np.exp(X @ model.coef_ + model.intercept_))
+    assert model.predict(X).mean() == pytest.approx(counts.mean(), rel=1e-6)  # the canonical link balances
+
+
+def test_names_parameters_and_search(table):
+    X, y = table
+    assert LinearRegressor("mae").get_params() == {"loss": "mae", "l2": 0.0, "l1": 0.0, "tol": 1e-8, "max_iter": 1000}
+    model = clone(LinearRegressor(lm.get("huber", delta=2.0))).set_params(l2=0.5)
+    assert model.loss == lm.get("huber", delta=2.0)
+    grid = {"linearregressor__l2": [0.01, 100.0]}
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), grid, cv=3).fit(X, y)
+    assert search.best_params_ == {"linearregressor__l2": 0.01}
+
+
+def test_data_frames(table):
+    X, y = table
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = LinearRegressor().fit(frame, pd.Series(y))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(model.predict(frame), LinearRegressor().fit(X, y).predict(X))
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(frame[["b", "a", "c"]])
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [-1, 1], [3, 7], [False, True]])
+def test_binary_labels(table, labels):
+    X, y = table
+    names = np.array(labels)[(y > 0).astype(int)]
+    plain = LinearClassifier(l2=0.1).fit(X, (y > 0).astype(int))
+    model = LinearClassifier(l2=0.1).fit(X, names)
+    np.testing.assert_array_equal(model.coef_, plain.coef_)
+    assert model.classes_.tolist() == labels
+    assert set(model.predict(X).tolist()) == set(labels)
+    assert model.score(X, names) > 0.8
+    own = lm.get("squared_hinge", labels=labels) if labels != [False, True] else lm.get("squared_hinge")
+    np.testing.assert_array_equal(
+        LinearClassifier(own, l2=0.1).fit(X, names).coef_,
+        LinearClassifier("squared_hinge", l2=0.1).fit(X, (y > 0).astype(int)).coef_,
+    )
+
+
+def test_labels_in_the_losss_own_order(table):
+    X, y = table
+    names = np.where(y > 0, "hit", "miss")
+    model = LinearClassifier(lm.get("binary_cross_entropy", labels=("miss", "hit")), l2=0.1).fit(X, names)
+    assert model.classes_.tolist() == ["miss", "hit"]
+    assert ((model.decision_function(X) > 0) == (model.predict(X) == "hit")).all()
+    with pytest.raises(ValueError, match=r"y\[0\] = other is not one of"):
+        model.fit(X, np.where(np.arange(100) == 0, "other", names))
+
+
+def test_probabilities(table):
+    X, y = table
+    many = LinearClassifier(l2=0.01).fit(X, np.digitize(y, [-1, 1]))
+    p = many.predict_proba(X)
+    assert p.shape == many.decision_function(X).shape == (100, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert (many.classes_[p.argmax(axis=1)] == many.predict(X)).all()
+    two = LinearClassifier(l2=0.01).fit(X, y > 0)
+    assert two.predict_proba(X).shape == (100, 2)
+    assert two.decision_function(X).shape == (100,)
+    assert not hasattr(LinearClassifier("hinge"), "predict_proba")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (np.where(np.arange(300).reshape(100, 3) == 7, np.nan, X), y), r"X\[2, 1\] is NaN"),
+        (lambda X, y: (np.where(np.arange(300).reshape(100, 3) == 7, np.inf, X), y), r"X\[2, 1\] is infinity"),
+        (lambda X, y: (X, np.where(np.arange(100) == 5, np.nan, y)), r"y\[5\] is NaN"),
+        (lambda X, y: (X[:50], y), "X has 50, y has 100"),
+        (lambda X, y: (X[:, 0], y), "Reshape your data"),
+        (lambda X, y: (X, np.array(["a"] * 100)), "y must hold numbers"),
+        (lambda X, y: (X, np.column_stack([y, y])), r"y has shape \(100, 2\)"),
+    ],
+)
+def test_refusals(table, change, message):
+    with pytest.raises(ValueError, match=message):
+        LinearRegressor().fit(*change(*table))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (-np.ones(100), r"sample_weight\[0\] is -1.0"),
+        (np.ones(99), r"shape \(99,\)"),
+        (np.zeros(100), "nothing to average"),
+    ],
+)
+def test_refused_weights(table, weight, message):
+    with pytest.raises(ValueError, match=message):
+        LinearRegressor().fit(*table, sample_weight=weight)
+
+
+@pytest.mark.parametrize("parameters", [{"l2": -1.0}, {"l1": np.nan}, {"tol": 0.0}, {"max_iter": 0}])
+def test_refused_parameters(table, parameters):
+    with pytest.raises(ValueError, match=next(iter(parameters))):
+        LinearRegressor(**parameters).fit(*table)
+
+
+def test_the_loss_must_suit_the_target(table):
+    X, y = table
+    with pytest.raises(ValueError, match="use LinearClassifier"):
+        LinearRegressor("hinge").fit(X, y)
+    with pytest.raises(ValueError, match="use LinearRegressor"):
+        LinearClassifier("squared_error").fit(X, y > 0)
+    with pytest.raises(ValueError, match="y holds 3 classes"):
+        LinearClassifier("hinge").fit(X, np.digitize(y, [-1, 1]))
+    with pytest.raises(ValueError, match="poisson"):
+        LinearRegressor("poisson").fit(X, y)
+    with pytest.raises(ValueError, match="one class only"):
+        LinearClassifier().fit(X, np.zeros(100))
+
+
+def test_without_scikit_learn():
+    code = """
+import json, sys
+sys.modules["sklearn"] = None
+import numpy as np
+import lossmith as lm
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+X = np.random.default_rng(0).normal(size=(50, 2)); y = X[:, 0] + X[:, 1] ** 2
+model = LinearRegressor().set_params(loss="absolute_error", l2=0.1).fit(X, y)
+c = LinearClassifier(l2=0.1).fit(X, y > 0)
+try: LinearRegressor().predict(X)
+except ValueError as error: refused = "call fit first" in str(error)
+print(json.dumps([model.converged_, c.score(X, y > 0) > 0.5, refused, model.get_params(), repr(LinearRegressor())]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    converged, scored, refused, params, text = json.loads(done.stdout)
+    assert converged
+    assert scored
+    assert refused
+    assert params["l2"] == 0.1
+    assert text.startswith("LinearRegressor(loss='squared_error'")
+
+
+def test_messages_of_convergence_are_scikit_learns():
+    from sklearn.exceptions import ConvergenceWarning as Theirs
+
+    assert ConvergenceWarning is Theirs

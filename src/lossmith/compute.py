@@ -92,7 +92,8 @@ class Call:
     def value(self, values: Array, reduction: str) -> Array:
         data = self.data
         if reduction == "none":
-            return self._returned(apply_weight(data.xp, values, data.weight, data.keep))
+            with np.errstate(all="ignore"):
+                return self._returned(apply_weight(data.xp, values, data.weight, data.keep))
         if reduction == "sum":
             result = total(data.xp, values, data.weight, data.keep)
         else:
@@ -115,7 +116,8 @@ class Call:
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""
         data = self.data
-        values = apply_weight(data.xp, values, data.weight, data.keep)
+        with np.errstate(all="ignore"):
+            values = apply_weight(data.xp, values, data.weight, data.keep)
         if reduction not in ("sum", "none"):
             denominator = self.denominator(reduction)
             values = values / (data.xp.astype(denominator, values.dtype) if hasattr(denominator, "dtype") and not data.host else denominator)
@@ -125,7 +127,7 @@ class Call:
         if values.dtype != dtype:
             with np.errstate(all="ignore"):
                 values = values.astype(dtype) if data.host else data.xp.astype(values, dtype)
-        return self._returned(values)
+        return values[()] if data.host else values
 
     def _written(self, values: Array, out: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -156,7 +158,7 @@ class Call:
         (values,) = self.outputs("value")
         weight = total_weight(data.xp, values, data.weight, data.keep)
         result = total(data.xp, values, data.weight, data.keep)
-        return Total(float(result), float(weight)) if data.host else Total(result, weight)
+        return Total(float(result), float(weight)) if data.host else Total(result, weight if hasattr(weight, "dtype") else float(weight))
 
 
 def check_reduction(loss: Loss, reduction: str) -> None:

@@ -186,26 +186,51 @@ def _mean_row(loss: Loss, y: Any, w: Floats) -> Floats:
     return centred
 
 
+_FAR = 700.0  # a score of this size on a log or logit scale is infinite for every purpose
+
+
 def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
     """Minimise over a few numbers by quasi-Newton steps on our gradient, polished by Newton's."""
     from scipy.optimize import minimize
 
     count = loss.outputs or (y.shape[-1] if y.ndim == 2 else _classes(loss, y))
-    domain = loss.formula.predictions[0].domain
-    start = np.full(count, 1.0 / count if math.isfinite(domain.low) else 0.0)
-    scale = w.sum()
+    shares = loss.kind == "rowwise" and loss.formula.predictions[0].domain.high == 1.0
 
-    def objective(c: Floats) -> tuple[float, Floats]:
+    def objective(z: Floats) -> tuple[float, Floats]:
+        c = _softmax(z) if shares else z
         pred = np.broadcast_to(c, (len(y), count))
-        value, gradient = loss.value_and_gradient(y, pred, weight=w, reduction="sum", **extras)
-        return value / scale, gradient.sum(axis=0) / scale
+        value, slope = Call(loss, y, pred, None, None, extras).outputs("value", "gradient", checked=False)
+        g = w @ slope / w.sum()
+        return float(w @ value / w.sum()), c * (g - c @ g) if shares else g
 
-    if loss.outputs is not None:
+    start = np.zeros(count)
+    scales = ["softmax"] * count if shares else [link.name for link in getattr(loss.link, "links", [loss.link] * count)]
+    if scales[0] == "identity" and loss.kind == "pointwise":
         start[0] = float(np.average(np.asarray(y, dtype=np.float64), weights=w))
-    bounds = None if not math.isfinite(domain.low) else [(max(domain.low, 1e-12), None)] * count
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}).x
-    found = _polished(lambda c: objective(c)[1], np.asarray(found)) if bounds is None else np.asarray(found)
-    return found - found.mean() if loss.kind == "rowwise" and bounds is None else found
+    low = loss.formula.predictions[0].domain.low
+    bounds = [(max(low, 1e-300) if low >= 0 and not shares else None, None) if s == "identity" else (-_FAR, _FAR) for s in scales]
+    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}
+    found = np.asarray(minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
+    far = np.array([s != "identity" and (abs(c) > 0.99 * _FAR or abs(c) > 30 and _flat(objective, found, i)) for i, (s, c) in enumerate(zip(scales, found, strict=True))])
+    if not far.any():
+        found = _polished(lambda z: objective(z)[1], found)
+    if shares:
+        return _softmax(found)
+    if loss.kind == "rowwise" and loss.link.name != "identity":
+        found = found - found[~far].mean()
+    return np.where(far, np.copysign(np.inf, found), found)
+
+
+def _flat(objective: Callable[[Floats], tuple[float, Floats]], c: Floats, i: int) -> bool:
+    """Whether going further out in one coordinate still lowers the loss, however little."""
+    further = c.copy()
+    further[i] *= 2
+    return objective(further)[0] <= objective(c)[0]
+
+
+def _softmax(z: Floats) -> Floats:
+    e = np.exp(z - z.max())
+    return np.asarray(e / e.sum())
 
 
 def _polished(gradient: Callable[[Floats], Floats], c: Floats) -> Floats:

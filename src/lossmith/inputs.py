@@ -111,10 +111,14 @@ def prepare(
     device = None if host else getattr(y_pred, "device", None)
 
     def load(x: Any, name: str) -> Array:
-        if not host and namespace_of(x)[1]:
-            x = to_host(x, name)
-            return x if x.dtype.kind in "US" else xp.asarray(x, device=device)
-        return to_host(x, name) if host else getattr(x, "detach", lambda: x)()
+        if not namespace_of(x)[1]:
+            return getattr(x, "detach", lambda: x)()
+        x = to_host(x, name)
+        if x.dtype.kind in "US":
+            if name != "y_true":
+                raise TypeError(f"{loss.name}: {name} holds texts, not numbers")
+            return x
+        return x if host else xp.asarray(x, device=device)
 
     prediction, target = load(y_pred, "y_pred"), load(y_true, "y_true")
     named = {name: load(x, name) for name, x in extras.items()}
@@ -129,7 +133,7 @@ def prepare(
 
     def convert(x: Array) -> Array:
         if host:
-            return np.ascontiguousarray(x, dtype=dtype)
+            return np.asarray(x, dtype=dtype, order="C")
         return xp.asarray(xp.astype(x, dtype)) if x.dtype != dtype else x
 
     predictions = _split(formula, convert(prediction))
@@ -219,7 +223,7 @@ def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
     if len(formula.predictions) == 1:
         return {formula.predictions[0].name: prediction}
     parts = {p.name: prediction[..., i] for i, p in enumerate(formula.predictions)}
-    return {name: np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part for name, part in parts.items()}
+    return {name: np.asarray(part, order="C") if isinstance(part, np.ndarray) else part for name, part in parts.items()}
 
 
 def _legal(xp: ModuleType, x: Array, domain: Domain, classes: int | None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def _lines(loss: Loss, y: Any, classes: int) -> list[NDArray[np.float64]]:
     return [line[(line > low).all(axis=1)] for line in lines]
 
 
+@lru_cache(maxsize=1024)
 def has_kink(loss: Loss) -> bool:
     """Whether some line through ordinary predictions meets a jump of the gradient."""
     if loss.formula.extras:
@@ -72,7 +74,10 @@ def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
     if len(g) < 2:
         return False
     change = np.abs(np.diff(g, axis=0)).max(axis=1)
-    for i in np.argsort(change)[-6:]:
+    # where the gradient grows without bound its largest changes are far out, so the largest relative ones are followed too
+    size = np.maximum(np.abs(g[:-1]), np.abs(g[1:])).max(axis=1)
+    relative = change / np.where(size > 0, size, 1.0)
+    for i in {*np.argsort(change)[-6:].tolist(), *np.argsort(relative)[-12:].tolist()}:
         a, b = line[i], line[i + 1]
         ga, gb = g[i], g[i + 1]
         size = max(float(np.abs(ga).max()), float(np.abs(gb).max()))

@@ -71,7 +71,7 @@ def _apply(function: Callable[[Expr], Expr], values: Array, row: bool) -> Array:
     xp, host = namespace_of(values)
     array = np.asarray(values) if host else values
     x = xp.asarray(array, dtype=compute_dtype(xp, [array]))
-    x = np.ascontiguousarray(x) if host else x
+    x = np.asarray(x, order="C") if host else x
     with np.errstate(all="ignore"):
         (result,) = evaluate_block([function(leaf("input", "x", row=row))], {"x": x}, xp, x, x.shape[-1] if row else None)
     return float(result) if host and result.ndim == 0 else result

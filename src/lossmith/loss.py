@@ -41,7 +41,7 @@ class Loss:
         self, name: str, formulas: Mapping[str, Formula], params: Mapping[str, Any], link: AnyLink,
         labels: tuple[Any, ...] | None = None, recipe: Recipe | None = None, claim: str | None = None,
     ) -> None:  # fmt: skip
-        values = (name, dict(formulas), MappingProxyType(dict(params)), link, labels, recipe, claim)
+        values = (name, MappingProxyType(dict(formulas)), MappingProxyType(dict(params)), link, labels, recipe, claim)
         for field, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, field, value)
 

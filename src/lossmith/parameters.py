@@ -58,9 +58,14 @@ def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
 
 
 def _vector(loss: str, p: Parameter, value: Any) -> tuple[float, ...]:
+    if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
+        missing = [i for i in range(len(value)) if i not in value]
+        if missing:
+            raise ValueError(f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing")
+        value = [value[i] for i in range(len(value))]
     try:
         items = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         items = np.zeros((0, 0))
     if items.ndim != 1 or not len(items):
         raise ValueError(f"{loss}: {p.name} must be one number per class, not {value!r}")

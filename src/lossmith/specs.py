@@ -55,7 +55,7 @@ def from_spec(spec: Any) -> Loss:
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise ValueError(f"a spec is a dictionary as made by loss.spec(), not {type(spec).__name__}")
     version = spec.get("lossmith")
-    if not (isinstance(version, int) and version == VERSION):
+    if not (type(version) is int and version == VERSION):
         raise ValueError(f"spec: this reads version {VERSION}, which a spec says as 'lossmith': {VERSION}")
     unknown = set(spec) - _KEYS
     if unknown:

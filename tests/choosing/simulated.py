@@ -12,13 +12,13 @@ def heavy_tails(seed, df=2.0, n=2000, p=8):
     return pd.DataFrame(X, columns=[f"x{j}" for j in range(p)]), pd.Series(y, name="y")
 
 
-def counts_with_exposure(seed, n=2000, p=5):
+def counts_with_exposure(seed, n=2000):
     """Log-linear rates, exposures of very different size: Poisson with the exposure as an offset is right."""
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, p))
+    X = rng.normal(size=(n, 5))
     exposure = rng.uniform(0.1, 5.0, n)
-    rate = np.exp(0.3 + X @ (0.3 * rng.normal(size=p)))
-    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(p)]).assign(exposure=exposure)
+    rate = np.exp(0.3 + X @ np.array([0.5, -0.3, 0.2, 0.0, 0.0]))
+    table = pd.DataFrame(X, columns=[f"x{j}" for j in range(5)]).assign(exposure=exposure)
     return table, pd.Series(rng.poisson(rate * exposure), name="claims")
 
 

@@ -17,7 +17,7 @@ SEEDS = [pytest.param(seed, marks=[pytest.mark.full] if seed > 1 else [pytest.ma
 
 @pytest.fixture(scope="module")
 def plain():
-    return choose(*normal_noise(0), aim="median", models="linear", jobs=1)
+    return choose(*normal_noise(0, n=500), aim="median", models="linear", jobs=1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -36,12 +36,12 @@ def test_counts_with_exposure_and_the_mean(seed):
 
 
 def test_a_result_holds_its_evidence(plain):
-    X, y = normal_noise(0)
+    X, y = normal_noise(0, n=500)
     assert plain.verdict in ("SAME", "NOT SHOWN")
     assert plain.loss.name == plain.default == "absolute_error"
     assert {row.label for row in plain.table} >= {"absolute_error", "squared_error", "constant"}
     for key, predictions in plain.predictions.items():
-        assert predictions.shape == (10, len(y))
+        assert predictions.shape == (5, len(y))
         assert np.isfinite(predictions).all(), key
     shown = next(row for row in plain.table if row.label == "absolute_error")
     errors = np.abs(plain.predictions["absolute_error", "linear"] - y.to_numpy())
@@ -61,7 +61,7 @@ def test_json_and_text(plain):
 
 
 def test_same_seed_same_result(plain):
-    again = choose(*normal_noise(0), aim="median", models="linear", jobs=2)
+    again = choose(*normal_noise(0, n=500), aim="median", models="linear", jobs=2)
     assert again.to_dict() == plain.to_dict()
     for key, predictions in plain.predictions.items():
         np.testing.assert_array_equal(predictions, again.predictions[key])
@@ -81,7 +81,7 @@ def test_report_is_one_file_without_links(plain, tmp_path):
 
 
 def test_hostile_names_stay_text(tmp_path):
-    X, y = normal_noise(3, n=60, p=2)
+    X, y = normal_noise(3, n=500, p=2)
     X.columns = ["<script>alert(1)</script>", "{{ 7 * 7 }}"]
     name = "<b>y</b> $x^2$ \x1b[31m"
     result = choose(X, y.rename(name), aim="mean", models="linear", jobs=1)
@@ -91,24 +91,28 @@ def test_hostile_names_stay_text(tmp_path):
     assert "\x1b" not in text + str(result)
 
 
+BOTH = pytest.param("linear,lightgbm", marks=pytest.mark.full)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("aim", ["mean", "median"])
-def test_diabetes(aim):
+@pytest.mark.parametrize(("aim", "models"), [("mean", "linear,lightgbm"), ("median", "linear")])
+def test_diabetes(aim, models):
     from sklearn.datasets import load_diabetes
 
     table = load_diabetes(as_frame=True).frame
-    result = choose(table, "target", aim=aim)
+    result = choose(table, "target", aim=aim, models=models)
     assert elicits(result.loss, result.aim)
     assert not [row.failure for row in result.table if row.failure]
     assert all(row.skill > 0.15 for row in result.table if row.model == result.model)
 
 
 @pytest.mark.slow
-def test_breast_cancer():
+@pytest.mark.parametrize("models", ["linear", BOTH])
+def test_breast_cancer(models):
     from sklearn.datasets import load_breast_cancer
 
     table = load_breast_cancer(as_frame=True).frame
-    result = choose(table, "target")
+    result = choose(table, "target", models=models)
     assert result.aim.functional == "probability"
     assert result.aim.assumed
     assert elicits(result.loss, result.aim)
@@ -118,11 +122,12 @@ def test_breast_cancer():
 
 
 @pytest.mark.slow
-def test_wine_has_three_classes():
+@pytest.mark.parametrize("models", ["linear", BOTH])
+def test_wine_has_three_classes(models):
     from sklearn.datasets import load_wine
 
     X, y = load_wine(return_X_y=True)
-    result = choose(X, y, aim="probability")
+    result = choose(X, y, aim="probability", models=models)
     assert result.default == "cross_entropy"
     assert not [row.failure for row in result.table if row.failure]
     predictions = result.predictions["cross_entropy", "linear"]
@@ -131,10 +136,21 @@ def test_wine_has_three_classes():
 
 
 @pytest.mark.slow
+def test_two_classes_under_boosting():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    label = np.where(rng.random(600) < 1 / (1 + np.exp(-2 * x)), "yes", "no")
+    result = choose({"x": x}, label, models="lightgbm")
+    assert result.default == "binary_cross_entropy"
+    assert not [row.failure for row in result.table if row.failure]
+    assert next(row for row in result.table if row.role == "default").skill > 0.2
+
+
+@pytest.mark.slow
 def test_quantile():
     rng = np.random.default_rng(0)
     x = rng.uniform(1, 3, 600)
-    result = choose({"x": x}, x * rng.exponential(size=600), aim="quantile:0.9")
+    result = choose({"x": x}, x * rng.exponential(size=600), aim="quantile:0.9", models="linear")
     assert result.verdict == "USE"
     assert result.loss.name == "quantile"
     below = np.mean(x * rng.exponential(size=600) <= result.predictions["quantile(q=0.9)", "linear"].mean(axis=0))
@@ -143,40 +159,40 @@ def test_quantile():
 
 def test_weights_count():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=200)
-    y = np.where(np.arange(200) % 2, x, -x) + 0.1 * rng.normal(size=200)
-    weight = np.where(np.arange(200) % 2, 1.0, 0.0)
+    x = rng.normal(size=1000)
+    y = np.where(np.arange(1000) % 2, x, -x) + 0.1 * rng.normal(size=1000)
+    weight = np.where(np.arange(1000) % 2, 1.0, 0.0)
     result = choose({"x": x, "w": weight}, y, weight="w", aim="mean", models="linear")
-    assert result.profile.rows == 100
+    assert result.profile.rows == 500
     assert next(row for row in result.table if row.role == "default").skill > 0.9
 
 
 def test_small_tables_prove_nothing():
-    result = choose(*normal_noise(0, n=25, p=2), aim="median", models="linear")
+    result = choose(*normal_noise(0, n=25, p=2), aim="mean", models="linear")
     assert result.verdict == "NOT SHOWN"
     assert "25 rows" in result.reason
 
 
 def test_a_target_without_signal_warns():
     rng = np.random.default_rng(1)
-    result = choose({"x": rng.normal(size=120)}, rng.normal(size=120), aim="mean", models="linear")
+    result = choose({"x": rng.normal(size=500)}, rng.normal(size=500), aim="mean", models="linear")
     assert result.verdict != "USE"
     assert any("no better than the best constant" in warning for warning in result.warnings)
 
 
 def test_mostly_zero_warns_about_the_median():
     rng = np.random.default_rng(1)
-    y = np.where(rng.random(150) < 0.7, 0.0, rng.gamma(2.0, size=150))
-    result = choose({"x": rng.normal(size=150)}, y, aim="median", models="linear")
+    y = np.where(rng.random(500) < 0.7, 0.0, rng.gamma(2.0, size=500))
+    result = choose({"x": rng.normal(size=500)}, y, aim="median", models="linear")
     assert any("the best median is 0" in warning for warning in result.warnings)
 
 
 def test_dirty_columns():
     rng = np.random.default_rng(2)
     table = pd.DataFrame({
-        "x": np.where(rng.random(120) < 0.2, np.nan, rng.normal(size=120)), "c": rng.choice(["a", "b", None], 120),
-        "name": [f"person {i}" for i in range(120)], "empty": np.nan, "when": pd.date_range("2024-01-01", periods=120),
-        "y": rng.normal(size=120),
+        "x": np.where(rng.random(500) < 0.2, np.nan, rng.normal(size=500)), "c": rng.choice(["a", "b", None], 500),
+        "name": [f"person {i}" for i in range(500)], "empty": np.nan, "when": pd.date_range("2024-01-01", periods=500),
+        "y": rng.normal(size=500),
     })  # fmt: skip
     result = choose(table, "y", aim="mean", models="linear")
     text = " ".join(result.warnings)

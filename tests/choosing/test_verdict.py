@@ -66,6 +66,13 @@ def test_the_proof_may_come_from_the_other_model():
     assert "on the a model no difference could be shown" in v.reason
 
 
+def test_a_proven_gain_over_the_library_counts_unless_it_is_negligible():
+    small = {("plain", "m"): around(1.0, 2e-3), ("usual", "m"): around(1.008, 2e-3, seed=1)}
+    assert judge([D, L], small).word == "USE"
+    negligible = {("plain", "m"): around(1.0, 1e-3), ("usual", "m"): around(1.003, 1e-3, seed=1)}
+    assert judge([D, L], negligible).word == "SAME"
+
+
 def test_no_proof_against_the_library_where_the_models_disagree():
     scores = {("plain", "a"): around(1.0), ("usual", "a"): around(0.9, seed=1),
               ("plain", "b"): around(1.1), ("usual", "b"): around(1.3, seed=1)}  # fmt: skip
@@ -172,11 +179,11 @@ def test_exchangeable_losses_are_rarely_told_apart():
 
 def test_many_exchangeable_challengers_together():
     rng = np.random.default_rng(8)
-    rivals = [Entrant(f"rival {i}", "challenger") for i in range(5)]
+    rivals = [L, *(Entrant(f"rival {i}", "challenger") for i in range(4))]
     uses = 0
     for _ in range(100):
-        scores = {(rival.name, "m"): 10.0 - correlated_gains(rng) for rival in rivals}
-        scores["plain", "m"] = np.full(FOLDS, 10.0)
+        scores = {(rival.name, m): 10.0 - correlated_gains(rng) for rival in rivals for m in "ab"}
+        scores |= {("plain", m): 10.0 - correlated_gains(rng) for m in "ab"}
         uses += judge([D, *rivals], scores).word == "USE"
     assert uses < 5
 

@@ -190,6 +190,8 @@ def _leaf(node: Expr, env: dict[str, Value], classes: int) -> Value:
         return mpf(node.data)
     if node.op == "index":
         return [mpf(c) for c in range(classes)]
+    if node.op == "pi":
+        return +mp.pi
     return mpf(classes) if node.op == "n_classes" else env[node.data]
 
 

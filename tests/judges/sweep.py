@@ -10,6 +10,7 @@ from judges.points import Case, points
 from mpmath import mp, mpf
 
 OUTPUTS = ("value", "gradient", "hessian")
+FLUSHED = 1000  # times the smallest normal float: a flushed intermediate is later multiplied, by a score of 700 at most
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,31 @@ class Miss:
 def measure(case: Case, output: str, dtype: str, make: Any, *, flush: bool = False, loss: Any = None) -> Miss:
     """The largest error, in ULP x max(1, condition), over the points where the truth has a limit.
 
-    ``make`` turns a NumPy array into the library's own. ``flush``: the library flushes denormals to zero.
+    ``make`` turns a NumPy array into the library's own. ``flush``: the library has no denormals, neither as inputs nor on
+    the way, so points with denormal inputs are not its own and errors below FLUSHED of the smallest normal float are its right.
     """
     found = truth(case, output, dtype)
-    kept = [i for i, row in enumerate(found.numbers) if not any(mp.isnan(x) for x in row)]
+    smallest = float(np.finfo(dtype).tiny)
+    kept = [
+        i
+        for i, row in enumerate(found.numbers)
+        if not any(mp.isnan(x) for x in row) and not (flush and _denormal(found.pairs[i], smallest))
+    ]
     y = np.array([found.pairs[i][0] for i in kept], dtype=np.int64 if case.kind == "class id" else dtype)
     f = np.array([found.pairs[i][1] for i in kept], dtype=dtype)
     got = np.asarray(call(loss or case.loss, output, make(y), make(f)), dtype=np.float64).reshape(len(kept), -1)
     worst = Miss(0.0, "nowhere")
-    smallest = mpf(float(np.finfo(dtype).tiny))
     for i, row in zip(kept, got, strict=True):
         for number, k, value in zip(found.numbers[i], found.conditions[i], row, strict=True):
-            if flush and abs(number) < smallest * 4 and abs(value) <= float(smallest) * 4:
+            if flush and mp.isfinite(number) and abs(mpf(float(value)) - number) <= FLUSHED * smallest:
                 continue
             error = oracle.ulps(value, number, dtype) / max(1.0, float(k))
             if not error <= worst.ulps:
-                worst = Miss(error, f"y = {found.pairs[i][0]}, f = {found.pairs[i][1]}: {value!r}, truth {mp.nstr(number, 20)}, k {mp.nstr(k, 5)}")
+                where = f"y = {found.pairs[i][0]}, f = {found.pairs[i][1]}"
+                worst = Miss(error, f"{where}: {value!r}, truth {mp.nstr(number, 20)}, condition {mp.nstr(k, 5)}")
     return worst
+
+
+def _denormal(pair: tuple[Any, Any], smallest: float) -> bool:
+    numbers = np.abs(np.concatenate([np.ravel(part) for part in pair]).astype(np.float64))
+    return bool(((numbers > 0) & (numbers < smallest)).any())

@@ -99,8 +99,19 @@ def test_softmax(l1):
     y = np.digitize(y, np.quantile(y, [0.3, 0.7]))
     model = LinearClassifier(l2=0.05, l1=l1).fit(X, y)
     if l1 == 0:
-        peer = LogisticRegression(C=1 / (0.05 * len(y)), tol=1e-12, solver="newton-cg").fit(X, y)
-        np.testing.assert_allclose(model.predict_proba(X), peer.predict_proba(X), atol=1e-6)
+        Z, rows = np.column_stack([np.ones(len(X)), X]), np.eye(3)[y]
+
+        def softmax(theta):
+            theta = theta.reshape(7, 3)
+            f = Z @ theta
+            p = np.exp(f - f.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+            slope = Z.T @ (p - rows) / len(y) + 0.05 * theta * (np.arange(7) > 0)[:, None]
+            return -np.mean(np.log(p[rows == 1])) + 0.025 * np.sum(theta[1:] ** 2), slope.ravel()
+
+        peer = minimize(softmax, np.zeros(21), jac=True, tol=1e-9)
+        assert model.objective_ == pytest.approx(peer.fun, abs=1e-10)
+        np.testing.assert_allclose(model.coef_, peer.x.reshape(7, 3)[1:].T, atol=1e-6)
         np.testing.assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-8)
     else:
         assert (model.coef_ == 0).any()
@@ -267,6 +278,18 @@ def test_several_predictions():
     model = LinearRegressor("gaussian_nll", l2=1e-4).fit(X, y)
     np.testing.assert_allclose(model.coef_, [[2, 0], [0, 0.5]], atol=0.1)
     np.testing.assert_allclose(model.predict(X)[:, 1], np.exp(model.raw_scores(X)[:, 1]))
+    assert np.isnan(model.gap_)  # not convex in mean and log-scale together
+
+
+@pytest.mark.parametrize("name", ["brier", "focal"])
+def test_nothing_is_proven_where_the_loss_is_not_convex(name):
+    X, y = classes()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    model = LinearClassifier(name, l2=1e-3).fit(X, y)
+    assert np.isnan(model.gap_)
+    assert model.converged_
+    slope = lm.get(name).gradient(y, model.decision_function(X), reduction="none") @ X / len(y)
+    np.testing.assert_allclose(slope + 1e-3 * model.coef_[0], 0, atol=1e-8)
 
 
 def test_rows_of_kinked_scores_are_refused():

@@ -6,50 +6,50 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lossmith.compute import Call
+
 if TYPE_CHECKING:
     from lossmith.loss import Loss
+
+
+def _arguments(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    ctx.save_for_backward(inputs[0])
+    ctx.rest = inputs[1:]
 
 
 class _Value(torch.autograd.Function):
     """The loss, with the formula's gradient as its backward."""
 
+    generate_vmap_rule = True
+    setup_context = staticmethod(_arguments)
+
     @staticmethod
-    def forward(ctx: Any, y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
-        ctx.save_for_backward(y_pred)
-        ctx.rest = (loss, y_true, reduction, arguments)
+    def forward(y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
         return loss._value(y_true, y_pred.detach(), reduction, **arguments)
 
     @staticmethod
     def backward(ctx: Any, upstream: Any) -> Any:
         (y_pred,) = ctx.saved_tensors
-        gradient = _Gradient.apply(y_pred, *ctx.rest)
-        return _scaled(gradient, upstream), None, None, None, None
+        return _scaled(_Gradient.apply(y_pred, *ctx.rest), upstream), None, None, None, None
 
 
 class _Gradient(torch.autograd.Function):
-    """The gradient, with the Hessian as its backward where predictions do not interact, plain autograd where they do."""
+    """The gradient, with the full Hessian's product as its backward."""
+
+    generate_vmap_rule = True
+    setup_context = staticmethod(_arguments)
 
     @staticmethod
-    def forward(ctx: Any, y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
-        ctx.save_for_backward(y_pred)
-        ctx.rest = (loss, y_true, reduction, arguments)
+    def forward(y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
         return loss.gradient(y_true, y_pred.detach(), reduction=reduction, **arguments)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, upstream: Any) -> Any:
         (y_pred,) = ctx.saved_tensors
         loss, y_true, reduction, arguments = ctx.rest
-        if loss.outputs == 1:
-            product = upstream * loss.hessian(y_true, y_pred.detach(), reduction=reduction, **arguments)
-        else:
-            from lossmith.compute import Call
-
-            names = ("weight", "where", "validate")
-            extras = {name: value for name, value in arguments.items() if name not in names}
-            call = Call(loss, y_true, y_pred, *(arguments[name] for name in names[:2]), extras, arguments["validate"])
-            product = call.hessian_product(upstream, reduction)
-        return product, None, None, None, None
+        extras = {name: value for name, value in arguments.items() if name not in ("weight", "where", "validate")}
+        call = Call(loss, y_true, y_pred, arguments["weight"], arguments["where"], extras, arguments["validate"])
+        return call.hessian_product(upstream, reduction), None, None, None, None
 
 
 def _scaled(gradient: Any, upstream: Any) -> Any:

@@ -95,8 +95,9 @@ def decide(
 ) -> Verdict:
     """barred: (loss, model) that may not win, with the reason. undecidable: why nothing can be proven, if so.
 
-    USE a challenger that beats the default on the default's better kind of model, or USE the default if it is proven
-    better than what libraries train by default; SAME if all are equal within the rope; else NOT SHOWN.
+    USE a challenger that beats the default on the default's better kind of model by more than the rope; or USE the
+    default if it is proven better than what libraries train by default (theory has named it already, so any gain counts
+    that is not proven negligible); SAME if all are equal within the rope; else NOT SHOWN.
     """
     evidence, barred = Evidence(entrants, scores, test_share), barred or {}
     if not evidence.models:
@@ -104,10 +105,9 @@ def decide(
     default, model = evidence.default, evidence.best_model
     same_model, rivals = evidence.on_the_same_model(), evidence.against_the_best()
     usual = {key: same_model[key] for key in evidence.keys("library")}
-    family = rivals | usual
-    holm_p = dict(zip(family, holm([d.p for d in family.values()]), strict=True))
+    holm_p = _adjusted(rivals) | _adjusted(usual)  # two questions, two families
     mean = evidence.mean((default, model))
-    compared = {key: d for key, d in (family or same_model).items() if key[1] == model}
+    compared = {key: d for key, d in (rivals | usual or same_model).items() if key[1] == model}
     detectable, rows_needed = _reach(compared, mean, rows)
 
     def verdict(word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = ()) -> Verdict:
@@ -125,8 +125,8 @@ def decide(
         reason = f"{name} on the {on} model is better than {base}: {_share(rivals[name, on], mean)}."
         return verdict("USE", name, reason, (on,))
 
-    overturned = [k for k, d in usual.items() if holm_p[k] < LEVEL and d.p_worse >= SURE]
-    if overturned and not any(d.p_better >= SURE for d in usual.values()):
+    overturned = [k for k, d in usual.items() if holm_p[k] < LEVEL and d.gain < 0 and d.p_equal < SURE]
+    if overturned and not any(holm_p[k] < LEVEL and d.gain > 0 for k, d in usual.items()):
         return verdict("USE", default, _better_than_usual(evidence, usual, overturned), tuple(m for _, m in overturned))
 
     if compared and all(d.p_equal >= SURE for d in compared.values()):
@@ -135,6 +135,10 @@ def decide(
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
     reason = _nothing_shown(default, model, compared, barred) + _reach_in_words(detectable, rows_needed)
     return verdict("NOT SHOWN", default, reason)
+
+
+def _adjusted(family: Mapping[Key, Difference]) -> dict[Key, float]:
+    return dict(zip(family, holm([d.p for d in family.values()]), strict=True))
 
 
 def _simplest(evidence: Evidence, proven: Sequence[Key], mean: float) -> Key:

@@ -5,6 +5,7 @@ On the host it works through the data in blocks that stay in cache, so temporari
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,8 @@ BLOCK = 1 << 15  # numbers per block
 def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleType, like: Array) -> Any:
     if node.op == "const":
         return node.data
+    if node.op == "pi":
+        return math.pi
     if node.op == "n_classes":
         return float(classes or 0)
     if node.op == "index":
@@ -72,10 +75,9 @@ def evaluate(
     if xp is np:
         flat = _evaluate_host(roots, inputs, params, xp, like, classes)
     else:
-        flat = [
-            _shaped(result, root, like, classes, xp)
-            for root, result in zip(roots, evaluate_block(roots, {**inputs, **params}, xp, like, classes), strict=True)
-        ]
+        with np.errstate(all="ignore"):  # libraries built on NumPy warn about the branches that where() drops
+            found = evaluate_block(roots, {**inputs, **params}, xp, like, classes)
+        flat = [_shaped(result, root, like, classes, xp) for root, result in zip(roots, found, strict=True)]
     results = iter(flat)
     return [[next(results) for _ in group] for group in groups]
 
@@ -107,4 +109,4 @@ def _evaluate_host(
                 if classes is not None and not root.row and getattr(block, "ndim", 0) > 1:
                     block = block[..., 0]
                 result[part] = block
-    return [result.reshape(*shape, *tails[root]) for result, root in zip(results, roots, strict=True)]
+    return [result.reshape((*shape, *tails[root])) for result, root in zip(results, roots, strict=True)]

@@ -22,6 +22,11 @@ def device_of(x: Array) -> Any:
     return getattr(x, "device", None)
 
 
+def _sign(xp: ModuleType, x: Array) -> Array:
+    one = xp.ones_like(x)
+    return xp.where(x > 0, one, xp.where(x < 0, -one, 0.0 * x))  # NaN stays NaN
+
+
 def _softplus(xp: ModuleType, x: Array) -> Array:
     return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
 
@@ -46,7 +51,7 @@ def _sqrt1pm1(xp: ModuleType, x: Array) -> Array:
 
 def _unit_slope(xp: ModuleType, x: Array) -> Array:
     bounded = xp.where(xp.abs(x) < _HUGE, x, xp.ones_like(x))
-    return xp.where(xp.abs(x) < _HUGE, bounded / xp.sqrt(1.0 + bounded * bounded), xp.sign(x))
+    return xp.where(xp.abs(x) < _HUGE, bounded / xp.sqrt(1.0 + bounded * bounded), _sign(xp, x))
 
 
 def _absolute_power(xp: ModuleType, x: Array, q: Array) -> Array:
@@ -55,7 +60,7 @@ def _absolute_power(xp: ModuleType, x: Array, q: Array) -> Array:
 
 def _signed_power(xp: ModuleType, x: Array, q: Array) -> Array:
     # at 0 the sign wins: 0 times an infinite power has no meaning here
-    return xp.where(x == 0, xp.zeros_like(x), xp.sign(x) * xp.pow(xp.abs(x), q))
+    return xp.where(x == 0, xp.zeros_like(x), _sign(xp, x) * xp.pow(xp.abs(x), q))
 
 
 def _xlogx(xp: ModuleType, x: Array) -> Array:
@@ -104,7 +109,8 @@ def _power_loss(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
 def _power_slope(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
     rise = xp.pow(f, 1.0 - p)
     at_zero = xp.where(y > 0, xp.full_like(f, -math.inf), rise)
-    return xp.where(f == 0, at_zero, xp.where(f == math.inf, rise, (f - y) / f * rise))
+    inside = xp.where(f == y, xp.zeros_like(f), (f - y) / f * rise)
+    return xp.where(f == 0, at_zero, xp.where(f == math.inf, rise, inside))
 
 
 def _power_bend(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
@@ -210,6 +216,7 @@ FUNCTIONS: dict[str, Function] = {
     "or": _plain("logical_or"),
     "arctan": _plain("atan"),
     "max": lambda xp, x: xp.max(x, axis=-1, keepdims=True),
+    "sign": _sign,
     "softplus": _softplus,
     "sigmoid": _sigmoid,
     "log_cosh": _log_cosh,
@@ -243,4 +250,4 @@ FUNCTIONS: dict[str, Function] = {
     "erf": _by_library(lambda xp: special.special(xp, ("erf",))),
     "normal_cdf": _by_library(lambda xp: special.special(xp, ("ndtr",))),
     "log_normal_cdf": _by_library(lambda xp: special.special(xp, ("log_ndtr",))),
-} | {name: _plain(name) for name in ("abs", "sign", "where", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh")}
+} | {name: _plain(name) for name in ("abs", "where", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh")}

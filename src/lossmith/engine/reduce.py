@@ -58,12 +58,14 @@ def _spread(per_sample: Array, extra: int) -> Array:
     return per_sample[(..., *(None,) * extra)] if extra else per_sample
 
 
+@np.errstate(all="ignore")  # sums may overflow; what they give then is infinite and says so
 def total(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None) -> Array:
     """sum of weight * value over the kept samples, added up in float64."""
     wide = xp.astype(values, accumulator(xp, values.dtype))
     return xp.sum(apply_weight(xp, wide, weight, keep), dtype=wide.dtype)
 
 
+@np.errstate(all="ignore")
 def total_weight(xp: ModuleType, like: Array, weight: Array | None, keep: Array | None) -> Array:
     """sum of the weights of the kept samples; a count of them where there are no weights."""
     if weight is None and keep is None:
@@ -75,8 +77,12 @@ def total_weight(xp: ModuleType, like: Array, weight: Array | None, keep: Array 
 
 def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None, denominator: Array) -> Array:
     """The sum divided by the denominator, also where the sum itself overflows."""
-    result = total(xp, values, weight, keep) / denominator
-    if xp is np and math.isinf(result):
-        scaled = values / denominator
-        result = total(xp, scaled, weight, keep)
+    with np.errstate(all="ignore"):
+        result = total(xp, values, weight, keep) / denominator
+        if xp is np and not math.isfinite(result):
+            result = total(xp, values / denominator, weight, keep)
+        if xp is np and not math.isfinite(result) and weight is not None:  # the weights' own sum overflowed
+            largest = float(np.max(weight, where=keep, initial=0.0))
+            relative = weight / largest
+            result = total(xp, values, relative, keep) / total_weight(xp, values, relative, keep)
     return result

@@ -26,11 +26,12 @@ def default_curvature(value: Expr, gradient: Expr, hessian: Expr, y: Expr, f: Ex
     """See the module's docstring; ``width`` is the symbol of the trust region."""
     if of_residual(value, y, f):
         r = sub(f, y)
-        return _positive(where(apply("eq", r, ZERO), hessian, apply("maximum", div(gradient, r), hessian)))
+        return where(apply("eq", r, ZERO), hessian, apply("maximum", div(gradient, r), hessian))
     if hessian.op != "const" and not any(node is y for node in walk((hessian,))):
-        return _positive(hessian)
-    return _positive(apply("maximum", hessian, div(abs(gradient), width)))
+        return hessian
+    return apply("maximum", hessian, div(abs(gradient), width))
 
 
-def _positive(curvature: Expr) -> Expr:
-    return apply("maximum", curvature, _FLOOR)
+def positive(curvature: Expr) -> Expr:
+    """The curvature, kept above zero where loss and gradient are flat."""
+    return curvature if curvature.op == "const" else apply("maximum", curvature, _FLOOR)

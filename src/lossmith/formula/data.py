@@ -73,9 +73,11 @@ def _argument_from_data(data: object) -> Argument:
             values[key] = value
         else:
             raise ValueError(f"spec: {key} of a domain must be true or false")
+    if not isinstance(data.get("per_class", False), bool):
+        raise ValueError("spec: per_class must be true or false")
     if "name" not in values or values.get("kind", "real") not in ("real", "label", "class id", "row"):
         raise ValueError("spec: a domain needs a name and one of the known kinds")
-    return Argument(_name(data.get("name")), Domain(**values), bool(data.get("per_class", False)))
+    return Argument(_name(data.get("name")), Domain(**values), data.get("per_class", False))
 
 
 def formula_to_data(formula: Formula) -> dict[str, Any]:
@@ -106,14 +108,16 @@ def _node_from_data(item: object, done: list[Expr]) -> Expr:
     if op == "const":
         return leaf("const", number_from_data(content))
     if op in LEAVES:
-        name = None if op in ("index", "n_classes") else _name(content)
-        return leaf(op, name, row=op == "index" or (op != "n_classes" and len(item) == 3 and item[2] is True))
+        if len(item) == 3 and not isinstance(item[2], bool):
+            raise ValueError(f"spec: whether {op} is a row must be true or false")
+        name = None if op in ("index", "n_classes", "pi") else _name(content)
+        return leaf(op, name, row=op == "index" or (op not in ("n_classes", "pi") and len(item) == 3 and item[2] is True))
     if op not in PRIMITIVES:
         raise ValueError(f"spec: unknown operation {op[:50]!r}")
     if not (
         isinstance(content, list)
         and len(content) == PRIMITIVES[op].arity
-        and all(isinstance(i, int) and not isinstance(i, bool) and 0 <= i < len(done) for i in content)
+        and all(type(i) is int and 0 <= i < len(done) for i in content)
     ):
         raise ValueError(f"spec: the arguments of {op} must be {PRIMITIVES[op].arity} earlier nodes")
     args = tuple(done[i] for i in content)
@@ -141,7 +145,7 @@ def formula_from_data(data: object) -> Formula:
 
     def picked(key: str, most: int = 1) -> tuple[Expr, ...]:
         indices = data.get(key, [])
-        if not (isinstance(indices, list) and len(indices) <= most and all(isinstance(i, int) and 0 <= i < len(done) for i in indices)):
+        if not (isinstance(indices, list) and len(indices) <= most and all(type(i) is int and 0 <= i < len(done) for i in indices)):
             raise ValueError(f"spec: {key} must list nodes")
         return tuple(done[i] for i in indices)
 

@@ -173,6 +173,7 @@ def const(value: float) -> Expr:
 
 
 ZERO, ONE = const(0.0), const(1.0)
+PI = leaf("pi", None)  # a symbol, so that it is as exact as whoever evaluates it
 
 
 def as_expr(value: object) -> Expr:

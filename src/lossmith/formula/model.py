@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from lossmith.formula.curvature import default_curvature
+from lossmith.formula.curvature import default_curvature, positive
 from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
@@ -76,12 +76,11 @@ class Formula:
     @cached_property
     def curvature(self) -> tuple[Expr, ...]:
         """A positive second-order weight that trains safely: declared, else derived (see curvature.py)."""
-        if self.declared is not None:
-            return self.declared
-        return tuple(
+        found = self.declared or tuple(
             default_curvature(self.value, g, h, self.target.as_input, p.as_input, WIDTH)
             for g, h, p in zip(self.gradient, self.hessian, self.predictions, strict=True)
         )
+        return tuple(positive(curvature) for curvature in found)
 
     def output(self, name: Output) -> tuple[Expr, ...]:
         if name == "value":

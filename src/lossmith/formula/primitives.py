@@ -11,12 +11,11 @@ number per sample; ``map`` turns a row into a row, each class seeing the others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, const, div, mul, neg, power, sub, where
+from lossmith.formula.expr import ONE, PI, ZERO, Expr, add, apply, const, div, mul, neg, power, sub, where
 
 Kind = Literal["elementwise", "comparison", "logic", "reduction", "map"]
 Push = Callable[[Expr, Expr], Expr]  # (node, g) -> g * d node / d argument
@@ -86,7 +85,7 @@ def _power_in_base(node: Expr, g: Expr) -> Expr:
 
 
 def _normal_pdf(x: Expr) -> Expr:
-    return mul(const(1.0 / math.sqrt(2.0 * math.pi)), _f("exp", neg(div(mul(x, x), const(2.0)))))
+    return div(_f("exp", neg(div(mul(x, x), const(2.0)))), _f("sqrt", mul(const(2.0), PI)))
 
 
 def _row(name: str, arity: int, kind: Kind, latex: str, *push: Push | None, fold: Callable[..., float] | None = None) -> Primitive:
@@ -119,7 +118,7 @@ _TABLE = (
          lambda n, g: neg(div(mul(g, n), n.args[1])), fold=lambda a, b: a / b),
     _row("neg", 1, "elementwise", r"-{0}", lambda n, g: neg(g), fold=lambda a: -a),
     _row("power", 2, "elementwise", r"{0}^{{{1}}}", _power_in_base,
-         lambda n, g: mul(g, mul(n, _f("log", n.args[0]))), fold=math.pow),
+         lambda n, g: mul(g, mul(n, _f("log", n.args[0])))),
     _row("abs", 1, "elementwise", r"\left|{0}\right|", lambda n, g: mul(g, _f("sign", _x(n))), fold=abs),
     _row("sign", 1, "elementwise", r"\operatorname{{sign}}{0}", None, fold=lambda a: float((a > 0) - (a < 0))),
     _row("maximum", 2, "elementwise", r"\max({0},\, {1})", *_extreme(lambda n: n.args[0] >= n.args[1]), fold=max),
@@ -127,15 +126,15 @@ _TABLE = (
     _row("where", 3, "elementwise", "", None, _chosen(0), _chosen(1)),
     _row("per_class", 1, "elementwise", "{0}", _keep),  # a number per sample, repeated for every class
     # elementary functions
-    _row("sqrt", 1, "elementwise", r"\sqrt{{{0}}}", lambda n, g: div(g, mul(const(2.0), n)), fold=math.sqrt),
-    _row("exp", 1, "elementwise", r"e^{{{0}}}", lambda n, g: mul(g, n), fold=math.exp),
-    _row("expm1", 1, "elementwise", r"(e^{{{0}}} - 1)", lambda n, g: mul(g, _f("exp", _x(n))), fold=math.expm1),
-    _row("log", 1, "elementwise", r"\log {0}", lambda n, g: div(g, _x(n)), fold=math.log),
-    _row("log1p", 1, "elementwise", r"\log(1 + {0})", lambda n, g: div(g, add(ONE, _x(n))), fold=math.log1p),
-    _row("sin", 1, "elementwise", r"\sin {0}", lambda n, g: mul(g, _f("cos", _x(n))), fold=math.sin),
-    _row("cos", 1, "elementwise", r"\cos {0}", lambda n, g: neg(mul(g, _f("sin", _x(n)))), fold=math.cos),
-    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: div(g, add(ONE, mul(_x(n), _x(n)))), fold=math.atan),
-    _row("tanh", 1, "elementwise", r"\tanh {0}", lambda n, g: mul(g, _sech2(_x(n))), fold=math.tanh),
+    _row("sqrt", 1, "elementwise", r"\sqrt{{{0}}}", lambda n, g: div(g, mul(const(2.0), n))),
+    _row("exp", 1, "elementwise", r"e^{{{0}}}", lambda n, g: mul(g, n)),
+    _row("expm1", 1, "elementwise", r"(e^{{{0}}} - 1)", lambda n, g: mul(g, _f("exp", _x(n)))),
+    _row("log", 1, "elementwise", r"\log {0}", lambda n, g: div(g, _x(n))),
+    _row("log1p", 1, "elementwise", r"\log(1 + {0})", lambda n, g: div(g, add(ONE, _x(n)))),
+    _row("sin", 1, "elementwise", r"\sin {0}", lambda n, g: mul(g, _f("cos", _x(n)))),
+    _row("cos", 1, "elementwise", r"\cos {0}", lambda n, g: neg(mul(g, _f("sin", _x(n))))),
+    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: div(g, add(ONE, mul(_x(n), _x(n))))),
+    _row("tanh", 1, "elementwise", r"\tanh {0}", lambda n, g: mul(g, _sech2(_x(n)))),
     # stable primitives: the textbook forms of these overflow or cancel
     _row("softplus", 1, "elementwise", r"\operatorname{{sp}}({0})", lambda n, g: mul(g, _f("sigmoid", _x(n)))),
     _row("sigmoid", 1, "elementwise", r"\sigma({0})",
@@ -168,11 +167,11 @@ _TABLE = (
     _row("trigamma", 1, "elementwise", r"\psi_1({0})", lambda n, g: mul(g, _f("tetragamma", _x(n)))),
     _row("tetragamma", 1, "elementwise", r"\psi_2({0})"),
     _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})",
-         lambda n, g: mul(g, mul(const(2.0 / math.sqrt(math.pi)), _f("exp", neg(mul(_x(n), _x(n)))))), fold=math.erf),
+         lambda n, g: mul(g, div(mul(const(2.0), _f("exp", neg(mul(_x(n), _x(n))))), _f("sqrt", PI)))),
     _row("normal_cdf", 1, "elementwise", r"\Phi({0})", lambda n, g: mul(g, _normal_pdf(_x(n)))),
     _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})",
          lambda n, g: mul(g, _f("exp", sub(neg(div(mul(_x(n), _x(n)), const(2.0))),
-                                           add(n, const(0.5 * math.log(2.0 * math.pi))))))),
+                                           add(n, div(_f("log", mul(const(2.0), PI)), const(2.0))))))),
     # conditions
     _row("lt", 2, "comparison", r"{0} < {1}"),
     _row("le", 2, "comparison", r"{0} \le {1}"),
@@ -195,4 +194,4 @@ _TABLE = (
 )  # fmt: skip
 
 PRIMITIVES: dict[str, Primitive] = {primitive.name: primitive for primitive in _TABLE}
-LEAVES = ("const", "input", "param", "index", "n_classes")
+LEAVES = ("const", "input", "param", "index", "n_classes", "pi")

@@ -24,7 +24,7 @@ def _plain_leaf(node: Expr) -> str:
     if node.op == "const":
         infinite = {float("inf"): "inf", float("-inf"): "-inf"}
         return infinite.get(node.data) or ("nan" if node.data != node.data else _number(node.data))
-    return {"index": "class_index", "n_classes": "n_classes"}.get(node.op) or str(node.data)
+    return {"index": "class_index", "n_classes": "n_classes", "pi": "pi"}.get(node.op) or str(node.data)
 
 
 def _plain(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
@@ -46,8 +46,8 @@ def _wrap(text: str, inner: int, outer: int, brackets: tuple[str, str] = ("(", "
 def _latex_leaf(node: Expr) -> str:
     if node.op == "const":
         return {"inf": r"\infty", "-inf": r"-\infty"}.get(_plain_leaf(node), _plain_leaf(node))
-    if node.op in ("index", "n_classes"):
-        return {"index": "c", "n_classes": "K"}[node.op]
+    if node.op in ("index", "n_classes", "pi"):
+        return {"index": "c", "n_classes": "K", "pi": r"\pi"}[node.op]
     name = str(node.data)
     symbol = "\\" + name if name in _GREEK else name if len(name) == 1 else rf"\mathrm{{{name.replace('_', ' ')}}}"
     return symbol + ("_c" if node.row else "")

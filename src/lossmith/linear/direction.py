@@ -60,18 +60,23 @@ def shortest(H: Array, g: Array, ridge: float, noise: float) -> Array:
 def sparse_step(H: Array, g: Array, u: Array, l1: Array) -> Array:
     """argmin over z of g (z - u) + (z - u) H (z - u) / 2 + l1 |z|, less u: by coordinates, finished exactly.
 
-    After a sweep, the linear system of the signs it left is solved. Where the solution keeps the signs and no
-    coordinate at zero wants to leave, it is the answer; else as much of the way to it is gone as makes things better.
+    When a sweep leaves the signs as they were, and every few sweeps, the linear system of these signs is solved. Where
+    the solution keeps the signs and no coordinate at zero wants to leave, it is the answer; else as much of the way to
+    it is gone as makes things better.
     """
     z, r = u.copy(), g.copy()  # r = g + H (z - u)
     diagonal = np.diag(H).copy()
-    for _ in range(SWEEPS):
+    signs = np.sign(z)
+    for sweep in range(1, SWEEPS + 1):
         for j in range(len(z)):
             target = z[j] - r[j] / diagonal[j]
             new = np.sign(target) * max(abs(target) - l1[j] / diagonal[j], 0.0)
             if new != z[j]:
                 r += H[:, j] * (new - z[j])
                 z[j] = new
+        before, signs = signs, np.sign(z)
+        if sweep % 5 and not np.array_equal(signs, before):
+            continue
         exact, done = _with_signs(H, g, u, l1, z)
         if done:
             return np.asarray(exact - u)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import finite_start, residual_scale, without_labels
+from lossmith.start import finite_start, kinked, residual_scale, without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
+from .blas import suited_threads
 from .problem import Problem
 from .solver import Solution, minimise
 from .validation import as_features, as_numbers, as_target, as_weight, feature_names
@@ -34,7 +35,6 @@ class _Linear(BaseEstimator):
 
     def _fit(self, loss: Loss, X: Array, y: NDArray[Any], weight: Array, classes: int | None = None) -> Solution:
         self._check_parameters()
-        _check_loss(loss)
         kept = weight > 0
         if not kept.all():
             X, y, weight = X[kept], y[kept], weight[kept]
@@ -46,7 +46,8 @@ class _Linear(BaseEstimator):
         problem = Problem(loss, X, y, weight, float(self.l2), float(self.l1), unit)
         theta = np.zeros((X.shape[1] + 1, len(start)))
         theta[0] = start
-        solution = minimise(problem, theta, float(self.tol), int(self.max_iter))
+        with suited_threads(*X.shape):
+            solution = minimise(problem, theta, float(self.tol), int(self.max_iter))
         self.loss_ = loss
         self.coef_, self.intercept_ = problem.original(solution.theta)
         self.intercept_ = self.intercept_ + origin
@@ -135,7 +136,9 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
 
 
 def _check_loss(loss: Loss) -> None:
-    if loss.kinked and not (loss.kind == "pointwise" and loss.outputs == 1):
+    if loss.target_kind == "row":
+        raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
+    if kinked(loss) and not (loss.kind == "pointwise" and loss.outputs == 1):
         raise ValueError(
             f"{loss.name} has kinks and takes several scores per sample: linear models support kinked losses of one "
             "score only; for classes use cross_entropy"
@@ -171,7 +174,8 @@ class LinearRegressor(RegressorMixin, _Linear):
 
     Minimises weighted mean of loss(y, X w + b) + l2/2 |w|^2 + l1 |w|_1; the intercept b is free. `predict` answers on
     the natural scale: the inverse link of X w + b (the mean, for Poisson). After `fit`: `coef_`, `intercept_`,
-    `objective_`, `gap_` (how far the objective can be from the optimum, proven), `converged_`, `n_iter_`, `history_`.
+    `objective_`, `gap_` (how far the objective can be from the optimum, proven; NaN where the loss is not convex),
+    `converged_`, `n_iter_`, `history_`.
     """
 
     def __init__(
@@ -185,6 +189,7 @@ class LinearRegressor(RegressorMixin, _Linear):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         loss = _named(self.loss)
+        _check_loss(loss)
         if loss.target_kind != "real":  # binary losses that take any number in [0, 1] are welcome
             raise ValueError(
                 f"{loss.name} is a loss of classes (its targets are {loss.target_kind}): use LinearClassifier"
@@ -247,6 +252,7 @@ class LinearClassifier(ClassifierMixin, _Linear):
                 "classes, with positive weight"
             )
         loss = self._loss(k)
+        _check_loss(loss)
         if not (is_binary(loss) or loss.target_kind == "class id"):
             raise ValueError(
                 f"{loss.name} is not a loss of classes (its targets are {loss.target_kind}): use LinearRegressor"

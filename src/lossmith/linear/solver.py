@@ -16,7 +16,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.start import kinked
+
 from . import smoothing
+from .convexity import looks_convex
 from .direction import DENSE, conjugate_gradients, gram, shortest, solve, sparse_step
 from .problem import Problem
 
@@ -48,7 +51,7 @@ class Solution:
 
     theta: Array
     objective: float
-    gap: float  # objective less the proven lower bound; NaN where the loss is not convex
+    gap: float  # objective less the proven lower bound; NaN where the loss is not convex and nothing is proven
     converged: bool
     n_iter: int
     convex: bool
@@ -69,7 +72,7 @@ class _Solver:
         self.best, self.best_objective, self.lower = theta, problem.objective(theta), -np.inf
         self.n_iter = 0
         self.damping = 0.0  # relative to the mean curvature
-        self.convex = True
+        self.convex = looks_convex(problem.loss, problem.y, theta[0], problem.unit)
         self.history: list[Step] = []
 
     @property
@@ -79,11 +82,12 @@ class _Solver:
     def run(self) -> Solution:
         windows = self.problem.one_score(self.theta)  # a kinked loss of several scores has none
         converged = False
-        if not self.problem.loss.kinked:
+        if not kinked(self.problem.loss):
             converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter, self.target)
-        if windows and self.convex and not converged:  # kinked, or so sharply bent that it may as well be
+        if windows and not converged and (self.convex or kinked(self.problem.loss)):
+            # kinked, or so sharply bent that it may as well be
             self._narrowing_windows()
-            converged = self.gap <= self.target
+            converged = self.convex and self.gap <= self.target
         gap = self.gap if self.convex else float("nan")
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, self.history)
 
@@ -126,7 +130,8 @@ class _Solver:
         else:
             objective = float(self.problem.weight @ view.support) + self.problem.penalty(self.theta)
         self._offer(self.theta, objective)
-        self.lower = max(self.lower, lower)
+        if self.convex:
+            self.lower = max(self.lower, lower)
         self.history.append(Step(self.n_iter, objective, max(objective - self.lower, 0.0), mu))
         return objective
 
@@ -142,7 +147,8 @@ class _Solver:
             bend = view.curvature
         else:
             bend, upwards = smoothing.second_derivative(problem.loss, problem.y, f)
-            self.convex &= upwards
+            if not upwards:
+                self.convex, self.lower = False, -np.inf
         mean_bend = float(problem.weight @ bend.reshape(len(problem.X), -1).sum(axis=1)) / self.theta.shape[1]
         least = 1e-9 * float(np.abs(gradient).max()) / problem.unit
         reference = max(mean_bend, least, np.finfo(float).tiny)

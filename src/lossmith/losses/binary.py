@@ -45,6 +45,7 @@ def _positive_factor(y: UnitInterval, pos_weight: NonNegative) -> Expr:
     aliases=("bce", "log_loss", "logistic", "logloss"),
     link="logit",
     elicits="mean",
+    curvature=lambda hessian: hessian,  # p (1 - p), the Fisher information
     class_factor=_positive_factor,
 )
 def binary_cross_entropy(

@@ -20,13 +20,14 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
+_FADED = 1e-30  # well above the smallest float of every precision
 
 
 def _scaled_exp(y: Expr, x: Expr) -> Expr:
-    """y e^x, finite also where e^x overflows on its own and y is small."""
+    """y e^x, also where e^x alone would overflow, or fade away beside a large y."""
     half = exp(x / 2)
     whole = half * half
-    return where(whole == _INFINITE, y * half * half, y * whole)
+    return where((whole == _INFINITE) | (whole < _FADED), y * half * half, y * whole)
 
 
 @pointwise(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
-from lossmith.formula import Expr, Real, exp, pointwise
+from lossmith.formula import Expr, Real, exp, log, pi, pointwise
 
 
 @pointwise(
@@ -15,5 +13,5 @@ from lossmith.formula import Expr, Real, exp, pointwise
 )
 def gaussian_nll(y: Real, mean: Real, log_scale: Real, *, full: bool = False) -> Expr:
     """How unlikely y is under the predicted normal; predictions are the mean and the log of the standard deviation."""
-    constant = math.log(2 * math.pi) / 2 if full else 0.0
+    constant = log(2 * pi) / 2 if full else 0.0
     return ((y - mean) * exp(-log_scale)) ** 2 / 2 + log_scale + constant

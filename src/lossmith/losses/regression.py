@@ -12,6 +12,7 @@ from lossmith.formula import (
     Positive,
     Real,
     absolute_power,
+    log,
     log1p,
     log_cosh as _log_cosh,
     maximum,
@@ -20,6 +21,7 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
+_OVERFLOWING = 1e30
 
 
 @pointwise(source="Gauss 1809, Theoria motus", aliases=("mse", "l2", "mean_squared_error"), elicits="mean")
@@ -92,7 +94,8 @@ def epsilon_insensitive(y: Real, f: Real, *, epsilon: NonNegative = 0.1) -> Expr
 def squared_log_error(y: AboveMinusOne, f: AboveMinusOne) -> Expr:
     """Squared error of log(1 + y): relative errors count, and predictions lie below the mean."""
     ratio = (f - y) / (1 + y)
-    d = where(abs(ratio) < 0.5, log1p(ratio), log1p(f) - log1p(y))  # the difference cancels when f is close to y
+    far = where(ratio > _OVERFLOWING, log1p(f) - log1p(y), log((1 + f) / (1 + y)))
+    d = where(abs(ratio) < 0.5, log1p(ratio), far)  # the difference alone cancels when f is close to y
     return where(f == _INFINITE, _INFINITE, d**2)  # the branch has the right limits of value and slope
 
 

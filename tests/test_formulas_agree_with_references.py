@@ -2,18 +2,23 @@
 
 import random
 
-import lossmith as lm
 import pytest
+from mpmath import mp
+
+import lossmith as lm
 from judges import oracle, references
 from judges.agreement import SLOPE_DIGITS, VALUE_DIGITS, distance, formula_value, reference_params, reference_value
 from judges.mutants import mutant
 from judges.points import Case, cases, points
-from mpmath import mp
 
 CASES = cases()
 # a parameter at the end of its domain switches half of a formula off, and mistakes there change nothing
 DEGENERATE = ("q=0.5", "beta=0.0", "gamma=0.0", "label_smoothing=1.0", "q=1.0", "epsilon=0.0")
-TELLING = [case for case in CASES if not any(d in str(case) for d in DEGENERATE) and str(case) not in ("quantile()", "expectile()")]
+TELLING = [
+    case
+    for case in CASES
+    if not any(d in str(case) for d in DEGENERATE) and str(case) not in ("quantile()", "expectile()")
+]
 MUTANTS, MUST_DIE = 100, 95
 
 
@@ -52,7 +57,15 @@ def on_a_kink(case: Case, y, f) -> bool:
     for h in (-1e-9, 1e-9):
         moved = tuple(x + h * (i + 1) for i, x in enumerate(f)) if isinstance(f, tuple) else f + h
         env = oracle.environment(formula, case.loss.params, y, moved, "float64")
-        sides.append([g for g in (*oracle.outputs(formula, "gradient", env, classes), *oracle.outputs(formula, "hessian", env, classes))])
+        sides.append(
+            [
+                g
+                for g in (
+                    *oracle.outputs(formula, "gradient", env, classes),
+                    *oracle.outputs(formula, "hessian", env, classes),
+                )
+            ]
+        )
     return any(not (abs(a - b) <= 1e-6 * (1 + abs(a) + abs(b))) for a, b in zip(*sides, strict=True))
 
 
@@ -76,7 +89,9 @@ def test_gradients_and_hessians(case):
                 expected = references.derivative(
                     case.name, y, list(f) if vector else f, index if vector else None, order, **reference_params(case)
                 )
-                assert distance(found, expected) < SLOPE_DIGITS or abs(found - expected) < SLOPE_DIGITS, f"{output} y={y}, f={f}"
+                assert distance(found, expected) < SLOPE_DIGITS or abs(found - expected) < SLOPE_DIGITS, (
+                    f"{output} y={y}, f={f}"
+                )
         checked += 1
     assert checked >= 2
 

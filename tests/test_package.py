@@ -12,7 +12,17 @@ import lossmith
 
 IMPORT_BUDGET_S = 0.040
 HEAVY = {
-    "torch", "jax", "keras", "sklearn", "xgboost", "lightgbm", "catboost", "pandas", "matplotlib", "scipy", "llvmlite",
+    "torch",
+    "jax",
+    "keras",
+    "sklearn",
+    "xgboost",
+    "lightgbm",
+    "catboost",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "llvmlite",
 }
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from judges import libraries
-from judges.points import Case, cases, points
-from judges.sweep import OUTPUTS, call, measure, truth
 from mpmath import mp
 
 import lossmith as lm
+from judges import libraries
+from judges.points import Case, cases, points
+from judges.sweep import OUTPUTS, call, measure, truth
 from lossmith.formula import Real, UnitInterval, exp, log, sigmoid, softplus
 
 CASES = cases()
@@ -20,7 +20,9 @@ EVERY_FIFTH = {str(case) for case in CASES[::5]} | {"cross_entropy()", "binary_c
 def test_numpy(case, dtype):
     for output in OUTPUTS:
         miss = measure(case, output, dtype, libraries.BY_NAME["numpy"].make)
-        assert miss.ulps <= libraries.BY_NAME["numpy"].bound, f"{output}: {miss.ulps:.3g} ULP x condition at {miss.where}"
+        assert miss.ulps <= libraries.BY_NAME["numpy"].bound, (
+            f"{output}: {miss.ulps:.3g} ULP x condition at {miss.where}"
+        )
 
 
 def elsewhere(case: Case, dtype: str, library) -> None:
@@ -60,7 +62,11 @@ def test_gradients_against_finite_differences(case):
     count = 0
     for y, f in points(case, "float64"):
         numbers = np.ravel(f)
-        if not (np.abs(numbers).max() < 30 and (numbers > domain.low + 1e-2).all() and (numbers < domain.high - 1e-2).all()):
+        if not (
+            np.abs(numbers).max() < 30 and (numbers > domain.low + 1e-2).all() and (numbers < domain.high - 1e-2).all()
+        ):
+            continue
+        if case.kind == "real" and 0 < np.abs(numbers - y).min() < 1e-3:  # a power of the residual bends within a step
             continue
         checked = differences_agree(loss, y, np.asarray(f, dtype=float), loss.gradient)
         count += checked
@@ -76,7 +82,10 @@ def differences_agree(loss, y, f, gradient) -> int:
     for i in range(found.size):
         step = np.zeros(found.size)
         step[i] = h
-        at = [float(loss(target, (f + s * step.reshape(np.shape(f)))[None], reduction="none")[0]) for s in (-2, -1, 0, 1, 2)]
+        at = [
+            float(loss(target, (f + s * step.reshape(np.shape(f)))[None], reduction="none")[0])
+            for s in (-2, -1, 0, 1, 2)
+        ]
         left, right = (at[2] - at[0]) / (2 * h), (at[4] - at[2]) / (2 * h)
         scale = 1.0 + abs(left) + abs(right)
         if not np.isfinite(left + right) or abs(left - right) > 1e-2 * scale:  # a kink, or too steep for this step
@@ -138,7 +147,9 @@ def test_the_sweep_notices_a_wrong_or_unstable_formula(wrong, dtype):
     assert not misses(lm.binary_cross_entropy(), dtype)
 
 
-@pytest.mark.parametrize("change", [lambda g: -g, lambda g: g * 1.001, lambda g: g + 0.001], ids=["sign", "factor", "offset"])
+@pytest.mark.parametrize(
+    "change", [lambda g: -g, lambda g: g * 1.001, lambda g: g + 0.001], ids=["sign", "factor", "offset"]
+)
 def test_finite_differences_notice_a_wrong_gradient(change):
     loss = lm.huber()
 
@@ -151,18 +162,23 @@ def test_finite_differences_notice_a_wrong_gradient(change):
 
 
 def test_the_seed_losses_are_in_the_sweep():
-    seeds = {"squared_error", "absolute_error", "huber", "binary_cross_entropy", "cross_entropy", "hinge", "kl_divergence"}
+    seeds = {
+        "squared_error",
+        "absolute_error",
+        "huber",
+        "binary_cross_entropy",
+        "cross_entropy",
+        "hinge",
+        "kl_divergence",
+    }
     assert seeds <= {case.name for case in CASES}
 
 
 def test_confident_correct_predictions_keep_their_digits():
-    """Label 1 at large logits: PyTorch's own loss gives 0 there."""
+    """PyTorch's own loss gives 0 for the second of these; the truth is 1.8e-35."""
     torch = pytest.importorskip("torch")
     f = np.array([37.5, 80.0, 300.0, 700.0])
-    ours = lm.binary_cross_entropy()(np.ones(4), f, reduction="none")
-    assert np.allclose(ours, np.exp(-f), rtol=1e-15, atol=0)
-    theirs = torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(80.0), torch.tensor(0.0), reduction="none")
-    assert float(theirs) == 80.0
-    lost = torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor([80.0]), torch.tensor([1.0]))
-    assert float(lost) == 0.0
-    assert lm.binary_cross_entropy()([1], [80.0]) == pytest.approx(1.8048513878454153e-35, rel=1e-15)
+    assert np.allclose(lm.binary_cross_entropy()(np.ones(4), f, reduction="none"), np.exp(-f), rtol=1e-15, atol=0)
+    assert np.allclose(lm.binary_cross_entropy()(np.zeros(4), -f, reduction="none"), np.exp(-f), rtol=1e-15, atol=0)
+    theirs = torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(-80.0), torch.tensor(0.0))
+    assert float(theirs) == 0.0

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lossmith.formula import NonNegative, Real, is_class, sum as row_sum, where
+from lossmith.formula import NonNegative, Real, is_class, where
+from lossmith.formula import sum as row_sum
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import Expr, const, mul
 from lossmith.formula.model import Argument, Formula
@@ -69,7 +70,9 @@ def _across(first: Loss, second: Loss) -> dict[str, tuple[Formula, Formula]]:
     if a.kind == b.kind == "pointwise":
         kind = "label" if "label" in (a.target.domain.kind, b.target.domain.kind) else "real"
         return {kind: (a, b)}
-    raise ValueError(f"{first.name} and {second.name} have different targets: {a.target.domain.describe()}, {b.target.domain.describe()}")
+    raise ValueError(
+        f"{first.name} and {second.name} have different targets: {a.target.domain.describe()}, {b.target.domain.describe()}"
+    )
 
 
 def _renamed(first: Loss, second: Loss) -> tuple[Loss, dict[str, Any]]:
@@ -104,14 +107,25 @@ def _sum(a: Formula, b: Formula) -> Formula:
     if len(a.predictions) != len(b.predictions) or a.kind != b.kind:
         raise ValueError("losses with different predictions cannot be added")
     target = Argument(a.target.name, _both(a.target.domain, b.target.domain))
-    predictions = tuple(Argument(p.name, _both(p.domain, q.domain)) for p, q in zip(a.predictions, b.predictions, strict=True))
+    predictions = tuple(
+        Argument(p.name, _both(p.domain, q.domain)) for p, q in zip(a.predictions, b.predictions, strict=True)
+    )
     mapping = {b.target.as_input: target.as_input} | {
         q.as_input: p.as_input for p, q in zip(predictions, b.predictions, strict=True)
     }
     b = _substituted(b, mapping)
     extras = {e.name: e for e in (*b.extras, *a.extras)}
     declared = tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True))
-    return Formula(a.kind, a.value + b.value, target, predictions, tuple(extras.values()), a.params + b.params, a.class_factor, declared)
+    return Formula(
+        a.kind,
+        a.value + b.value,
+        target,
+        predictions,
+        tuple(extras.values()),
+        a.params + b.params,
+        a.class_factor,
+        declared,
+    )
 
 
 def _both(a: Domain, b: Domain) -> Domain:
@@ -130,22 +144,32 @@ def _both(a: Domain, b: Domain) -> Domain:
 def linked(loss: Loss, link: AnyLink) -> Loss:
     """The loss of a raw score that the link turns into the old prediction."""
     if loss.link.name != "identity" or len(loss.formula.predictions) != 1:
-        raise ValueError(f"{loss.name} already has the link {loss.link.name}; a link can be set on a loss of natural-scale predictions")
+        raise ValueError(
+            f"{loss.name} already has the link {loss.link.name}; a link can be set on a loss of natural-scale predictions"
+        )
     if isinstance(link, PerPrediction) or (link.row and loss.kind != "rowwise"):
         raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")
     formulas = {}
     for kind, f in loss.formulas.items():
         (p,) = f.predictions
-        new = Argument(p.name, dataclasses.replace(_REAL, name="a row of scores", row=True, kind="row") if p.domain.row else _REAL)
+        new = Argument(
+            p.name, dataclasses.replace(_REAL, name="a row of scores", row=True, kind="row") if p.domain.row else _REAL
+        )
         formulas[kind] = f.replaced({p.as_input: link.to_mean(new.as_input)}, predictions=(new,))
-    return loss.replaced(name=f"{loss.name} with {link.name} link", formulas=formulas, link=link, recipe=None, claim=loss.claim)
+    return loss.replaced(
+        name=f"{loss.name} with {link.name} link", formulas=formulas, link=link, recipe=None, claim=loss.claim
+    )
 
 
 def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     """The loss times the weight of the sample's class; soft targets take the mean of the classes' weights."""
-    if not isinstance(weights, Mapping) or not weights:
+    if not (hasattr(weights, "keys") and len(weights)):
         raise TypeError("class weights are a dictionary from class to weight, such as {0: 1, 1: 9}")
-    order = list(loss.labels) if loss.labels is not None else list(range(max(2, 1 + max((int(k) for k in weights if _is_whole(k)), default=1))))
+    order = (
+        list(loss.labels)
+        if loss.labels is not None
+        else list(range(max(2, 1 + max((int(k) for k in weights if _is_whole(k)), default=1))))
+    )
     unknown = [k for k in weights if k not in order]
     missing = [k for k in order if k not in weights]
     if unknown or missing:
@@ -156,7 +180,9 @@ def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     params = dict(loss.params)
     if loss.kind == "rowwise":
         params[_free(params)] = numbers
-    return loss.replaced(name=f"class-weighted {_bracketed(loss.name)}", formulas=formulas, params=params, recipe=None, claim=None)
+    return loss.replaced(
+        name=f"class-weighted {_bracketed(loss.name)}", formulas=formulas, params=params, recipe=None, claim=None
+    )
 
 
 def _is_whole(key: Any) -> bool:

@@ -80,7 +80,9 @@ class Call:
             bad = bad & keep
             if bool(xp.any(bad)):
                 index = tuple(int(i) for i in np.argwhere(np.asarray(bad))[0]) if bad.ndim else ()
-                raise ValueError(f"{self.loss.name}: the {name} has no limit at index {list(index)}: {self._point(index)}")
+                raise ValueError(
+                    f"{self.loss.name}: the {name} has no limit at index {list(index)}: {self._point(index)}"
+                )
         return result
 
     def _point(self, index: tuple[int, ...]) -> str:
@@ -107,7 +109,9 @@ class Call:
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
             (factor,) = self.outputs("class_factor")
             weight = factor if weight is None else factor * data.xp.astype(weight, factor.dtype)
-        result = total_weight(data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep)
+        result = total_weight(
+            data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep
+        )
         if not math.prod(data.shape) or (data.checked and not float(result) > 0):
             what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
             raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
@@ -120,7 +124,11 @@ class Call:
             values = apply_weight(data.xp, values, data.weight, data.keep)
         if reduction not in ("sum", "none"):
             denominator = self.denominator(reduction)
-            values = values / (data.xp.astype(denominator, values.dtype) if hasattr(denominator, "dtype") and not data.host else denominator)
+            values = values / (
+                data.xp.astype(denominator, values.dtype)
+                if hasattr(denominator, "dtype") and not data.host
+                else denominator
+            )
         if out is not None:
             return self._written(values, out)
         dtype = data.prediction.dtype if is_floating(data.prediction.dtype) else compute_dtype(data.xp, [])
@@ -142,9 +150,16 @@ class Call:
         data = self.data
         formula = data.formula
         groups = [formula.products]
-        tangents = {f"tangent of {p.name}": part for p, part in zip(formula.predictions, self._parts(vector), strict=True)}
+        tangents = {
+            f"tangent of {p.name}": part for p, part in zip(formula.predictions, self._parts(vector), strict=True)
+        }
         (parts,) = evaluate(
-            groups, {**data.arrays, **tangents}, self._params(data.like), data.xp, rows=formula.kind == "rowwise", like=data.like
+            groups,
+            {**data.arrays, **tangents},
+            self._params(data.like),
+            data.xp,
+            rows=formula.kind == "rowwise",
+            like=data.like,
         )
         return self.derivative(self._joined("gradient", groups[0], parts), reduction)
 
@@ -158,7 +173,11 @@ class Call:
         (values,) = self.outputs("value")
         weight = total_weight(data.xp, values, data.weight, data.keep)
         result = total(data.xp, values, data.weight, data.keep)
-        return Total(float(result), float(weight)) if data.host else Total(result, weight if hasattr(weight, "dtype") else float(weight))
+        return (
+            Total(float(result), float(weight))
+            if data.host
+            else Total(result, weight if hasattr(weight, "dtype") else float(weight))
+        )
 
 
 def check_reduction(loss: Loss, reduction: str) -> None:

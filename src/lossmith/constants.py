@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 Floats = NDArray[np.float64]
-_TOLERANCE = 16 * np.finfo(np.float64).eps  # of a sum of gradients that should be zero, relative to the sum of their sizes
+_TOLERANCE = (
+    16 * np.finfo(np.float64).eps
+)  # of a sum of gradients that should be zero, relative to the sum of their sizes
 _CANDIDATES = 65  # points at which a loss is checked for a lower valley than the one bisection found
 
 
@@ -45,7 +47,9 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
     if w.shape != y.shape[:1]:
         raise ValueError(f"{loss.name}: weight has {len(w)} numbers, but y_true {len(y)} samples")
     if not (np.isfinite(w) & (w >= 0)).all():
-        raise ValueError(f"{loss.name}: weight[{int(np.argmin(np.isfinite(w) & (w >= 0)))}] is not a finite number >= 0")
+        raise ValueError(
+            f"{loss.name}: weight[{int(np.argmin(np.isfinite(w) & (w >= 0)))}] is not a finite number >= 0"
+        )
     keep = w > 0
     ignore = loss.params.get("ignore_index")
     if ignore is not None and not rows:
@@ -62,7 +66,7 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
 def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
     if not extras:  # equal targets once, with their weights added
         y, inverse = np.unique(y, return_inverse=True)
-        w = np.bincount(inverse, weights=w)
+        w = np.bincount(inverse, weights=w).astype(np.float64)
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""
@@ -85,7 +89,9 @@ def _ends(domain: Domain) -> tuple[float, float]:
     low = max(domain.low, -np.finfo(np.float64).max)
     high = min(domain.high, np.finfo(np.float64).max)
     low, high = float(low), float(high)
-    return (math.nextafter(low, math.inf) if domain.low_open else low), (math.nextafter(high, -math.inf) if domain.high_open else high)
+    return (math.nextafter(low, math.inf) if domain.low_open else low), (
+        math.nextafter(high, -math.inf) if domain.high_open else high
+    )
 
 
 def _ordinal(x: float) -> int:
@@ -114,7 +120,10 @@ def _midpoint(slope: Callable[[float], float], value: Callable[[float], float], 
     if not (slope(low) < 0 < slope(high)):  # flat tails, or one side only
         grid = _grid(low, high)
         slopes = [slope(c) for c in grid]
-        falls, rises = [c for c, s in zip(grid, slopes, strict=True) if s < 0], [c for c, s in zip(grid, slopes, strict=True) if s > 0]
+        falls, rises = (
+            [c for c, s in zip(grid, slopes, strict=True) if s < 0],
+            [c for c, s in zip(grid, slopes, strict=True) if s > 0],
+        )
         if not falls and not rises:  # every constant is as good
             return 0.0 if low <= 0 <= high else low + (high - low) / 2
         if not rises:
@@ -133,7 +142,9 @@ def _midpoint(slope: Callable[[float], float], value: Callable[[float], float], 
 def _grid(low: float, high: float) -> list[float]:
     """Points of every size, and many of the size of log-odds."""
     powers = 2.0 ** np.arange(-64, 1024, 8)
-    points = np.concatenate([-powers, powers, np.linspace(-30.0, 30.0, 61), np.linspace(low, high, 65) if high - low < 1e9 else []])
+    points = np.concatenate(
+        [-powers, powers, np.linspace(-30.0, 30.0, 61), np.linspace(low, high, 65) if high - low < 1e9 else []]
+    )
     return sorted({low, high, *(float(p) for p in points if low < p < high)})
 
 
@@ -154,7 +165,9 @@ def _lowest_valley(loss: Loss, y: Any, value: Callable[[float], float], found: f
     from scipy.optimize import minimize_scalar
 
     bounds = (float(grid[max(0, best - 1)]), float(grid[min(len(grid) - 1, best + 1)]))
-    refined = minimize_scalar(value, bounds=bounds, method="bounded", options={"xatol": 1e-12 * max(1.0, abs(bounds[1]))})
+    refined = minimize_scalar(
+        value, bounds=bounds, method="bounded", options={"xatol": 1e-12 * max(1.0, abs(bounds[1]))}
+    )
     return float(refined.x) if refined.fun <= values[best] else float(grid[best])
 
 
@@ -191,8 +204,9 @@ _FAR = 700.0  # a score of this size on a log or logit scale is infinite for eve
 
 def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
     """Minimise over a few numbers by quasi-Newton steps on our gradient, polished by Newton's."""
-    from scipy.optimize import minimize
+    from scipy import optimize
 
+    minimize: Any = optimize.minimize
     count = loss.outputs or (y.shape[-1] if y.ndim == 2 else _classes(loss, y))
     shares = loss.kind == "rowwise" and loss.formula.predictions[0].domain.high == 1.0
 
@@ -208,10 +222,18 @@ def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
     if scales[0] == "identity" and loss.kind == "pointwise":
         start[0] = float(np.average(np.asarray(y, dtype=np.float64), weights=w))
     low = loss.formula.predictions[0].domain.low
-    bounds = [(max(low, 1e-300) if low >= 0 and not shares else None, None) if s == "identity" else (-_FAR, _FAR) for s in scales]
+    bounds = [
+        (max(low, 1e-300) if low >= 0 and not shares else None, None) if s == "identity" else (-_FAR, _FAR)
+        for s in scales
+    ]
     options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}
     found = np.asarray(minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
-    far = np.array([s != "identity" and (abs(c) > 0.99 * _FAR or abs(c) > 30 and _flat(objective, found, i)) for i, (s, c) in enumerate(zip(scales, found, strict=True))])
+    far = np.array(
+        [
+            s != "identity" and (abs(c) > 0.99 * _FAR or (abs(c) > 30 and _flat(objective, found, i)))
+            for i, (s, c) in enumerate(zip(scales, found, strict=True))
+        ]
+    )
     if not far.any():
         found = _polished(lambda z: objective(z)[1], found)
     if shares:
@@ -238,7 +260,9 @@ def _polished(gradient: Callable[[Floats], Floats], c: Floats) -> Floats:
     for _ in range(20):
         g = gradient(c)
         h = 1e-6 * np.maximum(1.0, np.abs(c))
-        jacobian = np.array([(gradient(c + step) - gradient(c - step)) / (2 * h[i]) for i, step in enumerate(np.diag(h))]).T
+        jacobian = np.array(
+            [(gradient(c + step) - gradient(c - step)) / (2 * h[i]) for i, step in enumerate(np.diag(h))]
+        ).T
         step = np.linalg.lstsq(jacobian, -g, rcond=1e-8)[0]
         if not np.isfinite(step).all() or not np.linalg.norm(gradient(c + step)) < np.linalg.norm(g):
             break
@@ -253,7 +277,11 @@ def elicits(loss: Loss, claim: str | None) -> str | None:
     if claim != "mean" or loss.outputs != 1:
         return claim if loss.formula.class_factor is None or _neutral_factor(loss) else None
     low = loss.formula.target.domain.low
-    y = np.array([0.25, 0.75]) if loss.formula.target.domain.high == 1 else np.array([max(low, 0.0) + 1.0, max(low, 0.0) + 4.0])
+    y = (
+        np.array([0.25, 0.75])
+        if loss.formula.target.domain.high == 1
+        else np.array([max(low, 0.0) + 1.0, max(low, 0.0) + 4.0])
+    )
     if loss.formula.target.domain.whole:
         y = np.array([0.0, 1.0])
     if loss.labels is not None:

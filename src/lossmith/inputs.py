@@ -56,7 +56,9 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
         array = _from_objects(array, name)
     if array.dtype.kind in "cmMV" or dtype_name(array.dtype) in ("longdouble", "float128", "float96"):
         if dtype_name(array.dtype) != "bfloat16" and "float8" not in dtype_name(array.dtype):
-            raise TypeError(f"{name} has dtype {array.dtype}; a loss takes float16, bfloat16, float32, float64, integers or booleans")
+            raise TypeError(
+                f"{name} has dtype {array.dtype}; a loss takes float16, bfloat16, float32, float64, integers or booleans"
+            )
     return array
 
 
@@ -97,7 +99,9 @@ def _shape_error(loss: Loss, names: tuple[str, str], shapes: tuple[Any, Any]) ->
     hint = ""
     if sorted(map(len, shapes)) == [1, 2] and 1 in max(shapes, key=len):
         hint = "; pass .ravel() or reshape one of them, nothing is broadcast"
-    return ValueError(f"{loss.name}: shapes must be equal, but {names[0]} has shape {shapes[0]} and {names[1]} {shapes[1]}{hint}")
+    return ValueError(
+        f"{loss.name}: shapes must be equal, but {names[0]} has shape {shapes[0]} and {names[1]} {shapes[1]}{hint}"
+    )
 
 
 def prepare(
@@ -170,12 +174,18 @@ def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:
     return loss.formulas["row" if target.ndim == prediction.ndim else "class id"]
 
 
-def _check_shapes(loss: Loss, formula: Formula, target: Array, prediction: Array, named: dict[str, Array]) -> tuple[int, ...]:
+def _check_shapes(
+    loss: Loss, formula: Formula, target: Array, prediction: Array, named: dict[str, Array]
+) -> tuple[int, ...]:
     """The shape of the per-sample loss."""
     shape = tuple(prediction.shape)
     many = formula.kind == "rowwise" or len(formula.predictions) > 1
     if many:
-        what = "a row of scores" if formula.kind == "rowwise" else f"{len(formula.predictions)} predictions ({', '.join(p.name for p in formula.predictions)})"
+        what = (
+            "a row of scores"
+            if formula.kind == "rowwise"
+            else f"{len(formula.predictions)} predictions ({', '.join(p.name for p in formula.predictions)})"
+        )
         if not shape or (formula.kind == "pointwise" and shape[-1] != len(formula.predictions)) or shape[-1] == 0:
             raise ValueError(f"{loss.name}: y_pred needs {what} on its last axis, but has shape {shape}")
         shape = shape[:-1]
@@ -197,7 +207,9 @@ def _check_shapes(loss: Loss, formula: Formula, target: Array, prediction: Array
     return shape
 
 
-def _weights(loss: Loss, xp: ModuleType, shape: tuple[int, ...], load: Any, weight: Any, where: Any) -> tuple[Array | None, Array | None]:
+def _weights(
+    loss: Loss, xp: ModuleType, shape: tuple[int, ...], load: Any, weight: Any, where: Any
+) -> tuple[Array | None, Array | None]:
     """(which samples are kept, weights), each None where nothing is said."""
     keep: Array | None = None
     if where is not None:
@@ -212,9 +224,13 @@ def _weights(loss: Loss, xp: ModuleType, shape: tuple[int, ...], load: Any, weig
     weight = load(weight, "weight")
     if tuple(weight.shape) != shape:
         raise _shape_error(loss, ("weight", "the per-sample loss"), (tuple(weight.shape), shape))
-    weight = weight if is_floating(weight.dtype) else xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
+    weight = (
+        weight if is_floating(weight.dtype) else xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
+    )
     if on_host(weight):
-        _refuse_outside(loss, Domain("a finite weight >= 0", low=0.0, high=math.inf, high_open=True), weight, "weight", keep, xp)
+        _refuse_outside(
+            loss, Domain("a finite weight >= 0", low=0.0, high=math.inf, high_open=True), weight, "weight", keep, xp
+        )
     positive = weight > 0
     return (positive if keep is None else keep & positive), weight
 
@@ -274,9 +290,15 @@ def _refuse_outside(
     bad = tuple(int(i) for i in np.argwhere(~np.asarray(legal))[0]) if legal.ndim else ()
     value = (x if raw is None else raw)[bad]
     if raw is not None and loss.labels is not None:
-        raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of the labels {loss.labels}")
+        raise ValueError(
+            f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of the labels {loss.labels}"
+        )
     value = float(value)
-    wanted = f"a class id from 0 to {classes - 1}" if domain.kind == "class id" and classes is not None else domain.describe()
+    wanted = (
+        f"a class id from 0 to {classes - 1}"
+        if domain.kind == "class id" and classes is not None
+        else domain.describe()
+    )
     hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
     raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {value:.17g} is not {wanted}{hint}")
 
@@ -290,4 +312,6 @@ def _refuse_unnormalised(loss: Loss, x: Array, legal: Array, shown: str, keep: A
     if bool(xp.any(bad)):
         index = np.argwhere(np.asarray(bad))[0] if bad.ndim else ()
         total = float(sums[tuple(int(i) for i in index)])
-        raise ValueError(f"{loss.name}: {shown}{_at(tuple(index))} sums to {total:g}, but a row of probabilities sums to 1")
+        raise ValueError(
+            f"{loss.name}: {shown}{_at(tuple(index))} sums to {total:g}, but a row of probabilities sums to 1"
+        )

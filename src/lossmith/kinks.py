@@ -33,14 +33,18 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
 
 def _lines(loss: Loss, y: Any, classes: int) -> list[NDArray[np.float64]]:
     """Predictions along lines: (points, outputs)."""
-    bounded = all(math.isfinite(b) for b in (loss.formula.predictions[0].domain.low, loss.formula.predictions[0].domain.high))
+    bounded = all(
+        math.isfinite(b) for b in (loss.formula.predictions[0].domain.low, loss.formula.predictions[0].domain.high)
+    )
     count = classes if loss.kind == "rowwise" else loss.outputs or 1
     if bounded:
         t = np.linspace(0.001, 0.999, 999)
         return [np.repeat(t[:, None], count, axis=1) / (count if loss.kind == "rowwise" else 1)]
     t = np.concatenate([-_STEPS[::-1], _STEPS])
     low = loss.formula.predictions[0].domain.low
-    centre = np.linspace(0.1, 0.7, count) + (y if np.ndim(y) == 0 and not isinstance(y, str) and loss.target_kind == "real" else 0.0)
+    centre = np.linspace(0.1, 0.7, count) + (
+        y if np.ndim(y) == 0 and not isinstance(y, str) and loss.target_kind == "real" else 0.0
+    )
     lines = [centre + t[:, None] * direction for direction in np.eye(count)]
     if count == 1:
         lines = [centre - 0.1 + t[:, None]]

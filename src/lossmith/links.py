@@ -60,7 +60,9 @@ class PerPrediction:
         xp, _ = namespace_of(values)
         values = np.asarray(values) if xp is np else values
         if values.ndim == 0 or values.shape[-1] != len(self.links):
-            raise ValueError(f"the last axis must hold {len(self.links)} numbers, one per prediction, not shape {values.shape}")
+            raise ValueError(
+                f"the last axis must hold {len(self.links)} numbers, one per prediction, not shape {values.shape}"
+            )
         return xp.stack([function(link, values[..., i]) for i, link in enumerate(self.links)], axis=-1)
 
     def __repr__(self) -> str:
@@ -73,7 +75,9 @@ def _apply(function: Callable[[Expr], Expr], values: Array, row: bool) -> Array:
     x = xp.asarray(array, dtype=compute_dtype(xp, [array]))
     x = np.asarray(x, order="C") if host else x
     with np.errstate(all="ignore"):
-        (result,) = evaluate_block([function(leaf("input", "x", row=row))], {"x": x}, xp, x, x.shape[-1] if row else None)
+        (result,) = evaluate_block(
+            [function(leaf("input", "x", row=row))], {"x": x}, xp, x, x.shape[-1] if row else None
+        )
     return float(result) if host and result.ndim == 0 else result
 
 

@@ -9,8 +9,6 @@ from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
-import numpy as np
-
 from lossmith.compute import Call, check_out, check_reduction, differentiable
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
@@ -73,10 +71,14 @@ class Loss:
         check_reduction(self, reduction)
         adapter = differentiable(self, y_pred)
         if adapter is not None:
-            return adapter.value(self, y_true, y_pred, reduction, weight=weight, where=where, validate=validate, **extras)
+            return adapter.value(
+                self, y_true, y_pred, reduction, weight=weight, where=where, validate=validate, **extras
+            )
         return self._value(y_true, y_pred, reduction, weight=weight, where=where, validate=validate, **extras)
 
-    def _value(self, y_true: Any, y_pred: Any, reduction: str, *, weight: Any, where: Any, validate: bool | None, **extras: Any) -> Any:
+    def _value(
+        self, y_true: Any, y_pred: Any, reduction: str, *, weight: Any, where: Any, validate: bool | None, **extras: Any
+    ) -> Any:
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         return call.value(call.outputs("value")[0], reduction)
 
@@ -224,7 +226,9 @@ class Loss:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> Loss:
-        return self * (1.0 / divisor)
+        from lossmith.algebra import scaled
+
+        return scaled(self, 1.0 / divisor)
 
     def with_link(self, link: str | AnyLink) -> Loss:
         """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means."""
@@ -240,7 +244,7 @@ class Loss:
 
     def to(self, framework: str, **options: Any) -> Any:
         """This loss as the framework takes it, such as ``loss.to("lightgbm")``."""
-        if not (isinstance(framework, str) and framework.isidentifier()):
+        if not str(framework).isidentifier():
             raise ValueError(f"a framework is named by a word such as 'lightgbm', not {framework!r}")
         try:
             adapter: ModuleType = importlib.import_module(f"lossmith.adapters.{framework}")
@@ -292,8 +296,6 @@ class Loss:
 
 
 def _checked_width(loss: Loss, width: float) -> float:
-    if not (isinstance(width, (int, float, np.number)) and 0 < float(width) < math.inf):
+    if not 0 < float(width) < math.inf:
         raise ValueError(f"{loss.name}: width must be a positive number, not {width!r}")
     return float(width)
-
-

@@ -34,7 +34,7 @@ def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
 
 
 def dtype_name(dtype: Any) -> str:
-    """"float32" of any library's float32, in any byte order."""
+    """ "float32" of any library's float32, in any byte order."""
     if isinstance(dtype, np.dtype):
         return dtype.name
     return getattr(dtype, "name", None) or str(dtype).rpartition(".")[2]

@@ -27,6 +27,9 @@ def checked_parameters(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, An
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise TypeError(f"{recipe.name} has no parameter {name!r} ({takes}){did_you_mean(name, known)}")
+    for name, p in known.items():
+        if p.required and name not in given:
+            raise TypeError(f"{recipe.name} needs {name}=, which has no default")
     values = {name: _checked(recipe.name, p, given.get(name, p.default)) for name, p in known.items()}
     missing = {p.name for v in recipe.chosen(values) for p in v.parameters} | set(recipe.option_defaults)
     for name in values:
@@ -61,7 +64,9 @@ def _vector(loss: str, p: Parameter, value: Any) -> tuple[float, ...]:
     if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
-            raise ValueError(f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing")
+            raise ValueError(
+                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing"
+            )
         value = [value[i] for i in range(len(value))]
     try:
         items = np.asarray(value, dtype=np.float64)
@@ -95,8 +100,13 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
     except TypeError:
         raise ValueError(f"{loss.name}: labels must list the labels in class order, not {labels!r}") from None
     if len(set(found)) != len(found) or len(found) < 2 or (binary and len(found) != 2):
-        raise ValueError(f"{loss.name}: labels must be {'two' if binary else 'at least two'} different values, not {labels!r}")
-    if not (all(isinstance(x, str) for x in found) or all(isinstance(x, (bool, int, float)) and math.isfinite(x) for x in found)):
+        raise ValueError(
+            f"{loss.name}: labels must be {'two' if binary else 'at least two'} different values, not {labels!r}"
+        )
+    if not (
+        all(isinstance(x, str) for x in found)
+        or all(isinstance(x, (bool, int, float)) and math.isfinite(x) for x in found)
+    ):
         raise ValueError(f"{loss.name}: labels must be all numbers or all texts, not {labels!r}")
     return found
 

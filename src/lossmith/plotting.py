@@ -61,7 +61,9 @@ def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:
     if lower is not None:
         lower.axhline(0.0, color="#888888", linewidth=0.8)
         lower.set_ylabel("gradient")
-    bottom.set_xlabel("prediction" if loss.outputs == 1 else f"prediction: {loss.formula.predictions[0].name}, first number")
+    bottom.set_xlabel(
+        "prediction" if loss.outputs == 1 else f"prediction: {loss.formula.predictions[0].name}, first number"
+    )
     return figure
 
 
@@ -75,7 +77,9 @@ def to_svg(figure: Any) -> str:
 
 def to_html(loss: Loss) -> str:
     """Notebook view: name, sentence, formula, and the drawing where matplotlib is installed."""
-    head = f"<b>{html.escape(repr(loss))}</b><br>{html.escape(loss.doc)}<br><code>{html.escape(str(loss.formula))}</code>"
+    head = (
+        f"<b>{html.escape(repr(loss))}</b><br>{html.escape(loss.doc)}<br><code>{html.escape(str(loss.formula))}</code>"
+    )
     try:
         return f"<div>{head}<br>{to_svg(plot(loss))}</div>"
     except ImportError:

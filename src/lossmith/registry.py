@@ -10,7 +10,9 @@ from functools import cache
 from typing import Any
 
 import lossmith.losses
-from lossmith.formula.recipe import Recipe, pointwise as _pointwise, rowwise as _rowwise
+from lossmith.formula.recipe import Decorator, Recipe
+from lossmith.formula.recipe import pointwise as _pointwise
+from lossmith.formula.recipe import rowwise as _rowwise
 from lossmith.loss import Loss
 from lossmith.parameters import did_you_mean
 
@@ -23,7 +25,12 @@ class Constructor:
         self.__name__ = self.__qualname__ = recipe.name
         self.__doc__ = recipe.doc + (f"\n\nSource: {recipe.source}" if recipe.source else "")
         self.__signature__ = inspect.Signature(
-            [inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=p.default) for p in recipe.parameters.values()]
+            [
+                inspect.Parameter(
+                    p.name, inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty if p.required else p.default
+                )
+                for p in recipe.parameters.values()
+            ]
             + [inspect.Parameter("labels", inspect.Parameter.KEYWORD_ONLY, default=None)]
         )
 
@@ -43,10 +50,10 @@ class Constructor:
         return f"<loss {self.__name__}{self.__signature__}>"
 
 
-def _decorator(kind: Callable[..., Any], function: Callable[..., Any] | None, settings: dict[str, Any]) -> Any:
-    if function is not None:
-        return Constructor(kind(function, **settings))
-    return lambda f: Constructor(kind(**settings)(f))
+def _decorated(kind: Callable[..., Decorator], function: Callable[..., Any] | None, settings: dict[str, Any]) -> Any:
+    """With or without brackets: ``@pointwise`` and ``@pointwise(source=...)``."""
+    decorate = kind(**settings)
+    return Constructor(decorate(function)) if function is not None else lambda f: Constructor(decorate(f))
 
 
 def pointwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
@@ -55,12 +62,12 @@ def pointwise(function: Callable[..., Any] | None = None, **settings: Any) -> An
     ``f(target, prediction, ..., *, hyper-parameters)``, annotated with domains of ``lossmith.formula``. Settings: ``source``,
     ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``.
     """
-    return _decorator(_pointwise, function, settings)
+    return _decorated(_pointwise, function, settings)
 
 
 def rowwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
     """Make a loss of a formula of a row of K scores per sample; see ``pointwise``."""
-    return _decorator(_rowwise, function, settings)
+    return _decorated(_rowwise, function, settings)
 
 
 @cache
@@ -90,9 +97,7 @@ def constructor(name: str) -> Constructor:
 
 def get(name: str, **params: Any) -> Loss:
     """A loss by name or alias: ``get("huber", delta=1.345)``, ``get("mse")``."""
-    if isinstance(name, Loss):
-        return name
-    key = name.lower().replace("-", "_").replace(" ", "_") if isinstance(name, str) else ""
+    key = str(name).lower().replace("-", "_").replace(" ", "_")
     if key not in _by_any_name():
         raise ValueError(f"there is no loss called {name!r}{did_you_mean(key, _by_any_name())} (lm.names() lists all)")
     return constructor(key)(**params)
@@ -105,3 +110,24 @@ def names(family: str | None = None) -> list[str]:
     if family is not None and family not in families:
         raise ValueError(f"there is no family {family!r}; families are {', '.join(families)}")
     return [recipe.name for recipe in recipes if family in (None, recipe.family)]
+
+
+def describe() -> list[dict[str, Any]]:
+    """What there is to say of every loss, one dictionary each: the data of docs and lists."""
+    return [
+        {
+            "name": recipe.name,
+            "family": recipe.family,
+            "aliases": list(recipe.aliases),
+            "sentence": recipe.doc.partition("\n\n")[0],
+            "source": recipe.source,
+            "parameters": {p.name: p.default for p in recipe.parameters.values()},
+            "target": loss.formula.target.domain.describe(),
+            "elicits": loss.elicits,
+            "link": loss.link.name,
+            "formula": str(loss.formula),
+            "latex": loss.latex,
+        }
+        for recipe in catalogue().values()
+        for loss in [get(recipe.name)]
+    ]

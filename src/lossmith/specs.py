@@ -21,7 +21,11 @@ MAX_ITEMS = 1_000_000  # numbers of a class weight, labels
 
 def _plain_params(loss: Loss) -> dict[str, Any]:
     return {
-        name: [number_to_data(v) for v in value] if isinstance(value, tuple) else number_to_data(value) if isinstance(value, float) else value
+        name: [number_to_data(v) for v in value]
+        if isinstance(value, tuple)
+        else number_to_data(value)
+        if isinstance(value, float)
+        else value
         for name, value in loss.params.items()
     }
 
@@ -106,7 +110,12 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
             value = params.get(argument.name)
             numbers = value if argument.per_class and isinstance(value, tuple) else (value,)
             for number in numbers:
-                if isinstance(number, (str, bool)) or number is None or not math.isfinite(number) or not argument.domain.contains(number):
+                if (
+                    isinstance(number, (str, bool))
+                    or number is None
+                    or not math.isfinite(number)
+                    or not argument.domain.contains(number)
+                ):
                     raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {shown(number)}")
         found[kind] = formula
     return Loss(name, found, params, get_link(link), None, None, elicits)

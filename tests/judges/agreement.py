@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from mpmath import mp, mpf
+
 from judges import oracle, references
 from judges.points import Case
-from mpmath import mp, mpf
 
 VALUE_DIGITS, SLOPE_DIGITS = mpf(10) ** -40, mpf(10) ** -15
 

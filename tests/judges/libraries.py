@@ -29,7 +29,7 @@ class Library:
 LIBRARIES = (
     Library("numpy", np.asarray, 4.0),
     Library("torch", lambda a: torch.from_numpy(a.copy()), 4.0),
-    Library("jax", jnp.asarray, 4.0, flushes=True),
+    Library("jax", jnp.asarray, 12.0, flushes=True),
     Library("array-api-strict", lambda a: array_api_strict.asarray(a.copy()), 4.0),
 )
 BY_NAME = {library.name: library for library in LIBRARIES}

@@ -130,7 +130,7 @@ ELEMENTWISE: dict[str, Callable[..., Value]] = {
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b,
     "not": lambda a: not a, "and": lambda a, b: a and b, "or": lambda a, b: a or b,
     "where": lambda c, a, b: a if c else b, "per_class": lambda a: a,
-    "maximum": lambda a, b: b if b > a else a, "minimum": lambda a, b: b if b < a else a, "abs": abs, "sign": _sign,
+    "maximum": lambda a, b: max(a, b), "minimum": lambda a, b: min(a, b), "abs": abs, "sign": _sign,
     "power": _power, "absolute_power": lambda x, q: _power(abs(x), q),
     "signed_power": lambda x, q: mpf(0) if x == 0 else _sign(x) * _power(abs(x), q),
     "sqrt": mp.sqrt, "exp": mp.exp, "expm1": mp.expm1, "log": _log, "log1p": _log1p, "sin": mp.sin, "cos": mp.cos,
@@ -246,7 +246,9 @@ def outputs(formula: Formula, name: str, env: dict[str, Value], classes: int) ->
     return flat
 
 
-def condition(formula: Formula, name: str, env: dict[str, Value], classes: int, base: list[mpf], dtype: Any) -> list[mpf]:
+def condition(
+    formula: Formula, name: str, env: dict[str, Value], classes: int, base: list[mpf], dtype: Any
+) -> list[mpf]:
     """The condition number of each output in target, predictions and parameters: the relative change per relative step.
 
     Two steps are tried, a tiny one and one of the dtype's last place: next to a jump of the output only the second sees it.
@@ -267,7 +269,9 @@ def condition(formula: Formula, name: str, env: dict[str, Value], classes: int, 
                 for h in (mpf(10) ** -25, -(mpf(10) ** -25), eps, -eps):
                     moved = x * (1 + h)
                     new = dict(env)
-                    new[input_name] = [*value[:position], moved, *value[position + 1 :]] if isinstance(value, list) else moved
+                    new[input_name] = (
+                        [*value[:position], moved, *value[position + 1 :]] if isinstance(value, list) else moved
+                    )
                     stepped = outputs(formula, name, new, classes)
                     for i, (a, b) in enumerate(zip(base, stepped, strict=True)):
                         if mp.isfinite(a) and mp.isfinite(b) and a != b:
@@ -282,9 +286,18 @@ def ulps(got: float, truth: mpf, dtype: Any) -> float:
     if mp.isnan(truth):
         return 0.0 if np.isnan(got) else float("inf")
     if abs(truth) > mpf(float(info.max)):
-        return 0.0 if np.isinf(got) and (got > 0) == (truth > 0) or (mp.isfinite(truth) and abs(float(got)) == float(info.max)) else float("inf")
+        return (
+            0.0
+            if (np.isinf(got) and (got > 0) == (truth > 0))
+            or (mp.isfinite(truth) and abs(float(got)) == float(info.max))
+            else float("inf")
+        )
     if not np.isfinite(got):
         return float("inf")
     nearest = np.asarray(float(truth), dtype=dtype)
-    spacing = max(mpf(float(np.spacing(np.abs(nearest)))), mpf(float(info.smallest_subnormal))) if np.isfinite(nearest) else mpf(float(info.max)) * float(info.eps)
+    spacing = (
+        max(mpf(float(np.spacing(np.abs(nearest)))), mpf(float(info.smallest_subnormal)))
+        if np.isfinite(nearest)
+        else mpf(float(info.max)) * float(info.eps)
+    )
     return float(abs(mpf(float(got)) - truth) / spacing)

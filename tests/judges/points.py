@@ -60,7 +60,9 @@ class Case:
 def cases() -> list[Case]:
     """Every loss of the catalogue, and the options above."""
     listed = [(name, {}) for name in lm.names()] + list(MORE)
-    return [Case(name, tuple(params.items()), kind) for name, params in listed for kind in lm.get(name, **params).formulas]
+    return [
+        Case(name, tuple(params.items()), kind) for name, params in listed for kind in lm.get(name, **params).formulas
+    ]
 
 
 def _numbers(domain: Domain, dtype: str) -> list[float]:
@@ -82,7 +84,9 @@ def _targets(domain: Domain, dtype: str) -> list[float]:
 def _kinks(case: Case, y: float, dtype: str) -> list[float]:
     """Predictions one step to either side of, and on, every threshold that a parameter or a margin sets."""
     kind = np.dtype(dtype).type
-    places = [y, 1.0, -1.0] + [y + s * float(kind(v)) for _, v in case.params if isinstance(v, (int, float)) for s in (1, -1)]
+    places = [y, 1.0, -1.0] + [
+        y + s * float(kind(v)) for _, v in case.params if isinstance(v, (int, float)) for s in (1, -1)
+    ]
     if not case.params:
         places += [y + s * v for v in case.loss.params.values() if isinstance(v, float) for s in (1, -1)]
     found = []
@@ -98,7 +102,15 @@ _ROWS = (
     (1e4, 0.0, -1e4), (37.5, 0.0, 88.0), (50.0, 20.0, 1.0), (1e-8, 0.0, -1e-8), (-math.inf, 0.0, 1.0), (math.inf, 0.0, 1.0),
     (2.0, 1.0, 1.0), (1.0, 2.0, 1.0),
 )  # fmt: skip
-_SHARES = ((0.2, 0.3, 0.5), (1.0, 0.0, 0.0), (0.0, 0.4, 0.6), (0.0, 1.0, 0.0), (0.25, 0.25, 0.5), (1e-30, 0.5, 0.5), (0.9, 0.1, 1e-8))
+_SHARES = (
+    (0.2, 0.3, 0.5),
+    (1.0, 0.0, 0.0),
+    (0.0, 0.4, 0.6),
+    (0.0, 1.0, 0.0),
+    (0.25, 0.25, 0.5),
+    (1e-30, 0.5, 0.5),
+    (0.9, 0.1, 1e-8),
+)
 
 
 def _row_predictions(domain: Domain) -> list[tuple[float, ...]]:
@@ -117,10 +129,17 @@ def points(case: Case, dtype: str) -> list[tuple[Any, Any]]:
             pairs += [(y, tuple(x * (1 + s * 1e-6) for x, s in zip(y, (1, -1, 0.5), strict=True))) for y in _SHARES]
             pairs = [(y, f) for y, f in pairs if all(first.contains(x) for x in f)]
     elif len(formula.predictions) > 1:
-        pairs = [(y, (m, s)) for y in _targets(target, dtype) for m in (0.0, 1.0, -2.5, 1e4) for s in (0.0, -1.0, 2.5, 37.5, -37.5)]
+        pairs = [
+            (y, (m, s))
+            for y in _targets(target, dtype)
+            for m in (0.0, 1.0, -2.5, 1e4)
+            for s in (0.0, -1.0, 2.5, 37.5, -37.5)
+        ]
     else:
         pairs = [
-            (y, f) for y in _targets(target, dtype) for f in dict.fromkeys(_numbers(first, dtype) + _kinks(case, y, dtype))
+            (y, f)
+            for y in _targets(target, dtype)
+            for f in dict.fromkeys(_numbers(first, dtype) + _kinks(case, y, dtype))
         ]
     kind = np.dtype(dtype).type
     rounded = [(_rounded(y, kind), _rounded(f, kind)) for y, f in pairs]

@@ -186,5 +186,6 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
 def _reach_in_words(detectable: float | None, rows_needed: int | None) -> str:
     if detectable is None or rows_needed is None:
         return ""
-    text = f" The smallest gain this table could show is about {100 * detectable:.2g}%"
+    percent = f"{100 * detectable:.0f}%" if detectable >= 0.095 else f"{100 * detectable:.2g}%"
+    text = f" The smallest gain this table could show is about {percent}"
     return text + ("." if detectable <= ROPE else f"; about {rows_needed:,} rows would show {ROPE:.0%}.")

@@ -31,7 +31,9 @@ def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleTyp
     return env[node.data]
 
 
-def evaluate_block(roots: Sequence[Expr], env: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None) -> list[Array]:
+def evaluate_block(
+    roots: Sequence[Expr], env: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None
+) -> list[Array]:
     """The roots for inputs that are arrays of one floating dtype; ``like`` gives dtype, device and (in pointwise formulas) shape.
 
     In a row formula per-class values have shape (..., K) and per-sample ones (..., 1).
@@ -91,13 +93,21 @@ def _shaped(result: Array, root: Expr, like: Array, classes: int | None, xp: Mod
 
 
 def _evaluate_host(
-    roots: Sequence[Expr], inputs: Mapping[str, Array], params: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None
+    roots: Sequence[Expr],
+    inputs: Mapping[str, Array],
+    params: Mapping[str, Any],
+    xp: ModuleType,
+    like: Array,
+    classes: int | None,
 ) -> list[Array]:
     # evaluate flat: samples along the first axis, classes (if any) along the second
     shape = like.shape if classes is None else like.shape[:-1]
     count = int(np.prod(shape, dtype=np.int64))
     tails = {root: () if classes is None or not root.row else (classes,) for root in roots}
-    flat = {name: array.reshape(count) if classes is None else array.reshape(count, array.shape[-1]) for name, array in inputs.items()}
+    flat = {
+        name: array.reshape(count) if classes is None else array.reshape(count, array.shape[-1])
+        for name, array in inputs.items()
+    }
     like = like.reshape(count) if classes is None else like.reshape(count, classes)
     results = [np.empty((count, *tails[root]), dtype=like.dtype) for root in roots]
     step = max(1, BLOCK // max(1, classes or 1))
@@ -105,7 +115,9 @@ def _evaluate_host(
         for start in range(0, count, step):
             part = slice(start, start + step)
             env = {name: array[part] for name, array in flat.items()} | dict(params)
-            for result, root, block in zip(results, roots, evaluate_block(roots, env, xp, like[part], classes), strict=True):
+            for result, root, block in zip(
+                results, roots, evaluate_block(roots, env, xp, like[part], classes), strict=True
+            ):
                 if classes is not None and not root.row and getattr(block, "ndim", 0) > 1:
                     block = block[..., 0]
                 result[part] = block

@@ -199,7 +199,7 @@ def _by_library(make: Callable[[ModuleType], Callable[[Array], Array]]) -> Funct
     return lambda xp, x: make(xp)(x)
 
 
-FUNCTIONS: dict[str, Function] = {
+_OWN: dict[str, Function] = {
     "add": lambda xp, a, b: a + b,
     "sub": lambda xp, a, b: a - b,
     "mul": lambda xp, a, b: a * b,
@@ -250,4 +250,7 @@ FUNCTIONS: dict[str, Function] = {
     "erf": _by_library(lambda xp: special.special(xp, ("erf",))),
     "normal_cdf": _by_library(lambda xp: special.special(xp, ("ndtr",))),
     "log_normal_cdf": _by_library(lambda xp: special.special(xp, ("log_ndtr",))),
-} | {name: _plain(name) for name in ("abs", "where", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh")}
+}
+FUNCTIONS: dict[str, Function] = _OWN | {
+    name: _plain(name) for name in ("abs", "where", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh")
+}

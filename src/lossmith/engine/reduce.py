@@ -46,16 +46,16 @@ def accumulator(xp: ModuleType, dtype: Any) -> Any:
 
 def apply_weight(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None) -> Array:
     """values * weight, exactly 0 where not kept; per-class values take their sample's weight."""
-    extra = values.ndim - (weight if weight is not None else keep).ndim if weight is not None or keep is not None else 0
     if keep is not None:  # before the weight: 0 times infinity is not 0
-        values = xp.where(_spread(keep, extra), values, xp.zeros_like(values))
+        values = xp.where(_spread(keep, values), values, xp.zeros_like(values))
     if weight is not None:
-        values = values * xp.astype(_spread(weight, extra), values.dtype)
+        values = values * xp.astype(_spread(weight, values), values.dtype)
     return values
 
 
-def _spread(per_sample: Array, extra: int) -> Array:
-    return per_sample[(..., *(None,) * extra)] if extra else per_sample
+def _spread(per_sample: Array, like: Array) -> Array:
+    """With as many axes as ``like``, which may have one for the classes."""
+    return per_sample[(..., *(None,) * (like.ndim - per_sample.ndim))] if like.ndim > per_sample.ndim else per_sample
 
 
 @np.errstate(all="ignore")  # sums may overflow; what they give then is infinite and says so
@@ -82,7 +82,7 @@ def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None
         if xp is np and not math.isfinite(result):
             result = total(xp, values / denominator, weight, keep)
         if xp is np and not math.isfinite(result) and weight is not None:  # the weights' own sum overflowed
-            largest = float(np.max(weight, where=keep, initial=0.0))
+            largest = float(np.max(weight if keep is None else weight[keep], initial=0.0))
             relative = weight / largest
             result = total(xp, values, relative, keep) / total_weight(xp, values, relative, keep)
     return result

@@ -34,7 +34,13 @@ def number_from_data(value: object) -> float:
 
 def shown(value: object) -> str:
     """A foreign value for a message: short, and never by writing out something deep."""
-    return repr(value[:50]) if isinstance(value, str) else repr(value) if isinstance(value, (float, bool)) else type(value).__name__
+    return (
+        repr(value[:50])
+        if isinstance(value, str)
+        else repr(value)
+        if isinstance(value, (float, bool))
+        else type(value).__name__
+    )
 
 
 def _name(value: object) -> str:
@@ -95,7 +101,9 @@ def formula_to_data(formula: Formula) -> dict[str, Any]:
         else:
             nodes.append([node.op, node.data, node.row])
     parts: dict[str, Any] = {
-        name: [_argument_to_data(a) for a in value] if isinstance(value := getattr(formula, name), tuple) else _argument_to_data(value)
+        name: [_argument_to_data(a) for a in value]
+        if isinstance(value := getattr(formula, name), tuple)
+        else _argument_to_data(value)
         for name in _PARTS
     }
     return {"kind": formula.kind, "nodes": nodes} | parts | {k: [index[r] for r in group] for k, group in roots.items()}
@@ -111,7 +119,9 @@ def _node_from_data(item: object, done: list[Expr]) -> Expr:
         if len(item) == 3 and not isinstance(item[2], bool):
             raise ValueError(f"spec: whether {op} is a row must be true or false")
         name = None if op in ("index", "n_classes", "pi") else _name(content)
-        return leaf(op, name, row=op == "index" or (op not in ("n_classes", "pi") and len(item) == 3 and item[2] is True))
+        return leaf(
+            op, name, row=op == "index" or (op not in ("n_classes", "pi") and len(item) == 3 and item[2] is True)
+        )
     if op not in PRIMITIVES:
         raise ValueError(f"spec: unknown operation {op[:50]!r}")
     if not (
@@ -145,7 +155,11 @@ def formula_from_data(data: object) -> Formula:
 
     def picked(key: str, most: int = 1) -> tuple[Expr, ...]:
         indices = data.get(key, [])
-        if not (isinstance(indices, list) and len(indices) <= most and all(type(i) is int and 0 <= i < len(done) for i in indices)):
+        if not (
+            isinstance(indices, list)
+            and len(indices) <= most
+            and all(type(i) is int and 0 <= i < len(done) for i in indices)
+        ):
             raise ValueError(f"spec: {key} must list nodes")
         return tuple(done[i] for i in indices)
 
@@ -170,7 +184,9 @@ def formula_from_data(data: object) -> Formula:
 
 def check(formula: Formula) -> None:
     """A formula is whole: it uses only what it names, and gives one number per sample."""
-    known = {a.as_input for a in (formula.target, *formula.predictions, *formula.extras)} | {p.as_param for p in formula.params}
+    known = {a.as_input for a in (formula.target, *formula.predictions, *formula.extras)} | {
+        p.as_param for p in formula.params
+    }
     names = [a.name for a in (formula.target, *formula.predictions, *formula.extras, *formula.params)]
     if len(set(names)) != len(names) or not formula.predictions:
         raise ValueError("a formula needs at least one prediction, and every argument a name of its own")
@@ -179,11 +195,13 @@ def check(formula: Formula) -> None:
             "a loss is one number per sample, but this formula ends in "
             + ("a condition" if formula.value.boolean else "a row: reduce it with sum, max, logsumexp or pick")
         )
-    roots = (formula.value, *(formula.declared or ()), *((formula.class_factor,) if formula.class_factor is not None else ()))
+    roots = (
+        formula.value,
+        *(formula.declared or ()),
+        *((formula.class_factor,) if formula.class_factor is not None else ()),
+    )
     for node in walk(roots):
         if node.op in ("input", "param") and node not in known and node.data != "width":
             raise ValueError(f"the formula uses {node.data!r}, which is not one of its arguments")
         if formula.kind == "pointwise" and (node.row or node.op == "n_classes"):
             raise FormulaError("a pointwise formula cannot use rows: decorate it with rowwise")
-
-

@@ -28,7 +28,7 @@ class Domain:
     kind: Kind = "real"
 
     def describe(self) -> str:
-        left, right = "([" [not self.low_open], ")]"[not self.high_open]
+        left, right = "(["[not self.low_open], ")]"[not self.high_open]
         interval = f"{left}{self.low:g}, {self.high:g}{right}"
         return f"{self.name} {interval}" if math.isfinite(self.low) or math.isfinite(self.high) else self.name
 
@@ -68,6 +68,8 @@ Label = Annotated[Any, Domain("a label 0 or 1", low=0.0, high=1.0, whole=True, k
 ClassId = Annotated[Any, Domain("a class id", low=0.0, whole=True, kind="class id")]
 Scores = Annotated[Any, Domain("a row of scores", row=True, kind="row")]
 Probabilities = Annotated[Any, Domain("a row of probabilities", low=0.0, high=1.0, row=True, kind="row")]
-Distribution = Annotated[Any, Domain("a row of probabilities that sums to 1", low=0.0, high=1.0, row=True, simplex=True, kind="row")]
+Distribution = Annotated[
+    Any, Domain("a row of probabilities that sums to 1", low=0.0, high=1.0, row=True, simplex=True, kind="row")
+]
 NonNegativeRow = Annotated[Any, Domain("a row of numbers >= 0", low=0.0, row=True, kind="row")]
 NonPositiveRow = Annotated[Any, Domain("a row of log-probabilities", high=0.0, row=True, kind="row")]

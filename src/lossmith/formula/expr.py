@@ -155,7 +155,9 @@ class Expr:
         """NumPy numbers may stand in a formula; NumPy functions may not."""
         builder = _OF_NUMPY.get(ufunc.__name__)
         if builder is None or method != "__call__" or kwargs:
-            raise FormulaError(f"numpy.{ufunc.__name__} cannot take a formula: use the functions of lossmith.formula, such as exp, log, sqrt")
+            raise FormulaError(
+                f"numpy.{ufunc.__name__} cannot take a formula: use the functions of lossmith.formula, such as exp, log, sqrt"
+            )
         return builder(*operands)
 
     def __repr__(self) -> str:

@@ -88,7 +88,9 @@ def _normal_pdf(x: Expr) -> Expr:
     return div(_f("exp", neg(div(mul(x, x), const(2.0)))), _f("sqrt", mul(const(2.0), PI)))
 
 
-def _row(name: str, arity: int, kind: Kind, latex: str, *push: Push | None, fold: Callable[..., float] | None = None) -> Primitive:
+def _row(
+    name: str, arity: int, kind: Kind, latex: str, *push: Push | None, fold: Callable[..., float] | None = None
+) -> Primitive:
     return Primitive(name, arity, kind, latex, push, fold)
 
 

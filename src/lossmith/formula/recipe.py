@@ -49,6 +49,7 @@ class Parameter:
     optional: bool = False  # None is allowed, and is a switch
     off_at_zero: bool = False
     ignored_label: bool = False
+    required: bool = False  # it has no default
 
     def decided(self, value: Any) -> Any:
         """What of a value is known when tracing: a switch, or that a parameter is off."""
@@ -126,10 +127,8 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
         return Parameter(p.name, default, choices=(True, False) if base is bool else get_args(base))
     has = {mark: any(isinstance(m, mark) for m in metadata) for mark in (PerClassMark, PerSampleMark, OffAtZeroMark)}
     domain = _domain(metadata, where_, p.annotation)
-    if p.default is p.empty and not has[PerSampleMark]:
-        raise FormulaError(f"{where_} needs a default value")
     return Parameter(
-        p.name, default, domain, per_class=has[PerClassMark], per_sample=has[PerSampleMark],
+        p.name, default, domain, required=p.default is p.empty and not has[PerSampleMark], per_class=has[PerClassMark], per_sample=has[PerSampleMark],
         optional=optional, off_at_zero=has[OffAtZeroMark],
     )  # fmt: skip
 
@@ -149,7 +148,9 @@ def _variant(function: Function, options: Mapping[str, bool], settings: Settings
         if p.kind is p.KEYWORD_ONLY:
             parameters.append(_parameter(p, where_))
         elif p.annotation is p.empty:
-            raise FormulaError(f"{where_} needs a domain as its annotation, such as Real, Positive or ClassId of lossmith.formula")
+            raise FormulaError(
+                f"{where_} needs a domain as its annotation, such as Real, Positive or ClassId of lossmith.formula"
+            )
         else:
             arguments.append(Argument(p.name, _domain(_unpack(p.annotation, where_)[1], where_, p.annotation)))
     if len(arguments) < 2:
@@ -176,7 +177,10 @@ class Recipe:
 
         def decorate(function: Function) -> Function:
             settings = Settings(
-                first.link if link is None else link, elicits or first.elicits, curvature, class_factor or first.class_factor
+                first.link if link is None else link,
+                elicits or first.elicits,
+                curvature,
+                class_factor or first.class_factor,
             )
             self.variants.append(_variant(function, options, settings))
             return function
@@ -203,7 +207,11 @@ class Recipe:
     def chosen(self, values: Mapping[str, Any]) -> list[Variant]:
         """The variants that the options select: one per kind of target."""
         options = self.option_defaults | {name: values[name] for name in self.option_defaults if name in values}
-        return [v for v in self.variants if all(v.options.get(n, self.option_defaults[n]) == value for n, value in options.items())]
+        return [
+            v
+            for v in self.variants
+            if all(v.options.get(n, self.option_defaults[n]) == value for n, value in options.items())
+        ]
 
     def formulas(self, values: Mapping[str, Any]) -> dict[str, tuple[Formula, Settings]]:
         """Kind of target -> traced formula, for these parameter values."""
@@ -237,9 +245,14 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     )  # fmt: skip
     check(formula)
     if variant.settings.curvature is not None:
-        declared = _called(variant.settings.curvature, everything | {"hessian": formula.hessian[0], "gradient": formula.gradient[0]})
+        declared = _called(
+            variant.settings.curvature, everything | {"hessian": formula.hessian[0], "gradient": formula.gradient[0]}
+        )
         declared = declared if isinstance(declared, tuple) else (declared,)
-        formula = Formula(**{n: getattr(formula, n) for n in formula.__dataclass_fields__} | {"declared": tuple(map(as_expr, declared))})
+        formula = Formula(
+            **{n: getattr(formula, n) for n in formula.__dataclass_fields__}
+            | {"declared": tuple(map(as_expr, declared))}
+        )
         check(formula)
     return formula
 
@@ -251,30 +264,28 @@ def _called(function: Function | None, known: Mapping[str, Any]) -> Any:
     return function(**{name: known[name] for name in inspect.signature(function).parameters})
 
 
-def _decorator(kind: Literal["pointwise", "rowwise"], function: Function | None, source: str, aliases: tuple[str, ...],
-               settings: Settings) -> Any:  # fmt: skip
+Decorator = Callable[[Function], Recipe]
+
+
+def _decorator(
+    kind: Literal["pointwise", "rowwise"], source: str, aliases: tuple[str, ...], settings: dict[str, Any]
+) -> Decorator:
     def decorate(function: Function) -> Recipe:
         if not callable(function):
             raise FormulaError(f"{kind} decorates a function, not {type(function).__name__}")
-        doc = inspect.getdoc(function) or ""
         family = getattr(function, "__module__", "").rpartition(".")[2]
-        recipe = Recipe(function.__name__, kind, doc, source, aliases, family)
-        recipe.variants.append(_variant(function, {}, settings))
+        recipe = Recipe(function.__name__, kind, inspect.getdoc(function) or "", source, aliases, family)
+        recipe.variants.append(_variant(function, {}, Settings(**settings)))
         return recipe
 
-    return decorate if function is None else decorate(function)
+    return decorate
 
 
-def pointwise(function: Function | None = None, *, source: str = "", aliases: tuple[str, ...] = (), link: str | tuple[str, ...] = "identity",
-              elicits: str | None = None, curvature: Function | None = None, class_factor: Function | None = None) -> Any:  # fmt: skip
-    """A loss of numbers per sample: f(target, prediction, ..., *, hyper-parameters)."""
-    return _decorator("pointwise", function, source, aliases, Settings(link, elicits, curvature, class_factor))
+def pointwise(*, source: str = "", aliases: tuple[str, ...] = (), **settings: Any) -> Decorator:
+    """A loss of numbers per sample: f(target, prediction, ..., *, hyper-parameters). See Settings for the rest."""
+    return _decorator("pointwise", source, aliases, settings)
 
 
-def rowwise(function: Function | None = None, *, source: str = "", aliases: tuple[str, ...] = (), link: str | tuple[str, ...] = "identity",
-            elicits: str | None = None, curvature: Function | None = None, class_factor: Function | None = None) -> Any:  # fmt: skip
-    """A loss of a row of K scores per sample, classes on the last axis."""
-    return _decorator("rowwise", function, source, aliases, Settings(link, elicits, curvature, class_factor))
-
-
-__all__ = ["IgnoredLabel", "OffAtZero", "Parameter", "Recipe", "Settings", "Variant", "pointwise", "rowwise", "trace"]
+def rowwise(*, source: str = "", aliases: tuple[str, ...] = (), **settings: Any) -> Decorator:
+    """A loss of a row of K scores per sample, classes on the last axis. See Settings for the rest."""
+    return _decorator("rowwise", source, aliases, settings)

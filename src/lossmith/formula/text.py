@@ -9,8 +9,32 @@ from lossmith.formula.primitives import PRIMITIVES
 
 LIMIT = 4000  # characters: a graph with shared parts can be exponentially long when written out
 
-_TIGHTNESS = {"where": 0, "or": 1, "and": 2, "lt": 3, "le": 3, "eq": 3, "add": 4, "sub": 4, "mul": 5, "div": 5, "neg": 4, "power": 7}
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "and": "&", "or": "|", "power": "**"}
+_TIGHTNESS = {
+    "where": 0,
+    "or": 1,
+    "and": 2,
+    "lt": 3,
+    "le": 3,
+    "eq": 3,
+    "add": 4,
+    "sub": 4,
+    "mul": 5,
+    "div": 5,
+    "neg": 4,
+    "power": 7,
+}
+_INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "lt": "<",
+    "le": "<=",
+    "eq": "==",
+    "and": "&",
+    "or": "|",
+    "power": "**",
+}
 _GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "sigma", "tau", "theta", "kappa", "rho", "omega", "phi", "pi",
 }  # fmt: skip
@@ -66,7 +90,10 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     elif op == "power":
         texts = [_wrap(*args[0], 8, brackets), args[1][0]]
     elif op in _INFIX:
-        texts = [_wrap(text, inner, level + (side if op != "mul" else 0), brackets) for side, (text, inner) in enumerate(args)]
+        texts = [
+            _wrap(text, inner, level + (side if op != "mul" else 0), brackets)
+            for side, (text, inner) in enumerate(args)
+        ]
     else:
         texts = [_wrap(text, inner, 5 if op == "neg" else 7, brackets) for text, inner in args]
     return template.format(*texts), 9 if op in ("div", "abs", "sqrt", "exp") else level if op in _TIGHTNESS else 6

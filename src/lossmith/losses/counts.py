@@ -36,7 +36,7 @@ def _scaled_exp(y: Expr, x: Expr) -> Expr:
 def poisson(y: NonNegative, f: Real, *, full: bool = False) -> Expr:
     """Negative log-likelihood of a Poisson count; consistent for the mean of any target >= 0."""
     mean = exp(f)
-    loss = where(f == _INFINITE, mean, mean - zero_times(y, f))
+    loss = where(mean == _INFINITE, mean, mean - zero_times(y, f))
     if not full:
         return loss
     # near its minimum the loss is small and log y! is large: there both are taken relative to y log y - y

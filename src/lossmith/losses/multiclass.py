@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lossmith.formula import (
+    AtLeastOne,
     ClassId,
     Distribution,
     Expr,
@@ -16,7 +17,6 @@ from lossmith.formula import (
     Probabilities,
     Scores,
     UnitInterval,
-    AtLeastOne,
     is_class,
     log,
     log_softmax,
@@ -66,7 +66,7 @@ def _weighted_surprise(
         return sum(zero_times(t, surprise))
     if weighting == "term":
         return sum(zero_times(class_weight * t, surprise))
-    return zero_times(factor, sum(zero_times(t, surprise)))  # type: ignore[arg-type]
+    return zero_times(factor, sum(zero_times(t, surprise)))
 
 
 @rowwise(
@@ -89,7 +89,7 @@ def cross_entropy(
     """Surprise of the softmax at the true class: predicts calibrated class probabilities."""
     factor = _weight_of_class(y, class_weight)
     if label_smoothing is None:
-        return zero_times(factor, softplus(_odds_against(y, f)))  # type: ignore[arg-type]
+        return zero_times(factor, softplus(_odds_against(y, f)))
     row = where(is_class(y), 1.0, 0.0)
     return _weighted_surprise(row, -log_softmax(f), factor, label_smoothing, class_weight, weighting)
 
@@ -106,7 +106,9 @@ def _(
     class_weight: PerClass[NonNegative] | None = None,
     weighting: Weighting = "term",
 ) -> Expr:
-    return _weighted_surprise(y, -log_softmax(f), _weight_of_row(y, class_weight), label_smoothing, class_weight, weighting)
+    return _weighted_surprise(
+        y, -log_softmax(f), _weight_of_row(y, class_weight), label_smoothing, class_weight, weighting
+    )
 
 
 @cross_entropy.variant(from_logits=False, link="identity")
@@ -121,7 +123,7 @@ def _(
 ) -> Expr:
     factor = _weight_of_class(y, class_weight)
     if label_smoothing is None:
-        return zero_times(factor, -log(pick(f, y)))  # type: ignore[arg-type]
+        return zero_times(factor, -log(pick(f, y)))
     row = where(is_class(y), 1.0, 0.0)
     return _weighted_surprise(row, -log(f), factor, label_smoothing, class_weight, weighting)
 

@@ -14,10 +14,12 @@ from lossmith.formula import (
     absolute_power,
     log,
     log1p,
-    log_cosh as _log_cosh,
     maximum,
     pointwise,
     where,
+)
+from lossmith.formula import (
+    log_cosh as _log_cosh,
 )
 
 _INFINITE = float("inf")

@@ -1,7 +1,7 @@
 # What `make demo` chooses a loss for: a table, its target column, and the aim.
-TABLE  = examples/data/TABLE.csv
-COLUMN = COLUMN
-AIM    = AIM
+TABLE  = examples/data/doctor_visits.csv
+COLUMN = mdvis
+AIM    = median
 REPORT = demo-report.html
 
 PYTHON ?= python3

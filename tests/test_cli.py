@@ -20,9 +20,9 @@ def call(*arguments):
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     rng = np.random.default_rng(0)
-    x, z = rng.normal(size=(2, 80))
+    x, z = rng.normal(size=(2, 500))
     lines = ["x,colour,y,label,same,gone,huge"]
-    for i in range(80):
+    for i in range(500):  # fewer rows would be split more often
         label = "yes" if x[i] + 0.5 * z[i] > 0 else "no"
         lines.append(
             f"{x[i]:.4f},{'red' if z[i] > 0 else 'blue'},{2 * x[i] + z[i]:.4f},{label},7,,{'inf' if i == 3 else i}"

@@ -27,7 +27,7 @@ def test_every_loss_has_a_reference():
 
 
 def disagreement(case: Case, y, f, value=None):
-    """How far a formula is from the reference at a point; a limit that only one of them has counts as infinitely far."""
+    """How far a formula is from the reference at a point; infinitely far where only one of them has a limit."""
     return distance(formula_value(case, y, f, value), reference_value(case, y, f))
 
 
@@ -59,11 +59,8 @@ def on_a_kink(case: Case, y, f) -> bool:
         env = oracle.environment(formula, case.loss.params, y, moved, "float64")
         sides.append(
             [
-                g
-                for g in (
-                    *oracle.outputs(formula, "gradient", env, classes),
-                    *oracle.outputs(formula, "hessian", env, classes),
-                )
+                *oracle.outputs(formula, "gradient", env, classes),
+                *oracle.outputs(formula, "hessian", env, classes),
             ]
         )
     return any(not (abs(a - b) <= 1e-6 * (1 + abs(a) + abs(b))) for a, b in zip(*sides, strict=True))
@@ -96,7 +93,7 @@ def test_gradients_and_hessians(case):
     assert checked >= 2
 
 
-# the judge itself --------------------------------------------------------------------------------------------------------
+# the judge itself -----------------------------------------------------------------------------------------------------
 
 
 def wrong(case: Case, value) -> bool:
@@ -108,7 +105,7 @@ def wrong(case: Case, value) -> bool:
 def test_a_wrong_formula_is_noticed(change):
     case = Case("poisson", (), "real")
     value = case.formula.value
-    condition, infinite, finite = value.args
+    _condition, _infinite, finite = value.args
     exponential, product = finite.args
     forms = {
         "sign flipped": exponential + product,

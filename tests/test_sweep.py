@@ -96,7 +96,7 @@ def differences_agree(loss, y, f, gradient) -> int:
     return checked
 
 
-# the judges themselves ------------------------------------------------------------------------------------------------------
+# the judges themselves ------------------------------------------------------------------------------------------------
 
 
 @lm.pointwise

@@ -23,7 +23,8 @@ _WHERE = {
     "set_threads": "threads",
 }
 
-__all__ = ["__version__", *_WHERE]
+__all__ = ["__version__"]
+__all__ += list(_WHERE)
 
 
 def __getattr__(name: str) -> Any:

@@ -71,7 +71,8 @@ def _across(first: Loss, second: Loss) -> dict[str, tuple[Formula, Formula]]:
         kind = "label" if "label" in (a.target.domain.kind, b.target.domain.kind) else "real"
         return {kind: (a, b)}
     raise ValueError(
-        f"{first.name} and {second.name} have different targets: {a.target.domain.describe()}, {b.target.domain.describe()}"
+        f"{first.name} and {second.name} have different targets: "
+        f"{a.target.domain.describe()}, {b.target.domain.describe()}"
     )
 
 
@@ -135,7 +136,8 @@ def _both(a: Domain, b: Domain) -> Domain:
     low, high = max(a.low, b.low), min(a.high, b.high)
     return Domain(
         f"{a.name} and {b.name}", low, high,
-        low_open=any(d.low == low and d.low_open for d in (a, b)), high_open=any(d.high == high and d.high_open for d in (a, b)),
+        low_open=any(d.low == low and d.low_open for d in (a, b)),
+        high_open=any(d.high == high and d.high_open for d in (a, b)),
         whole=a.whole or b.whole, excluded=a.excluded if a.excluded is not None else b.excluded, row=a.row or b.row,
         simplex=a.simplex or b.simplex, kind=a.kind if a.kind != "real" else b.kind,
     )  # fmt: skip
@@ -145,7 +147,8 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
     """The loss of a raw score that the link turns into the old prediction."""
     if loss.link.name != "identity" or len(loss.formula.predictions) != 1:
         raise ValueError(
-            f"{loss.name} already has the link {loss.link.name}; a link can be set on a loss of natural-scale predictions"
+            f"{loss.name} already has the link {loss.link.name}; "
+            "a link can be set on a loss of natural-scale predictions"
         )
     if isinstance(link, PerPrediction) or (link.row and loss.kind != "rowwise"):
         raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")

@@ -53,7 +53,8 @@ class Call:
             if argument.per_class:
                 if len(value) != like.shape[-1]:
                     raise ValueError(
-                        f"{self.loss.name}: {argument.name} has {len(value)} numbers, but y_pred has {like.shape[-1]} classes"
+                        f"{self.loss.name}: {argument.name} has {len(value)} numbers, "
+                        f"but y_pred has {like.shape[-1]} classes"
                     )
                 values[argument.name] = xp.asarray(list(value), dtype=like.dtype, device=device_of(like))
             else:
@@ -146,7 +147,7 @@ class Call:
         return float(result) if self.data.host and result.ndim == 0 else result
 
     def hessian_product(self, vector: Array, reduction: str) -> Array:
-        """The full Hessian of the reduced loss times a vector of y_pred's shape, from directional derivatives of the gradient."""
+        """The reduced loss's full Hessian times a vector of y_pred's shape: directional derivatives of the gradient."""
         data = self.data
         formula = data.formula
         groups = [formula.products]

@@ -60,7 +60,7 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
     return y[keep], w[keep], named
 
 
-# one number per sample ------------------------------------------------------------------------------------------------------
+# one number per sample ------------------------------------------------------------------------------------------------
 
 
 def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
@@ -105,7 +105,7 @@ def _float(ordinal: int) -> float:
 
 
 def _boundary(after: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
-    """Neighbouring floats (a, b) with not after(a) and after(b), where after turns from False to True between the ends."""
+    """Neighbouring floats (a, b) with not after(a) and after(b); after turns from False to True between the ends."""
     a, b = _ordinal(low), _ordinal(high)
     while b - a > 1:
         middle = (a + b) // 2
@@ -114,7 +114,7 @@ def _boundary(after: Callable[[float], bool], low: float, high: float) -> tuple[
 
 
 def _midpoint(slope: Callable[[float], float], value: Callable[[float], float], domain: Domain) -> float:
-    """The middle of the set where the slope is zero; an end of the domain, or infinity, where the loss still falls there."""
+    """The middle of the set where the slope is zero; an end of the domain, or infinity, if it still falls there."""
     low, high = _ends(domain)
     falling, rising = low, high
     if not (slope(low) < 0 < slope(high)):  # flat tails, or one side only
@@ -171,7 +171,7 @@ def _lowest_valley(loss: Loss, y: Any, value: Callable[[float], float], found: f
     return float(refined.x) if refined.fun <= values[best] else float(grid[best])
 
 
-# rows and several predictions -------------------------------------------------------------------------------------------------
+# rows and several predictions -----------------------------------------------------------------------------------------
 
 
 def _classes(loss: Loss, y: Any) -> int:
@@ -271,7 +271,10 @@ def _polished(gradient: Callable[[Floats], Floats], c: Floats) -> Floats:
 
 
 def elicits(loss: Loss, claim: str | None) -> str | None:
-    """The claim about what the loss asks for, if it survives a test on small distributions (weights in the loss may break it)."""
+    """The claim about what the loss asks for, if a test on small distributions bears it out.
+
+    Weights in the loss may break it.
+    """
     if claim is None or loss.formula.extras:
         return None
     if claim != "mean" or loss.outputs != 1:

@@ -25,8 +25,9 @@ class Inputs:
     """One call's data, ready for an engine.
 
     ``arrays`` holds every input by name in the compute dtype (row formulas: per-sample ones with a last axis of 1);
-    ``like`` is the first of the predictions, ``shape`` that of the per-sample loss; ``keep`` and ``weight`` are None where
-    everything counts. ``checked`` is False where values could not be looked at; ``valid`` then says where they are legal.
+    ``like`` is the first of the predictions, ``shape`` that of the per-sample loss; ``keep`` and ``weight`` are None
+    where everything counts. ``checked`` is False where values could not be looked at; ``valid`` then says where they
+    are legal.
     """
 
     formula: Formula
@@ -54,11 +55,12 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
         raise TypeError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype == object:
         array = _from_objects(array, name)
-    if array.dtype.kind in "cmMV" or dtype_name(array.dtype) in ("longdouble", "float128", "float96"):
-        if dtype_name(array.dtype) != "bfloat16" and "float8" not in dtype_name(array.dtype):
-            raise TypeError(
-                f"{name} has dtype {array.dtype}; a loss takes float16, bfloat16, float32, float64, integers or booleans"
-            )
+    dtype = dtype_name(array.dtype)
+    known = dtype == "bfloat16" or "float8" in dtype  # NumPy gives these the kind of a void
+    if not known and (array.dtype.kind in "cmMV" or dtype in ("longdouble", "float128", "float96")):
+        raise TypeError(
+            f"{name} has dtype {array.dtype}; a loss takes float16, bfloat16, float32, float64, integers or booleans"
+        )
     return array
 
 
@@ -152,7 +154,7 @@ def prepare(
 
 
 def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
-    """(target as 0 and 1, class ids or numbers, with -1 for an unknown label; which samples carry the ignored label)."""
+    """(target as 0 and 1, class ids or numbers, with -1 for an unknown label; which samples have the ignored label)."""
     if formula.target.domain.row:
         return target, None
     ignore = loss.params.get("ignore_index")
@@ -193,7 +195,8 @@ def _check_shapes(
     if tuple(target.shape) != expected:
         if many and not formula.target.domain.row:
             raise ValueError(
-                f"{loss.name}: shapes must be equal up to y_pred's last axis: y_true must have shape {expected}, but has {tuple(target.shape)}"
+                f"{loss.name}: shapes must be equal up to y_pred's last axis: "
+                f"y_true must have shape {expected}, but has {tuple(target.shape)}"
             )
         raise _shape_error(loss, ("y_true", "y_pred"), (tuple(target.shape), tuple(prediction.shape)))
     for extra in formula.extras:

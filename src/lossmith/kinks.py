@@ -1,4 +1,4 @@
-"""Does the gradient jump? Found by looking: follow the loss along lines through its predictions and close in on the jump."""
+"""Does the gradient jump? Found by looking: follow the loss on lines through predictions and close in on the jump."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
     if len(g) < 2:
         return False
     change = np.abs(np.diff(g, axis=0)).max(axis=1)
-    # where the gradient grows without bound its largest changes are far out, so the largest relative ones are followed too
+    # where the gradient grows without bound its largest changes are far out: the largest relative ones are followed too
     size = np.maximum(np.abs(g[:-1]), np.abs(g[1:])).max(axis=1)
     relative = change / np.where(size > 0, size, 1.0)
     for i in {*np.argsort(change)[-6:].tolist(), *np.argsort(relative)[-12:].tolist()}:

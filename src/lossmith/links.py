@@ -1,6 +1,7 @@
 """Links: from what the user reads (a mean, a probability) to the raw score a model emits, and back.
 
-A link is written in the formula language, so it can be composed into a loss (``loss.with_link``) as well as applied to arrays.
+A link is written in the formula language, so it can be composed into a loss (``loss.with_link``) as well as applied to
+arrays.
 """
 
 from __future__ import annotations

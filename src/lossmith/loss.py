@@ -22,9 +22,9 @@ _FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim")
 class Loss:
     """A loss function with chosen parameters.
 
-    Called as ``loss(y_true, y_pred)``; y_pred holds raw scores. Immutable, hashable, picklable. ``weight`` and ``where`` have
-    the shape of the per-sample loss; weight 0 and where False remove a sample. All methods take further named per-sample
-    inputs of the formula (such as ``exposure=``) as keywords.
+    Called as ``loss(y_true, y_pred)``; y_pred holds raw scores. Immutable, hashable, picklable. ``weight`` and
+    ``where`` have the shape of the per-sample loss; weight 0 and where False remove a sample. All methods take further
+    named per-sample inputs of the formula (such as ``exposure=``) as keywords.
     """
 
     name: str
@@ -59,14 +59,15 @@ class Loss:
         """A copy with some fields changed."""
         return Loss(**({name: getattr(self, name) for name in _FIELDS} | changes))
 
-    # values and derivatives ---------------------------------------------------------------------------------------------
+    # values and derivatives -------------------------------------------------------------------------------------------
 
     def __call__(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
                  validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
         """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), "weighted_mean".
 
-        y_true and y_pred have equal shapes (row losses: y_pred has a last axis of K classes; several predictions: a last axis of
-        those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument, index and value.
+        y_true and y_pred have equal shapes (row losses: y_pred has a last axis of K classes; several predictions: a
+        last axis of those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument,
+        index and value.
         """
         check_reduction(self, reduction)
         adapter = differentiable(self, y_pred)
@@ -82,21 +83,21 @@ class Loss:
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         return call.value(call.outputs("value")[0], reduction)
 
-    def gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean", out: Any = None,
-                 validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
+    def gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
+                 out: Any = None, validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
         """d(reduced loss)/d(y_pred), of y_pred's shape and dtype; "none": each sample's own, times its weight.
 
         At a kink the derivative is that of the branch the formula chose. ``out`` (any float dtype) receives the result.
         """
         return self._derivative("gradient", y_true, y_pred, weight, where, reduction, out, validate, extras)
 
-    def hessian(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none", out: Any = None,
-                validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
+    def hessian(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none",
+                out: Any = None, validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
         """Exact second derivative of each prediction (the diagonal, for K scores); may be zero or negative."""
         return self._derivative("hessian", y_true, y_pred, weight, where, reduction, out, validate, extras)
 
-    def curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none", out: Any = None,
-                  validate: bool | None = None, width: float = 1.0, **extras: Any) -> Any:  # fmt: skip
+    def curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none",
+                  out: Any = None, validate: bool | None = None, width: float = 1.0, **extras: Any) -> Any:  # fmt: skip
         """A positive second-order weight that trains safely where the Hessian would not (Newton steps, boosting).
 
         ``width`` is the smoothing unit of losses with kinks, in units of the prediction: the size of a residual that no
@@ -111,8 +112,9 @@ class Loss:
         call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
         return call.derivative(call.outputs(which)[0], reduction, out)
 
-    def value_and_gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
-                           out: Any = None, validate: bool | None = None, **extras: Any) -> tuple[Any, Any]:  # fmt: skip
+    def value_and_gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
+                           reduction: str = "mean", out: Any = None, validate: bool | None = None,
+                           **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
         check_reduction(self, reduction)
         check_out(self, out, y_pred, y_true, y_pred, weight, where)
@@ -120,8 +122,9 @@ class Loss:
         values, gradients = call.outputs("value", "gradient")
         return call.value(values, reduction), call.derivative(gradients, reduction, out)
 
-    def gradient_and_curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "none",
-                               validate: bool | None = None, width: float = 1.0, **extras: Any) -> tuple[Any, Any]:  # fmt: skip
+    def gradient_and_curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
+                               reduction: str = "none", validate: bool | None = None, width: float = 1.0,
+                               **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(gradient, curvature) in one pass: what boosters want."""
         check_reduction(self, reduction)
         call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
@@ -134,7 +137,7 @@ class Loss:
         return Call(self, y_true, y_pred, weight, where, extras, validate).total()
 
     def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
-        """The constant raw score with the smallest mean loss, the midpoint where there are many; infinite where the truth is.
+        """The constant raw score of smallest mean loss, the midpoint where there are many; infinite where the truth is.
 
         A float; an array for several predictions or a row of scores (which then sum to 0).
         """
@@ -142,7 +145,7 @@ class Loss:
 
         return best_constant(self, y_true, weight, extras)
 
-    # what it is ---------------------------------------------------------------------------------------------------------
+    # what it is -------------------------------------------------------------------------------------------------------
 
     @property
     def formula(self) -> Formula:
@@ -182,7 +185,7 @@ class Loss:
 
     @cached_property
     def elicits(self) -> str | None:
-        """What of y the best prediction is, on the natural scale: mean, median, quantile, expectile; None where nothing simple."""
+        """What of y the best prediction is, on the natural scale: mean, median, quantile, expectile; else None."""
         from lossmith.constants import elicits
 
         return elicits(self, self.claim)
@@ -206,7 +209,7 @@ class Loss:
 
         return to_spec(self)
 
-    # other losses made of it --------------------------------------------------------------------------------------------
+    # other losses made of it ------------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Loss:
         from lossmith.algebra import added
@@ -255,7 +258,7 @@ class Loss:
             raise ValueError(f"there is no adapter for {framework!r} yet; there is one for lightgbm") from None
         return adapt(self, **options)
 
-    # identity -----------------------------------------------------------------------------------------------------------
+    # identity ---------------------------------------------------------------------------------------------------------
 
     @cached_property
     def _identity(self) -> str:

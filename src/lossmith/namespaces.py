@@ -21,7 +21,7 @@ def _is_host(x: Any) -> bool:
 
 
 def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
-    """(array-API namespace, whether it is the host's NumPy). Host data beside one other library follows that library."""
+    """(array-API namespace, whether it is the host's NumPy). Host data beside another library follows that library."""
     foreign = [x for x in arrays if x is not None and not _is_host(x)]
     if not foreign:
         return np, True

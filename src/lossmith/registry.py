@@ -1,4 +1,4 @@
-"""Names: the catalogue read from ``lossmith.losses``, aliases, and constructors. No list of losses exists beside the files."""
+"""Names: the catalogue read from ``lossmith.losses``, aliases, constructors. No list of losses exists but the files."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _decorated(kind: Callable[..., Decorator], function: Callable[..., Any] | No
 def pointwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
     """Make a loss of a formula of numbers per sample.
 
-    ``f(target, prediction, ..., *, hyper-parameters)``, annotated with domains of ``lossmith.formula``. Settings: ``source``,
-    ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``.
+    ``f(target, prediction, ..., *, hyper-parameters)``, annotated with domains of ``lossmith.formula``. Settings:
+    ``source``, ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``.
     """
     return _decorated(_pointwise, function, settings)
 
@@ -74,13 +74,15 @@ def rowwise(function: Callable[..., Any] | None = None, **settings: Any) -> Any:
 def catalogue() -> dict[str, Recipe]:
     """Every loss by name, in the order of files and of each file."""
     found: dict[str, Recipe] = {}
+    taken: set[str] = set()
     for module_info in sorted(pkgutil.iter_modules(lossmith.losses.__path__), key=lambda m: m.name):
         module = importlib.import_module(f"lossmith.losses.{module_info.name}")
         for recipe in vars(module).values():
             if isinstance(recipe, Recipe) and recipe.family == module_info.name:
                 for name in (recipe.name, *recipe.aliases):
-                    if name in found and found[name] is not recipe:
+                    if name in taken:
                         raise ValueError(f"two losses are called {name!r}")
+                    taken.add(name)
                 found[recipe.name] = recipe
     return found
 

@@ -63,7 +63,7 @@ def from_spec(spec: Any) -> Loss:
         raise ValueError(f"spec: this reads version {VERSION}, which a spec says as 'lossmith': {VERSION}")
     unknown = set(spec) - _KEYS
     if unknown:
-        raise ValueError(f"spec: unknown key {sorted(unknown)[0][:50]!r}")
+        raise ValueError(f"spec: unknown key {min(unknown)[:50]!r}")
     name, params, labels = spec.get("name"), spec.get("params", {}), spec.get("labels")
     if not (isinstance(name, str) and 0 < len(name) <= 200):
         raise ValueError("spec: a loss needs a name")

@@ -12,27 +12,36 @@ from lossmith.choosing.catalogue import elicits
 
 from .simulated import counts_with_exposure, heavy_tails, normal_noise
 
-SEEDS = [pytest.param(seed, marks=[pytest.mark.full] if seed > 1 else [pytest.mark.slow]) for seed in range(10)]
-
 
 @pytest.fixture(scope="module")
 def plain():
     return choose(*normal_noise(0, n=500), aim="median", models="linear", jobs=1)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_heavy_tails_and_the_median(seed):
+def heavy_tails_are_seen(seed):
+    """Whatever is proven, squared error is never kept for a median."""
     result = choose(*heavy_tails(seed, df=(1.5, 2.0, 2.5)[seed % 3]), aim="median", seed=seed)
-    assert result.verdict == "USE"
-    assert result.loss.name in ("absolute_error", "huber", "pseudo_huber")
+    assert result.loss.name in ("absolute_error", "huber")
+    return result.verdict == "USE"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_counts_with_exposure_and_the_mean(seed):
+def exposure_is_seen(seed):
     result = choose(*counts_with_exposure(seed), aim="mean", seed=seed)
-    assert result.verdict == "USE"
-    assert result.loss.name == "poisson"
     assert any("exposure" in note for note in result.notes)
+    return result.sentence == "USE poisson"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seen", [heavy_tails_are_seen, exposure_is_seen])
+def test_the_right_loss_is_proven(seen, seed):
+    assert seen(seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seen", [heavy_tails_are_seen, exposure_is_seen])
+def test_the_right_loss_is_proven_on_nine_seeds_of_ten(seen):
+    assert sum(seen(seed) for seed in range(10)) >= 9
 
 
 def test_a_result_holds_its_evidence(plain):
@@ -95,7 +104,9 @@ BOTH = pytest.param("linear,lightgbm", marks=pytest.mark.full)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("aim", "models"), [("mean", "linear,lightgbm"), ("median", "linear")])
+@pytest.mark.parametrize(
+    ("aim", "models"), [("mean", "linear,lightgbm"), pytest.param("median", "linear", marks=pytest.mark.full)]
+)
 def test_diabetes(aim, models):
     from sklearn.datasets import load_diabetes
 

@@ -1,4 +1,4 @@
-"""The array libraries a loss must work in, how to make their arrays, and the errors measured there (docs/accuracy.md)."""
+"""The array libraries a loss must work in, how to make their arrays, and errors measured there (docs/accuracy.md)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

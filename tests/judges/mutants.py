@@ -6,7 +6,8 @@ from typing import Any
 from lossmith.formula.expr import Expr, const, rebuild, walk
 
 _TWINS = {
-    "add": "sub", "sub": "add", "mul": "div", "div": "mul", "maximum": "minimum", "minimum": "maximum", "lt": "le", "exp": "expm1",
+    "add": "sub", "sub": "add", "mul": "div", "div": "mul", "maximum": "minimum", "minimum": "maximum",
+    "lt": "le", "exp": "expm1",
     "softplus": "sigmoid", "sigmoid": "tanh", "log": "log1p", "log1p": "log", "tanh": "sigmoid",
     "log_cosh": "tanh", "sqrt1pm1": "unit_slope", "max": "sum", "logsumexp": "sum", "log_softmax": "softmax",
     "stirling": "log_factorial", "log_factorial": "stirling", "kl_term": "js_term", "js_term": "kl_term",

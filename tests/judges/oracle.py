@@ -1,6 +1,6 @@
 """The 50-digit judge: evaluates a formula's graph with mpmath, sharing no arithmetic with any engine.
 
-It says what the formula means, so it judges the engines; whether the formula means the right thing is for references.py.
+It says what the formula means, so it judges the engines; whether that is the right thing is for references.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -126,11 +126,12 @@ def _divide(a: mpf, b: mpf) -> mpf:
 
 
 ELEMENTWISE: dict[str, Callable[..., Value]] = {
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": _divide, "neg": lambda a: -a,
+    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": _divide,
+    "neg": lambda a: -a,
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b,
     "not": lambda a: not a, "and": lambda a, b: a and b, "or": lambda a, b: a or b,
     "where": lambda c, a, b: a if c else b, "per_class": lambda a: a,
-    "maximum": lambda a, b: max(a, b), "minimum": lambda a, b: min(a, b), "abs": abs, "sign": _sign,
+    "maximum": max, "minimum": min, "abs": abs, "sign": _sign,
     "power": _power, "absolute_power": lambda x, q: _power(abs(x), q),
     "signed_power": lambda x, q: mpf(0) if x == 0 else _sign(x) * _power(abs(x), q),
     "sqrt": mp.sqrt, "exp": mp.exp, "expm1": mp.expm1, "log": _log, "log1p": _log1p, "sin": mp.sin, "cos": mp.cos,
@@ -251,7 +252,7 @@ def condition(
 ) -> list[mpf]:
     """The condition number of each output in target, predictions and parameters: the relative change per relative step.
 
-    Two steps are tried, a tiny one and one of the dtype's last place: next to a jump of the output only the second sees it.
+    Two steps are tried, a tiny one and one of the dtype's last place: only the second sees a jump of the output nearby.
     """
     names = [formula.target.name, *(p.name for p in (*formula.predictions, *formula.params))]
     if formula.target.domain.kind in ("label", "class id"):
@@ -281,7 +282,7 @@ def condition(
 
 
 def ulps(got: float, truth: mpf, dtype: Any) -> float:
-    """The distance of a float from the truth in units in the last place of the truth; 0 where both are the same infinity."""
+    """The distance of a float from the truth in units in the truth's last place; 0 where both are the same infinity."""
     info = np.finfo(dtype)
     if mp.isnan(truth):
         return 0.0 if np.isnan(got) else float("inf")

@@ -54,8 +54,9 @@ class Miss:
 def measure(case: Case, output: str, dtype: str, make: Any, *, flush: bool = False, loss: Any = None) -> Miss:
     """The largest error, in ULP x max(1, condition), over the points where the truth has a limit.
 
-    ``make`` turns a NumPy array into the library's own. ``flush``: the library has no denormals, neither as inputs nor on
-    the way, so points with denormal inputs are not its own and errors below FLUSHED of the smallest normal float are its right.
+    ``make`` turns a NumPy array into the library's own. ``flush``: the library has no denormals, neither as inputs nor
+    on the way, so points with denormal inputs are not its own and errors below FLUSHED of the smallest normal float are
+    its right.
     """
     found = truth(case, output, dtype)
     smallest = float(np.finfo(dtype).tiny)

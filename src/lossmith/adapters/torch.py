@@ -1,4 +1,7 @@
-"""Results on PyTorch tensors that autograd can differentiate. Gradients come from the formula, never through ``where``."""
+"""Results on PyTorch tensors that autograd can differentiate.
+
+Gradients come from the formula, never through ``where``.
+"""
 
 from __future__ import annotations
 

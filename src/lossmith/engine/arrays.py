@@ -34,9 +34,10 @@ def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleTyp
 def evaluate_block(
     roots: Sequence[Expr], env: Mapping[str, Any], xp: ModuleType, like: Array, classes: int | None
 ) -> list[Array]:
-    """The roots for inputs that are arrays of one floating dtype; ``like`` gives dtype, device and (in pointwise formulas) shape.
+    """The roots for inputs that are arrays of one floating dtype.
 
-    In a row formula per-class values have shape (..., K) and per-sample ones (..., 1).
+    ``like`` gives dtype, device and (in pointwise formulas) shape. In a row formula
+    per-class values have shape (..., K) and per-sample ones (..., 1).
     """
     values: dict[Expr, Any] = {}
     scalars: dict[float, Array] = {}
@@ -67,10 +68,11 @@ def evaluate(
     rows: bool,
     like: Array,
 ) -> list[list[Array]]:
-    """Every expression of every group, each of shape ``like.shape`` (row formulas: (..., K), or (...) for per-sample ones).
+    """Every expression of every group.
 
-    ``like`` is the first prediction in compute dtype; ``inputs`` are arrays of that dtype, one per name, per-sample ones
-    of shape ``like.shape`` (row formulas: (..., 1) beside (..., K)). ``params`` are floats or, per class, vectors of K.
+    Each has shape ``like.shape`` (row formulas: (..., K), or (...) for per-sample ones). ``like`` is the first
+    prediction in compute dtype; ``inputs`` are arrays of that dtype, one per name, per-sample ones of shape
+    ``like.shape`` (row formulas: (..., 1) beside (..., K)). ``params`` are floats or, per class, vectors of K.
     """
     roots = [root for group in groups for root in group]
     classes = like.shape[-1] if rows else None

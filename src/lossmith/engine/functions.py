@@ -68,7 +68,7 @@ def _xlogx(xp: ModuleType, x: Array) -> Array:
 
 
 def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
-    """Through atanh: with s = x / (2 + x), log1p(x) = 2 atanh(s) and x - 2s = x s, so the leading terms cancel on paper."""
+    """Through atanh: with s = x / (2 + x), log1p(x) = 2 atanh(s) and x - 2s = x s: leading terms cancel on paper."""
     s = x / (2.0 + x)
     z = s * s
     tail = xp.zeros_like(x)
@@ -129,7 +129,7 @@ def _stirling(xp: ModuleType, y: Array) -> Array:
     return xp.where(y < _STIRLING, near, 0.5 * xp.log(2.0 * math.pi * y) + tail * z)
 
 
-# rows: the class axis is the last ------------------------------------------------------------------------------------------
+# rows: the class axis is the last -------------------------------------------------------------------------------------
 
 
 def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """What a formula is: the language a loss is written in. Standard library only."""
 
+from lossmith.formula import functions
 from lossmith.formula.domains import (
     AboveMinusOne,
     AtLeastOne,
@@ -25,12 +26,12 @@ from lossmith.formula.domains import (
 )
 from lossmith.formula.expr import Expr, FormulaError
 from lossmith.formula.functions import *  # noqa: F403  (the words of the language: functions.__all__ is their one list)
-from lossmith.formula.functions import __all__ as _words
 from lossmith.formula.recipe import IgnoredLabel, OffAtZero, pointwise, rowwise
 
 __all__ = [
     "AboveMinusOne", "AtLeastOne", "BetweenOneAndTwo", "ClassId", "Count", "Distribution", "Domain", "Expr",
     "FormulaError", "IgnoredLabel", "Label", "NonNegative", "NonNegativeRow", "NonPositiveRow", "NonZero", "OffAtZero",
     "OpenUnitInterval", "PerClass", "PerSample", "Positive", "Probabilities", "Probability", "Real", "Scores",
-    "UnitInterval", "pointwise", "rowwise", *_words,
+    "UnitInterval", "pointwise", "rowwise",
 ]  # fmt: skip
+__all__ += functions.__all__

@@ -1,7 +1,7 @@
 """Curvature where it follows from the formula: a positive weight for Newton-type trainers, not always the Hessian.
 
-* A loss of the residual alone, L(f - y): the majoriser weight L'(r) / r of Huber and iteratively reweighted least squares,
-  or the Hessian where that is larger.
+* A loss of the residual alone, L(f - y): the majoriser weight L'(r) / r of Huber and iteratively reweighted least
+  squares, or the Hessian where that is larger.
 * A Hessian free of y: the Hessian itself, which is then also the expected (Fisher) one.
 * Anything else: the Hessian, but at least abs(gradient) / width, so that no Newton step is longer than ``width`` (a
   trust region in units of the prediction).
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from lossmith.formula.expr import ZERO, Expr, apply, const, div, leaf, sub, substitute, walk, where
 
-# A floor keeps the weight positive where loss and gradient are flat; far below any weight that matters, above what float32 flushes.
+# A floor keeps the weight positive where loss and gradient are flat: far below any weight that matters, above what
+# float32 flushes.
 _FLOOR = const(1e-30)
 _RESIDUAL = leaf("input", "residual of f - y")
 

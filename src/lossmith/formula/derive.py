@@ -2,9 +2,9 @@
 
 In a sample with one number per named prediction the tangent is an expression. In a row of K scores the derivative of a
 per-class value h_c in the score f_j is a matrix; it is kept as a few structured terms ``shape(c, j) * p_c * q_j`` with
-shape one of: ``one`` (c = j), ``others`` (c != j), ``all``, ``lower`` (c >= j), ``upper`` (c <= j). Elementwise operations act on p; reductions
-over c collapse p; the running sums stay inside this set. So gradients and Hessian diagonals of row formulas are again row
-formulas, and nothing of size K^2 is ever built.
+shape one of: ``one`` (c = j), ``others`` (c != j), ``all``, ``lower`` (c >= j), ``upper`` (c <= j). Elementwise
+operations act on p; reductions over c collapse p; the running sums stay inside this set. So gradients and Hessian
+diagonals of row formulas are again row formulas, and nothing of size K^2 is ever built.
 """
 
 from __future__ import annotations
@@ -89,7 +89,6 @@ def _summed(shape: str, p: Expr) -> Expr:
 
 
 def _map(node: Expr, inner: Terms) -> Terms:
-    (x,) = node.args
     if node.op == "first_max":
         return {}
     terms: Terms = {}
@@ -105,7 +104,7 @@ def _map(node: Expr, inner: Terms) -> Terms:
 def _softmax_family(node: Expr, inner: Terms) -> Terms:
     """d softmax_c = s_c (1 - s_c) for c = j, - s_c s_j otherwise; d log softmax_c = 1 - s_c, - s_j.
 
-    Only the direct dependence on the score's own class keeps the cancellation-free form; anything else goes through sums.
+    Only the direct dependence on the score's own class keeps the cancellation-free form; all else goes through sums.
     """
     (x,) = node.args
     s, rest = apply("softmax", x), apply("softmax_others", x)

@@ -13,7 +13,8 @@ Kind = str  # "real", "label", "class id", "row"
 class Domain:
     """An interval of numbers, perhaps whole, perhaps a row of them per sample.
 
-    ``name`` is what errors and docs say; ``simplex`` rows sum to 1; ``kind`` tells pointwise numbers from class ids and rows.
+    ``name`` is what errors and docs say; ``simplex`` rows sum to 1; ``kind`` tells pointwise numbers from class ids and
+    rows.
     """
 
     name: str
@@ -28,6 +29,9 @@ class Domain:
     kind: Kind = "real"
 
     def describe(self) -> str:
+        """What errors and docs call the domain: its name, and its bounds where the name does not say them."""
+        if self.kind == "label":
+            return self.name
         left, right = "(["[not self.low_open], ")]"[not self.high_open]
         interval = f"{left}{self.low:g}, {self.high:g}{right}"
         return f"{self.name} {interval}" if math.isfinite(self.low) or math.isfinite(self.high) else self.name

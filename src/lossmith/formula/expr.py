@@ -1,8 +1,8 @@
 """Expressions: immutable nodes, shared when equal, so that a formula is a small graph and equality is identity.
 
-The smart constructors fold constants and the neutral elements 0, 1 and negation, and nothing else: any further rewriting
-would change digits. One consequence matters for derivatives: ``where(c, x, 0) * d`` becomes ``where(c, x * d, 0)``, so a
-branch that was not taken can never turn into ``0 * inf``.
+The smart constructors fold constants and the neutral elements 0, 1 and negation, and nothing else: any further
+rewriting would change digits. One consequence matters for derivatives: ``where(c, x, 0) * d`` becomes
+``where(c, x * d, 0)``, so a branch that was not taken can never turn into ``0 * inf``.
 """
 
 from __future__ import annotations
@@ -156,7 +156,8 @@ class Expr:
         builder = _OF_NUMPY.get(ufunc.__name__)
         if builder is None or method != "__call__" or kwargs:
             raise FormulaError(
-                f"numpy.{ufunc.__name__} cannot take a formula: use the functions of lossmith.formula, such as exp, log, sqrt"
+                f"numpy.{ufunc.__name__} cannot take a formula: "
+                "use the functions of lossmith.formula, such as exp, log, sqrt"
             )
         return builder(*operands)
 
@@ -178,13 +179,17 @@ ZERO, ONE = const(0.0), const(1.0)
 PI = leaf("pi", None)  # a symbol, so that it is as exact as whoever evaluates it
 
 
-def as_expr(value: object) -> Expr:
+def as_expr(value: Any) -> Expr:
     """An operand of a formula: an expression or a plain real number."""
     if isinstance(value, Expr):
         return value
     if isinstance(value, (bool, int, float)) or (hasattr(value, "dtype") and getattr(value, "ndim", None) == 0):
         return const(float(value))
     raise FormulaError(f"a formula is made of expressions and numbers, not of {type(value).__name__}: {value!r}")
+
+
+def is_condition(value: object) -> bool:
+    return isinstance(value, Expr) and value.boolean
 
 
 def is_const(node: Expr, value: float | None = None) -> bool:
@@ -319,7 +324,7 @@ def power(a: Operand, b: Operand) -> Expr:
 def where(condition: Expr, a: Operand, b: Operand) -> Expr:
     """``a`` where the condition holds, else ``b``. Derivatives follow the branch that was chosen."""
     a, b = as_expr(a), as_expr(b)
-    if not (isinstance(condition, Expr) and condition.boolean):
+    if not is_condition(condition):
         raise FormulaError("the first argument of where must be a condition on traced values, such as abs(r) <= delta")
     if condition.op == "not":
         return where(condition.args[0], b, a)
@@ -327,7 +332,7 @@ def where(condition: Expr, a: Operand, b: Operand) -> Expr:
 
 
 def walk(roots: Iterable[Expr]) -> Iterator[Expr]:
-    """Every node below the roots once, arguments before users. Not recursive: a formula may be thousands of nodes deep."""
+    """Every node below the roots once, arguments before users. Not recursive: a formula may be thousands deep."""
     done: set[Expr] = set()
     for root in roots:
         stack = [(root, False)]

@@ -6,10 +6,11 @@ from lossmith.formula.expr import PI as pi
 from lossmith.formula.expr import Expr, FormulaError, Operand, apply, as_expr, const, leaf, mul, where
 
 __all__ = [
-    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class", "js_term", "kl_term", "lgamma", "log", "log1p",
-    "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax", "logsumexp", "max", "maximum", "minimum", "n_classes",
-    "normal_cdf", "others", "pi", "pick", "power_loss", "reverse_cumsum", "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling",
-    "sum", "tanh", "where", "x_minus_log1p", "xlogx", "xlogy", "zero_times",
+    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class", "js_term",
+    "kl_term", "lgamma", "log", "log1p", "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax", "logsumexp",
+    "max", "maximum", "minimum", "n_classes", "normal_cdf", "others", "pi", "pick", "power_loss", "reverse_cumsum",
+    "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling", "sum", "tanh", "where",
+    "x_minus_log1p", "xlogx", "xlogy", "zero_times",
 ]  # fmt: skip
 
 
@@ -166,7 +167,7 @@ def xlogy(a: Operand, b: Operand) -> Expr:
     return zero_times(a, log(b))
 
 
-# rows -------------------------------------------------------------------------------------------------------------------
+# rows -----------------------------------------------------------------------------------------------------------------
 
 
 def is_class(y: Operand) -> Expr:

@@ -37,8 +37,8 @@ class Argument:
 class Formula:
     """One loss per sample.
 
-    ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss itself
-    gives to a sample's class; ``declared`` is a curvature given by the author, one expression per prediction.
+    ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss
+    itself gives to a sample's class; ``declared`` is a curvature given by the author, one expression per prediction.
     """
 
     kind: Literal["pointwise", "rowwise"]

@@ -4,9 +4,9 @@ There is no other way to ``exp`` or ``log`` in a formula. Every rule is written 
 ``push(node, i, g)`` is ``g`` times the derivative of the node in its i-th argument, and lets a rule divide where
 dividing is exact instead of multiplying by a reciprocal. A rule of None means derivative zero.
 
-Kinds: ``elementwise``; ``comparison`` and ``logic`` give conditions; ``reduction`` turns a row of per-class values into one
-number per sample; ``map`` turns a row into a row, each class seeing the others. A map's rule gives its Jacobian instead
-(see derive.py).
+Kinds: ``elementwise``; ``comparison`` and ``logic`` give conditions; ``reduction`` turns a row of per-class values into
+one number per sample; ``map`` turns a row into a row, each class seeing the others. A map's rule gives its Jacobian
+instead (see derive.py).
 """
 
 from __future__ import annotations
@@ -143,12 +143,14 @@ _TABLE = (
          lambda n, g: mul(g, mul(n, _f("sigmoid", neg(_x(n)))))),
     _row("log_cosh", 1, "elementwise", r"\log\cosh {0}", lambda n, g: mul(g, _f("tanh", _x(n)))),
     _row("sqrt1pm1", 1, "elementwise", r"(\sqrt{{1 + ({0})^2}} - 1)", lambda n, g: mul(g, _f("unit_slope", _x(n)))),
-    _row("unit_slope", 1, "elementwise", r"\frac{{{0}}}{{\sqrt{{1 + ({0})^2}}}}", lambda n, g: mul(g, _cubed_reciprocal(_x(n)))),
+    _row("unit_slope", 1, "elementwise", r"\frac{{{0}}}{{\sqrt{{1 + ({0})^2}}}}",
+         lambda n, g: mul(g, _cubed_reciprocal(_x(n)))),
     _row("absolute_power", 2, "elementwise", r"\left|{0}\right|^{{{1}}}", _absolute_power("signed_power"), None),
     _row("signed_power", 2, "elementwise", r"\operatorname{{sign}}({0}) \left|{0}\right|^{{{1}}}",
          _absolute_power("absolute_power"), None),
     _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
-    _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))", lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
+    _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))",
+         lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
     # losses whose textbook forms cancel or overflow; derivatives are taken in the prediction, the second argument
     _row("kl_term", 2, "elementwise", r"({0} \log\frac{{{0}}}{{{1}}} - {0} + {1})", None,
          lambda n, g: mul(g, sub(ONE, _ratio(*n.args)))),

@@ -1,8 +1,8 @@
 """From a plain Python function to formulas: the decorators ``pointwise`` and ``rowwise``.
 
 The function is traced, not run on data: annotations are the domains of its arguments, keyword-only arguments are its
-hyper-parameters, the docstring is its sentence in the docs. A parameter that is a switch (a bool, a Literal, or an optional
-one left at None) is decided when tracing, every other stays a symbol.
+hyper-parameters, the docstring is its sentence in the docs. A parameter that is a switch (a bool, a Literal, or an
+optional one left at None) is decided when tracing, every other stays a symbol.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class Variant:
 class Settings:
     """What cannot be derived from the formula and so is declared beside it.
 
-    ``link`` names how a raw score becomes what the user reads (one per prediction, or one for all), ``elicits`` the property
-    of y that minimises the expected loss, ``curvature`` and ``class_factor`` are functions of any of the formula's arguments
-    (curvature also of ``width`` and, for a row formula, of ``hessian``).
+    ``link`` names how a raw score becomes what the user reads (one per prediction, or one for all), ``elicits`` the
+    property of y that minimises the expected loss, ``curvature`` and ``class_factor`` are functions of any of the
+    formula's arguments (curvature also of ``width`` and, for a row formula, of ``hessian``).
     """
 
     link: str | tuple[str, ...] = "identity"
@@ -128,8 +128,8 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     has = {mark: any(isinstance(m, mark) for m in metadata) for mark in (PerClassMark, PerSampleMark, OffAtZeroMark)}
     domain = _domain(metadata, where_, p.annotation)
     return Parameter(
-        p.name, default, domain, required=p.default is p.empty and not has[PerSampleMark], per_class=has[PerClassMark], per_sample=has[PerSampleMark],
-        optional=optional, off_at_zero=has[OffAtZeroMark],
+        p.name, default, domain, required=p.default is p.empty and not has[PerSampleMark],
+        per_class=has[PerClassMark], per_sample=has[PerSampleMark], optional=optional, off_at_zero=has[OffAtZeroMark],
     )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def _variant(function: Function, options: Mapping[str, bool], settings: Settings
 
 @dataclass(eq=False)
 class Recipe:
-    """A loss of the catalogue (or of a user) before its parameters are chosen: all its formulas and what is said of them."""
+    """A loss of the catalogue (or of a user) before its parameters are chosen: formulas and what is said of them."""
 
     name: str
     kind: Literal["pointwise", "rowwise"]
@@ -170,9 +170,10 @@ class Recipe:
     family: str
     variants: list[Variant] = field(default_factory=list)
 
-    def variant(self, *, link: str | tuple[str, ...] | None = None, elicits: str | None = None, curvature: Function | None = None,
-                class_factor: Function | None = None, **options: bool) -> Callable[[Function], Function]:  # fmt: skip
-        """Another formula of the same loss: for rows instead of class ids, or for ``option=value`` (say, from_logits=False)."""
+    def variant(self, *, link: str | tuple[str, ...] | None = None, elicits: str | None = None,
+                curvature: Function | None = None, class_factor: Function | None = None,
+                **options: bool) -> Callable[[Function], Function]:  # fmt: skip
+        """Another formula of the same loss: for rows instead of class ids, or for an option (``from_logits=False``)."""
         first = self.variants[0].settings
 
         def decorate(function: Function) -> Function:

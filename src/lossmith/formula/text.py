@@ -36,7 +36,8 @@ _INFIX = {
     "power": "**",
 }
 _GREEK = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "sigma", "tau", "theta", "kappa", "rho", "omega", "phi", "pi",
+    "alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "sigma", "tau", "theta", "kappa", "rho",
+    "omega", "phi", "pi",
 }  # fmt: skip
 
 
@@ -54,6 +55,8 @@ def _plain_leaf(node: Expr) -> str:
 def _plain(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     op = node.op
     level = _TIGHTNESS.get(op, 9)
+    if _is_square(node):
+        return f"{_wrap(*args[0], 8)}**2", _TIGHTNESS["power"]
     if op in _INFIX:
         left, right = (_wrap(text, inner, level + side) for side, (text, inner) in enumerate(args))
         space = "" if op == "power" else " "
@@ -61,6 +64,10 @@ def _plain(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if op in ("neg", "not"):
         return ("-" if op == "neg" else "~") + _wrap(*args[0], 5 if op == "neg" else 8), level
     return f"{op}({', '.join(text for text, _ in args)})", 9
+
+
+def _is_square(node: Expr) -> bool:
+    return node.op == "mul" and node.args[0] is node.args[1]
 
 
 def _wrap(text: str, inner: int, outer: int, brackets: tuple[str, str] = ("(", ")")) -> str:
@@ -84,6 +91,8 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if op == "where":
         condition, a, b = (text for text, _ in args)
         return rf"\begin{{cases}} {a} & {condition} \\ {b} & \text{{otherwise}} \end{{cases}}", 9
+    if _is_square(node):
+        return f"{_wrap(*args[0], 8, brackets)}^2", _TIGHTNESS["power"]
     template = PRIMITIVES[op].latex
     if op in ("div", "sqrt", "abs") or "(" in template or op in ("exp", "per_class"):
         texts = [text for text, _ in args]

@@ -33,7 +33,7 @@ def _smoothed(y: UnitInterval, label_smoothing: UnitInterval | None) -> tuple[Ex
     """(y, 1 - y) after smoothing, each without cancellation."""
     if label_smoothing is None:
         return y, 1 - y
-    return tuple(side * (1 - label_smoothing) + label_smoothing / 2 for side in (y, 1 - y))  # type: ignore[return-value]
+    return tuple(side * (1 - label_smoothing) + label_smoothing / 2 for side in (y, 1 - y))
 
 
 def _positive_factor(y: UnitInterval, pos_weight: NonNegative) -> Expr:

@@ -1,0 +1,53 @@
+"""What the documentation says is true: its code runs, its lists are current, its files exist."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_readme_runs():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    y = X[:, 0] + rng.standard_t(3, size=80)
+    names = {
+        "X": X, "y": y, "X_new": X[:5], "y_true": y, "y_pred": y + 0.3, "score": 0.5,
+    }  # fmt: skip
+    code = "\n".join(blocks(README))
+    assert "lm.choose(X, y" in code and "@lm.pointwise" in code
+    exec(compile(code, "README.md", "exec"), names)
+
+
+def test_the_page_of_losses_is_current():
+    spec = importlib.util.spec_from_file_location("make_losses", ROOT / "docs" / "make_losses.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run python docs/make_losses.py"
+    assert all(f"### {name}\n" in module.page() for name in lm.names())
+
+
+def test_the_makefile_names_a_table_that_is_there():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    table, column = (re.search(rf"^{name}\s*= (\S+)$", text, flags=re.MULTILINE) for name in ("TABLE", "COLUMN"))
+    assert table and column
+    header = (ROOT / table.group(1)).read_text(encoding="utf-8").split("\n", 1)[0]
+    assert column.group(1) in header.split(",")

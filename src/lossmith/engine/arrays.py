@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,11 @@ from lossmith.formula.expr import Expr, walk
 
 Array = Any
 BLOCK = 1 << 15  # numbers per block
+
+
+@lru_cache(maxsize=1024)
+def _in_order(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    return tuple(walk(roots))
 
 
 def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleType, like: Array) -> Any:
@@ -49,7 +55,7 @@ def evaluate_block(
             return scalars[value]
         return value
 
-    for node in walk(roots):
+    for node in _in_order(tuple(roots)):
         if not node.args:
             values[node] = _leaf(node, env, classes, xp, like)
         elif node.op == "per_class":

@@ -274,7 +274,7 @@ def _decorator(
     def decorate(function: Function) -> Recipe:
         if not callable(function):
             raise FormulaError(f"{kind} decorates a function, not {type(function).__name__}")
-        family = getattr(function, "__module__", "").rpartition(".")[2]
+        family = (getattr(function, "__module__", None) or "").rpartition(".")[2]
         recipe = Recipe(function.__name__, kind, inspect.getdoc(function) or "", source, aliases, family)
         recipe.variants.append(_variant(function, {}, Settings(**settings)))
         return recipe

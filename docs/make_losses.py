@@ -23,7 +23,8 @@ def page() -> str:
             lines += [f"* call: {_code(entry['name'] + '(' + parameters + ')')}"]
             if entry["aliases"]:
                 lines += [f"* also called: {', '.join(map(_code, entry['aliases']))}"]
-            lines += [f"* target: {entry['target']}; link: {entry['link']}; aims at: {entry['elicits'] or 'no single property of y'}"]
+            aims_at = entry["elicits"] or "no single property of y"
+            lines += [f"* target: {entry['target']}; link: {entry['link']}; aims at: {aims_at}"]
             lines += [f"* source: {entry['source']}"]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""docs/images/losses.svg, the picture of the README: three losses, how hard each pulls, and what that does to a table."""
+"""docs/images/losses.svg, the picture of the README: three losses, how hard each pulls, what a model then learns."""
 
 from pathlib import Path
 

@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 import lossmith as lm
 from lossmith.formula.data import formula_from_data, formula_to_data
+from lossmith.formula.domains import Real
 from lossmith.formula.expr import apply, const, leaf, where
 from lossmith.formula.model import Argument, Formula
-from lossmith.formula.domains import Real
 
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FINITE = st.floats(-1e6, 1e6, allow_subnormal=False)

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from lossmith.cli import app
 
+pytestmark = pytest.mark.slow
+
 RUNNER = CliRunner()
 
 

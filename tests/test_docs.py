@@ -24,6 +24,7 @@ def test_links_lead_somewhere(name):
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.slow
 def test_the_readme_runs():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 3))

@@ -21,6 +21,8 @@ TELLING = [
 ]
 MUTANTS, MUST_DIE = 100, 95
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_loss_has_a_reference():
     assert set(lm.names()) <= set(references.REFERENCES)

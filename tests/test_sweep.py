@@ -14,6 +14,8 @@ CASES = cases()
 DTYPES = ("float64", "float32")
 EVERY_FIFTH = {str(case) for case in CASES[::5]} | {"cross_entropy()", "binary_cross_entropy()", "huber()"}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -12,6 +12,8 @@ import pytest
 import lossmith as lm
 from lossmith.adapters.lightgbm import LightGBMModel
 
+pytestmark = pytest.mark.slow
+
 PARAMS = {"num_leaves": 7, "learning_rate": 0.1, "num_threads": 1, "seed": 0, "deterministic": True, "verbosity": -1}
 ROUNDS = 20
 

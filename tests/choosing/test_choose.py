@@ -12,6 +12,8 @@ from lossmith.choosing.catalogue import elicits
 
 from .simulated import counts_with_exposure, heavy_tails, normal_noise
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plain():
@@ -234,3 +236,14 @@ def test_what_a_user_can_put_right(change, says):
     X = {"gone": [None] * 40} if change.pop("only", False) else {"x": x}
     with pytest.raises(ChoiceError, match=says):
         choose(X, y, **{"aim": "mean", "models": "linear", **change})
+
+
+def test_the_gap_of_kinked_losses_is_reported():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(120, 2))
+    result = lm.choose(X, X[:, 0] + rng.standard_t(3, size=120), aim="median", models="linear")
+    gaps = {row.label: row.gap for row in result.table}
+    assert gaps["absolute_error"] is not None
+    assert 0 <= gaps["absolute_error"] < 1e-5
+    assert "gap: every linear model is proven" in str(result)
+    assert any("proven gap to the optimum" in line for line in result.protocol)

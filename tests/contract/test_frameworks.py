@@ -7,6 +7,8 @@ import lossmith as lm
 
 from . import samples
 
+pytestmark = pytest.mark.slow
+
 PLAIN = pytest.mark.parametrize("sample", samples.plain(), ids=lambda sample: sample.id)
 
 

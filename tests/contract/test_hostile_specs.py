@@ -10,6 +10,8 @@ from lossmith.formula import Positive, Real, log1p
 
 from . import samples
 
+pytestmark = pytest.mark.slow
+
 
 @lm.pointwise
 def hostile_target(y: Real, f: Real, *, scale: Positive = 1.0):

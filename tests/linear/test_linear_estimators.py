@@ -16,6 +16,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import lossmith as lm
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
+pytestmark = pytest.mark.slow
+
 ESTIMATORS = [
     LinearRegressor(),
     LinearRegressor("huber", l2=0.1),

@@ -17,6 +17,8 @@ from sklearn.svm import SVC
 import lossmith as lm
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
+pytestmark = pytest.mark.slow
+
 SCALES = np.array([1.0, 10.0, 0.1, 1.0, 1e3, 1e-2])
 
 

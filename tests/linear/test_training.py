@@ -5,6 +5,8 @@ import pytest
 
 import lossmith as lm
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table():

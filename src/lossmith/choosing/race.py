@@ -48,6 +48,7 @@ class Race:
     scores: dict[Key, Floats] = field(default_factory=dict)
     predictions: dict[Key, Floats] = field(default_factory=dict)
     failures: dict[Key, str] = field(default_factory=dict)
+    gaps: dict[Key, float] = field(default_factory=dict)  # the worst fold's proven distance from its optimum, relative
     remarks: list[str] = field(default_factory=list)  # what the trainers warned of
     constant: Floats = field(default_factory=lambda: np.array([np.nan]))
 
@@ -75,10 +76,12 @@ def race(
         work = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
             delayed(_run_fold)(problem, entrants, models, fold, number) for number, fold in enumerate(folds)
         )
-        for done, (number, predictions, failures) in enumerate(work, start=1):
+        for done, (number, predictions, failures, gaps) in enumerate(work, start=1):
             for key, values in predictions.items():
                 held[key][folds[number].repeat, folds[number].test] = values
             found.failures.update(failures)
+            for key, gap in gaps.items():
+                found.gaps[key] = max(gap, found.gaps.get(key, 0.0))
             if progress is not None:
                 progress(done, len(folds))
     found.remarks = _remarks([str(warning.message) for warning in heard])
@@ -110,11 +113,12 @@ def _fold_score(problem: Problem, prediction: Floats, fold: Fold) -> float:
 
 def _run_fold(
     problem: Problem, entrants: Sequence[Candidate], models: Sequence[str], fold: Fold, number: int
-) -> tuple[int, dict[Key, Floats], dict[Key, str]]:
+) -> tuple[int, dict[Key, Floats], dict[Key, str], dict[Key, float]]:
     """Encoders are fitted here, on the training rows only."""
     y, weight = problem.y[fold.train], None if problem.weight is None else problem.weight[fold.train]
     predictions: dict[Key, Floats] = {(CONSTANT, CONSTANT): _constant(problem, fold, y, weight)}
     failures: dict[Key, str] = {}
+    gaps: dict[Key, float] = {}
     whole = _encode(problem, problem.table, fold)
     without = whole
     if problem.exposure is not None:  # the exposure is a plain column, except for a loss that takes it as an offset
@@ -124,12 +128,14 @@ def _run_fold(
             given, asked = without if entrant.offset else whole
             key, seed = (entrant.label, model), problem.seed + number
             try:
-                predict = train(model, entrant, given, y, weight, problem.classes, seed, problem.score)
-                predictions[key] = predict(asked)
+                fitted = train(model, entrant, given, y, weight, problem.classes, seed, problem.score)
+                predictions[key] = fitted.predict(asked)
+                if fitted.gap is not None:
+                    gaps[key] = fitted.gap
             except Exception as error:
                 text = str(error).splitlines()
                 failures[key] = plain(f"{type(error).__name__}: {text[0] if text else ''}", 160)
-    return number, predictions, failures
+    return number, predictions, failures, gaps
 
 
 def _encode(problem: Problem, table: Table, fold: Fold) -> tuple[Rowset, Rowset]:

@@ -41,6 +41,7 @@ class Row:
     p_better: float | None = None
     p_equal: float | None = None
     p_worse: float | None = None
+    gap: float | None = None  # of a linear model: how far its objective can be from the optimum, as a share of it
     failure: str | None = None
 
 

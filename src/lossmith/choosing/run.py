@@ -77,12 +77,18 @@ def choose(
         evidence=evidence,
         default=default.label,
         chosen=chosen,
-        protocol=_protocol(score, len(target.y), kinds, bool(target.classes), seed),
+        protocol=[*_protocol(score, len(target.y), kinds, bool(target.classes), seed), *_gap_in_words(found)],
         target=target.name,
         model=evidence.model,
         predictions=found.predictions,
         notes=ready.notes,
     )
+
+
+def _gap_in_words(found: Race) -> list[str]:
+    """How well the linear models were trained, in the worst fold."""
+    gaps = [f"{label} {gap:.0e}" for (label, _), gap in found.gaps.items()]
+    return [f"proven gap to the optimum, worst fold, as a share of the objective: {', '.join(gaps)}"] if gaps else []
 
 
 def available_cores() -> int:
@@ -148,7 +154,8 @@ def _rows(
                 rows.append(replace(row, failure=found.failures.get(key, "not trained")))
                 continue
             mean = float(found.scores[key].mean())
-            row = replace(row, score=score.shown(mean), skill=1 - mean / constant if constant else None)
+            skill = 1 - mean / constant if constant else None
+            row = replace(row, score=score.shown(mean), skill=skill, gap=found.gaps.get(key))
             base = float(found.scores[default, model].mean()) if (default, model) in found.scores else 0.0
             rows.append(_judged(row, key, evidence, 100 / base if base > 0 else float("nan")))
     reason = "the best prediction that ignores every column"

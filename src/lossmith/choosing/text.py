@@ -27,6 +27,9 @@ def as_text(result: Result) -> str:
         "",
         "gain: how far the score falls below the default's on the same model, in percent; skill: against the constant",
     ]
+    gaps = [row.gap for row in result.table if row.gap is not None]
+    if gaps:
+        lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of the best objective it could have")
     lines += [f"note: {note}" for note in result.notes]
     lines += [f"warning: {warning}" for warning in result.warnings]
     return "\n".join(lines)

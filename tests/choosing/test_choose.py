@@ -241,7 +241,7 @@ def test_what_a_user_can_put_right(change, says):
 def test_the_gap_of_kinked_losses_is_reported():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(120, 2))
-    result = lm.choose(X, X[:, 0] + rng.standard_t(3, size=120), aim="median", models="linear")
+    result = choose(X, X[:, 0] + rng.standard_t(3, size=120), aim="median", models="linear")
     gaps = {row.label: row.gap for row in result.table}
     assert gaps["absolute_error"] is not None
     assert 0 <= gaps["absolute_error"] < 1e-5

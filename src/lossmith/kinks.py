@@ -26,7 +26,7 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
     if loss.labels is not None:
         return list(loss.labels)
     if domain.kind == "class id":
-        return [0, classes - 1]
+        return [classes - 1, 0]
     candidates = [0.0, 1.0, 0.3] if domain.high <= 1 else [0.0, 1.0, 2.5, -1.5, 4.0]
     return [y for y in candidates if domain.contains(y)]
 

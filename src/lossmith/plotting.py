@@ -32,13 +32,21 @@ def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str,
         if loss.outputs == 1:
             pred: Any = x
         else:
-            pred = np.zeros((points, loss.outputs or 3)) + (0.25 if math.isfinite(domain.low) else 0.0)
+            pred = np.zeros((points, loss.outputs or 3))
+            if math.isfinite(domain.low):  # the other classes share what the first leaves
+                pred += ((1 - x) / 2 if domain.high == 1.0 else np.full(points, 0.25))[:, None]
             pred[:, 0] = x
         target = np.repeat(np.asarray(y)[None], points, axis=0)
         gradient = loss.gradient(target, pred, reduction="none").reshape(points, -1)[:, 0]
         label = f"y = {np.round(y, 3).tolist() if not isinstance(y, str) else y}"
         found.append((label, x, loss(target, pred, reduction="none"), gradient))
     return found
+
+
+def moved(loss: Loss) -> str:
+    """The prediction that the curves run over."""
+    name = loss.formula.predictions[0].name
+    return name if loss.kind == "pointwise" else f"the first of three numbers of {name}"
 
 
 def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:
@@ -61,9 +69,7 @@ def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:
     if lower is not None:
         lower.axhline(0.0, color="#888888", linewidth=0.8)
         lower.set_ylabel("gradient")
-    bottom.set_xlabel(
-        "prediction" if loss.outputs == 1 else f"prediction: {loss.formula.predictions[0].name}, first number"
-    )
+    bottom.set_xlabel(f"prediction: {moved(loss)}")
     return figure
 
 

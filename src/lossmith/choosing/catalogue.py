@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.drawing import curve
 from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.tables import Floats
 from lossmith.choosing.text import grid
+from lossmith.plotting import curves, moved
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
-
-CLASSES = 3  # of the rows that are drawn
 
 
 def listing(family: str | None = None, aim: str | None = None) -> list[str]:
@@ -76,8 +72,8 @@ def card(name: str) -> str:
     lines.append(f"aims at     {loss.elicits or 'no single property of y'}")
     lines.append(f"family      {loss.family}")
     lines.append(f"source      {loss.source}")
-    what, x, values = sample_curve(loss)
-    return "\n".join([*lines, "", what, *curve(x, values)])
+    at, x, values, _ = curves(loss)[-1]
+    return "\n".join([*lines, "", f"loss over {moved(loss)}, at {at}", *curve(x, values)])
 
 
 def _parameters(loss: Loss) -> list[str]:
@@ -99,52 +95,6 @@ def _domain(loss: Loss) -> list[str]:
         arguments = (formula.target, *formula.predictions)
         lines.append("; ".join(f"{argument.name}: {argument.domain.describe()}" for argument in arguments))
     return lines
-
-
-def sample_curve(loss: Loss, points: int = 241) -> tuple[str, Floats, Floats]:
-    """What is drawn, the predictions, and the loss there: one target, the prediction varied over its domain."""
-    formula = loss.formula
-    target, prediction = formula.target, formula.predictions[0]
-    if loss.kind == "rowwise":
-        return _row_curve(loss, points)
-    y = next(value for value in (0.0, 1.0, 0.5) if target.domain.contains(value))
-    if target.domain.kind == "label" or target.domain.high == 1.0:
-        y = 1.0
-    x = _grid(prediction.domain, points)
-    f = (
-        x
-        if len(formula.predictions) == 1
-        else np.column_stack([x] + [np.zeros(points)] * (len(formula.predictions) - 1))
-    )
-    others = "".join(f", {p.name} = 0" for p in formula.predictions[1:])
-    values = loss(np.full(points, y), f, reduction="none")
-    return f"loss over {prediction.name}, at {target.name} = {y:g}{others}", x, np.asarray(values, dtype=np.float64)
-
-
-def _row_curve(loss: Loss, points: int) -> tuple[str, Floats, Floats]:
-    """A row of three: the first entry varies, the others share what is left (probabilities) or stay 0 (scores)."""
-    target, prediction = loss.formula.target, loss.formula.predictions[0]
-    ids = target.domain.kind == "class id"
-    y: Any = np.zeros(points, dtype=np.intp) if ids else np.tile([0.6, 0.3, 0.1], (points, 1))
-    at = f"{target.name} = 0" if ids else f"{target.name} = (0.6, 0.3, 0.1)"
-    x = _grid(prediction.domain, points)
-    if prediction.domain.high == 1.0:
-        f = np.column_stack([x, (1 - x) / 2, (1 - x) / 2])
-        what = "of the first class, the others equal"
-    elif prediction.domain.low == 0.0:
-        f = np.column_stack([x, np.full(points, 0.3), np.full(points, 0.1)])
-        what = "first entry, the others right"
-    else:
-        f = np.column_stack([x, np.zeros(points), np.zeros(points)])
-        what = "of the first of three classes, the others 0"
-    values = loss(y, f, reduction="none")
-    return f"loss over {prediction.name} {what}, at {at}", x, np.asarray(values, dtype=np.float64)
-
-
-def _grid(domain: Any, points: int) -> Floats:
-    low, high = max(domain.low, -3.0), min(domain.high, 3.0)
-    edge = 1e-3 * (high - low)
-    return np.linspace(low + edge * (domain.low > -3.0), high - edge * (domain.high < 3.0), points)
 
 
 def draw(name: str, path: Path) -> None:

@@ -29,7 +29,7 @@ def as_text(result: Result) -> str:
     ]
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
-        lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of the best objective it could have")
+        lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")
     lines += [f"note: {note}" for note in result.notes]
     lines += [f"warning: {warning}" for warning in result.warnings]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ MODELS = ("linear", "lightgbm")
 ROUNDS = 100
 STAGES = (10, 20, 40, 70, ROUNDS)
 RATE = 0.1
+TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
 
 PROTOCOL = {
     "linear": "linear: standardised columns, ridge penalty 1/n; a loss with kinks is smoothed, ever less, until the "
@@ -116,10 +117,10 @@ def _linear(loss: Any, lesson: Lesson) -> tuple[Predict, float | None]:
 
     penalty = 1.0 / len(lesson.y)
     if not lesson.classes:
-        regressor = lm.LinearRegressor(loss=loss, l2=penalty)
+        regressor = lm.LinearRegressor(loss=loss, l2=penalty, tol=TOLERANCE)
         regressor.fit(lesson.X, lesson.y, sample_weight=lesson.weight)
         return lambda X: np.asarray(regressor.predict(X), dtype=np.float64), _relative_gap(regressor)
-    classifier = lm.LinearClassifier(loss=loss, l2=penalty)
+    classifier = lm.LinearClassifier(loss=loss, l2=penalty, tol=TOLERANCE)
     classifier.fit(lesson.X, lesson.y.astype(np.intp), sample_weight=lesson.weight)
     return lambda X: _chances(classifier.predict_proba(X), lesson.classes), _relative_gap(classifier)
 

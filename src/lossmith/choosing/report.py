@@ -30,7 +30,7 @@ def render(result: Result, template: str = "report.html.j2") -> str:
         header=[title.format(score=result.score.shown_name) for title in HEADER],
         rows=[(row, cells(row)) for row in result.table],
         picture=Markup(forest(result.table, 100 * ROPE)),  # drawn here, from losses' names and numbers
-        latex=result.loss.latex,
+        formula=str(result.loss.formula).partition(" -> ")[2],
     )
 
 

@@ -51,6 +51,10 @@ def test_choose_prints_the_verdict_first(clean):
     assert "'gone' is empty" in done.stdout
 
 
+def test_an_assumed_aim_says_how_to_change_it(clean):
+    assert "say --aim" in call("choose", clean, "--target", "y", "--models", "linear").stdout
+
+
 def test_json_is_one_object(clean, tmp_path):
     done = call("choose", clean, "--target", "label", "--models", "linear", "--json", "--report", tmp_path / "r.html")
     assert done.exit_code == 0, done.output
@@ -118,6 +122,29 @@ def test_files_that_cannot_be_used(tmp_path, content, says):
 def test_wrong_options_exit_with_2(table):
     assert call("choose", table).exit_code == 2
     assert call("choose", table, "--target", "y", "--nonsense").exit_code == 2
+
+
+def test_the_version():
+    from lossmith import __version__
+
+    assert call("--version").stdout == f"lossmith {__version__}\n"
+
+
+def test_json_errors_are_json(clean):
+    done = call("choose", clean, "--target", "zzzz", "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["error"] in done.stderr
+
+
+def test_a_missing_target_lists_the_columns(clean):
+    refused(call("choose", clean), "x, colour, y, label, same, gone")
+
+
+def test_only_near_names_are_suggested(tmp_path):
+    assert "hinge" not in call("show", "nothing").stderr
+    path = tmp_path / "t.csv"
+    path.write_text("y,x,y\n" + "1,2,3\n" * 20)
+    refused(call("choose", path, "--target", "y"), "two columns are named 'y'")
 
 
 def test_losses_are_listed_and_filtered():

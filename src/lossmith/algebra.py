@@ -61,7 +61,10 @@ def added(first: Loss, second: Any) -> Loss:
     pairs = {kind: (first.formulas[kind], second.formulas[kind]) for kind in kinds} or _across(first, second)
     formulas = {kind: _sum(a, b) for kind, (a, b) in pairs.items()}
     claim = first.claim if first.claim == second.claim else None
-    return Loss(f"{first.name} + {second.name}", formulas, params, first.link, first.labels, None, claim)
+    name = f"{first.name} + {second.name}"
+    return Loss(
+        name, formulas, params, first.link, first.labels, claim=claim, doc=f"Sum of {first.name} and {second.name}."
+    )
 
 
 def _across(first: Loss, second: Loss) -> dict[str, tuple[Formula, Formula]]:

@@ -28,10 +28,27 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from lossmith import __version__
+
+        typer.echo(f"lossmith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Which loss should this table train with, and what is proven about it?"""
+
+
 @app.command()
 def choose(
     table: Annotated[Path, typer.Argument(help="a CSV or Parquet file", show_default=False)],
-    target: Annotated[str, typer.Option(help="the column to predict", show_default=False)],
+    target: Annotated[str | None, typer.Option(help="the column to predict (required)", show_default=False)] = None,
     aim: Annotated[
         str | None,
         typer.Option(
@@ -47,9 +64,10 @@ def choose(
     report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
 ) -> None:
     """Race the losses that fit the aim, and say USE, SAME or NOT SHOWN."""
-    with told():
+    with told(as_json):
         from lossmith.choosing import choose as run
         from lossmith.choosing import parse_aim, read
+        from lossmith.choosing.text import as_text
 
         wanted = None if aim is None else parse_aim(aim)
         if jobs is not None and jobs < 1:
@@ -61,6 +79,8 @@ def choose(
 
             check_path(report)
         content = read(table)
+        if target is None:
+            raise ValueError(f"say which column to predict, with --target: {content.listing(50)}")
         with bar() as progress:
             result = run(
                 content,
@@ -78,7 +98,7 @@ def choose(
         if as_json:
             typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False))
         else:
-            typer.echo(str(result))
+            typer.echo(as_text(result, "--aim"))
             if report is not None:
                 typer.echo(f"report   {report}")
 
@@ -111,8 +131,11 @@ def show(
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What a user can put right is one line on stderr and exit status 2; what is our fault is one line and status 1."""
+def told(as_json: bool = False) -> Iterator[None]:
+    """What a user can put right is one line on stderr and exit status 2; what is our fault is one line and status 1.
+
+    Who asked for JSON also reads it on stdout, as an object with the one key "error".
+    """
     try:
         yield
     except BrokenPipeError:
@@ -121,20 +144,26 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except (ValueError, KeyError) as error:
-        typer.echo(f"lossmith: {one_line(error)}", err=True)
+        refuse(one_line(error), as_json)
         raise typer.Exit(2) from None
     except ModuleNotFoundError as error:
-        typer.echo(f"lossmith: the package {error.name} is missing: pip install 'lossmith[choose]'", err=True)
+        refuse(f"the package {error.name} is missing: pip install 'lossmith[choose]'", as_json)
         raise typer.Exit(2) from None
     except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError) as error:
         if os.environ.get("LOSSMITH_DEBUG"):
             raise
-        typer.echo(
-            f"lossmith: internal error, please report it: {type(error).__name__}: {one_line(error)} "
+        refuse(
+            f"internal error, please report it: {type(error).__name__}: {one_line(error)} "
             "(LOSSMITH_DEBUG=1 shows where)",
-            err=True,
+            as_json,
         )
         raise typer.Exit(1) from None
+
+
+def refuse(message: str, as_json: bool) -> None:
+    typer.echo(f"lossmith: {message}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"error": message}, ensure_ascii=False))
 
 
 def one_line(error: BaseException) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +34,14 @@ class Call:
     ) -> None:  # fmt: skip
         self.loss, self.width = loss, width
         self.data: Inputs = prepare(loss, y_true, y_pred, weight, where, extras, validate)
+
+    def moved(self, prediction: Array) -> Call:
+        """The same call with another prediction (of losses with one per sample), which is legal and not checked."""
+        moved = copy.copy(self)
+        (name,) = (p.name for p in self.data.formula.predictions)
+        arrays = {**self.data.arrays, name: prediction}
+        moved.data = replace(self.data, arrays=arrays, like=prediction, prediction=prediction)
+        return moved
 
     # raw outputs ------------------------------------------------------------------------------------------------------
 
@@ -197,13 +207,25 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
     shape = np.shape(y_pred) if not hasattr(y_pred, "shape") else tuple(y_pred.shape)
     if tuple(out.shape) != shape:
         raise ValueError(f"{loss.name}: out has shape {tuple(out.shape)}, but y_pred {shape}")
-    if isinstance(out, np.ndarray):
-        if not out.flags.writeable:
-            raise ValueError(f"{loss.name}: out is read-only")
-        for other in inputs:
-            data = other.to_numpy() if hasattr(other, "to_numpy") else other
-            if isinstance(data, np.ndarray) and np.shares_memory(out, data):
-                raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError(f"{loss.name}: out is read-only")
+    if type(out).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        raise TypeError(f"{loss.name}: a JAX array cannot be written to, so it cannot be out")
+    if any(_share_memory(out, other) for other in inputs):
+        raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+
+
+def _share_memory(out: Any, other: Any) -> bool:
+    if other is None or isinstance(other, (list, tuple, float, int)):
+        return False
+    if other is out:
+        return True
+    if hasattr(out, "untyped_storage"):
+        return (
+            hasattr(other, "untyped_storage") and out.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+        )
+    data = other.to_numpy() if hasattr(other, "to_numpy") else other
+    return isinstance(out, np.ndarray) and namespace_of(data)[1] and np.shares_memory(out, np.asarray(data))
 
 
 def differentiable(loss: Loss, y_pred: Any) -> Any:

@@ -41,7 +41,7 @@ def _found(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Any:
 def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple[Any, Floats, dict[str, Any]]:
     """Samples flattened to one axis, those without weight dropped."""
     y = to_host(y_true, "y_true")
-    rows = "row" in loss.formulas and (len(loss.formulas) == 1 or (y.ndim > 0 and y.dtype.kind == "f" and y.ndim > 1))
+    rows = "row" in loss.formulas and (len(loss.formulas) == 1 or _looks_like_rows(y))
     y = y.reshape(-1, y.shape[-1]) if rows else y.reshape(-1)
     w = np.ones(len(y)) if weight is None else to_host(weight, "weight").astype(np.float64).reshape(-1)
     if w.shape != y.shape[:1]:
@@ -60,6 +60,11 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
     return y[keep], w[keep], named
 
 
+def _looks_like_rows(y: Any) -> bool:
+    """Target rows rather than a matrix of class ids: each sums to 1."""
+    return y.ndim > 1 and y.dtype.kind in "fiub" and bool(np.all(np.abs(y.sum(axis=-1, dtype=np.float64) - 1) < 1e-3))
+
+
 # one number per sample ------------------------------------------------------------------------------------------------
 
 
@@ -68,20 +73,28 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
         y, inverse = np.unique(y, return_inverse=True)
         w = np.bincount(inverse, weights=w).astype(np.float64)
 
+    call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)
+
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""
-        g = w * Call(loss, y, np.full(len(y), c), None, None, extras).outputs("gradient", checked=False)[0]
+        g = w * call.moved(np.full(len(y), c)).outputs("gradient", checked=False)[0]
         total = float(np.sum(g))
         if math.isnan(total):  # no slope to be had out there
             return 0.0
         return 0.0 if math.isfinite(total) and abs(total) <= _TOLERANCE * float(np.sum(np.abs(g))) else total
 
     def value(c: float) -> float:
-        return float(w @ Call(loss, y, np.full(len(y), c), None, None, extras).outputs("value", checked=False)[0])
+        return float(w @ call.moved(np.full(len(y), c)).outputs("value", checked=False)[0])
 
     domain = loss.formula.predictions[0].domain
     found = _midpoint(slope, value, domain)
     return _lowest_valley(loss, y, value, found) if math.isfinite(found) else found
+
+
+def _inside(loss: Loss) -> float:
+    """A legal prediction, to check the targets with."""
+    low, high = _ends(loss.formula.predictions[0].domain)
+    return min(max(0.5, low), high)
 
 
 def _ends(domain: Domain) -> tuple[float, float]:
@@ -210,8 +223,10 @@ def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
     count = loss.outputs or (y.shape[-1] if y.ndim == 2 else _classes(loss, y))
     shares = loss.kind == "rowwise" and loss.formula.predictions[0].domain.high == 1.0
 
+    unseen = _unseen(loss, y, count)
+
     def objective(z: Floats) -> tuple[float, Floats]:
-        c = _softmax(z) if shares else z
+        c = _softmax(z) if shares else np.where(unseen, -np.inf, z)
         pred = np.broadcast_to(c, (len(y), count))
         value, slope = Call(loss, y, pred, None, None, extras).outputs("value", "gradient", checked=False)
         g = w @ slope / w.sum()
@@ -238,9 +253,19 @@ def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
         found = _polished(lambda z: objective(z)[1], found)
     if shares:
         return _softmax(found)
+    found = np.where(far, np.copysign(np.inf, found), np.where(unseen, -np.inf, found))
     if loss.kind == "rowwise" and loss.link.name != "identity":
-        found = found - found[~far].mean()
-    return np.where(far, np.copysign(np.inf, found), found)
+        found = found - found[np.isfinite(found)].mean()
+    return found
+
+
+def _unseen(loss: Loss, y: Any, count: int) -> NDArray[np.bool_]:
+    """Classes that no sample has: under a softmax their best score is -infinity."""
+    if loss.link.name != "softmax" or y.ndim == 2:
+        return np.zeros(count, dtype=bool)
+    known = list(loss.labels) if loss.labels is not None else list(range(count))
+    seen = set(y.tolist())
+    return np.array([label not in seen for label in known])
 
 
 def _flat(objective: Callable[[Floats], tuple[float, Floats]], c: Floats, i: int) -> bool:

@@ -67,7 +67,7 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
 def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """Python numbers in an object array become float64; texts stay as they are, for labels to translate."""
     flat = array.ravel()
-    if all(isinstance(value, str) for value in flat) and len(flat):
+    if any(isinstance(value, str) for value in flat) and all(_is_text_or_gap(value) for value in flat):
         return array.astype(str)
     numbers = np.empty(flat.shape, dtype=np.float64)
     for i, value in enumerate(flat):
@@ -79,6 +79,10 @@ def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any
             index = np.unravel_index(i, array.shape)
             raise TypeError(f"{name}{_at(index)} = {value!r} is not a number") from None
     return numbers.reshape(array.shape)
+
+
+def _is_text_or_gap(value: Any) -> bool:
+    return isinstance(value, str) or value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _at(index: tuple[Any, ...]) -> str:
@@ -133,9 +137,11 @@ def prepare(
     raw = target
     target, ignored = _labels_to_numbers(loss, target, formula, xp)
     dtype = compute_dtype(xp, [a for a in (target, prediction, *named.values()) if a.dtype.__class__ is not str])
-    keep, weights = _weights(loss, xp, shape, load, weight, where)
-    if ignored is not None:
-        keep = ~ignored if keep is None else keep & ~ignored
+    parts = [prediction, target, *named.values(), *(x for x in (weight, where) if x is not None)]
+    look = validate if validate is not None else all(on_host(x) for x in parts)
+    look = bool(look) and not any(is_traced(x) for x in parts)
+    keep = _where(loss, shape, None if where is None else load(where, "where"), ignored)
+    weights, keep, sound = _weights(loss, xp, shape, None if weight is None else load(weight, "weight"), keep, look)
 
     def convert(x: Array) -> Array:
         if host:
@@ -144,9 +150,9 @@ def prepare(
 
     predictions = _split(formula, convert(prediction))
     arrays = {formula.target.name: convert(target), **predictions, **{n: convert(a) for n, a in named.items()}}
-    look = validate if validate is not None else all(on_host(x) for x in (prediction, target))
-    look = bool(look) and not any(is_traced(x) for x in (prediction, target))
     valid = _check_domains(loss, formula, arrays, raw, keep, xp, look)
+    if valid is not None and sound is not None:
+        valid = valid & sound
     if formula.kind == "rowwise":
         arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
     like = next(iter(predictions.values()))
@@ -163,10 +169,11 @@ def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleTy
         if isinstance(target, np.ndarray) and target.dtype.kind in "US":
             raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
         return target, ignored
-    numbers = xp.full(target.shape, -1, dtype=xp.int32)
+    library: Any = np if isinstance(target, np.ndarray) else xp  # texts are translated before they leave the host
+    numbers = library.full(target.shape, -1, dtype=library.int32)
     for number, label in enumerate(loss.labels):
-        numbers = xp.where(target == label, xp.asarray(number, dtype=xp.int32), numbers)
-    return numbers, ignored
+        numbers = library.where(target == label, library.asarray(number, dtype=library.int32), numbers)
+    return numbers if library is xp else xp.asarray(numbers), ignored
 
 
 def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:
@@ -190,6 +197,8 @@ def _check_shapes(
         )
         if not shape or (formula.kind == "pointwise" and shape[-1] != len(formula.predictions)) or shape[-1] == 0:
             raise ValueError(f"{loss.name}: y_pred needs {what} on its last axis, but has shape {shape}")
+        if loss.labels is not None and formula.target.domain.kind == "class id" and shape[-1] != len(loss.labels):
+            raise ValueError(f"{loss.name} has {len(loss.labels)} labels, but y_pred has {shape[-1]} classes")
         shape = shape[:-1]
     expected = tuple(prediction.shape) if formula.target.domain.row or not many else shape
     if tuple(target.shape) != expected:
@@ -210,32 +219,36 @@ def _check_shapes(
     return shape
 
 
+_WEIGHT = Domain("a finite weight >= 0", low=0.0, high=math.inf, high_open=True)
+
+
+def _where(loss: Loss, shape: tuple[int, ...], where: Array | None, ignored: Array | None) -> Array | None:
+    """Which samples are kept; None where all are."""
+    if where is None:
+        return None if ignored is None else ~ignored
+    if tuple(where.shape) != shape:
+        raise _shape_error(loss, ("where", "the per-sample loss"), (tuple(where.shape), shape))
+    if "bool" not in dtype_name(where.dtype):
+        raise TypeError(f"{loss.name}: where must be an array of booleans, not of {dtype_name(where.dtype)}")
+    return where if ignored is None else where & ~ignored
+
+
 def _weights(
-    loss: Loss, xp: ModuleType, shape: tuple[int, ...], load: Any, weight: Any, where: Any
-) -> tuple[Array | None, Array | None]:
-    """(which samples are kept, weights), each None where nothing is said."""
-    keep: Array | None = None
-    if where is not None:
-        where = load(where, "where")
-        if tuple(where.shape) != shape:
-            raise _shape_error(loss, ("where", "the per-sample loss"), (tuple(where.shape), shape))
-        if "bool" not in dtype_name(where.dtype):
-            raise TypeError(f"{loss.name}: where must be an array of booleans, not of {dtype_name(where.dtype)}")
-        keep = where
+    loss: Loss, xp: ModuleType, shape: tuple[int, ...], weight: Array | None, keep: Array | None, look: bool
+) -> tuple[Array | None, Array | None, Array | None]:
+    """(weights, 0 where not kept; which samples are kept; where an unseen weight is legal)."""
     if weight is None:
-        return keep, None
-    weight = load(weight, "weight")
+        return None, keep, None
     if tuple(weight.shape) != shape:
         raise _shape_error(loss, ("weight", "the per-sample loss"), (tuple(weight.shape), shape))
-    weight = (
-        weight if is_floating(weight.dtype) else xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
-    )
-    if on_host(weight):
-        _refuse_outside(
-            loss, Domain("a finite weight >= 0", low=0.0, high=math.inf, high_open=True), weight, "weight", keep, xp
-        )
-    positive = weight > 0
-    return (positive if keep is None else keep & positive), weight
+    if not is_floating(weight.dtype):
+        weight = xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
+    if keep is not None:  # whatever stands where a sample is removed: it does not count
+        weight = xp.where(keep, weight, xp.zeros_like(weight))
+    if look:
+        _refuse_outside(loss, _WEIGHT, weight, "weight", None, xp)
+    counted = weight != 0
+    return weight, counted if keep is None else keep & counted, None if look else _legal(xp, weight, _WEIGHT, None)
 
 
 def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
@@ -275,6 +288,8 @@ def _check_domains(
         legal = _legal(xp, x, domain, classes)
         if domain.row:
             legal = xp.all(legal, axis=-1)
+        if domain.simplex:
+            legal = legal & (xp.abs(xp.sum(x, axis=-1) - 1.0) <= ROW_TOLERANCE)
         valid = legal if valid is None else valid & legal
     return valid
 
@@ -293,9 +308,8 @@ def _refuse_outside(
     bad = tuple(int(i) for i in np.argwhere(~np.asarray(legal))[0]) if legal.ndim else ()
     value = (x if raw is None else raw)[bad]
     if raw is not None and loss.labels is not None:
-        raise ValueError(
-            f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of the labels {loss.labels}"
-        )
+        known = f"the {len(loss.labels)} labels {_few(loss.labels)}"
+        raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of {known}")
     value = float(value)
     wanted = (
         f"a class id from 0 to {classes - 1}"
@@ -304,6 +318,10 @@ def _refuse_outside(
     )
     hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
     raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {value:.17g} is not {wanted}{hint}")
+
+
+def _few(labels: tuple[Any, ...]) -> str:
+    return repr(labels) if len(labels) <= 10 else f"{labels[:10]!r} ..."
 
 
 def _refuse_unnormalised(loss: Loss, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType) -> None:

@@ -73,6 +73,8 @@ class PerPrediction:
 def _apply(function: Callable[[Expr], Expr], values: Array, row: bool) -> Array:
     xp, host = namespace_of(values)
     array = np.asarray(values) if host else values
+    if row and array.ndim == 0:
+        raise ValueError("a link of rows takes one number per class, not a single number")
     x = xp.asarray(array, dtype=compute_dtype(xp, [array]))
     x = np.asarray(x, order="C") if host else x
     with np.errstate(all="ignore"):

@@ -16,7 +16,7 @@ from lossmith.formula.recipe import Recipe
 from lossmith.links import AnyLink, get_link
 from lossmith.parameters import checked_labels, checked_parameters
 
-_FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim")
+_FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim", "doc", "source")
 
 
 class Loss:
@@ -34,12 +34,16 @@ class Loss:
     labels: tuple[Any, ...] | None
     recipe: Recipe | None  # None for composed losses
     claim: str | None  # what the author says the loss elicits
+    doc: str
+    source: str
 
     def __init__(
         self, name: str, formulas: Mapping[str, Formula], params: Mapping[str, Any], link: AnyLink,
         labels: tuple[Any, ...] | None = None, recipe: Recipe | None = None, claim: str | None = None,
+        doc: str = "", source: str = "",
     ) -> None:  # fmt: skip
-        values = (name, MappingProxyType(dict(formulas)), MappingProxyType(dict(params)), link, labels, recipe, claim)
+        frozen = MappingProxyType(dict(formulas)), MappingProxyType(dict(params))
+        values = (name, *frozen, link, labels, recipe, claim, doc, source)
         for field, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -51,7 +55,7 @@ class Loss:
         settings = next(iter(found.values()))[1]
         loss = cls(
             recipe.name, {kind: formula for kind, (formula, _) in found.items()}, params, get_link(settings.link),
-            None, recipe, settings.elicits,
+            None, recipe, settings.elicits, recipe.doc, recipe.source,
         )  # fmt: skip
         return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
 
@@ -108,7 +112,7 @@ class Loss:
     def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
                     validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
         check_reduction(self, reduction)
-        check_out(self, out, y_pred, y_true, y_pred, weight, where)
+        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
         return call.derivative(call.outputs(which)[0], reduction, out)
 
@@ -117,7 +121,7 @@ class Loss:
                            **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
         check_reduction(self, reduction)
-        check_out(self, out, y_pred, y_true, y_pred, weight, where)
+        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         values, gradients = call.outputs("value", "gradient")
         return call.value(values, reduction), call.derivative(gradients, reduction, out)
@@ -170,14 +174,6 @@ class Loss:
     def target_kind(self) -> str:
         """real, label, class id or row."""
         return self.formula.target.domain.kind
-
-    @property
-    def doc(self) -> str:
-        return self.recipe.doc if self.recipe else f"Composed of {self.name}."
-
-    @property
-    def source(self) -> str:
-        return self.recipe.source if self.recipe else ""
 
     @property
     def family(self) -> str:
@@ -249,14 +245,17 @@ class Loss:
         """This loss as the framework takes it, such as ``loss.to("lightgbm")``."""
         if not str(framework).isidentifier():
             raise ValueError(f"a framework is named by a word such as 'lightgbm', not {framework!r}")
+        if framework in ("torch", "jax"):
+            raise ValueError(
+                f"a loss takes {framework} arrays as it is: call loss(y_true, y_pred) and differentiate it"
+            )
         try:
             adapter: ModuleType = importlib.import_module(f"lossmith.adapters.{framework}")
-            adapt = adapter.adapt
-        except (ModuleNotFoundError, AttributeError) as error:
-            if isinstance(error, ModuleNotFoundError) and error.name != f"lossmith.adapters.{framework}":
+        except ModuleNotFoundError as error:
+            if error.name != f"lossmith.adapters.{framework}":
                 raise
             raise ValueError(f"there is no adapter for {framework!r} yet; there is one for lightgbm") from None
-        return adapt(self, **options)
+        return adapter.adapt(self, **options)
 
     # identity ---------------------------------------------------------------------------------------------------------
 

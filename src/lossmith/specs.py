@@ -9,13 +9,14 @@ from typing import Any
 from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data, shown
 from lossmith.formula.expr import FormulaError
 from lossmith.formula.model import Formula
-from lossmith.links import get_link
+from lossmith.links import PerPrediction, get_link
 from lossmith.loss import Loss
 from lossmith.parameters import checked_labels
 from lossmith.registry import catalogue, get
 
 VERSION = 1
-_KEYS = {"lossmith", "name", "params", "labels", "link", "formulas", "elicits"}
+_KEYS = {"lossmith", "name", "params", "labels", "link", "formulas", "elicits", "doc", "source"}
+MAX_TEXT = 100_000
 MAX_ITEMS = 1_000_000  # numbers of a class weight, labels
 
 
@@ -40,7 +41,7 @@ def to_spec(loss: Loss) -> dict[str, Any]:
     if loss.labels is not None:
         spec["labels"] = list(loss.labels)
     if not _from_catalogue(loss):
-        spec |= {"link": loss.link.name, "elicits": loss.claim}
+        spec |= {"link": loss.link.name, "elicits": loss.claim, "doc": loss.doc, "source": loss.source}
         spec["formulas"] = {kind: formula_to_data(formula) for kind, formula in loss.formulas.items()}
     return spec
 
@@ -99,8 +100,8 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
     formulas, link, elicits = spec["formulas"], spec.get("link", "identity"), spec.get("elicits")
     if not (isinstance(formulas, dict) and 1 <= len(formulas) <= 2 and isinstance(link, str) and len(link) <= 200):
         raise ValueError("spec: formulas must be a dictionary by kind of target, and link a name")
-    if not (elicits is None or (isinstance(elicits, str) and len(elicits) <= 50)):
-        raise ValueError("spec: elicits must be a short text")
+    if elicits not in (None, "mean", "median", "quantile", "expectile"):
+        raise ValueError("spec: elicits must be mean, median, quantile or expectile")
     found: dict[str, Formula] = {}
     for kind, data in formulas.items():
         formula = formula_from_data(data)
@@ -118,4 +119,13 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
                 ):
                     raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {shown(number)}")
         found[kind] = formula
-    return Loss(name, found, params, get_link(link), None, None, elicits)
+    chosen = get_link(link)
+    for formula in found.values():
+        links = len(chosen.links) if isinstance(chosen, PerPrediction) else 1
+        whole = isinstance(chosen, PerPrediction) or not chosen.row or formula.kind == "rowwise"
+        if not whole or links not in (1, len(formula.predictions)):
+            raise ValueError(f"spec: the link {shown(link)} is for other predictions")
+    about = [spec.get(key, "") for key in ("doc", "source")]
+    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in about):
+        raise ValueError("spec: doc and source must be texts")
+    return Loss(name, found, params, chosen, claim=elicits, doc=about[0], source=about[1])

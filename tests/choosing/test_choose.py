@@ -247,3 +247,55 @@ def test_the_gap_of_kinked_losses_is_reported():
     assert 0 <= gaps["absolute_error"] < 1e-5
     assert "gap: every linear model is proven" in str(result)
     assert any("proven gap to the optimum" in line for line in result.protocol)
+
+
+def test_a_result_shows_itself_as_text(plain):
+    assert repr(plain) == str(plain)
+    assert "in percent" in str(plain)
+    assert "mean absolute error falls below" in str(plain)
+    assert "better, worse: by more than 1% with 95% probability" in str(plain)
+
+
+def test_the_winner_is_labelled_and_a_p_stands_beside_its_own_interval():
+    result = choose(*heavy_tails(0), aim="median")
+    assert result.verdict == "USE"
+    assert {row.outcome for row in result.table if row.label == result.loss.name} >= {"USE"}
+    shown = [row for row in result.table if row.holm_p is not None]
+    assert shown
+    assert all(row.model == result.model or row.role == "library" for row in shown)
+    assert "Holm p: the chance" in str(result)
+
+
+def test_the_loss_trains_on_y_as_it_came(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 0] + rng.normal(size=200) > 0, "yes", "no")
+    result = choose(X, y, models="linear")
+    assert result.loss.labels == ("no", "yes")
+    assert result.to_dict()["loss"]["labels"] == ["no", "yes"]
+    chances = result.loss.to("lightgbm").fit(X, y).predict(X)
+    assert chances[y == "yes"].mean() > chances[y == "no"].mean()
+    assert "say aim=..." in str(result)
+    assert "overflow-x" in result.report(tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_the_target_in_disguise():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    result = choose({"x": rng.normal(size=200), "secret": y}, y, models="linear")
+    text = " ".join(result.warnings)
+    assert "'secret' is a copy of the target" in text
+    assert "is one of the columns the target in disguise? Look at 'secret'" in text
+
+
+def test_strays_in_a_column_are_warned_of():
+    rng = np.random.default_rng(0)
+    cells = [f"{v:.3f}" for v in rng.normal(size=99)] + ["broken"]
+    result = choose({"x": cells}, rng.normal(size=100), models="linear")
+    assert any("'x' holds numbers, but 1 cell does not (first: 'broken' in data row 100" in w for w in result.warnings)
+
+
+def test_a_model_worse_than_the_constant_is_warned_of():
+    rng = np.random.default_rng(0)
+    result = choose({"x": rng.normal(size=300)}, rng.normal(size=300), aim="mean")
+    assert any("the lightgbm model is worse than the best constant" in warning for warning in result.warnings)

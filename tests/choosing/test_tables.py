@@ -130,3 +130,47 @@ def test_missing_file_and_column_suggest_what_is_near(tmp_path):
         from_any({"Income": [1.0], "other": [2.0]}).column("zzz")
     with pytest.raises(ChoiceError, match="folder"):
         read(tmp_path)
+
+
+@pytest.fixture(params=["csv", "parquet", "pandas", "polars"])
+def texts(request, tmp_path):
+    """A column of texts, the way each kind of table hands it over."""
+
+    def table(cells):
+        columns = {"x": cells, "other": [str(i) for i in range(len(cells))]}
+        if request.param == "csv":
+            lines = ["x,other", *(",".join(row) for row in zip(*columns.values(), strict=True))]
+            return read(write(tmp_path / "t.csv", "\n".join(lines) + "\n"))
+        if request.param == "parquet":
+            parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+            return read(tmp_path / "t.parquet")
+        return from_any({"pandas": pd.DataFrame, "polars": pl.DataFrame}[request.param](columns))
+
+    return table
+
+
+@pytest.mark.parametrize("gap", ["", " ", "NA", "n/a", "NaN", "null", "?", " ? "])
+def test_gaps_in_numbers_are_missing(texts, gap):
+    column = texts([" 1.5", gap, "2 ", "-3e2"]).column("x")
+    assert column.kind == "number"
+    np.testing.assert_array_equal(column.values, [1.5, np.nan, 2, -300])
+    assert column.strays == ""
+
+
+def test_gaps_in_categories_are_missing_but_a_question_mark_is_a_category(texts):
+    column = texts(["a", " ", "n/a", "?"]).column("x")
+    assert column.levels == ("?", "a")
+    assert np.isnan(column.values).tolist() == [False, True, True, False]
+
+
+def test_a_few_texts_among_numbers_are_told(texts):
+    column = texts([str(i) for i in range(98)] + ["many", "few"]).column("x")
+    assert column.kind == "number"
+    assert np.isnan(column.values).sum() == 2
+    assert column.strays == "2 cells do not (first: 'many' in data row 99)"
+    assert texts([str(i) for i in range(90)] + ["many"] * 10).column("x").kind == "category"
+
+
+def test_categories_that_are_called_numbers_stay_categories():
+    assert from_any(pd.DataFrame({"x": pd.Categorical(["1", "2"])})).column("x").kind == "category"
+    assert from_any({"x": ["1_000", "2_000"]}).column("x").kind == "category"

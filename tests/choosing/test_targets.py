@@ -5,6 +5,7 @@ import pytest
 
 from lossmith.choosing.aims import Aim, best_constant, parse_aim
 from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.leaks import closest, leaks
 from lossmith.choosing.profile import find_exposure, support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
 from lossmith.choosing.tables import column_from_any, from_any
@@ -136,3 +137,61 @@ def test_exposure():
             find_exposure(table, counts, asked)
     with pytest.raises(ChoiceError, match="goes with --aim mean"):
         find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim("median")), "Exposure")
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ([f"{i / 7:.3f}" for i in range(199)] + ["unknown"], "1 cell does not .first: 'unknown' in data row 200"),
+        (["n.a."] + [f"{i / 7:.3f}" for i in range(9)] * 22, "data row 1"),
+        (
+            [f"{i / 7:.3f}" if i % 10 else "unknown" for i in range(200)],
+            "look like numbers, 'unknown' in data row 1 is",
+        ),
+        ([f"${1000 + i:,.2f}" for i in range(200)], "amounts of money.*such as '.1,000.00' in data row 1"),
+        ([f"-0,0{i}" for i in range(10, 90)], "decimal commas, such as '-0,010' in data row 1"),
+    ],
+)
+def test_texts_that_are_meant_as_numbers(cells, says):
+    with pytest.raises(ChoiceError, match=says):
+        target(cells, "mean")
+
+
+def test_a_few_texts_that_are_numbers_may_be_classes():
+    t = target(["1", "2", "3"] * 10)
+    assert (t.aim.functional, t.classes, t.labels) == ("probability", ("1", "2", "3"), ("1", "2", "3"))
+    assert target(["1", "2", "3"] * 10, "mean").y.tolist() == [1.0, 2.0, 3.0] * 10
+
+
+def test_labels_are_the_classes_as_they_came():
+    assert target(["yes", "no"] * 10).labels == ("no", "yes")
+    assert target([1, 2] * 10, "probability").labels == (1, 2)
+    assert target([0, 1] * 10).labels is None
+    assert target([True, False] * 10).labels is None
+
+
+def suspects(column, y, aim=None):
+    t = target(y, aim)
+    return leaks(from_any({"x": column}).take(t.rows), t)
+
+
+def test_leaks():
+    rng = np.random.default_rng(0)
+    y, label = rng.normal(size=200), rng.choice(["a", "b"], 200)
+    assert "is a copy of" in suspects(y, y)[0]
+    for function in (lambda y: 3 - 2 * y, np.exp, lambda y: -np.exp(y), lambda y: np.round(2 * y + 1, 6)):
+        assert "determines" in suspects(function(y), y)[0]
+    assert "inside its texts" in suspects([f"about {v:.6f} EUR" for v in y], y)[0]
+    assert "determines" in suspects(np.where(label == "a", "x", "z"), label)[0]
+    assert "determines" in suspects(np.where(label == "a", 7, 9), label)[0]
+    for innocent in (rng.normal(size=200), y + 0.1 * rng.normal(size=200), label, [f"person {i}" for i in range(200)]):
+        assert suspects(innocent, y) == []
+    assert suspects(rng.normal(size=200), label) == []
+    assert suspects(rng.choice(list("abcdef"), 200), label) == []
+
+
+def test_the_closest_columns_come_first():
+    y = np.random.default_rng(0).normal(size=200)
+    table = from_any({"noise": y[::-1], "near": y + 0.1, "sign": np.where(y > 0, "+", "-")})
+    assert closest(table, y, False) == ["near", "sign"]
+    assert closest(table, (y > 0).astype(float), True)[0] == "sign"

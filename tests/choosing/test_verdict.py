@@ -196,3 +196,27 @@ def test_a_real_gain_is_found():
         scores = {("plain", "m"): base, ("rival", "m"): base - correlated_gains(rng, center=0.5)}
         found += judge([D, C], scores).word == "USE"
     assert found > 45
+
+
+def test_when_all_others_are_worse_the_reason_says_so():
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(1.3, seed=1)})
+    assert v.word == "NOT SHOWN"
+    assert v.reason == "Keep plain: the others are worse (rival on the m model)."
+
+
+def test_what_is_clear_needs_no_more_rows():
+    other = Entrant("other", "challenger")
+    scores = {("plain", "m"): around(1.0), ("rival", "m"): around(1.3, seed=1), ("other", "m"): around(1.0, seed=2)}
+    v = judge([D, C, other], scores)
+    assert "other: equal to plain" in v.reason
+    assert "rows would show" not in v.reason
+
+
+def test_absurd_numbers_of_rows_are_not_written_out():
+    v = judge([D, C], {("plain", "m"): around(1.0, 0.3), ("rival", "m"): around(1.0, 0.9, seed=1)})
+    assert "more than a million rows" in v.reason
+
+
+def test_the_percentage_is_of_the_score_that_is_named():
+    scores = {("plain", "m"): around(0.9, 1e-4), ("usual", "m"): around(1.0, 1e-4, seed=1)}
+    assert "10.0% below usual's" in judge([D, L], scores).reason

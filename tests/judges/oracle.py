@@ -3,7 +3,7 @@
 It says what the formula means, so it judges the engines; whether that is the right thing is for references.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -247,38 +247,42 @@ def outputs(formula: Formula, name: str, env: dict[str, Value], classes: int) ->
     return flat
 
 
-def condition(
-    formula: Formula, name: str, env: dict[str, Value], classes: int, base: list[mpf], dtype: Any
-) -> list[mpf]:
-    """The condition number of each output in target, predictions and parameters: the relative change per relative step.
-
-    Two steps are tried, a tiny one and one of the dtype's last place: only the second sees a jump of the output nearby.
-    """
+def stepped(env: dict[str, Value], formula: Formula, steps: tuple[mpf, ...]) -> Iterator[tuple[mpf, dict[str, Value]]]:
+    """(step, environment) for each input number moved by each relative step on its own."""
     names = [formula.target.name, *(p.name for p in (*formula.predictions, *formula.params))]
     if formula.target.domain.kind in ("label", "class id"):
         names = names[1:]
-    eps = mpf(float(np.finfo(dtype).eps))
+    for name in names:
+        value = env[name]
+        for position in range(len(value) if isinstance(value, list) else 1):
+            x = value[position] if isinstance(value, list) else value
+            if x == 0 or not mp.isfinite(x):
+                continue
+            for step in steps:
+                moved = x * (1 + step)
+                new = [*value[:position], moved, *value[position + 1 :]] if isinstance(value, list) else moved
+                yield step, {**env, name: new}
+
+
+def condition(formula: Formula, name: str, env: dict[str, Value], classes: int, base: list[mpf]) -> list[mpf]:
+    """The condition number of each output in target, predictions and parameters: relative change per relative step."""
     total = [mpf(0)] * len(base)
     with mp.workdps(DIGITS):
-        for input_name in names:
-            value = env[input_name]
-            for position in range(len(value) if isinstance(value, list) else 1):
-                x = value[position] if isinstance(value, list) else value
-                if x == 0 or not mp.isfinite(x):
-                    continue
-                worst = [mpf(0)] * len(base)
-                for h in (mpf(10) ** -25, -(mpf(10) ** -25), eps, -eps):
-                    moved = x * (1 + h)
-                    new = dict(env)
-                    new[input_name] = (
-                        [*value[:position], moved, *value[position + 1 :]] if isinstance(value, list) else moved
-                    )
-                    stepped = outputs(formula, name, new, classes)
-                    for i, (a, b) in enumerate(zip(base, stepped, strict=True)):
-                        if mp.isfinite(a) and mp.isfinite(b) and a != b:
-                            worst[i] = max(worst[i], abs((b - a) / a / h) if a != 0 else mp.inf)
-                total = [t + w for t, w in zip(total, worst, strict=True)]
+        h = mpf(10) ** -25
+        sides = list(stepped(env, formula, (h, -h)))
+        for (_, up), (_, down) in zip(sides[::2], sides[1::2], strict=True):
+            changes = [outputs(formula, name, side, classes) for side in (up, down)]
+            for i, a in enumerate(base):
+                worst = [abs((b[i] - a) / a) / h for b in changes if a != 0 and mp.isfinite(a) and mp.isfinite(b[i])]
+                total[i] += max(worst, default=mpf(0))
     return total
+
+
+def neighbours(formula: Formula, name: str, env: dict[str, Value], classes: int, dtype: Any) -> list[list[mpf]]:
+    """The output with one input moved by half a last place: what rounding that input could have made of it."""
+    half = mpf(float(np.finfo(dtype).eps)) / 2
+    with mp.workdps(DIGITS):
+        return [outputs(formula, name, side, classes) for _, side in stepped(env, formula, (half, -half))]
 
 
 def ulps(got: float, truth: mpf, dtype: Any) -> float:

@@ -47,6 +47,7 @@ class _Gradient(torch.autograd.Function):
         return loss.gradient(y_true, y_pred.detach(), reduction=reduction, **arguments)
 
     @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, upstream: Any) -> Any:
         (y_pred,) = ctx.saved_tensors
         loss, y_true, reduction, arguments = ctx.rest
@@ -61,5 +62,10 @@ def _scaled(gradient: Any, upstream: Any) -> Any:
 
 
 def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any) -> Any:
-    """``loss(y_true, y_pred)`` as a tensor that is differentiable (twice) in y_pred."""
+    """``loss(y_true, y_pred)`` as a tensor that is differentiable (twice) in y_pred, and in nothing else."""
+    for name, x in (("y_true", y_true), *arguments.items()):
+        if getattr(x, "requires_grad", False):
+            raise ValueError(
+                f"{loss.name}: {name} requires a gradient, but a loss is differentiable in y_pred only: detach it"
+            )
     return _Value.apply(y_pred, loss, y_true, reduction, arguments)

@@ -44,17 +44,18 @@ class Candidate:
     def entrant(self) -> Entrant:
         return Entrant(self.label, self.role)
 
-    def loss(self, unit: float = 1.0) -> Loss:
-        """The loss, for y measured in units of `unit`."""
-        return _made(self.name, **{k: v / unit if k in self.in_units_of_y else v for k, v in self.params.items()})
+    def loss(self, unit: float = 1.0, labels: tuple[Any, ...] | None = None) -> Loss:
+        """The loss, for y measured in units of `unit`, or for classes that are called `labels`."""
+        params = {k: v / unit if k in self.in_units_of_y else v for k, v in self.params.items()}
+        return _made(self.name, labels, **params)
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, **params: Any) -> Loss:
+def _made(name: str, labels: tuple[Any, ...] | None, **params: Any) -> Loss:
     """One object for equal losses: what is found out about a loss is kept in it."""
     import lossmith as lm
 
-    loss: Loss = lm.get(name, **params)
+    loss: Loss = lm.get(name, labels=labels, **params)
     return loss
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.drawing import curve
-from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.errors import ChoiceError, near, quoted
 from lossmith.choosing.text import grid
 from lossmith.plotting import curves, moved
 
@@ -57,8 +56,7 @@ def find(name: str) -> Loss:
     try:
         loss: Loss = lm.get(name)
     except (KeyError, ValueError) as error:
-        near = get_close_matches(name.lower(), lm.names(), n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(quoted(n) for n in near)}?" if near else "; `lossmith losses` lists them"
+        hint = near(name, lm.names()) or "; `lossmith losses` lists them"
         raise ChoiceError(f"no loss is called {quoted(name)}{hint}") from error
     return loss
 

@@ -24,5 +24,5 @@ def near(name: str, names: Iterable[str]) -> str:
     """'; did you mean ...?' with the nearest names, or nothing."""
     known = list(names)
     lowered = {other.lower(): other for other in known}
-    found = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.5)]
+    found = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.7)]
     return f"; did you mean {' or '.join(quoted(match) for match in found)}?" if found else ""

@@ -9,6 +9,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.leaks import leaks
 from lossmith.choosing.profile import find_exposure
 from lossmith.choosing.tables import Column, Floats, Table, column_from_any, from_any
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
@@ -34,7 +35,7 @@ def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: i
     table, weights = _weights(table, weight)
     if exposure is not None and not isinstance(exposure, str):
         taken = _same_length(column_from_any(exposure, "exposure"), table, "exposure")
-        table = Table((*table.without("exposure").columns, taken), table.rows, table.warnings)
+        table = replace(table, columns=(*table.without("exposure").columns, taken))
         exposure = "exposure"
     target = make_target(column, aim)
     notes = []
@@ -46,16 +47,21 @@ def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: i
     target, weights = _keep(target, weights, seed, notes)
     table = table.take(target.rows)
     weights = None if weights is None else weights[target.rows]
+    suspects = leaks(table, target)
     table, dropped = _usable(table)
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
     if not [c for c in table.columns if c.name != found]:
         raise ChoiceError("no column is left to predict from")
-    return Prepared(table, target, weights, found, tuple(notes), (*table.warnings, *dropped, *target.warnings))
+    return Prepared(
+        table, target, weights, found, tuple(notes), (*suspects, *table.warnings, *dropped, *target.warnings)
+    )
 
 
 def _split(table: Table, y: Any) -> tuple[Table, Column]:
     if isinstance(y, str):
+        if y in table.repeated:
+            raise ChoiceError(f"two columns are named {quoted(y)}, the target; rename one of them or leave it out")
         return table.without(y), table.column(y)
     name = str(getattr(y, "name", None) or "y")
     return table, _same_length(column_from_any(y, name), table, "y")
@@ -99,6 +105,8 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
     kept, warnings = [], []
     for column in table.columns:
         gaps = np.isnan(column.values)
+        if column.strays:
+            warnings.append(f"column {quoted(column.name)} holds numbers, but {column.strays}; read as missing")
         if np.isinf(column.values).any():
             raise ChoiceError(
                 f"column {quoted(column.name)} has {np.isinf(column.values).sum()} infinite value(s); "
@@ -122,4 +130,4 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
         and c.whole
         and len(np.unique(c.values)) == table.rows
     ]
-    return Table(tuple(kept), table.rows, table.warnings), warnings
+    return replace(table, columns=tuple(kept)), warnings

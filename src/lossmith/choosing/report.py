@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.picture import forest
-from lossmith.choosing.text import HEADER, cells
+from lossmith.choosing.text import HEADER, cells, legend
 from lossmith.choosing.verdict import ROPE
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def render(result: Result, template: str = "report.html.j2") -> str:
         result=result,
         target=plain(result.target),
         header=[title.format(score=result.score.shown_name) for title in HEADER],
+        legend=legend(result),
         rows=[(row, cells(row)) for row in result.table],
         picture=Markup(forest(result.table, 100 * ROPE)),  # drawn here, from losses' names and numbers
         formula=str(result.loss.formula).partition(" -> ")[2],

@@ -45,7 +45,7 @@ class Row:
     failure: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     verdict: Word
     loss: Loss
@@ -73,13 +73,14 @@ class Result:
             return f"USE {name}"
         if self.verdict == "SAME":
             return f"SAME: keep {name}"
-        return f"NOT SHOWN: keep {name}"
+        return f"NOT SHOWN: no loss was shown to be better; keep {name}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the predictions, as JSON can hold it."""
+        labels = {} if self.loss.labels is None else {"labels": list(self.loss.labels)}
         content = {
             "verdict": self.verdict,
-            "loss": {"name": self.chosen.name, "params": dict(self.chosen.params)},
+            "loss": {"name": self.chosen.name, "params": dict(self.chosen.params), **labels},
             "aim": str(self.aim),
             "aim_assumed": self.aim.assumed,
             "score": self.score.name,
@@ -111,6 +112,8 @@ class Result:
         from lossmith.choosing.text import as_text
 
         return as_text(self)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         from lossmith.choosing.report import fragment

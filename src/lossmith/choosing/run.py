@@ -11,8 +11,9 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.candidates import Candidate, candidates
-from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS, folds, repeats_for
+from lossmith.choosing.leaks import closest
 from lossmith.choosing.learners import MODELS, PROTOCOL, parse_models
 from lossmith.choosing.prepare import prepare
 from lossmith.choosing.profile import profile, undecidable
@@ -21,6 +22,8 @@ from lossmith.choosing.result import Result, Row
 from lossmith.choosing.scores import Score, score_for
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.verdict import ROPE, SURE, Key, Verdict, decide
+
+TOO_GOOD = 0.999  # skill that real columns hardly ever have
 
 
 def choose(
@@ -63,10 +66,11 @@ def choose(
         undecidable=undecidable(target, facts),
     )
     chosen = next(c for c in runners if c.label == evidence.loss)
-    warnings = [*ready.warnings, *facts.warnings, *_race_warnings(problem, default, evidence, found)]
+    warnings = [*ready.warnings, *facts.warnings]
+    warnings += [*_disguise(problem, default, evidence, found), *_race_warnings(problem, default, evidence, found)]
     return Result(
         verdict=evidence.word,
-        loss=chosen.loss(),
+        loss=chosen.loss(labels=target.labels),
         aim=target.aim,
         score=score,
         table=_rows(runners, kinds, found, evidence, score, default.label),
@@ -98,8 +102,12 @@ def available_cores() -> int:
 
 
 def _barred(problem: Problem, runners: Sequence[Candidate], found: Race) -> dict[Key, str]:
-    """A loss that aims right under a condition only may not win if its predictions show that the condition fails."""
-    barred = {}
+    """What may not win: a loss that predicts worse than the best constant, and one that aims right under a condition
+    only, if its predictions show that the condition fails."""
+    constant = float(found.constant.mean())
+    barred = {
+        key: "it is worse than the best constant" for key, marks in found.scores.items() if marks.mean() > constant
+    }
     for (label, model), predictions in found.predictions.items():
         runner = next(c for c in runners if c.label == label)
         if runner.condition is None or runner.role != "challenger":
@@ -119,8 +127,13 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
         f"{label} could not be trained on the {model} model ({why})" for (label, model), why in found.failures.items()
     ]
     warnings += found.remarks
-    key = (evidence.loss, evidence.model)
     constant = float(found.constant.mean())
+    warnings += [
+        f"the {model} model is worse than the best constant: {label} costs {mean / constant - 1:.1%} more than it"
+        for (label, model), scores in found.scores.items()
+        if label == default.label and model != evidence.model and (mean := float(scores.mean())) > constant > 0
+    ]
+    key = (evidence.loss, evidence.model)
     if key in found.scores and not float(found.scores[key].mean()) < constant:
         warnings.append(
             f"{key[0]} predicts no better than the best constant: the columns say nothing about the "
@@ -131,6 +144,16 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
         if share > 0.5:
             warnings.append(f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}")
     return warnings
+
+
+def _disguise(problem: Problem, default: Candidate, evidence: Verdict, found: Race) -> list[str]:
+    constant = float(found.constant.mean())
+    left = float(found.scores[default.label, evidence.model].mean())
+    if not left < (1 - TOO_GOOD) * constant:
+        return []
+    names = " and ".join(quoted(name) for name in closest(problem.table, problem.y, bool(problem.classes)))
+    skill = f"{default.label} has a skill of {1 - left / constant:.3%}"
+    return [f"{skill}: is one of the columns the target in disguise? Look at {names}"]
 
 
 def _worst_rows(problem: Problem, predictions: Floats) -> float:
@@ -166,10 +189,12 @@ def _rows(
 
 def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
     """percent: what one unit of the score is, in percent of the default's."""
+    used = evidence.word == "USE" and key[0] == evidence.loss and key[1] in evidence.proven_on
     if key not in evidence.differences:
-        return replace(row, outcome="default" if row.role == "default" else "not compared")
+        outcome = "USE" if used else "default" if row.role == "default" else "not compared"
+        return replace(row, outcome=outcome)
     d = evidence.differences[key]
-    if evidence.word == "USE" and key[0] == evidence.loss and key[1] in evidence.proven_on:
+    if used:
         outcome = "USE"
     elif d.p_better >= SURE:
         outcome = "better"
@@ -182,6 +207,7 @@ def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
     if row.role in ("library", "reference"):
         outcome += f" ({'library default' if row.role == 'library' else 'reference only'})"
     low, high = d.interval
+    same_base = row.role == "library" or key[1] == evidence.model  # the p is of the very difference shown
     return replace(
         row,
         outcome=outcome,
@@ -189,7 +215,7 @@ def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
         low=percent * low,
         high=percent * high,
         p=d.p,
-        holm_p=evidence.holm_p.get(key),
+        holm_p=evidence.holm_p.get(key) if same_base else None,
         p_better=d.p_better,
         p_equal=d.p_equal,
         p_worse=d.p_worse,

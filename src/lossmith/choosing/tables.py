@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,21 +16,32 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 Kind = Literal["number", "boolean", "date", "category"]
 
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan"}
+    | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+)  # what a gap may be called, in files and frames alike
+NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """Values as float64 with NaN for a gap; a category holds the index of its level, a date its days since 1970."""
+    """Values as float64 with NaN for a gap; a category holds the index of its level, a date its days since 1970.
+
+    Of numbers that came as texts, `strays` says which cells are none, and `texts` holds the cells as they came: a
+    target may want them as its classes.
+    """
 
     name: str
     kind: Kind
     values: Floats
     levels: tuple[str, ...] = ()
     whole: bool = False  # stored as integers
+    strays: str = ""
+    texts: Column | None = None
 
     def take(self, rows: Rows) -> Column:
-        return Column(self.name, self.kind, self.values[rows], self.levels, self.whole)
+        return replace(self, values=self.values[rows], texts=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +49,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: int
     warnings: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()  # names that more than one column had
 
     @property
     def names(self) -> list[str]:
@@ -47,17 +59,19 @@ class Table:
         for column in self.columns:
             if column.name == name:
                 return column
-        raise ChoiceError(f"no column {quoted(name)} in the table{near(name, self.names) or self._listing()}")
+        raise ChoiceError(
+            f"no column {quoted(name)} in the table{near(name, self.names) or f'; it has {self.listing(8)}'}"
+        )
 
     def without(self, *names: str) -> Table:
-        return Table(tuple(c for c in self.columns if c.name not in names), self.rows, self.warnings)
+        return replace(self, columns=tuple(c for c in self.columns if c.name not in names))
 
     def take(self, rows: Rows) -> Table:
-        return Table(tuple(column.take(rows) for column in self.columns), len(rows), self.warnings)
+        return replace(self, columns=tuple(column.take(rows) for column in self.columns), rows=len(rows))
 
-    def _listing(self) -> str:
-        shown = ", ".join(plain(name, 20) for name in self.names[:8])
-        return f"; it has {shown}{', …' if len(self.names) > 8 else ''}"
+    def listing(self, most: int) -> str:
+        shown = ", ".join(plain(name, 20) for name in self.names[:most])
+        return f"{shown}{', …' if len(self.names) > most else ''}"
 
 
 def read(path: str | Path) -> Table:
@@ -87,9 +101,10 @@ def read(path: str | Path) -> Table:
     except (pa.ArrowException, OSError) as error:
         reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
-    frame = frame.rename_columns(_distinct(frame.column_names, warnings))
-    table = from_frame(nw.from_native(frame, eager_only=True))
-    return Table(table.columns, table.rows, (*warnings, *table.warnings))
+    names = frame.column_names
+    table = from_frame(nw.from_native(frame.rename_columns(_distinct(names, warnings)), eager_only=True))
+    repeated = tuple(name for name in dict.fromkeys(names) if names.count(name) > 1)
+    return replace(table, warnings=(*warnings, *table.warnings), repeated=repeated)
 
 
 def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
@@ -104,7 +119,7 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
     first = "" if zipped else head.decode("latin-1").splitlines()[0]
     delimiter = max(",;\t|", key=first.count) if first else ","
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    convert = csv.ConvertOptions(strings_can_be_null=True)
+    convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))
     try:
         found = csv.read_csv(path, parse_options=parse, convert_options=convert)
         _ = found.column_names  # decoded here
@@ -214,8 +229,11 @@ def _column(name: str, series: Any) -> Column | None:
         return Column(name, "date", _floats(series.dt.timestamp("ms")) / 86_400_000.0)
     if dtype == nw.Duration:
         return Column(name, "number", _floats(series.dt.total_seconds()))
-    if dtype in (nw.String, nw.Categorical, nw.Enum, nw.Object):
+    if dtype in (nw.Categorical, nw.Enum):
         return _category(name, series.to_list())
+    if dtype in (nw.String, nw.Object):
+        column = _category(name, series.to_list())
+        return (_numbers(column) if column.kind == "category" else None) or column
     if series.null_count() == len(series):
         return Column(name, "number", np.full(len(series), np.nan))
     return None
@@ -228,8 +246,8 @@ def _floats(series: Any) -> Floats:
 
 
 def _category(name: str, values: list[Any]) -> Column:
-    present = [v for v in values if v is not None and v == v]
-    gaps = np.array([v is None or v != v for v in values], dtype=bool)
+    gaps = np.array([_is_gap(v) for v in values], dtype=bool)
+    present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     if present and all(isinstance(v, bool | np.bool_) for v in present):
         return _filled(name, "boolean", gaps, present)
     if present and all(isinstance(v, int | float | np.number) for v in present):
@@ -239,6 +257,40 @@ def _category(name: str, values: list[Any]) -> Column:
     code = {level: i for i, level in enumerate(levels)}
     filled = _filled(name, "category", gaps, [code[text] for text in texts])
     return Column(name, "category", filled.values, tuple(levels))
+
+
+def _is_gap(value: Any) -> bool:
+    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING)
+
+
+def _numbers(column: Column) -> Column | None:
+    """The column as numbers if nearly all of its texts are; a question mark is then a gap, any other text a stray."""
+    gaps = np.isnan(column.values)
+    codes = column.values[~gaps].astype(np.intp)
+    asked = np.array([level.strip() == "?" for level in column.levels], dtype=bool)
+    numbers = np.array([number(level) for level in column.levels], dtype=np.float64)
+    stray = (np.isnan(numbers) & ~asked)[codes]
+    told = len(codes) - int(asked[codes].sum())
+    if not len(codes) or told == 0 or (told - stray.sum()) < NUMBERS * told:
+        return None
+    values = np.full(len(gaps), np.nan)
+    values[~gaps] = numbers[codes]
+    text = ""
+    if stray.any():
+        first = int(np.flatnonzero(~gaps)[stray][0])
+        count = int(stray.sum())
+        cell = quoted(column.levels[int(column.values[first])], 20)
+        text = f"{count} {'cells do' if count > 1 else 'cell does'} not (first: {cell} in data row {first + 1})"
+    found = values[~np.isnan(values)]
+    return Column(column.name, "number", values, (), bool(np.all(found == np.round(found))), text, column)
+
+
+def number(text: str) -> float:
+    """The number a text is, or NaN. An underscore is Python's, not a table's."""
+    try:
+        return float("nan" if "_" in text else text)
+    except ValueError:
+        return float("nan")
 
 
 def _filled(name: str, kind: Kind, gaps: NDArray[np.bool_], present: Sequence[Any], whole: bool = False) -> Column:

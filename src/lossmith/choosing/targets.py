@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.folds import SPLITS
-from lossmith.choosing.tables import Column, Floats, Rows
+from lossmith.choosing.tables import Column, Floats, Rows, number
 
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
+FEW_NUMBERS = 20  # so many different numbers may be names of classes
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
 
 
@@ -28,9 +31,11 @@ class Target:
     whole: bool = False
     warnings: tuple[str, ...] = ()
     undecidable: str | None = None
+    labels: tuple[Any, ...] | None = None  # the classes as y holds them, unless these are 0, 1, ...
 
 
 def make_target(column: Column, aim: Aim | None) -> Target:
+    column = _numbers_or_classes(column, aim)
     name = quoted(column.name)
     rows = np.flatnonzero(~np.isnan(column.values))
     y = column.values[rows]
@@ -65,16 +70,68 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
 
 
+def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
+    """Texts that are numbers are numbers, unless they are few or asked for as classes; what is neither is refused."""
+    texts = column if column.kind == "category" else column.texts
+    if texts is None:
+        return column
+    wants_classes = aim is not None and aim.functional == "probability"
+    if texts is not column and len(texts.levels) <= FEW_NUMBERS and (wants_classes or aim is None):
+        return texts
+    if column.strays:
+        raise ChoiceError(
+            f"the target {quoted(column.name)} holds numbers, but {column.strays}; "
+            "correct what is no number, or empty the cell (rows without a target are left out)"
+        )
+    if texts is column and len(texts.levels) > FEW_NUMBERS:
+        _refuse_number_like(column)
+    return column
+
+
+def _refuse_number_like(column: Column) -> None:
+    """Texts that a person reads as numbers would otherwise be taken for hundreds of classes."""
+    name = quoted(column.name)
+    for looks, clean, advice in (
+        ("numbers", lambda text: text, "correct them, or empty their cells"),
+        ("numbers with decimal commas", _comma_to_point, "write 0.5 for 0,5"),
+        ("amounts of money or numbers with thousands separators", _bare, "write 1010.00 for $1,010.00"),
+    ):
+        wrong = np.array([np.isnan(number(clean(level))) for level in column.levels], dtype=bool)
+        codes = np.where(np.isnan(column.values), -1, column.values).astype(np.intp)
+        present = np.flatnonzero(codes >= 0)
+        strange = present[wrong[codes[present]]]
+        if 2 * len(strange) >= len(present):
+            continue
+        plainly = [i for i in present if np.isnan(number(column.levels[codes[i]]))]
+        first = strange[0] if len(strange) else plainly[0]
+        which = f"{quoted(column.levels[codes[first]], 20)} in data row {first + 1}"
+        what = f"{which} is not" if len(strange) else f"such as {which}"
+        raise ChoiceError(f"most values of the target {name} look like {looks}, {what}: {advice}")
+
+
+def _comma_to_point(text: str) -> str:
+    return re.sub(r"^(\s*[-+]?\d*),(\d+\s*)$", r"\1.\2", text)
+
+
+def _bare(text: str) -> str:
+    """Without currency, percent sign and thousands separators."""
+    return re.sub(r"(?<=\d)[,' \u00a0\u202f](?=\d{3})|[$€£¥%\s]|[A-Z]{3}", "", text)
+
+
 def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, warnings: list[str]) -> Target:
     name = quoted(column.name)
     whole = bool(np.all(y == np.round(y)))
-    if column.kind == "date" or (column.kind == "number" and values.size > 2 and (not whole or values.size > 20)):
+    if column.kind == "date" or (
+        column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS)
+    ):
         raise ChoiceError(
             f"the target {name} has {values.size} different numbers: a probability needs classes; "
             "use --aim mean, median or quantile:Q"
         )
     ids = np.searchsorted(values, y)
     classes = tuple(column.levels[int(v)] if column.levels else _label(v, column.kind == "boolean") for v in values)
+    labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
+    named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)
     rarest = int(counts.argmin())
     if counts[rarest] < SPLITS:
@@ -92,7 +149,17 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
             "no ranking of losses would mean anything"
         )
         warnings.append(undecidable)
-    return Target(column.name, ids.astype(np.float64), rows, aim, classes, True, tuple(warnings), undecidable)
+    return Target(
+        column.name,
+        ids.astype(np.float64),
+        rows,
+        aim,
+        classes,
+        True,
+        tuple(warnings),
+        undecidable,
+        labels if named else None,
+    )
 
 
 def _label(value: float, boolean: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lossmith.choosing.errors import plain
+from lossmith.choosing.verdict import ROPE, SURE
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result, Row
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 HEADER = ("loss", "model", "{score}", "skill", "gain", "95% interval", "Holm p", "outcome")
 
 
-def as_text(result: Result) -> str:
-    aim = f"{result.aim}{' (assumed; say --aim to change it)' if result.aim.assumed else ''}"
+def as_text(result: Result, aim_option: str = "aim=...") -> str:
+    aim = f"{result.aim}{f' (assumed; say {aim_option} to change it)' if result.aim.assumed else ''}"
     lines = [
         result.sentence,
         result.reason,
@@ -25,7 +26,7 @@ def as_text(result: Result) -> str:
         "",
         *evidence_table(result),
         "",
-        "gain: how far the score falls below the default's on the same model, in percent; skill: against the constant",
+        *legend(result),
     ]
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
@@ -33,6 +34,20 @@ def as_text(result: Result) -> str:
     lines += [f"note: {note}" for note in result.notes]
     lines += [f"warning: {warning}" for warning in result.warnings]
     return "\n".join(lines)
+
+
+def legend(result: Result) -> list[str]:
+    """What the columns of the table mean."""
+    lines = [
+        f"gain: how far the {result.score.name} falls below the default's on the same model, in percent of it",
+        "skill: the same against the best constant",
+        f"better, worse: by more than {ROPE:.0%} with {SURE:.0%} probability; same: within it; not shown: neither",
+    ]
+    if any(row.holm_p is not None for row in result.table):
+        lines.append(
+            "Holm p: the chance of so large a difference between equal losses, raised because several were compared"
+        )
+    return lines
 
 
 def evidence_table(result: Result) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal
 
@@ -18,15 +18,25 @@ REDUCTIONS = ("mean", "sum", "none", "weighted_mean")
 
 @dataclass(frozen=True)
 class Total:
-    """A weighted sum of losses and the weight behind it. Totals of parts add up to the total of the whole."""
+    """A weighted sum of losses and the weight behind it. Totals of parts add up to the total of the whole.
+
+    ``low`` carries what rounding takes from the sum, so that a million parts add up as exactly as two.
+    """
 
     sum: float
     weight: float
+    low: float = field(default=0.0, repr=False, compare=False)
 
     def __add__(self, other: object) -> Total:
         if not isinstance(other, Total):
             return NotImplemented
-        return Total(self.sum + other.sum, self.weight + other.weight)
+        high = self.sum + other.sum
+        back = high - self.sum
+        lost = (self.sum - (high - back)) + (other.sum - back)  # Knuth 1969: exact
+        low = self.low + other.low + lost
+        if not math.isfinite(float(high)):
+            return Total(high, self.weight + other.weight)
+        return Total(high + low, self.weight + other.weight, low - ((high + low) - high))
 
     def __radd__(self, other: object) -> Total:
         return self if other == 0 else NotImplemented  # so that sum() works

@@ -2,7 +2,6 @@
 
 * A loss of the residual alone, L(f - y): the majoriser weight L'(r) / r of Huber and iteratively reweighted least
   squares, or the Hessian where that is larger.
-* A Hessian free of y: the Hessian itself, which is then also the expected (Fisher) one.
 * Anything else: the Hessian, but at least abs(gradient) / width, so that no Newton step is longer than ``width`` (a
   trust region in units of the prediction).
 """
@@ -28,8 +27,6 @@ def default_curvature(value: Expr, gradient: Expr, hessian: Expr, y: Expr, f: Ex
     if of_residual(value, y, f):
         r = sub(f, y)
         return where(apply("eq", r, ZERO), hessian, apply("maximum", div(gradient, r), hessian))
-    if hessian.op != "const" and not any(node is y for node in walk((hessian,))):
-        return hessian
     return apply("maximum", hessian, div(abs(gradient), width))
 
 

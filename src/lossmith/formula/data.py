@@ -13,6 +13,8 @@ from lossmith.formula.primitives import LEAVES, PRIMITIVES
 
 MAX_NODES = 10_000
 MAX_NAME = 200
+# what every call takes beside the formula's own arguments
+RESERVED = {"weight", "where", "reduction", "out", "validate", "width", "labels"}
 _PARTS = ("target", "predictions", "extras", "params")
 
 
@@ -71,6 +73,8 @@ def _argument_from_data(data: object) -> Argument:
             raise ValueError(f"spec: unknown property {shown(key)} of a domain")
         if key in ("low", "high", "excluded"):
             values[key] = number_from_data(value)
+            if math.isnan(values[key]):
+                raise ValueError(f"spec: {key} of a domain must be a number")
         elif key in ("name", "kind"):
             if not (isinstance(value, str) and len(value) <= MAX_NAME):
                 raise ValueError(f"spec: {key} of a domain must be a short text")
@@ -190,6 +194,13 @@ def check(formula: Formula) -> None:
     names = [a.name for a in (formula.target, *formula.predictions, *formula.extras, *formula.params)]
     if len(set(names)) != len(names) or not formula.predictions:
         raise ValueError("a formula needs at least one prediction, and every argument a name of its own")
+    reserved = sorted(set(names) & RESERVED)
+    if reserved:
+        raise FormulaError(
+            f"{reserved[0]!r} cannot name an argument of a formula: every loss takes an argument of that name"
+        )
+    if formula.kind == "rowwise" and not all(p.domain.row for p in formula.predictions):
+        raise FormulaError("a row formula predicts a row: annotate its prediction with Scores or Probabilities")
     if formula.value.row or formula.value.boolean:
         raise FormulaError(
             "a loss is one number per sample, but this formula ends in "
@@ -200,7 +211,10 @@ def check(formula: Formula) -> None:
         *(formula.declared or ()),
         *((formula.class_factor,) if formula.class_factor is not None else ()),
     )
-    for node in walk(roots):
+    nodes = list(walk(roots))
+    if len(nodes) > MAX_NODES:
+        raise FormulaError(f"a formula has at most {MAX_NODES:,} operations, but this one has {len(nodes):,}")
+    for node in nodes:
         if node.op in ("input", "param") and node not in known and node.data != "width":
             raise ValueError(f"the formula uses {node.data!r}, which is not one of its arguments")
         if formula.kind == "pointwise" and (node.row or node.op == "n_classes"):

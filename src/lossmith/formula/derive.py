@@ -9,7 +9,7 @@ diagonals of row formulas are again row formulas, and nothing of size K^2 is eve
 
 from __future__ import annotations
 
-from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, is_const, mul, neg, sub, walk
+from lossmith.formula.expr import ONE, ZERO, Expr, FormulaError, add, apply, is_const, mul, neg, sub, walk
 from lossmith.formula.primitives import PRIMITIVES
 
 Term = tuple[str, Expr]  # shape, q
@@ -19,9 +19,14 @@ POINT: Term = ("point", ONE)  # the single term of a formula without rows
 ONE_TERM: Term = ("one", ONE)
 
 
+MAX_TERMS = 64  # a formula of the literature needs a handful; nested row maps double them
+
+
 def _collect(terms: Terms, key: Term, p: Expr) -> None:
     if not is_const(p, 0.0) and not is_const(key[1], 0.0):
         terms[key] = add(terms[key], p) if key in terms else p
+    if len(terms) > MAX_TERMS:
+        raise FormulaError("row maps (softmax, cumsum, others ...) are nested too deeply in this formula")
 
 
 def tangents(roots: tuple[Expr, ...], variable: Expr) -> dict[Expr, Terms]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lossmith.formula.data import check
+from lossmith.formula.data import RESERVED, check
 from lossmith.formula.domains import Domain, PerClassMark, PerSampleMark
 from lossmith.formula.expr import FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
@@ -143,10 +143,16 @@ def _variant(function: Function, options: Mapping[str, bool], settings: Settings
     parameters: list[Parameter] = []
     for p in signature.parameters.values():
         where_ = f"argument {p.name!r} of {name}"
+        if p.name in RESERVED:
+            raise FormulaError(f"{where_}: every loss takes an argument of that name, so a formula cannot")
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             raise FormulaError(f"{where_}: a formula names all its arguments")
         if p.kind is p.KEYWORD_ONLY:
             parameters.append(_parameter(p, where_))
+        elif p.default is not p.empty:
+            raise FormulaError(
+                f"{where_} has a default value: parameters of the loss stand after a `*` in the signature"
+            )
         elif p.annotation is p.empty:
             raise FormulaError(
                 f"{where_} needs a domain as its annotation, such as Real, Positive or ClassId of lossmith.formula"

@@ -174,7 +174,8 @@ class LinearRegressor(RegressorMixin, _Linear):
 
     Minimises weighted mean of loss(y, X w + b) + l2/2 |w|^2 + l1 |w|_1; the intercept b is free. `predict` answers on
     the natural scale: the inverse link of X w + b (the mean, for Poisson). After `fit`: `coef_`, `intercept_`,
-    `objective_`, `gap_` (how far the objective can be from the optimum, proven; NaN where the loss is not convex),
+    `objective_`, `gap_` (how far the objective can be from the optimum, proven for a convex loss; NaN where
+    sampling finds the loss not convex),
     `converged_`, `n_iter_`, `history_`.
     """
 

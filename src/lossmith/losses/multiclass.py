@@ -74,7 +74,7 @@ def _weighted_surprise(
     aliases=("ce", "softmax_cross_entropy", "categorical_cross_entropy"),
     link="softmax",
     elicits="mean",
-    curvature=lambda hessian: n_classes / (n_classes - 1) * hessian,  # Friedman 2001: one score is redundant
+    curvature=lambda hessian: n_classes / maximum(n_classes - 1, 1) * hessian,  # Friedman 2001: one score is redundant
     class_factor=_weight_of_class,
 )
 def cross_entropy(
@@ -95,7 +95,7 @@ def cross_entropy(
 
 
 @cross_entropy.variant(
-    curvature=lambda hessian: n_classes / (n_classes - 1) * hessian,
+    curvature=lambda hessian: n_classes / maximum(n_classes - 1, 1) * hessian,
     class_factor=_weight_of_row,
 )
 def _(

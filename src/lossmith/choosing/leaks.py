@@ -1,0 +1,91 @@
+"""Columns that hold the target under another name: a race on them proves nothing about losses."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from lossmith.choosing.errors import quoted
+from lossmith.choosing.tables import Column, Floats, Rows, Table
+from lossmith.choosing.targets import Target
+
+FEWEST = 30  # fewer rows agree by chance
+REPEATS = 5  # rows a value needs, on average, before "it always comes with the same target" says anything
+GROUPS = 20
+AFFINE = 1e-10  # what rounding may leave of a straight line, as a share of the variance
+FIRST_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def leaks(table: Table, target: Target) -> list[str]:
+    """One warning for every column that equals or determines the target; table holds the target's rows."""
+    found = []
+    for column in table.columns:
+        how = _how(column, target.y, bool(target.classes))
+        if how:
+            found.append(
+                f"column {quoted(column.name)} {how} the target {quoted(target.name)}: leave it out if it is not known when predicting"
+            )
+    return found
+
+
+def _how(column: Column, y: Floats, classes: bool) -> str:
+    present = ~np.isnan(column.values)
+    x, y = column.values[present], y[present]
+    if len(x) < max(FEWEST, 0.5 * len(present)) or np.ptp(y) == 0 or np.ptp(x) == 0:
+        return ""
+    if column.kind != "category":
+        if not classes and np.array_equal(x, y):
+            return "is a copy of"
+        return "determines" if _determines(x, y) or (not classes and _same_order(x, y)) else ""
+    if not classes:
+        numbers = np.array([_first_number(level) for level in column.levels])[x.astype(np.intp)]
+        if np.isfinite(numbers).all() and np.ptp(numbers) > 0 and _same_order(numbers, y):
+            return "holds, inside its texts,"
+    return "determines" if _determines(x, y) else ""
+
+
+def _first_number(text: str) -> float:
+    found = FIRST_NUMBER.search(text.replace(",", ""))
+    return float(found.group()) if found else float("nan")
+
+
+def _determines(x: Floats, y: Floats) -> bool:
+    """Every value of x comes with one value of y only, again and again."""
+    kinds = len(np.unique(x))
+    return kinds * REPEATS <= len(x) and len(np.unique(np.column_stack([x, y]), axis=0)) == kinds
+
+
+def _same_order(x: Floats, y: Floats) -> bool:
+    """A straight line, or any other function that only rises or only falls."""
+    if len(np.unique(y)) < GROUPS:
+        return False  # few values are in order by chance
+    dx, dy = x - x.mean(), y - y.mean()
+    if 1 - float(dx @ dy) ** 2 / float((dx @ dx) * (dy @ dy)) < AFFINE:
+        return True
+    ranks, judge = _ranks(x), _ranks(y)
+    return np.array_equal(ranks, judge) or np.array_equal(ranks.max() - ranks, judge)
+
+
+def _ranks(x: Floats) -> Rows:
+    return np.asarray(np.unique(x, return_inverse=True)[1], dtype=np.intp)
+
+
+def closest(table: Table, y: Floats, classes: bool, count: int = 2) -> list[str]:
+    """The columns that alone tell most about y."""
+    parts = [(y == k).astype(np.float64) for k in np.unique(y)] if classes else [y]
+    told = {column.name: max(_explained(column, part) for part in parts) for column in table.columns}
+    return sorted(told, key=lambda name: -told[name])[:count]
+
+
+def _explained(column: Column, y: Floats) -> float:
+    """The share of y's variance between groups of the column: its levels, or as many slices of its numbers."""
+    group = np.nan_to_num(column.values, nan=-1.0)
+    if column.kind != "category":
+        edges = np.unique(np.nanquantile(column.values, np.linspace(0, 1, GROUPS + 1)[1:-1]))
+        group = np.searchsorted(edges, column.values, side="right").astype(np.float64)
+    place = _ranks(group)
+    sizes = np.bincount(place)
+    means = np.bincount(place, weights=y) / sizes
+    total = float(((y - y.mean()) ** 2).sum())
+    return float((sizes * (means - y.mean()) ** 2).sum()) / total if total > 0 else 0.0

@@ -24,7 +24,8 @@ def leaks(table: Table, target: Target) -> list[str]:
         how = _how(column, target.y, bool(target.classes))
         if how:
             found.append(
-                f"column {quoted(column.name)} {how} the target {quoted(target.name)}: leave it out if it is not known when predicting"
+                f"column {quoted(column.name)} {how} the target {quoted(target.name)}: "
+                "leave it out if it is not known when predicting"
             )
     return found
 
@@ -60,11 +61,17 @@ def _same_order(x: Floats, y: Floats) -> bool:
     """A straight line, or any other function that only rises or only falls."""
     if len(np.unique(y)) < GROUPS:
         return False  # few values are in order by chance
-    dx, dy = x - x.mean(), y - y.mean()
+    dx, dy = _centred(x), _centred(y)
     if 1 - float(dx @ dy) ** 2 / float((dx @ dx) * (dy @ dy)) < AFFINE:
         return True
     ranks, judge = _ranks(x), _ranks(y)
     return np.array_equal(ranks, judge) or np.array_equal(ranks.max() - ranks, judge)
+
+
+def _centred(x: Floats) -> Floats:
+    """In units that keep squares of huge numbers finite."""
+    x = x / np.abs(x).max()
+    return np.asarray(x - x.mean())
 
 
 def _ranks(x: Floats) -> Rows:

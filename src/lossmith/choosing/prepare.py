@@ -47,8 +47,8 @@ def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: i
     target, weights = _keep(target, weights, seed, notes)
     table = table.take(target.rows)
     weights = None if weights is None else weights[target.rows]
-    suspects = leaks(table, target)
-    table, dropped = _usable(table)
+    usable, dropped = _usable(table)
+    suspects, table = leaks(table, target), usable
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
     if not [c for c in table.columns if c.name != found]:

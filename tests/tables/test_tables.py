@@ -20,7 +20,7 @@ DEFAULTS = {"squared_error", "absolute_error", "binary_cross_entropy", "cross_en
 @pytest.mark.full
 @pytest.mark.parametrize(("key", "aim"), RUNS)
 def test_open_table(key, aim):
-    X, y = load(key)
+    X, y = load(key, max_rows=1500)
     result = lm.choose(X, y, aim=aim)
     assert result.verdict in ("USE", "SAME", "NOT SHOWN")
     assert result.loss.elicits in ELICITS[aim] or (result.loss.name == "huber" and result.verdict == "USE")

@@ -127,7 +127,7 @@ def _sum(a: Formula, b: Formula) -> Formula:
         predictions,
         tuple(extras.values()),
         a.params + b.params,
-        a.class_factor,
+        a.class_factor if a.class_factor is b.class_factor else None,  # no one weight where the two differ
         declared,
     )
 

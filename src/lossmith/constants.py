@@ -73,7 +73,9 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
         y, inverse = np.unique(y, return_inverse=True)
         w = np.bincount(inverse, weights=w).astype(np.float64)
 
-    call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)
+    call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)  # checks the targets
+    if loss.elicits == "mean" and loss.labels is None:
+        return float(loss.link(float(np.average(np.asarray(y, dtype=np.float64), weights=w))))
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""

@@ -31,9 +31,9 @@ def checked_parameters(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, An
         if p.required and name not in given:
             raise TypeError(f"{recipe.name} needs {name}=, which has no default")
     values = {name: _checked(recipe.name, p, given.get(name, p.default)) for name, p in known.items()}
-    missing = {p.name for v in recipe.chosen(values) for p in v.parameters} | set(recipe.option_defaults)
-    for name in values:
-        if name not in missing and name in given and given[name] != known[name].default:
+    used = {p.name for v in recipe.chosen(values) for p in v.parameters} | set(recipe.option_defaults)
+    for name, value in values.items():
+        if name not in used and value != known[name].default:
             raise ValueError(f"{recipe.name}: {name} has no meaning together with these options")
     return values
 

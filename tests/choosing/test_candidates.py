@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import lossmith as lm
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.candidates import candidates
-from lossmith.choosing.catalogue import elicits
+from lossmith.choosing.catalogue import elicits, listing
 from lossmith.choosing.profile import SUPPORTS, Profile
 from lossmith.choosing.residuals import describe
 
@@ -91,3 +92,10 @@ def test_what_is_not_calibrated_is_a_reference():
     assert roles["focal(gamma=2)"] == "reference"
     assert roles["binary_cross_entropy(label_smoothing=0.1)"] == "reference"
     assert roles["brier"] == "challenger"
+
+
+def test_a_quantile_loss_aims_at_its_own_level_only():
+    assert elicits(lm.get("quantile", q=0.9), parse_aim("quantile:0.9"))
+    assert not elicits(lm.get("quantile", q=0.1), parse_aim("quantile:0.9"))
+    assert elicits(lm.get("quantile", q=0.5), parse_aim("median"))
+    assert any(line.startswith("quantile ") for line in listing(aim="quantile:0.9"))

@@ -19,11 +19,11 @@ def listing(family: str | None = None, aim: str | None = None) -> list[str]:
     """One line per loss: name, family, what its minimiser is, the sentence about it."""
     import lossmith as lm
 
-    losses = {name: lm.get(name) for name in lm.names()}
+    wanted = None if aim is None else parse_aim(aim)
+    losses = {name: _at_level(lm.get(name), wanted) for name in lm.names()}
     families = sorted({loss.family for loss in losses.values()})
     if family is not None and family not in families:
         raise ChoiceError(f"unknown family {quoted(family)}; it is one of {', '.join(families)}")
-    wanted = None if aim is None else parse_aim(aim)
     rows = [
         [name, loss.family, loss.elicits or "", first_sentence(loss.doc)]
         for name, loss in losses.items()
@@ -32,6 +32,13 @@ def listing(family: str | None = None, aim: str | None = None) -> list[str]:
     if not rows:
         return ["no loss fits"]
     return grid([["loss", "family", "aims at", "in a sentence"], *rows], left=(0, 1, 2, 3))
+
+
+def _at_level(loss: Loss, aim: Aim | None) -> Loss:
+    """A quantile loss at the level that is asked for."""
+    if aim is None or aim.functional != "quantile" or loss.elicits != "quantile" or loss.recipe is None:
+        return loss
+    return loss.from_recipe(loss.recipe, q=aim.level)
 
 
 def first_sentence(doc: str) -> str:
@@ -45,9 +52,8 @@ def elicits(loss: Loss, aim: Aim) -> bool:
         return loss.elicits == "mean" and classes
     if aim.functional == "mean":
         return loss.elicits == "mean" and loss.link.name != "softmax"
-    if aim.functional == "median":
-        return loss.elicits == "median" or (loss.elicits == "quantile" and loss.params.get("q") == 0.5)
-    return loss.elicits == "quantile"
+    at_level = loss.elicits == "quantile" and loss.params.get("q") == aim.level
+    return at_level or (aim.functional == "median" and loss.elicits == "median")
 
 
 def find(name: str) -> Loss:

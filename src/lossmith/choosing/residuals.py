@@ -9,8 +9,8 @@ import numpy as np
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.tables import Floats, Table
+from lossmith.start import MAD_TO_SIGMA
 
-MAD_TO_SIGMA = 1.4826
 SYMMETRIC = 0.2
 
 

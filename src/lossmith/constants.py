@@ -74,8 +74,9 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
         w = np.bincount(inverse, weights=w).astype(np.float64)
 
     call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)  # checks the targets
-    if loss.elicits == "mean" and loss.labels is None:
-        return float(loss.link(float(np.average(np.asarray(y, dtype=np.float64), weights=w))))
+    if loss.elicits == "mean":
+        numbers = y if loss.labels is None else [loss.labels.index(label) for label in y.tolist()]
+        return float(loss.link(float(np.average(np.asarray(numbers, dtype=np.float64), weights=w))))
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""

@@ -75,8 +75,7 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
 
     call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)  # checks the targets
     if loss.elicits == "mean":
-        numbers = y if loss.labels is None else [loss.labels.index(label) for label in y.tolist()]
-        return float(loss.link(float(np.average(np.asarray(numbers, dtype=np.float64), weights=w))))
+        return float(loss.link(float(np.average(_numbers(loss, y).astype(np.float64), weights=w))))
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""
@@ -92,6 +91,11 @@ def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
     domain = loss.formula.predictions[0].domain
     found = _midpoint(slope, value, domain)
     return _lowest_valley(loss, y, value, found) if math.isfinite(found) else found
+
+
+def _numbers(loss: Loss, y: Any) -> NDArray[Any]:
+    """Targets as numbers, whatever the loss calls its classes."""
+    return np.asarray(y if loss.labels is None else [loss.labels.index(label) for label in y.tolist()])
 
 
 def _inside(loss: Loss) -> float:
@@ -204,7 +208,7 @@ def _mean_row(loss: Loss, y: Any, w: Floats) -> Floats:
         shares = w @ y / w.sum()
     else:
         k = _classes(loss, y)
-        ids = np.array([loss.labels.index(v) for v in y.tolist()]) if loss.labels is not None else y.astype(np.int64)
+        ids = _numbers(loss, y).astype(np.int64)
         loss.total(y, np.full((len(y), k), 1.0 / k), weight=w)  # refuses labels that are not classes
         shares = np.bincount(ids, weights=w, minlength=k) / w.sum()
     if loss.link.name == "identity":

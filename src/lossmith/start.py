@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +14,6 @@ Array = NDArray[np.float64]
 
 MAD_TO_SIGMA = 1.4826
 """The median absolute deviation of a normal sample, times this, is its standard deviation."""
-
-
-@lru_cache(maxsize=256)
-def kinked(loss: Loss) -> bool:
-    """Whether the gradient jumps somewhere: a property of a loss, which equal losses need not each find anew."""
-    return loss.kinked
 
 
 def without_labels(loss: Loss, y: NDArray[Any]) -> tuple[Loss, NDArray[Any]]:

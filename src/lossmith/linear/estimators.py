@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import finite_start, kinked, residual_scale, without_labels
+from lossmith.start import finite_start, residual_scale, without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
 from .blas import suited_threads
@@ -138,7 +138,7 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
 def _check_loss(loss: Loss) -> None:
     if loss.target_kind == "row":
         raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
-    if kinked(loss) and not (loss.kind == "pointwise" and loss.outputs == 1):
+    if loss.kinked and not (loss.kind == "pointwise" and loss.outputs == 1):
         raise ValueError(
             f"{loss.name} has kinks and takes several scores per sample: linear models support kinked losses of one "
             "score only; for classes use cross_entropy"

@@ -16,8 +16,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import kinked
-
 from . import smoothing
 from .convexity import looks_convex
 from .direction import DENSE, conjugate_gradients, gram, shortest, solve, sparse_step
@@ -82,9 +80,9 @@ class _Solver:
     def run(self) -> Solution:
         windows = self.problem.one_score(self.theta)  # a kinked loss of several scores has none
         converged = False
-        if not kinked(self.problem.loss):
+        if not self.problem.loss.kinked:
             converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter, self.target)
-        if windows and not converged and (self.convex or kinked(self.problem.loss)):
+        if windows and not converged and (self.convex or self.problem.loss.kinked):
             # kinked, or so sharply bent that it may as well be
             self._narrowing_windows()
             converged = self.convex and self.gap <= self.target

@@ -1,0 +1,320 @@
+"""A writer of LLVM IR: text, explicit vectors, and nothing that could round differently on another processor.
+
+Every value is a vector of a fixed number of lanes, so the tree of a sum is ours on every machine; LLVM splits a wide
+vector where the registers are narrow. No fast-math flag is ever written, and a fused multiply-add only where ``fma``
+asks for it: the bits of a result are those of the text. Equal instructions of one block are written once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import struct
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+
+@dataclass(frozen=True)
+class Float:
+    """What the emitters of functions need to know of a floating type."""
+
+    name: str  # LLVM's
+    integer: str  # of the same width
+    lanes: int  # of one 64-byte vector
+    bytes: int
+    mantissa: int  # explicit bits
+    bias: int
+    suffix: str  # of LLVM's intrinsics
+
+    @property
+    def epsilon(self) -> float:
+        return 2.0**-self.mantissa
+
+    @property
+    def smallest_normal(self) -> float:
+        return math.ldexp(1.0, 1 - self.bias)
+
+
+SINGLE = Float("float", "i32", 16, 4, 23, 127, "f32")
+DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
+FLOATS = {"float32": SINGLE, "float64": DOUBLE}
+MASK = "i1"
+_BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
+
+Number: TypeAlias = Union["Value", float, int]
+
+
+class Value:
+    """One vector: its scalar type and its name in the text. Comparisons with NaN are false, except ``ne``."""
+
+    __slots__ = ("emit", "name", "type")
+
+    def __init__(self, emit: Emitter, name: str, type_: str) -> None:
+        self.emit, self.name, self.type = emit, name, type_
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_float(self) -> bool:
+        return self.type in ("float", "double")
+
+    def _binary(self, other: Number, of_floats: str, of_integers: str, *, swap: bool = False) -> Value:
+        right = self.emit.lift(other, self.type)
+        left, right = (right, self) if swap else (self, right)
+        operation = of_floats if self.is_float else of_integers
+        return self.emit.instruction(self.type, f"{operation} {self.emit.vector(self.type)} {left}, {right}")
+
+    def __add__(self, other: Number) -> Value:
+        return self._binary(other, "fadd", "add")
+
+    def __radd__(self, other: Number) -> Value:
+        return self._binary(other, "fadd", "add", swap=True)
+
+    def __sub__(self, other: Number) -> Value:
+        return self._binary(other, "fsub", "sub")
+
+    def __rsub__(self, other: Number) -> Value:
+        return self._binary(other, "fsub", "sub", swap=True)
+
+    def __mul__(self, other: Number) -> Value:
+        return self._binary(other, "fmul", "mul")
+
+    def __rmul__(self, other: Number) -> Value:
+        return self._binary(other, "fmul", "mul", swap=True)
+
+    def __truediv__(self, other: Number) -> Value:
+        return self._binary(other, "fdiv", "sdiv")
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return self._binary(other, "fdiv", "sdiv", swap=True)
+
+    def __neg__(self) -> Value:
+        return self.emit.negative(self)
+
+    # integers and masks
+    def __lshift__(self, other: Number) -> Value:
+        return self._binary(other, "", "shl")
+
+    def __rshift__(self, other: Number) -> Value:
+        """Arithmetic: the sign stays."""
+        return self._binary(other, "", "ashr")
+
+    def logical_shift(self, other: Number) -> Value:
+        """To the right, zeros from the left."""
+        return self._binary(other, "", "lshr")
+
+    def __and__(self, other: Number) -> Value:
+        return self._binary(other, "", "and")
+
+    def __or__(self, other: Number) -> Value:
+        return self._binary(other, "", "or")
+
+    def __xor__(self, other: Number) -> Value:
+        return self._binary(other, "", "xor")
+
+    def __invert__(self) -> Value:
+        return self._binary(-1, "", "xor")
+
+    def _compare(self, other: Number, of_floats: str, of_integers: str) -> Value:
+        right = self.emit.lift(other, self.type)
+        operation = f"fcmp {of_floats}" if self.is_float else f"icmp {of_integers}"
+        return self.emit.instruction(MASK, f"{operation} {self.emit.vector(self.type)} {self}, {right}")
+
+    def __lt__(self, other: Number) -> Value:
+        return self._compare(other, "olt", "slt")
+
+    def __le__(self, other: Number) -> Value:
+        return self._compare(other, "ole", "sle")
+
+    def __gt__(self, other: Number) -> Value:
+        return self._compare(other, "ogt", "sgt")
+
+    def __ge__(self, other: Number) -> Value:
+        return self._compare(other, "oge", "sge")
+
+    def eq(self, other: Number) -> Value:
+        return self._compare(other, "oeq", "eq")
+
+    def ne(self, other: Number) -> Value:
+        return self._compare(other, "une", "ne")
+
+
+class Emitter:
+    """The text of one function under construction; all values have ``float.lanes`` lanes."""
+
+    def __init__(self, float_: Float) -> None:
+        self.float, self.lanes = float_, float_.lanes
+        self.lines: list[str] = []
+        self.declarations: set[str] = set()
+        self._known: dict[str, Value] = {}  # instructions of this block; each is pure
+        self._count = 0
+        self._negated: dict[str, Value] = {}  # the value that a name is the negative of
+
+    # text -------------------------------------------------------------------------------------------------------------
+
+    def vector(self, type_: str) -> str:
+        return f"<{self.lanes} x {type_}>"
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " + text)
+
+    def label(self, name: str) -> None:
+        """A new block; what the old one computed is not looked up any more."""
+        self.lines.append(f"{name}:")
+        self._known.clear()
+
+    def fresh(self, text: str) -> str:
+        """The name of an instruction that may not be shared: a load, a phi, an address."""
+        self._count += 1
+        self.lines.append(f"  %v{self._count} = {text}")
+        return f"%v{self._count}"
+
+    def fresh_label(self, stem: str) -> str:
+        self._count += 1
+        return f"{stem}{self._count}"
+
+    def instruction(self, type_: str, text: str) -> Value:
+        """The value of a pure instruction, written once per block."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._known[text] = Value(self, self.fresh(text), type_)
+        return found
+
+    def declare(self, text: str) -> None:
+        self.declarations.add(f"declare {text}")
+
+    # constants --------------------------------------------------------------------------------------------------------
+
+    def lift(self, x: Number, type_: str | None = None) -> Value:
+        """A number as a vector of equal lanes, rounded once to the type."""
+        if isinstance(x, Value):
+            return x
+        type_ = type_ or self.float.name
+        return Value(self, f"splat ({type_} {literal(x, type_)})", type_)
+
+    def constants(self, numbers: list[int], type_: str) -> Value:
+        return Value(self, f"<{', '.join(f'{type_} {n}' for n in numbers)}>", type_)
+
+    # pure functions ---------------------------------------------------------------------------------------------------
+
+    def negative(self, x: Value) -> Value:
+        result = self.instruction(x.type, f"fneg {self.vector(x.type)} {x}")
+        self._negated[result.name] = x
+        return result
+
+    def intrinsic(self, name: str, *args: Value) -> Value:
+        """An LLVM intrinsic that takes and gives vectors of one type, such as sqrt."""
+        type_ = self.vector(args[0].type)
+        suffix = f"v{self.lanes}{'f' if args[0].is_float else 'i'}{8 * _BYTES[args[0].type]}"
+        self.declare(f"{type_} @llvm.{name}.{suffix}({', '.join([type_] * len(args))})")
+        arguments = ", ".join(f"{type_} {arg}" for arg in args)
+        return self.instruction(args[0].type, f"call {type_} @llvm.{name}.{suffix}({arguments})")
+
+    def fma(self, a: Number, b: Number, c: Number) -> Value:
+        """a * b + c, rounded once."""
+        type_ = next(x.type for x in (a, b, c) if isinstance(x, Value))
+        return self.intrinsic("fma", *(self.lift(x, type_) for x in (a, b, c)))
+
+    def abs(self, x: Value) -> Value:
+        return self.intrinsic("fabs", self._negated.get(x.name, x))  # of x and -x: one
+
+    def sqrt(self, x: Value) -> Value:
+        return self.intrinsic("sqrt", x)
+
+    def copysign(self, size: Number, sign: Value) -> Value:
+        return self.intrinsic("copysign", self.lift(size, sign.type), sign)
+
+    def where(self, mask: Value, a: Number, b: Number) -> Value:
+        """a where the mask is true, else b; both are computed."""
+        type_ = next((x.type for x in (a, b) if isinstance(x, Value)), self.float.name)
+        left, right, vector = self.lift(a, type_), self.lift(b, type_), self.vector(type_)
+        if left.name == right.name:
+            return left
+        return self.instruction(type_, f"select {self.vector(MASK)} {mask}, {vector} {left}, {vector} {right}")
+
+    def polynomial(self, x: Value, coefficients: tuple[float, ...]) -> Value:
+        """By Horner's rule; the coefficient of the highest power comes first."""
+        result = self.lift(coefficients[0], x.type)
+        for coefficient in coefficients[1:]:
+            result = self.fma(result, x, coefficient)
+        return result
+
+    def bits(self, x: Value) -> Value:
+        """The same bits as an integer."""
+        type_ = {"float": "i32", "double": "i64"}[x.type]
+        return self.instruction(type_, f"bitcast {self.vector(x.type)} {x} to {self.vector(type_)}")
+
+    def from_bits(self, x: Value) -> Value:
+        type_ = {"i32": "float", "i64": "double"}[x.type]
+        return self.instruction(type_, f"bitcast {self.vector(x.type)} {x} to {self.vector(type_)}")
+
+    def convert(self, operation: str, x: Value, type_: str) -> Value:
+        """One of LLVM's conversions, such as fpext, sitofp, trunc, zext."""
+        return self.instruction(type_, f"{operation} {self.vector(x.type)} {x} to {self.vector(type_)}")
+
+    def to_float(self, x: Value, type_: str) -> Value:
+        """A float of either width as one of the other."""
+        if x.type == type_:
+            return x
+        return self.convert("fpext" if type_ == "double" else "fptrunc", x, type_)
+
+    # lanes ------------------------------------------------------------------------------------------------------------
+
+    def shuffle(self, x: Value, y: Value, lanes: list[int]) -> Value:
+        vector = self.vector(x.type)
+        order = ", ".join(f"i32 {lane}" for lane in lanes)
+        return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} {y}, <{len(lanes)} x i32> <{order}>")
+
+    def splat(self, scalar: str, type_: str) -> Value:
+        """A scalar of the text in every lane."""
+        vector = self.vector(type_)
+        first = self.instruction(type_, f"insertelement {vector} poison, {type_} {scalar}, i64 0")
+        return self.shuffle(first, Value(self, "poison", type_), [0] * self.lanes)
+
+    def first_lane(self, x: Value) -> str:
+        return self.fresh(f"extractelement {self.vector(x.type)} {x}, i64 0")
+
+    def lane_numbers(self, type_: str) -> Value:
+        return self.constants(list(range(self.lanes)), type_)
+
+    # memory -----------------------------------------------------------------------------------------------------------
+
+    def address(self, base: str, index: str | int, type_: str) -> str:
+        return self.fresh(f"getelementptr {type_}, ptr {base}, i64 {index}")
+
+    def load(self, pointer: str, type_: str, mask: Value | None = None, filler: Number = 0) -> Value:
+        """Consecutive numbers; where the mask is false memory is not touched and the lane holds the filler."""
+        vector, align = self.vector(type_), _BYTES[type_]
+        if mask is None:
+            return Value(self, self.fresh(f"load {vector}, ptr {pointer}, align {align}"), type_)
+        name = f"@llvm.masked.load.v{self.lanes}{_short(type_)}.p0"
+        self.declare(f"{vector} {name}(ptr, i32, {self.vector(MASK)}, {vector})")
+        arguments = f"ptr {pointer}, i32 {align}, {self.vector(MASK)} {mask}, {vector} {self.lift(filler, type_)}"
+        return Value(self, self.fresh(f"call {vector} {name}({arguments})"), type_)
+
+    def store(self, x: Value, pointer: str, mask: Value | None = None) -> None:
+        vector, align = self.vector(x.type), _BYTES[x.type]
+        if mask is None:
+            self.line(f"store {vector} {x}, ptr {pointer}, align {align}")
+            return
+        name = f"@llvm.masked.store.v{self.lanes}{_short(x.type)}.p0"
+        self.declare(f"void {name}({vector}, ptr, i32, {self.vector(MASK)})")
+        self.line(f"call void {name}({vector} {x}, ptr {pointer}, i32 {align}, {self.vector(MASK)} {mask})")
+
+    def load_scalar(self, pointer: str, type_: str) -> str:
+        return self.fresh(f"load {type_}, ptr {pointer}, align {_BYTES[type_]}")
+
+
+def _short(type_: str) -> str:
+    return {"float": "f32", "double": "f64"}.get(type_, type_)
+
+
+def literal(x: float, type_: str) -> str:
+    """A number in the text: integers as they are, floats by the bits of the double of the same value."""
+    if type_ == MASK:
+        return "true" if x else "false"
+    if type_ not in ("float", "double"):
+        return str(int(x))
+    number = ctypes.c_float(x).value if type_ == "float" else float(x)
+    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"

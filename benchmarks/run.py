@@ -1,8 +1,110 @@
-"""Everything that `make bench` measures, one page of docs each."""
+"""Measures, and writes docs/benchmarks.md and docs/accuracy.md.
 
+    python benchmarks/run.py                     every part
+    python benchmarks/run.py calls threads       these parts; the page keeps the others as they were
+    python benchmarks/run.py --page              measure nothing, write the page again
+    python benchmarks/run.py --quick             tiny sizes, into build/quick-benchmarks: the figures mean nothing
+
+Figures are kept in benchmarks/results, a file a part. Parts run under LOSSMITH_ENGINE=llvm, where a fallback is an
+error, unless LOSSMITH_ENGINE says otherwise.
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-for script in ("speed.py", "accuracy.py"):
-    subprocess.run([sys.executable, Path(__file__).with_name(script)], check=True)
+import lossmith as lm
+from measure import FULL, ONE_THREAD, QUICK, Effort, machine, pin
+from page import page
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PARTS = (
+    "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
+    "calls", "first_call", "memory", "growth",
+)  # fmt: skip
+ACCURACY = "accuracy"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join((*PARTS, ACCURACY)))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes")
+    parser.add_argument("--page", action="store_true", help="measure nothing")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where figures and pages go instead")
+    parser.add_argument("--here", action="store_true", help="measure one part in this process, and write no page")
+    given = parser.parse_args()
+    unknown = set(given.parts) - {*PARTS, ACCURACY}
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if given.quick and not given.to:
+        given.to = ROOT / "build" / "quick-benchmarks"
+    return given
+
+
+def in_a_process_of_its_own(name: str, given: argparse.Namespace) -> bool:
+    """Whether it went well."""
+    print(f"{datetime.datetime.now():%H:%M:%S} {name}", flush=True)
+    options = [*(["--to", str(given.to)] if given.to else []), *(["--quick"] if given.quick else [])]
+    if name == ACCURACY:
+        command = [sys.executable, str(HERE / "accuracy.py"), *options]
+        return subprocess.run(command, check=False).returncode == 0
+    inherited = {word: value for word, value in os.environ.items() if word not in ONE_THREAD}
+    environment = {"LOSSMITH_ENGINE": "llvm"} | inherited | (ONE_THREAD if one_thread(name) else {})
+    command = [sys.executable, __file__, name, "--here", *options]
+    return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def one_thread(name: str) -> bool:
+    """A part measures one thread on one core unless it says otherwise."""
+    return getattr(importlib.import_module(name), "PINNED", True)
+
+
+def measure(name: str, results: Path, effort: Effort) -> None:
+    """One part, here and now."""
+    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
+    if one_thread(name):
+        pin()
+        lm.set_threads(1)
+    contests = [json.dumps(vars(contest)) for contest in importlib.import_module(name).contests(effort)]
+    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    head = json.dumps({"date": day, "load": load, "machine": machine()})
+    text = f'{head[:-1]}, "contests": [\n' + ",\n".join(contests) + "\n]}\n"  # a contest a line
+    (results / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def write_page(results: Path, pages: Path) -> None:
+    """Of the parts that have figures."""
+    files = {name: results / f"{name}.json" for name in PARTS}
+    records = [
+        (importlib.import_module(name), json.loads(file.read_text(encoding="utf-8")))
+        for name, file in files.items()
+        if file.exists()
+    ]
+    (pages / "benchmarks.md").write_text(page(records), encoding="utf-8")
+
+
+def main() -> int:
+    given = arguments()
+    pages = given.to or ROOT / "docs"
+    results = given.to / "results" if given.to else HERE / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    if given.here:
+        (name,) = given.parts
+        measure(name, results, QUICK if given.quick else FULL)
+        return 0
+    wanted = () if given.page else given.parts or (*PARTS, ACCURACY)
+    failed = [name for name in wanted if not in_a_process_of_its_own(name, given)]
+    write_page(results, pages)
+    if failed:
+        print(f"failed, with the figures before it kept: {', '.join(failed)}", file=sys.stderr)
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,48 +1,87 @@
-"""From LLVM IR to a function in this process."""
+"""From LLVM IR to functions in this process: object code for this processor, cached on disk and linked."""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
+import os
+import threading
 from typing import Any
 
-import llvmlite.binding as llvm
+_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()
+_lock = threading.RLock()  # one thread at a time in LLVM, and none while the process forks
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
+@functools.cache
+def available() -> bool:
+    """Whether kernels can be compiled here; says so without loading LLVM."""
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+@functools.cache
+def _llvm() -> Any:
+    """LLVM, loaded when a kernel is first needed: it takes longer than the rest of a first call."""
+    import llvmlite.binding
+
+    llvmlite.binding.initialize_native_target()
+    llvmlite.binding.initialize_native_asmprinter()
+    return llvmlite.binding
+
+
+@functools.cache
+def _host() -> tuple[str, str]:
+    return _llvm().get_host_cpu_name(), _llvm().get_host_cpu_features().flatten()
 
 
 @functools.lru_cache(maxsize=8)
 def target_machine(cpu: str = "", features: str = "") -> Any:
     """The code generator for a processor: this one, or a named one such as "haswell" (an AVX2 machine)."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
     if not cpu:
-        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=cpu, features=features, opt=2, reloc="pic", codemodel="small")
+        cpu, features = _host()
+    return _llvm().Target.from_default_triple().create_target_machine(cpu=cpu, features=features, **_OPTIONS)
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def _linker() -> Any:
-    return llvm.create_lljit_compiler(target_machine())
+    return _llvm().create_lljit_compiler(target_machine())
 
 
 def object_code(text: str, cpu: str = "", features: str = "") -> bytes:
-    module = llvm.parse_assembly(text)
-    module.verify()
-    return bytes(target_machine(cpu, features).emit_object(module))
+    with _lock:
+        module = _llvm().parse_assembly(text)
+        module.verify()
+        return bytes(target_machine(cpu, features).emit_object(module))
 
 
 def assembly(text: str, cpu: str = "", features: str = "") -> str:
-    return str(target_machine(cpu, features).emit_assembly(llvm.parse_assembly(text)))
+    with _lock:
+        return str(target_machine(cpu, features).emit_assembly(_llvm().parse_assembly(text)))
 
 
 class Library:
     """Linked object code. Keep it alive as long as its functions are called."""
 
     def __init__(self, code: bytes, names: tuple[str, ...]) -> None:
-        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
-        for name in names:
-            builder.export_symbol(name)
-        self._tracker = builder.link(_linker(), f"lossmith{next(_number)}")
+        with _lock:
+            builder = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
+            for name in names:
+                builder.export_symbol(name)
+            self._tracker = builder.link(_linker(), f"lossmith{next(_number)}")
         self.addresses = {name: int(self._tracker[name]) for name in names}
+
+
+def load(text: str, names: tuple[str, ...]) -> Library:
+    """The functions of a module, from the disk cache if any process on such a processor has compiled it before."""
+    from llvmlite import __version__
+
+    from .cache import kept
+
+    with _lock:
+        llvm = _llvm()
+        version = f"llvmlite {__version__}, LLVM {llvm.llvm_version_info}, {_OPTIONS}"
+        return Library(kept((text, llvm.get_default_triple(), *_host(), version), lambda: object_code(text)), names)

@@ -139,6 +139,10 @@ class Value:
     def ne(self, other: Number) -> Value:
         return self._compare(other, "une", "ne")
 
+    def unordered(self, other: Number) -> Value:
+        """Where either is NaN."""
+        return self._compare(other, "uno", "ne")
+
 
 class Emitter:
     """The text of one function under construction; all values have ``float.lanes`` lanes."""
@@ -146,6 +150,7 @@ class Emitter:
     def __init__(self, float_: Float) -> None:
         self.float, self.lanes = float_, float_.lanes
         self.lines: list[str] = []
+        self.block = "entry"  # the label of the block being written
         self.declarations: set[str] = set()
         self._known: dict[str, Value] = {}  # instructions of this block; each is pure
         self._count = 0
@@ -162,6 +167,7 @@ class Emitter:
     def label(self, name: str) -> None:
         """A new block; what the old one computed is not looked up any more."""
         self.lines.append(f"{name}:")
+        self.block = name
         self._known.clear()
 
     def fresh(self, text: str) -> str:
@@ -180,6 +186,14 @@ class Emitter:
         if found is None:
             found = self._known[text] = Value(self, self.fresh(text), type_)
         return found
+
+    def integer(self, operation: str, a: str | int, b: str | int) -> str:
+        """An operation on two scalar i64, such as add, or a comparison such as icmp slt."""
+        return self.fresh(f"{operation} i64 {a}, {b}")
+
+    def smaller(self, a: str, b: str | int) -> str:
+        """The smaller of two scalar i64."""
+        return self.fresh(f"select i1 {self.integer('icmp slt', a, b)}, i64 {a}, i64 {b}")
 
     def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")

@@ -1,0 +1,32 @@
+"""Losses made of exponentials and logarithms, against every peer."""
+
+from collections.abc import Iterator
+
+import pointwise
+from measure import Contest, Effort
+from page import Target
+
+TITLE = "Losses made of exponentials and logarithms"
+ABOUT = """Value and gradient, one thread on one core, nanoseconds a sample. "lossmith" returns new memory on every
+call, "lossmith, out=" writes where it is told. NumPy is the strongest we can write (`benchmarks/numpy_peers.py`) and
+writes into memory made before; so does scikit-learn's `loss_gradient`, whose gradients are not divided by n. PyTorch is
+eager with autograd, JAX is jitted (`benchmarks/peers.py`). Calls on fewer than 1e5 samples are mostly overhead: they
+are shown, and no target speaks of them.
+"""
+NAMES = ("binary_cross_entropy", "poisson", "log_cosh", "focal", "gaussian_nll")
+
+
+def contests(effort: Effort) -> Iterator[Contest]:
+    return pointwise.contests(NAMES, effort)
+
+
+def tables(found: list[Contest]) -> str:
+    return pointwise.times(found)
+
+
+def targets(found: list[Contest]) -> list[Target]:
+    claim = "exponentials and logarithms, n ≥ 1e5: fastest peer / "
+    return [
+        Target(claim + name, 3, pointwise.leads(found, name), at_least=True)
+        for name in (pointwise.PLAIN, pointwise.REUSING)
+    ]

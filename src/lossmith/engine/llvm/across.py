@@ -1,0 +1,195 @@
+"""Few classes: as many rows at once as a vector has lanes, one lane each, class by class through tiles in cache.
+
+The classes are compiled in. A short last tile reaches back over rows that are already done and computes them again, to
+the same bits; only their sums are not counted twice. So there have to be at least as many rows as lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lossmith.engine.llvm import memory
+from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.block import Array, Loaded
+from lossmith.engine.llvm.control import loop
+from lossmith.engine.llvm.emit import MASK, Emitter, Value
+from lossmith.engine.llvm.memory import Stored
+from lossmith.engine.llvm.plan import Pass
+from lossmith.engine.llvm.rows import Body, Place, Rows, States
+from lossmith.engine.llvm.spec import Input, Output, Spec
+from lossmith.formula.expr import Expr
+
+_GROUPED = 8  # up to so many classes, a row is shorter than a vector: whole vectors are sorted by class
+
+
+class Across:
+    """The view of rows in lanes."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.rows = Rows(spec)
+        self.spec, self.block, self.e = spec, self.rows.block, self.rows.block.e
+        self.classes = spec.classes or 0
+        self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
+        self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
+        self.written = {self.rows.roots[o.roots[0]]: self._tile() for o in spec.outputs if o.row}
+
+    def _tile(self) -> str:
+        """Room for one vector per class."""
+        return self.e.fresh(f"alloca {self.e.vector(self.e.float.name)}, i64 {self.classes}, align 64")
+
+    def text(self) -> str:
+        e, spec = self.e, self.spec
+        self.furthest = e.integer("sub", self.block.integer(job.COUNT), e.lanes)
+        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(0, MASK)] if spec.checked else [])
+        states = loop(e, "%start", "%stop", e.lanes, states, self._tile_of_rows)
+        return self.block.finish(states[: len(spec.sums)], states[-1] if spec.checked else None)
+
+    def _tile_of_rows(self, wanted: str, states: States) -> States:
+        e = self.e
+        index = e.smaller(wanted, self.furthest)
+        again = e.splat(e.fresh(f"trunc i64 {e.integer('sub', wanted, index)} to i32"), "i32")
+        lanes = e.lane_numbers("i32") >= again
+
+        def take(array: Array, stored: Stored) -> Value:
+            return memory.load(e, stored, array.base, array.stride, index, None, "")
+
+        loaded = self.block.load(take, lanes)
+        for given, array in self.block.inputs.items():
+            if given.row:
+                self._fill(self.inputs[given.name], given.stored, array, index)
+        states = self.rows.one(self, loaded, index, states)
+        for output, array in zip(self.spec.outputs, self.block.outputs, strict=True):
+            if output.row:
+                self._empty(self.written[self.rows.roots[output.roots[0]]], output.dtype, array, index)
+        return states
+
+    # rows to tiles and back -------------------------------------------------------------------------------------------
+
+    def _fill(self, tile: str, stored: Stored, array: Array, index: str) -> None:
+        e = self.e
+        if self.classes <= _GROUPED:
+            grouped = Stored(stored.dtype, group=self.classes)
+            for k, raw in enumerate(memory.load_group(e, grouped, array.base, index, None)):
+                e.store(memory.to_float(e, stored, raw, e.float.name), self._at(tile, k))
+            return
+        for first, mask in self._columns():
+            pointers = self._row_pointers(array, stored.type, index, first)
+            rows = [memory.to_float(e, stored, e.load(p, stored.type, mask), e.float.name) for p in pointers]
+            for k, column in enumerate(_transposed(e, rows)[: self.classes - first]):
+                e.store(column, self._at(tile, first + k))
+
+    def _empty(self, tile: str, dtype: str, array: Array, index: str) -> None:
+        e = self.e
+        if self.classes <= _GROUPED:
+            members = [self._load(tile, k) for k in range(self.classes)]
+            memory.store_group(e, dtype, members, array.base, index, None)
+            return
+        for first, mask in self._columns():
+            zero = e.lift(0.0)
+            columns = [self._load(tile, k) if k < self.classes else zero for k in range(first, first + e.lanes)]
+            pointers = self._row_pointers(array, Stored(dtype).type, index, first)
+            for pointer, row in zip(pointers, _transposed(e, columns), strict=True):
+                memory.store(e, dtype, row, pointer, mask)
+
+    def _columns(self) -> list[tuple[int, Value | None]]:
+        """(first class, lanes that hold a class) of vectors along a row."""
+        e = self.e
+        found: list[tuple[int, Value | None]] = []
+        for first in range(0, self.classes, e.lanes):
+            held = [int(first + lane < self.classes) for lane in range(e.lanes)]
+            found.append((first, None if all(held) else e.constants(held, MASK)))
+        return found
+
+    def _row_pointers(self, array: Array, type_: str, index: str, first: int) -> list[str]:
+        e = self.e
+        start = e.address(array.base, e.integer("mul", index, self.classes), type_)
+        return [e.address(start, lane * self.classes + first, type_) for lane in range(e.lanes)]
+
+    def _at(self, tile: str, place: str | int) -> str:
+        return self.e.address(tile, place, self.e.vector(self.e.float.name))
+
+    def _load(self, tile: str, place: str | int) -> Value:
+        return self.e.load(self._at(tile, place), self.e.float.name)
+
+    # the view ---------------------------------------------------------------------------------------------------------
+
+    def sweep(self, one: Pass, states: States, body: Body) -> States:
+        e, last = self.e, float(self.classes - 1)
+
+        def step(index: str, states: States) -> States:
+            at = e.integer("sub", self.classes - 1, index) if one.backward else index
+            number = states[-1]
+            return [*body(Place(at, number, None), states[:-1]), number + (-1.0 if one.backward else 1.0)]
+
+        return loop(e, "0", str(self.classes), 1, [*states, e.lift(last if one.backward else 0.0)], step)[:-1]
+
+    def input(self, given: Input, place: Place) -> Value:
+        return self._load(self.inputs[given.name], place.at)
+
+    def vector(self, name: str, place: Place) -> Value:
+        return self._number_of_class(name, place.at)
+
+    def _number_of_class(self, name: str, place: str | int) -> Value:
+        type_ = self.e.float.name
+        return self.e.splat(self.e.load_scalar(self.e.address(self.block.vectors[name].base, place, type_), type_), type_)
+
+    def at_class(self, x: Expr, y: Value) -> Value:
+        """By comparing with every class where there are few; else one number at a time."""
+        if self.classes <= self.e.lanes:
+            found = self.e.lift(0.0)
+            for k in range(self.classes):
+                here = self._number_of_class(x.data, k) if x.op == "param" else self._load(self.inputs[x.data], k)
+                found = self.e.where(y.eq(float(k)), here, found)
+            return found
+        return self._gathered(x, y)
+
+    def _gathered(self, x: Expr, y: Value) -> Value:
+        e, type_ = self.e, self.e.float.name
+        legal = e.where((y >= 0.0) & (y < float(self.classes)), y, 0.0)
+        places = e.convert("fptosi", legal, "i32")
+        result = "poison"
+        for lane in range(e.lanes):
+            number = e.fresh(f"extractelement {e.vector('i32')} {places}, i64 {lane}")
+            place = e.fresh(f"sext i32 {number} to i64")
+            if x.op == "param":
+                pointer = e.address(self.block.vectors[x.data].base, place, type_)
+            else:
+                pointer = e.address(e.address(self.inputs[x.data], place, e.vector(type_)), lane, type_)
+            scalar = e.load_scalar(pointer, type_)
+            result = e.fresh(f"insertelement {e.vector(type_)} {result}, {type_} {scalar}, i64 {lane}")
+        return Value(e, result, type_)
+
+    def keep(self, node: Expr, place: Place, x: Value) -> None:
+        self.e.store(x, self._at(self.kept_tiles[node], place.at))
+
+    def kept(self, node: Expr, place: Place) -> Value:
+        return self._load(self.kept_tiles[node], place.at)
+
+    def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None:
+        self.e.store(self.block.weighted(x, loaded), self._at(self.written[root], place.at))
+
+    def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
+        self.block.write(output, array, [x], loaded, index, None)
+
+    def over_lanes(self, x: Value, combine: Callable[[Value, Value], Value]) -> Value:
+        return x  # each lane is a row of its own
+
+    def scan(self, x: Value, carry: Value, *, backward: bool) -> tuple[Value, Value]:
+        total = carry + x
+        return total, total
+
+
+def _transposed(e: Emitter, rows: list[Value]) -> list[Value]:
+    """A square of numbers, turned by exchanging ever smaller squares."""
+    distance = len(rows) // 2
+    while distance:
+        new = list(rows)
+        for i in range(len(rows)):
+            if not i & distance:
+                a, b = rows[i], rows[i + distance]
+                lanes = range(len(rows))
+                new[i] = e.shuffle(a, b, [k if not k & distance else len(rows) + k - distance for k in lanes])
+                new[i + distance] = e.shuffle(a, b, [k + distance if not k & distance else len(rows) + k for k in lanes])
+        rows = new
+        distance //= 2
+    return rows

@@ -1,0 +1,218 @@
+"""The inside of every kernel: what loading, checking, weighing, writing and summing have in common."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lossmith.engine.llvm import memory
+from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.domains import outside
+from lossmith.engine.llvm.emit import FLOATS, Emitter, Value
+from lossmith.engine.llvm.frame import kernel
+from lossmith.engine.llvm.memory import Stored
+from lossmith.engine.llvm.nodes import compute, constant, invariant
+from lossmith.engine.llvm.spec import Output, Spec
+from lossmith.formula.expr import Expr, leaf, walk
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of the job: names of its pointer and its strides in the text."""
+
+    base: str
+    stride: str
+    class_stride: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One vector of samples: inputs, and which of them count (None: all)."""
+
+    values: dict[Expr, Value]
+    lanes: Value | None  # that hold a sample; None: all
+    keep: Value | None  # samples that were not left out; None: all
+    weight: Value | None  # as stored, a float
+    bad: Value | None
+    numbers: list[Value]  # inputs that may be anything but NaN
+
+
+class Block:
+    """A block function under construction: its head is written, its body comes next."""
+
+    def __init__(self, spec: Spec, roots: tuple[Expr, ...]) -> None:
+        self.spec = spec
+        self.e = e = Emitter(FLOATS[spec.float])
+        e.lines.append("define internal i1 @block(ptr %job, i64 %start, i64 %stop, ptr %sums) noinline {")
+        e.label("entry")
+        arrays = [self._array(number) for number in range(spec.arrays)]
+        count = len(spec.inputs)
+        self.inputs = dict(zip(spec.inputs, arrays, strict=False))
+        rest = arrays[count:]
+        self.weight = rest.pop(0) if spec.weight else None
+        self.where = rest.pop(0) if spec.where else None
+        self.outputs = rest[: len(spec.outputs)]
+        self.vectors = dict(zip(spec.vectors, rest[len(spec.outputs) :], strict=True))
+        numbers = self._pointer(job.PARAMETERS)
+        self.scale = self._number(e.address("%job", job.SCALE, "double")) if spec.scaled else None
+        self.classes: Value | None = None
+        if spec.classes is not None:
+            self.classes = e.lift(spec.classes) if spec.classes else self._class_count()
+        self.invariants = self._invariants(roots, numbers)
+
+    def _pointer(self, number: int) -> str:
+        return self.e.fresh(f"load ptr, ptr {self.e.address('%job', number, 'i64')}")
+
+    def integer(self, number: int) -> str:
+        return self.e.fresh(f"load i64, ptr {self.e.address('%job', number, 'i64')}")
+
+    def _array(self, number: int) -> Array:
+        first = job.ARRAYS + job.WORDS_PER_ARRAY * number
+        return Array(self._pointer(first), self.integer(first + 1), self.integer(first + 2))
+
+    def _number(self, pointer: str) -> Value:
+        """A float64 number of the job in every lane."""
+        return self.e.to_float(self.e.splat(self.e.load_scalar(pointer, "double"), "double"), self.e.float.name)
+
+    def _class_count(self) -> Value:
+        return self.e.convert("sitofp", self.e.splat(self.integer(job.CLASSES), "i64"), self.e.float.name)
+
+    def _invariants(self, roots: tuple[Expr, ...], numbers: str) -> dict[Expr, Value]:
+        """Everything that is the same for all samples, computed once per block."""
+        values: dict[Expr, Value] = {}
+        fixed = invariant(roots)
+        place = {name: k for k, name in enumerate(self.spec.parameters)}
+        for node in walk(roots):
+            if node not in fixed:
+                continue
+            if node.op == "param":
+                values[node] = self._number(self.e.address(numbers, place[node.data], "double"))
+            elif not node.args:
+                values[node] = constant(self.e, node, self.classes)
+            else:
+                values[node] = compute(self.e, node, values)
+        return values
+
+    # samples ----------------------------------------------------------------------------------------------------------
+
+    def load(self, take: Callable[[Array, Stored], Value], lanes: Value | None) -> Loaded:
+        """Inputs with one number per sample, as ``take`` finds them."""
+        e, spec = self.e, self.spec
+        keep: Value | None = None
+        wrong: list[Value] = []
+        if spec.where is not None and self.where is not None:
+            keep = take(self.where, spec.where).ne(0)
+        weight: Value | None = None
+        if spec.weight is not None and self.weight is not None:
+            raw = take(self.weight, spec.weight)
+            kind = raw.type if raw.is_float else "float" if spec.weight.dtype in ("float16", "bfloat16") else "double"
+            weight = memory.to_float(e, spec.weight, raw, kind)
+            illegal = ~((weight >= 0.0) & (weight < math.inf))
+            wrong.append(illegal if keep is None else illegal & keep)
+            keep = both(keep, weight.ne(0.0))
+        values: dict[Expr, Value] = {}
+        inputs: list[Value] = []
+        numbers: list[Value] = []
+        for given, array in self.inputs.items():
+            if given.row:
+                continue
+            raw = take(array, given.stored)
+            x = memory.to_float(e, given.stored, raw, e.float.name)
+            if given.ignored is not None:
+                keep = both(keep, x.ne(given.ignored))
+            if given.labels is not None:
+                x = self._label(x, given.labels)
+            values[leaf("input", given.name)] = x
+            if given.domain is not None:
+                illegal_input = outside(e, given.domain, x, self.classes, is_whole=not raw.is_float)
+                (numbers if illegal_input is None else inputs).append(x if illegal_input is None else illegal_input)
+        wrong += inputs if keep is None else [x & keep for x in inputs]
+        return Loaded(values, lanes, keep, weight, any_of(wrong), numbers)
+
+    def _label(self, x: Value, labels: tuple[float, ...]) -> Value:
+        """The number of the label that x is, or -1."""
+        number = self.e.lift(-1.0)
+        for k, label in enumerate(labels):
+            number = self.e.where(x.eq(label), float(k), number)
+        return number
+
+    def weighted(self, x: Value, loaded: Loaded) -> Value:
+        """An output with its sample's weight, 0 where the sample is left out, times the scale."""
+        if loaded.weight is not None:
+            x = x * self.e.to_float(loaded.weight, x.type)
+        if self.scale is not None:
+            x = x * self.scale
+        return x if loaded.keep is None else self.e.where(loaded.keep, x, 0.0)
+
+    def counted(self, x: Value, loaded: Loaded) -> Value:
+        """What a sample adds to a sum: weight times value in float64."""
+        wide = self.e.to_float(x, "double")
+        if loaded.weight is not None:
+            wide = wide * self.e.to_float(loaded.weight, "double")
+        counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
+        return wide if counts is None else self.e.where(counts, wide, 0.0)
+
+    def kept_only(self, bad: Value, loaded: Loaded) -> Value:
+        """Flags of the passes over the classes, with those of the sample."""
+        bad = bad if loaded.keep is None else bad & loaded.keep
+        return bad if loaded.bad is None else bad | loaded.bad
+
+    def flagged(self, bad: Value, loaded: Loaded, results: list[Value]) -> Value:
+        """The lanes that have been bad so far: an illegal input, or NaN from legal ones."""
+        numbers = [*loaded.numbers, *dict.fromkeys(results)]
+        pairs = zip(numbers[::2], [*numbers[1::2], numbers[-1]], strict=False)
+        wrong = any_of([a.unordered(b) for a, b in pairs])  # one comparison sees NaN in two
+        if wrong is not None and loaded.keep is not None:
+            wrong = wrong & loaded.keep
+        found = any_of([x for x in (wrong, loaded.bad) if x is not None])
+        if found is None:
+            return bad
+        return bad | (found if loaded.lanes is None else found & loaded.lanes)
+
+    def write(
+        self, output: Output, array: Array, results: list[Value], loaded: Loaded, index: str, last: str | None
+    ) -> None:
+        """Results of consecutive samples; ``last`` is the last sample that exists, where some lanes hold none."""
+        members = [self.weighted(x, loaded) for x in results]
+        if len(members) > 1:
+            memory.store_group(self.e, output.dtype, members, array.base, index, last)
+            return
+        pointer = self.e.address(array.base, index, Stored(output.dtype).type)
+        memory.store(self.e, output.dtype, members[0], pointer, None if last is None else loaded.lanes)
+
+    # the end ----------------------------------------------------------------------------------------------------------
+
+    def finish(self, sums: list[Value], bad: Value | None) -> str:
+        """Write the sums, return the flag; the whole text."""
+        e = self.e
+        for k, total in enumerate(sums):
+            e.line(f"store double {e.first_lane(across(e, total))}, ptr {e.address('%sums', k, 'double')}")
+        flag = "false"
+        if bad is not None:
+            lanes = e.fresh(f"bitcast {e.vector('i1')} {bad} to i{e.lanes}")
+            flag = e.fresh(f"icmp ne i{e.lanes} {lanes}, 0")
+        e.line(f"ret i1 {flag}")
+        e.lines.append("}")
+        declarations = "\n".join(sorted(e.declarations))
+        return f"{declarations}\n" + "\n".join(e.lines) + "\n" + kernel(len(self.spec.sums), self.spec.checked)
+
+
+def across(e: Emitter, x: Value) -> Value:
+    """The sum of all lanes, in every lane: a fixed tree."""
+    distance = e.lanes // 2
+    while distance:
+        x = x + e.shuffle(x, Value(e, "poison", x.type), [lane ^ distance for lane in range(e.lanes)])
+        distance //= 2
+    return x
+
+
+def both(a: Value | None, b: Value) -> Value:
+    return b if a is None else a & b
+
+
+def any_of(masks: list[Value]) -> Value | None:
+    """Where one of the masks is true; None where there is no mask."""
+    return functools.reduce(operator.or_, masks) if masks else None

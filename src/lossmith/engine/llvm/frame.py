@@ -1,0 +1,87 @@
+"""The outside of every kernel: claim blocks until none is left, with the processor's floating modes set aside."""
+
+from __future__ import annotations
+
+import platform
+
+from lossmith.engine.llvm import spec as job
+
+_X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+_ROUND_TO_NEAREST = 0x1F80  # MXCSR: exceptions masked, denormals kept
+
+_MODES = (
+    (
+        "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)\n",
+        f"""  %theirs = alloca i32
+  %ours = alloca i32
+  store i32 {_ROUND_TO_NEAREST}, ptr %ours
+  call void @llvm.x86.sse.stmxcsr(ptr %theirs)
+  call void @llvm.x86.sse.ldmxcsr(ptr %ours)
+""",
+        "  call void @llvm.x86.sse.ldmxcsr(ptr %theirs)\n",
+    )
+    if _X86
+    else (
+        "declare i64 @llvm.aarch64.get.fpcr()\ndeclare void @llvm.aarch64.set.fpcr(i64)\n",
+        "  %theirs = call i64 @llvm.aarch64.get.fpcr()\n  call void @llvm.aarch64.set.fpcr(i64 0)\n",
+        "  call void @llvm.aarch64.set.fpcr(i64 %theirs)\n",
+    )
+)
+
+
+def _word(name: str, number: int, type_: str) -> str:
+    return f"""  %{name}.at = getelementptr i64, ptr %job, i64 {number}
+  %{name} = load {type_}, ptr %{name}.at
+"""
+
+
+def kernel(sums: int, checked: bool) -> str:
+    """The function ``kernel(job) -> i64`` around ``block(job, start, stop, sums) -> i1 bad``.
+
+    It returns 1 when it stopped for a breath (every TURN blocks, so that signals are seen) and 0 when nothing is left.
+    A block that is bad is remembered if no earlier one is.
+    """
+    declarations, enter, leave = _MODES
+    mark = """  br i1 %bad, label %mark, label %done
+mark:
+  %old = atomicrmw umin ptr %first.bad, i64 %k monotonic
+  br label %done
+"""
+    return f"""{declarations}
+define i64 @kernel(ptr %job) {{
+entry:
+{enter}{_word("n", job.COUNT, "i64")}{_word("blocks", job.BLOCKS, "i64")}{_word("turn", job.TURN, "i64")}\
+{_word("sums", job.SUMS, "ptr")}{_word("step", job.STEP, "i64")}\
+  %first.bad = getelementptr i64, ptr %job, i64 {job.BAD}
+  %stop.at = getelementptr i64, ptr %job, i64 {job.STOP}
+  br label %claim
+claim:
+  %count = phi i64 [0, %entry], [%count.next, %done]
+  %pause = icmp sge i64 %count, %turn
+  br i1 %pause, label %breath, label %look
+look:
+  %halt = load atomic i64, ptr %stop.at monotonic, align 8
+  %halted = icmp ne i64 %halt, 0
+  br i1 %halted, label %end, label %take
+take:
+  %k = atomicrmw add ptr %job, i64 1 monotonic
+  %more = icmp slt i64 %k, %blocks
+  br i1 %more, label %work, label %end
+work:
+  %s = mul i64 %k, %step
+  %u = add i64 %s, %step
+  %inside = icmp slt i64 %u, %n
+  %t = select i1 %inside, i64 %u, i64 %n
+  %offset = mul i64 %k, {max(sums, 1)}
+  %mine = getelementptr double, ptr %sums, i64 %offset
+  %bad = call i1 @block(ptr %job, i64 %s, i64 %t, ptr %mine)
+{mark if checked else "  br label %done"}
+done:
+  %count.next = add i64 %count, 1
+  br label %claim
+breath:
+{leave}  ret i64 1
+end:
+{leave}  ret i64 0
+}}
+"""

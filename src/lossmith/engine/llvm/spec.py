@@ -1,0 +1,64 @@
+"""What a kernel is asked to do, and how it is told with what data: the spec is compiled in, the job is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossmith.engine.llvm.memory import Stored
+from lossmith.formula.domains import Domain
+from lossmith.formula.expr import Expr
+
+BLOCK = 8192  # numbers a thread claims at once
+# words of 8 bytes in a job; what threads write has cache lines of its own
+NEXT, BAD, STOP = 0, 8, 16
+COUNT, BLOCKS, TURN, SUMS, PARAMETERS, CLASSES, STEP, SCALE, ARRAYS = range(17, 26)
+WORDS_PER_ARRAY = 3  # pointer, stride between samples, stride between classes, in bytes
+NEVER = (1 << 63) - 1  # the first bad block where there is none
+
+
+@dataclass(frozen=True)
+class Input:
+    """A named input of the formula. ``domain`` is checked where it is given."""
+
+    name: str
+    stored: Stored
+    domain: Domain | None = None
+    row: bool = False
+    labels: tuple[float, ...] | None = None  # what stands for 0, 1, ...
+    ignored: float | None = None  # the target of samples that are left out
+
+
+@dataclass(frozen=True)
+class Output:
+    """An array that receives roots: one, or several named predictions beside each other."""
+
+    dtype: str
+    roots: tuple[int, ...]
+    row: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One kernel: the roots of a formula, computed in one float type, summed or written.
+
+    Job arrays are in the order: inputs, weight, where, outputs, vectors. Parameters are float64 numbers in the order of
+    ``parameters``. Sums are float64, ``len(sums)`` numbers per block.
+    """
+
+    float: str
+    roots: tuple[Expr, ...]
+    inputs: tuple[Input, ...]
+    parameters: tuple[str, ...]
+    sums: tuple[int, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    weight: Stored | None = None
+    where: Stored | None = None
+    scaled: bool = False  # outputs are multiplied by the job's scale
+    checked: bool = False  # flag blocks with illegal inputs, or with NaN where nothing was left out
+    classes: int | None = None  # rows: the number of classes, 0 for one that the job says
+    vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
+
+    @property
+    def arrays(self) -> int:
+        masks = (self.weight is not None) + (self.where is not None)
+        return len(self.inputs) + masks + len(self.outputs) + len(self.vectors)

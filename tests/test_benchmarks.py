@@ -1,0 +1,106 @@
+"""The benchmarks run, compare like with like, and say what they found."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Imports a file of the benchmarks, which are scripts and no package."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, BENCHMARKS / "run.py", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_every_part(tmp_path, module):
+    done = run("--quick", "--to", tmp_path)
+    assert done.returncode == 0, done.stderr
+    parts = {name: module(name) for name in module("run").PARTS}
+    page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    for name, part in parts.items():
+        record = json.loads((tmp_path / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        contests = [module("measure").Contest(**contest) for contest in record["contests"]]
+        assert contests and f"\n## {part.TITLE}\n" in page
+        assert part.tables(contests) in page
+        assert all(f"| {target.claim} |" in page for target in part.targets(contests))
+    assert "nan" not in page
+    assert "| machine code | float32 |" in (tmp_path / "accuracy.md").read_text(encoding="utf-8")
+
+    (tmp_path / "results" / "calls.json").unlink()  # a part alone leaves the others on the page
+    assert run("--quick", "--page", "--to", tmp_path).returncode == 0
+    assert parts["calls"].TITLE not in (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert run("--quick", "--to", tmp_path, "calls").returncode == 0
+    again = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert all(part.TITLE in again for part in parts.values())
+
+
+def test_a_part_that_is_not_there(tmp_path):
+    done = run("--quick", "--to", tmp_path, "calls", "colour")
+    assert done.returncode == 2 and "no such part: colour" in done.stderr
+
+
+def test_a_verdict_is_computed(module):
+    spread = module("measure").Spread.of([2.0, 3.0, 4.0])
+    assert str(spread) == "3.00 (2.50–3.50)"
+    target = module("page").Target
+    for bound, at_least, verdict in ((3.0, True, "met"), (3.1, True, "**not met**"), (2.9, False, "**not met**")):
+        assert target("claim", bound, {"here": spread}, at_least=at_least).cells()[-1] == verdict
+    assert target("claim", 1.0, {}).cells()[-1] == "not measured"
+
+
+POINTWISE = (
+    "squared_error", "absolute_error", "huber", "quantile", "hinge",
+    "binary_cross_entropy", "poisson", "log_cosh", "focal", "gaussian_nll",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_the_peers_compute_the_same(name, module):
+    pointwise, n = module("pointwise"), 1000
+    y, f = pointwise.problem(name, "float64", n)
+    value, gradient = lm.get(name, **pointwise.PARAMETERS.get(name, {})).value_and_gradient(y, f)
+    runs = module("peers").contestants(name, y, f)
+    assert len(runs) >= 3
+    for library, call in runs.items():
+        found, slope = call()
+        half = 0.5 if (library, name) == ("scikit-learn", "squared_error") else 1.0
+        share = n if library == "scikit-learn" else 1  # each sample's own gradient
+        np.testing.assert_allclose(float(found), half * value, rtol=1e-9, err_msg=library)
+        np.testing.assert_allclose(
+            np.asarray(slope) / share, half * gradient, rtol=1e-9, atol=1e-12 / n, err_msg=library
+        )
+
+
+def test_the_peers_compute_the_same_cross_entropy(module):
+    rng = np.random.default_rng(0)
+    y, f = rng.integers(0, 7, 50), rng.normal(size=(50, 7))
+    value, gradient = lm.get("cross_entropy").value_and_gradient(y, f)
+    for maker in (module("peers").with_torch, module("peers").with_jax):
+        found, slope = maker("cross_entropy", y, f)()
+        np.testing.assert_allclose(float(found), value, rtol=1e-12)
+        np.testing.assert_allclose(np.asarray(slope), gradient, rtol=1e-9, atol=1e-15)
+
+
+def test_what_a_user_writes_is_the_same_loss(module):
+    user_defined = module("user_defined")
+    for name, write in user_defined.PAIRS.items():
+        y, f = module("pointwise").problem(name, "float64", 100)
+        mine, theirs = write().value_and_gradient(y, f), lm.get(name).value_and_gradient(y, f)
+        assert mine[0] == theirs[0] and (mine[1] == theirs[1]).all(), name

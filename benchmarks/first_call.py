@@ -15,10 +15,10 @@ ABOUT = """Milliseconds in a fresh process from the end of `import lossmith` (an
 that the process before has filled. Making the loss loads the catalogue and traces the formula; the call compiles the
 kernel, or reads it.
 """
-CALLS = {  # and the predictions they are called with
-    "squared_error": "f",
-    "binary_cross_entropy": "f",
-    "cross_entropy": "np.tile(f, (10, 1))",
+CALLS = {  # and what they are called with
+    "squared_error": "y, f",
+    "binary_cross_entropy": "y, f",
+    "cross_entropy": "y.astype(int), np.tile(f, (10, 1))",
 }
 STATES, STAGES = ("cold", "warm"), ("make the loss", "call", "both")
 BOUND = 80.0
@@ -27,8 +27,8 @@ import time
 import numpy as np
 import lossmith as lm
 
-f = np.linspace(-1.0, 1.0, 10)
-y, f = np.arange(10) % 2, {f}
+y, f = np.arange(10.0) % 2, np.linspace(-1.0, 1.0, 10)
+y, f = {data}
 start = time.perf_counter()
 loss = lm.{name}()
 made = time.perf_counter()
@@ -40,7 +40,7 @@ print(made - start, called - made, called - start)
 
 def first_call(name: str, cache: str) -> list[float]:
     """Seconds of each stage, in a process of its own."""
-    command = [sys.executable, "-c", CHILD.format(name=name, f=CALLS[name])]
+    command = [sys.executable, "-c", CHILD.format(name=name, data=CALLS[name])]
     environment = os.environ | {"LOSSMITH_CACHE": cache}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return [round(float(word), 6) for word in done.stdout.split()]

@@ -86,7 +86,8 @@ def write_page(results: Path, pages: Path) -> None:
         for name, file in files.items()
         if file.exists()
     ]
-    (pages / "benchmarks.md").write_text(page(records), encoding="utf-8")
+    if records:
+        (pages / "benchmarks.md").write_text(page(records), encoding="utf-8")
 
 
 def main() -> int:

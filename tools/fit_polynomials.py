@@ -1,37 +1,112 @@
-"""Prints the polynomial coefficients of the LLVM engine's functions: python tools/fit_polynomials.py"""
+"""Fits the polynomials of the LLVM engine's functions and prints them as a module:
+
+python tools/fit_polynomials.py > src/lossmith/engine/llvm/polynomials.py
+"""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mpmath import mp, mpf
 
 DIGITS = 100
+TYPES = {"float": "float32", "double": "float64"}
 Function = Callable[[mpf], mpf]
 
 
 def fit(
     f: Function, a: float, b: float, degree: int, dtype: str, fixed: Sequence[float] = ()
 ) -> tuple[tuple[float, ...], float]:
-    """Coefficients of the powers len(fixed) ... degree, highest first, and the largest relative error on [a, b].
+    """Coefficients of the powers from ``degree`` down to ``len(fixed)``, and the largest relative error on [a, b].
 
-    Least squares of the relative error on Chebyshev's nodes, which is within a small factor of the best. The lowest free
-    coefficient is rounded to the type, then the rest are fitted again, and so on: later ones absorb earlier roundings.
+    ``fixed`` are the lowest coefficients. Least squares of the relative error on Chebyshev's nodes, which is within a
+    small factor of the best. The lowest free coefficient is rounded to the type, then the others are fitted again, and so
+    on: each rounding is made up for by the later ones.
     """
     with mp.workdps(DIGITS):
         middle, half = (mpf(a) + mpf(b)) / 2, (mpf(b) - mpf(a)) / 2
         count = 6 * (degree + 2)
         nodes = [middle + half * mp.cospi(mpf(2 * i + 1) / (2 * count)) for i in range(count)]
-        values = [f(x) for x in nodes]
-        rows = mp.matrix([[x**k / y for k in range(degree + 1)] for x, y in zip(nodes, values, strict=True)])
+        rows = mp.matrix([[x**k / y for k in range(degree + 1)] for x, y in zip(nodes, map(f, nodes), strict=True)])
         gram, right = rows.T * rows, rows.T * mp.ones(count, 1)
         known = [mpf(c) for c in fixed]
         while (start := len(known)) <= degree:
-            rest = range(start, degree + 1)
-            target = [right[i] - mp.fdot((gram[i, j], known[j]) for j in range(start)) for i in rest]
-            best = mp.lu_solve(mp.matrix([[gram[i, j] for j in rest] for i in rest]), mp.matrix(target))
+            free = range(start, degree + 1)
+            target = [right[i] - mp.fdot((gram[i, j], known[j]) for j in range(start)) for i in free]
+            best = mp.lu_solve(mp.matrix([[gram[i, j] for j in free] for i in free]), mp.matrix(target))
             known.append(mpf(float(np.dtype(dtype).type(float(best[0])))))
         places = [middle + half * mpf(2 * i + 1 - 1000) / 1000 for i in range(1000)]
         error = max(abs(mp.polyval(known[::-1], x) / f(x) - 1) for x in places)
         return tuple(float(c) for c in known[len(fixed) :][::-1]), float(error)
+
+
+class Table(NamedTuple):
+    """One function to fit: degrees for float and double."""
+
+    name: str
+    what: str
+    f: Function
+    a: float
+    b: float
+    degrees: dict[str, int]
+    fixed: tuple[float, ...] = ()
+
+
+def of_square(f: Function) -> Function:
+    """An even function of x as one of x^2."""
+    return lambda z: f(mp.sqrt(z))
+
+
+def _atanh_rest(s: mpf) -> mpf:
+    return (mp.atanh(s) / s - 1) / s**2
+
+
+def _js(d: mpf) -> mpf:
+    return ((1 + d) * mp.log1p(d) + (1 - d) * mp.log1p(-d)) / d**2
+
+
+with mp.workdps(DIGITS):
+    _S = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2
+    _QUARTER = (mp.pi / 4) ** 2
+    TABLES = (
+        Table("EXP", "e^r: 1 + r + r^2 p(r), |r| <= log(2)/2", mp.exp, -mp.log(2) / 2, mp.log(2) / 2,
+              {"float": 6, "double": 11}, (1, 1)),
+        Table("LOG", "2 atanh(s): 2 s + s^3 p(s^2), |s| <= tanh(log(2)/4)", of_square(lambda s: 2 * _atanh_rest(s)),
+              0, _S, {"float": 2, "double": 6}),
+        Table("LOG_LOW", "2 atanh(s): 2 s + (2/3) s^3 + s^5 p(s^2), the same interval",
+              of_square(lambda s: (2 * _atanh_rest(s) - mpf(2) / 3) / s**2), 0, _S, {"double": 6}),
+        Table("LOG1P_UNIT", "log(1 + t): t + t^2 p(t), 0 <= t <= 1", mp.log1p, 0, 1,
+              {"float": 10, "double": 22}, (0, 1)),
+        Table("TANH", "tanh(x): x + x^3 p(x^2), |x| <= 0.55", of_square(lambda x: mp.tanh(x) / x), 0, mpf("0.3025"),
+              {"float": 5, "double": 10}, (1,)),
+        Table("LOG_COSH", "log(cosh(x)): x^2 p(x^2), |x| <= 1", of_square(lambda x: mp.log(mp.cosh(x)) / x**2), 0, 1,
+              {"float": 6, "double": 14}),
+        Table("SIN", "sin(x): x + x^3 p(x^2), |x| <= pi/4", of_square(lambda x: mp.sin(x) / x), 0, _QUARTER,
+              {"double": 6}, (1,)),
+        Table("COS", "cos(x): 1 - x^2/2 + x^4 p(x^2), |x| <= pi/4", of_square(mp.cos), 0, _QUARTER,
+              {"double": 7}, (1, -0.5)),
+        Table("ARCTAN", "arctan(x): x + x^3 p(x^2), |x| <= 1", of_square(lambda x: mp.atan(x) / x), 0, 1,
+              {"float": 9, "double": 21}, (1,)),
+        Table("JENSEN_SHANNON", "(1 + d) log(1 + d) + (1 - d) log(1 - d): d^2 p(d^2), |d| <= 1/2", of_square(_js),
+              0, 0.25, {"float": 7, "double": 15}),
+    )  # fmt: skip
+
+
+def printed(table: Table) -> str:
+    """A table as Python, with what it was fitted to and how well."""
+    parts, errors = [], []
+    for type_, degree in table.degrees.items():
+        numbers, error = fit(table.f, table.a, table.b, degree, TYPES[type_], table.fixed)
+        errors.append(f"{error:.1e}")
+        lines = textwrap.fill(", ".join(map(repr, numbers)), 110)
+        parts.append(f'    "{type_}": (\n{textwrap.indent(lines, " " * 8)},\n    ),\n')
+    return f"# {table.what}; relative error {', '.join(errors)}\n{table.name} = {{\n{''.join(parts)}}}\n"
+
+
+if __name__ == "__main__":
+    print('"""Polynomials of the LLVM engine, highest power first, by type. Written by tools/fit_polynomials.py."""\n')
+    print("# fmt: off")
+    print("".join(printed(table) for table in TABLES), end="")

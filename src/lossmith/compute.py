@@ -200,7 +200,8 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
     """out= must be a writable floating array of y_pred's shape that shares no memory with any input."""
     if out is None:
         return
-    if not (hasattr(out, "dtype") and hasattr(out, "shape")) or not namespace_of(out)[1] == namespace_of(y_pred)[1]:
+    plain = type(out) is np.ndarray is type(y_pred)
+    if not plain and (not hasattr(out, "dtype") or namespace_of(out)[1] is not namespace_of(y_pred)[1]):
         raise TypeError(f"{loss.name}: out must be an array of the same library as y_pred, not {type(out).__name__}")
     if not is_floating(out.dtype):
         raise TypeError(f"{loss.name}: out must have a floating dtype, not {out.dtype}")
@@ -220,6 +221,8 @@ def _share_memory(out: Any, other: Any) -> bool:
         return False
     if other is out:
         return True
+    if type(out) is np.ndarray is type(other) and not np.may_share_memory(out, other):
+        return False
     if hasattr(out, "untyped_storage"):
         return (
             hasattr(other, "untyped_storage") and out.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()

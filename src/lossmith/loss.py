@@ -10,12 +10,14 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
 from lossmith.compute import Call, check_out, check_reduction, differentiable
+from lossmith.direct import Request, direct, quick
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
 from lossmith.links import AnyLink, get_link
 from lossmith.parameters import checked_labels, checked_parameters
 
+_VALUE, _GRADIENT, _BOTH = ("value",), ("gradient",), ("value", "gradient")
 _FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim", "doc", "source")
 
 
@@ -73,7 +75,15 @@ class Loss:
         last axis of those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument,
         index and value.
         """
+        if weight is where is validate is None and not extras:
+            value = quick(self, _VALUE, reduction, y_true, y_pred, None)
+            if value is not None:
+                return value
         check_reduction(self, reduction)
+        if validate is not False:
+            found = direct(self, Request(_VALUE, reduction), y_true, y_pred, weight, where, None, extras)
+            if found is not None:
+                return found[0]
         adapter = differentiable(self, y_pred)
         if adapter is not None:
             return adapter.value(
@@ -111,17 +121,34 @@ class Loss:
 
     def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
                     validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
+        if weight is where is validate is None and which == "gradient" and not extras:
+            gradient = quick(self, _GRADIENT, reduction, y_true, y_pred, out)
+            if gradient is not None:
+                return gradient
         check_reduction(self, reduction)
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
-        call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
+        width = _checked_width(self, width)
+        if validate is not False:
+            found = direct(self, Request((which,), reduction, width), y_true, y_pred, weight, where, out, extras)
+            if found is not None:
+                return found[0]
+        call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         return call.derivative(call.outputs(which)[0], reduction, out)
 
     def value_and_gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
                            reduction: str = "mean", out: Any = None, validate: bool | None = None,
                            **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
+        if weight is where is validate is None and not extras:
+            both: tuple[Any, Any] | None = quick(self, _BOTH, reduction, y_true, y_pred, out)
+            if both is not None:
+                return both
         check_reduction(self, reduction)
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
+        if validate is not False:
+            found = direct(self, Request(_BOTH, reduction), y_true, y_pred, weight, where, out, extras)
+            if found is not None:
+                return found[0], found[1]
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         values, gradients = call.outputs("value", "gradient")
         return call.value(values, reduction), call.derivative(gradients, reduction, out)
@@ -131,7 +158,13 @@ class Loss:
                                **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(gradient, curvature) in one pass: what boosters want."""
         check_reduction(self, reduction)
-        call = Call(self, y_true, y_pred, weight, where, extras, validate, _checked_width(self, width))
+        width = _checked_width(self, width)
+        if validate is not False:
+            request = Request(("gradient", "curvature"), reduction, width)
+            found = direct(self, request, y_true, y_pred, weight, where, None, extras)
+            if found is not None:
+                return found[0], found[1]
+        call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         first, second = call.outputs("gradient", "curvature")
         return call.derivative(first, reduction), call.derivative(second, reduction)
 
@@ -178,6 +211,16 @@ class Loss:
     @property
     def family(self) -> str:
         return self.recipe.family if self.recipe else ""
+
+    @cached_property
+    def plans(self) -> dict[Any, Any]:
+        """How calls were served before, by what they looked like."""
+        return {}
+
+    @cached_property
+    def roads(self) -> dict[Any, Any]:
+        """Functions that serve small ordinary calls."""
+        return {}
 
     @cached_property
     def elicits(self) -> str | None:

@@ -256,10 +256,11 @@ def test_no_home_at_all(directory, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_off_is_off(directory, monkeypatch):
+def test_off_is_off(directory, monkeypatch, tmp_path):
     monkeypatch.setenv("LOSSMITH_CACHE", "off")
+    monkeypatch.chdir(tmp_path)
     assert not is_kept() and not is_kept()
-    assert not directory.exists() and not Path("off").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_by_default_it_is_where_the_system_keeps_caches(directory, monkeypatch, tmp_path):

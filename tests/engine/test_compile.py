@@ -1,4 +1,4 @@
-"""From text to functions: what runs is what was written, from the disk when it can be, whoever asks at the same time."""
+"""From text to functions: what runs is what was written, from the disk if it can be, whoever asks at the same time."""
 
 import ctypes
 import importlib.util
@@ -125,20 +125,24 @@ def test_the_next_process_compiles_nothing():
     assert int(fresh(code, LOSSMITH_CACHE="off")) == 1
 
 
-def test_another_processor_or_version_compiles_anew(compiled, monkeypatch):
+@pytest.mark.parametrize(
+    ("module", "name", "another"),
+    [
+        ("llvmlite", "__version__", "another"),
+        ("llvmlite.binding", "llvm_version_info", "another"),
+        ("lossmith.engine.llvm.compile", "_OPTIONS", {"opt": 1}),
+        ("lossmith.engine.llvm.compile", "_host", lambda: ("another", "")),
+        ("lossmith.engine.llvm.compile", "_host", lambda: (machine._llvm().get_host_cpu_name(), "+another")),
+    ],
+)
+def test_another_processor_or_version_compiles_anew(compiled, monkeypatch, module, name, another):
     machine.load(text(7), ("times",))
-    name, features = machine._host()
-    for host in (("another", features), (name, features + ",+another")):
-        monkeypatch.setattr(machine, "_host", lambda host=host: host)
+    with monkeypatch.context() as changed:
+        changed.setattr(importlib.import_module(module), name, another)
+        machine._target.cache_clear()
         machine.load(text(7), ("times",))
-    monkeypatch.undo()
-    assert len(compiled) == 3
-
-
-@pytest.mark.parametrize("module, name", [("llvmlite", "__version__"), ("llvmlite.binding", "llvm_version_info")])
-def test_another_version_compiles_anew(compiled, monkeypatch, module, name):
-    machine.load(text(7), ("times",))
-    monkeypatch.setattr(importlib.import_module(module), name, "another")
+    machine._target.cache_clear()
+    assert len(compiled) == 2
     machine.load(text(7), ("times",))
     assert len(compiled) == 2
 
@@ -161,11 +165,13 @@ def test_fused_multiply_add_is_found_without_the_instruction(cpu):
     if cpu not in ("", "x86-64") and "+avx512vl" not in machine._host()[1]:
         pytest.skip("this processor is older")
     library = machine.Library(machine.object_code(FMA, cpu), ("single", "double"))
-    for kind, name, lanes, bits in ((ctypes.c_float, "single", 16, 23), (ctypes.c_double, "double", 8, 52)):
-        epsilon = 2.0**-bits
-        numbers = (kind * lanes)(*[1 + epsilon] * lanes)
+    for kind, name, lanes, small in (
+        (ctypes.c_float, "single", 16, 2.0**-12),
+        (ctypes.c_double, "double", 8, 2.0**-27),
+    ):
+        numbers = (kind * lanes)(*[1 + small] * lanes)
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.addresses[name])(ctypes.addressof(numbers))
-        assert list(numbers) == [2 * epsilon + epsilon**2] * lanes  # rounded once: the square keeps its last bit
+        assert list(numbers) == [2 * small + small**2] * lanes  # of (1 + small)² - 1 nothing is rounded away
     assert ("fmaf" in machine.assembly(FMA, cpu)) == (cpu == "x86-64")
 
 

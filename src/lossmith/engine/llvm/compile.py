@@ -9,10 +9,12 @@ import os
 import threading
 from typing import Any
 
+from lossmith.engine.llvm.cache import kept
+
 _OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()
-_lock = threading.RLock()  # one thread at a time in LLVM, and none while the process forks
+_lock = threading.RLock()  # one thread at a time in LLVM, importing it included, and none while the process forks
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
@@ -67,6 +69,7 @@ class Library:
     """Linked object code. Keep it alive as long as its functions are called."""
 
     def __init__(self, code: bytes, names: tuple[str, ...]) -> None:
+        self._tracker: Any = None
         with _lock:
             builder = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
             for name in names:
@@ -74,14 +77,21 @@ class Library:
             self._tracker = builder.link(_linker(), f"lossmith{next(_number)}")
         self.addresses = {name: int(self._tracker[name]) for name in names}
 
+    def __del__(self, lock: Any = _lock) -> None:
+        with lock:  # LLVM unloads the code
+            del self._tracker
+
 
 def load(text: str, names: tuple[str, ...]) -> Library:
     """The functions of a module, from the disk cache if any process on such a processor has compiled it before."""
+    with _lock:
+        return Library(kept((text, *_target()), lambda: object_code(text)), names)
+
+
+@functools.cache
+def _target() -> tuple[str, ...]:
+    """All that decides which object code a text becomes."""
     from llvmlite import __version__
 
-    from .cache import kept
-
-    with _lock:
-        llvm = _llvm()
-        version = f"llvmlite {__version__}, LLVM {llvm.llvm_version_info}, {_OPTIONS}"
-        return Library(kept((text, llvm.get_default_triple(), *_host(), version), lambda: object_code(text)), names)
+    llvm = _llvm()
+    return (llvm.get_default_triple(), *_host(), __version__, str(llvm.llvm_version_info), str(_OPTIONS))

@@ -1,185 +1,174 @@
-"""exp, log and their relatives on vectors, branch-free: the same bits on every processor.
+"""exp, log, sin and their relatives on vectors, branch-free: the same bits on every processor.
 
 Only +, -, *, /, sqrt, fma, comparisons, selections and integer work on bits, each exactly rounded. Every function takes
 vectors of either floating type, whatever the type of the kernel around it. A docstring states the largest error in ULP
-that was measured (float, double); polynomials come from tools/fit_polynomials.py, highest power first.
+that was measured, float then double; NaN goes in and comes out, and zeros keep their sign where the function does.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from lossmith.engine.llvm import polynomials
 from lossmith.engine.llvm.emit import DOUBLE, SINGLE, Emitter, Float, Value
 
-
-@dataclass(frozen=True)
-class Constants:
-    """What the functions need to know of a floating type."""
-
-    kind: Float
-    log_2: tuple[float, float]  # the first with so many trailing zeros that its product with an exponent is exact
-    exp: tuple[float, ...]  # (e^r - 1 - r) / r^2 on [-log(2)/2, log(2)/2]
-    log: tuple[float, ...]  # (log(1 + f) - f) / f^2 on [-1/4, 1/2]
-    log1p_unit: tuple[float, ...]  # the same on [0, 1]
-    exp_range: tuple[float, float]  # where e^x is neither 0 nor infinite
-    expm1_least: float  # e^x - 1 is -1 below
-    tiny: float  # below, x is what functions with slope 1 at 0 give
-
-    @property
-    def magic(self) -> float:
-        """1.5 * 2^mantissa: added to a number it leaves the nearest integer in the lowest bits."""
-        return math.ldexp(1.5, self.kind.mantissa)
-
-
-_SINGLE = Constants(
-    kind=SINGLE,
-    log_2=(float.fromhex("0x1.62e4p-1"), float.fromhex("0x1.7f7d1cp-20")),
-    exp=(0.001374505925923586, 0.008368953131139278, 0.04166965186595917, 0.166665181517601, 0.49999988079071045),
-    log=(
-        -0.04252501577138901, 0.10173159837722778, -0.13099078834056854, 0.14510396122932434, -0.1665840893983841,
-        0.19989822804927826, -0.24999606609344482, 0.3333345949649811, -0.5000000596046448,
-    ),
-    log1p_unit=(
-        -0.0032268476206809282, 0.01978927105665207, -0.056879717856645584, 0.10600581020116806, -0.15307912230491638,
-        0.1967887133359909, -0.24955375492572784, 0.3333020508289337, -0.4999992251396179,
-    ),
-    exp_range=(-104.0, 89.0),
-    expm1_least=-20.0,
-    tiny=2.0**-25,
-)  # fmt: skip
-_DOUBLE = Constants(
-    kind=DOUBLE,
-    log_2=(float.fromhex("0x1.62e42fefa3800p-1"), float.fromhex("0x1.ef35793c76730p-45")),
-    exp=(
-        2.5028743300104997e-08, 2.763143310281207e-07, 2.7557494816438805e-06, 2.480148942451215e-05,
-        0.00019841269610468499, 0.0013888888947649982, 0.008333333333445603, 0.04166666666651215, 0.1666666666666649,
-        0.5000000000000013,
-    ),
-    log=(
-        -0.006840260804608593, 0.025978302786108104, -0.04667731978583884, 0.056478502332737934, -0.0578860429071544,
-        0.058980244363365145, -0.06224602319101761, 0.06659881663638134, -0.07143812113769955, 0.07692876009677595,
-        -0.08333342364259892, 0.09090885927258192, -0.0999999818259876, 0.11111111624654513, -0.1250000005673583,
-        0.14285714279595144, -0.1666666666591121, 0.20000000000035428, -0.25000000000004063, 0.3333333333333326,
-        -0.49999999999999994,
-    ),
-    log1p_unit=(
-        -1.6116418269742165e-05, 0.00019435841094364288, -0.001114719554761647, 0.004064575158547827,
-        -0.010651124014323842, 0.021569127599156915, -0.03560097623990264, 0.05014375751100854, -0.06293667493508291,
-        0.07331896753226863, -0.08208504715879027, 0.0905606159116802, -0.0999227099454141, 0.11109773171177209,
-        -0.12499823337555332, 0.1428569702789199, -0.16666665470769412, 0.19999999944678043, -0.24999999998444936,
-        0.33333333333310794, -0.49999999999999883,
-    ),
-    exp_range=(-746.0, 710.0),
-    expm1_least=-40.0,
-    tiny=2.0**-54,
-)  # fmt: skip
-_CONSTANTS = {"float": _SINGLE, "double": _DOUBLE}
+_KINDS = {kind.name: kind for kind in (SINGLE, DOUBLE)}
+# log(2) in two parts; the first ends in so many zeros that its product with an exponent is exact
+LOG_2 = {
+    "float": (float.fromhex("0x1.62e4p-1"), float.fromhex("0x1.7f7d1cp-20")),
+    "double": (float.fromhex("0x1.62e42fefa3800p-1"), float.fromhex("0x1.ef35793c76730p-45")),
+}
+_EXP_RANGE = {"float": (-104.0, 89.0), "double": (-746.0, 710.0)}  # beyond, e^x is 0 or infinite
+_EXPM1_LEAST = {"float": -20.0, "double": -40.0}  # below, e^x - 1 is -1
+_SQRT_HALF = {"float": 0x3F3504F3, "double": 0x3FE6A09E667F3BCD}  # the bits of sqrt(1/2)
+_HALF_PI = {  # each part the rounded rest
+    "float": (float.fromhex("0x1.921fb6p+0"), float.fromhex("-0x1.777a5cp-25")),
+    "double": (math.pi / 2, float.fromhex("0x1.1a62633145c07p-54"), float.fromhex("-0x1.f1976b7ed8fbcp-110")),
+}
+_TANH_NEAR = 0.55
+_LOG_COSH_NEAR = 1.0
+_HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
+_SIN_MOST = 2.0**51  # from here neighbours are at least 1/2 apart
 
 
-def constants(x: Value) -> Constants:
-    return _CONSTANTS[x.type]
+def kind(x: Value) -> Float:
+    return _KINDS[x.type]
+
+
+def magic(x: Value) -> float:
+    """1.5 * 2^mantissa: added to a number it leaves the nearest integer in the lowest bits."""
+    return math.ldexp(1.5, kind(x).mantissa)
+
+
+def series(e: Emitter, x: Value, table: dict[str, tuple[float, ...]]) -> Value:
+    """A polynomial by Horner's rule; a long one in two parts, which do not wait for each other."""
+    coefficients = table[x.type]
+    low = 1 << (len(coefficients).bit_length() - 2)
+    if low < 4:
+        return e.polynomial(x, coefficients)
+    power = x * x
+    for _ in range(low.bit_length() - 2):
+        power = power * power
+    return e.fma(e.polynomial(x, coefficients[:-low]), power, e.polynomial(x, coefficients[-low:]))
 
 
 # exponentials ---------------------------------------------------------------------------------------------------------
 
 
-def _reduced(e: Emitter, x: Value, offset: int) -> tuple[Value, Value]:
-    """x = n log(2) + r: an integer whose lowest bits are n + offset, and e^r - 1."""
-    c = constants(x)
-    shifted = e.fma(x, 1 / math.log(2.0), c.magic + offset)
-    n = shifted - (c.magic + offset)
-    r = e.fma(n, -c.log_2[1], e.fma(n, -c.log_2[0], x))
-    return e.bits(shifted), e.fma(r * r, e.polynomial(r, c.exp), r)
+def _reduced(e: Emitter, x: Value, offset: int, rest: Value | None = None) -> tuple[Value, Value]:
+    """x + rest = n log(2) + r: an integer whose lowest bits are those of n + offset, and e^r - 1."""
+    high, low = LOG_2[x.type]
+    shifted = e.fma(x, 1 / math.log(2.0), magic(x) + offset)
+    n = shifted - (magic(x) + offset)
+    r = e.fma(n, -low, e.fma(n, -high, x))
+    if rest is not None:
+        r = r + rest
+    return e.bits(shifted), e.fma(r * r, series(e, r, polynomials.EXP), r)
 
 
-def _exp(e: Emitter, x: Value) -> Value:
-    """e^x in the range of finite results. In two factors, so that what overflows or is denormal is rounded once."""
-    kind = constants(x).kind
-    bits, p = _reduced(e, x, 2 * kind.bias)
+def _scaled_exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
+    """e^(x + rest) in _EXP_RANGE. 2^n is two factors, so that what overflows or is denormal is rounded once."""
+    bits, p = _reduced(e, x, 2 * kind(x).bias, rest)
     half = bits.logical_shift(1)
-    first = e.from_bits(half << kind.mantissa)
-    return e.fma(p, first, first) * e.from_bits((bits - half) << kind.mantissa)
+    first = e.from_bits(half << kind(x).mantissa)
+    return e.fma(p, first, first) * e.from_bits((bits - half) << kind(x).mantissa)
 
 
 def exp_nonpositive(e: Emitter, x: Value) -> Value:
     """e^x for x <= 0."""
-    least, _ = constants(x).exp_range
-    return _exp(e, e.where(x < least, least, x))
+    least, _ = _EXP_RANGE[x.type]
+    return _scaled_exp(e, e.where(x < least, least, x))
 
 
-def exp(e: Emitter, x: Value) -> Value:
-    """e^x."""
-    _, most = constants(x).exp_range
-    return exp_nonpositive(e, e.where(x > most, most, x))
+def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
+    """e^x, or e^(x + rest), by Cody and Waite's reduction."""
+    least, most = _EXP_RANGE[x.type]
+    return _scaled_exp(e, e.where(x < least, least, e.where(x > most, most, x)), rest)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
     """e^x - 1."""
-    c = constants(x)
-    _, most = c.exp_range
-    bounded = e.where(x > most, most, e.where(x < c.expm1_least, c.expm1_least, x))
-    bits, p = _reduced(e, bounded, c.kind.bias - 1)
-    half = e.from_bits(bits << c.kind.mantissa)  # half the power of two: the whole may overflow
+    least, (_, most) = _EXPM1_LEAST[x.type], _EXP_RANGE[x.type]
+    bits, p = _reduced(e, e.where(x > most, most, e.where(x < least, least, x)), kind(x).bias - 1)
+    half = e.from_bits(bits << kind(x).mantissa)  # of 2^n, which itself may overflow
     result = e.fma(half, p, half - 0.5)
-    return e.where(e.abs(x) < c.tiny, x, result + result)
+    return e.where(e.abs(x) < kind(x).epsilon / 4, x, result + result)
 
 
 # logarithms -----------------------------------------------------------------------------------------------------------
 
 
-def _split(e: Emitter, x: Value, scale: Value | float) -> tuple[Value, Value, Value]:
-    """x = 2^k m with m in [3/4, 3/2), x positive and normal: k - scale, m, and the biased k as an integer."""
-    c = constants(x)
-    mantissa, quarter = c.kind.mantissa, 1 << (c.kind.mantissa - 1)
-    moved = e.bits(x) + quarter  # so that the exponent steps at 3/4 of a power of two
+def split(e: Emitter, x: Value, scale: Value | float = 0.0) -> tuple[Value, Value, Value]:
+    """x = 2^k m, m in [sqrt(1/2), sqrt(2)), x positive and normal: k - scale, m, and the biased k as an integer."""
+    mantissa, one = kind(x).mantissa, kind(x).bias << kind(x).mantissa
+    moved = e.bits(x) + (one - _SQRT_HALF[x.type])  # so that the exponent steps at sqrt(1/2)
     exponent = moved.logical_shift(mantissa)
-    k = e.from_bits(exponent | e.bits(e.lift(c.magic, x.type))) - (scale + (c.magic + c.kind.bias))
-    m = e.from_bits((moved & ((1 << mantissa) - 1)) + ((c.kind.bias << mantissa) - quarter))
+    k = e.from_bits(exponent | e.bits(e.lift(magic(x), x.type))) - (scale + (magic(x) + kind(x).bias))
+    m = e.from_bits((moved & ((1 << mantissa) - 1)) + _SQRT_HALF[x.type])
     return k, m, exponent
 
 
-def _log_sum(e: Emitter, k: Value, f: Value, low: Value) -> Value:
-    """k log(2) + f + low, for a small low; the rounding of the first sum is made good."""
-    high, rest = constants(f).log_2
-    total = e.fma(k, high, f)
-    lost = f - e.fma(k, -high, total)
-    return total + (lost + e.fma(k, rest, low))
+def split_any(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """x = 2^k m as in ``split``, x positive and perhaps denormal: k, m."""
+    up = kind(x).mantissa + 2
+    denormal = x < kind(x).smallest_normal
+    scale = e.where(denormal, e.lift(float(up), x.type), 0.0)
+    k, m, _ = split(e, e.where(denormal, x * 2.0**up, x), scale)
+    return k, m
+
+
+def _log1p_gap(e: Emitter, f: Value, low: Value) -> Value:
+    """f - log(1 + f) - low, through log(1 + f) = 2 atanh(s) (the arrangement of fdlibm's log)."""
+    s = f / (f + 2.0)
+    half_square = 0.5 * f * f
+    return half_square - e.fma(s, e.fma(s * s, series(e, s * s, polynomials.LOG), half_square), low)
+
+
+def _log_domain(e: Emitter, x: Value, result: Value, pole: float) -> Value:
+    """The result right of the pole, there -inf, NaN on the left; infinity and NaN as they are."""
+    result = e.where(x < math.inf, result, x)
+    return e.where(x > pole, result, e.where(x.eq(pole), e.lift(-math.inf, x.type), math.nan))
 
 
 def log(e: Emitter, x: Value) -> Value:
     """log(x)."""
-    c = constants(x)
-    up = c.kind.mantissa + 2
-    denormal = x < c.kind.smallest_normal
-    k, m, _ = _split(e, e.where(denormal, x * 2.0**up, x), e.where(denormal, e.lift(float(up), x.type), 0.0))
+    high, low = LOG_2[x.type]
+    k, m = split_any(e, x)
     f = m - 1.0
-    result = _log_sum(e, k, f, f * f * e.polynomial(f, c.log))
-    result = e.where(x < math.inf, result, x)
-    return e.where(x > 0.0, result, e.where(x.eq(0.0), e.lift(-math.inf, x.type), math.nan))
+    return _log_domain(e, x, e.fma(k, high, f - _log1p_gap(e, f, k * low)), 0.0)
 
 
-def log1p_unit(e: Emitter, t: Value) -> Value:
-    """log(1 + t) for t in [0, 1]."""
-    return e.fma(t * t, e.polynomial(t, constants(t).log1p_unit), t)
+def _log1p_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """k, f and gap of log(1 + x) = k log(2) + f - gap, the low part of k log(2) in the gap. Where k is 0, f is x."""
+    above = x > 1.0
+    large, small = e.where(above, x, 1.0), e.where(above, e.lift(1.0, x.type), x)
+    u = large + small
+    lost = small - (u - large)  # u + lost is 1 + x
+    k, m, exponent = split(e, u)
+    doubled = lost * e.from_bits((2 * kind(x).bias + 1 - exponent) << kind(x).mantissa)  # 2^(1 - k) lost
+    start = m - 1.0
+    f = e.fma(doubled, 0.5, start)
+    rest = e.fma(doubled, 0.5, start - f)
+    _, low = LOG_2[x.type]
+    return k, f, _log1p_gap(e, f, e.fma(k, low, rest * (1.06 - f)))  # 1.06 - f is nearly 1 / (1 + f)
 
 
 def log1p(e: Emitter, x: Value) -> Value:
     """log(1 + x)."""
-    c = constants(x)
-    above = x > 1.0
-    large, small = e.where(above, x, 1.0), e.where(above, e.lift(1.0, x.type), x)
-    u = large + small
-    lost = small - (u - large)  # u + lost is 1 + x exactly
-    k, m, exponent = _split(e, u, 0.0)
-    scaled = lost * e.from_bits((2 * c.kind.bias << c.kind.mantissa) - (exponent << c.kind.mantissa))
-    start = m - 1.0
-    f = start + scaled
-    rest = scaled - (f - start)  # 0 where k is: there f is x
-    low = e.fma(f * f, e.polynomial(f, c.log), rest * e.fma(f, -0.64, 1.0))
-    result = e.copysign(_log_sum(e, k, f, low), x)
-    result = e.where(x < math.inf, result, x)
-    return e.where(x > -1.0, result, e.where(x.eq(-1.0), e.lift(-math.inf, x.type), math.nan))
+    k, f, gap = _log1p_parts(e, x)
+    return _log_domain(e, x, e.copysign(e.fma(k, LOG_2[x.type][0], f - gap), x), -1.0)
+
+
+def x_minus_log1p(e: Emitter, x: Value) -> Value:
+    """x - log(1 + x): the leading terms cancel on paper."""
+    k, f, gap = _log1p_parts(e, x)
+    result = e.where(x < math.inf, e.fma(k, -LOG_2[x.type][0], x - f) + gap, x)
+    return e.where(x > -1.0, result, e.where(x.eq(-1.0), e.lift(math.inf, x.type), math.nan))
+
+
+def log1p_unit(e: Emitter, t: Value) -> Value:
+    """log(1 + t) for t in [0, 1]."""
+    return e.fma(t * t, series(e, t, polynomials.LOG1P_UNIT), t)
 
 
 # what losses are made of ----------------------------------------------------------------------------------------------
@@ -194,17 +183,98 @@ def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + e^-x); of x and -x with one exponential and one division."""
     t = exp_nonpositive(e, -e.abs(x))
     r = 1.0 / (1.0 + t)
-    return e.where(x >= 0.0, r, t * r)
+    return e.where(x >= 0.0, r, e.fma(-t, t * r, t))
 
 
 def tanh(e: Emitter, x: Value) -> Value:
-    c = constants(x)
+    """tanh(x): a polynomial near 0, else 1 - 2 sigmoid(-2 |x|)."""
+    a, z = e.abs(x), x * x
+    t = exp_nonpositive(e, -e.abs(2.0 * x))
+    far = e.fma(t * (1.0 / (1.0 + t)), -2.0, 1.0)
+    return e.copysign(e.where(a < _TANH_NEAR, e.fma(a * z, series(e, z, polynomials.TANH), a), far), x)
+
+
+def log_cosh(e: Emitter, x: Value) -> Value:
+    """log(cosh(x)): a polynomial near 0, else |x| - log(2) + log(1 + e^(-2 |x|))."""
+    a, z = e.abs(x), x * x
+    far = (a - math.log(2.0)) + log1p_unit(e, exp_nonpositive(e, -e.abs(2.0 * x)))
+    return e.where(a < _LOG_COSH_NEAR, z * series(e, z, polynomials.LOG_COSH), far)
+
+
+def sqrt1pm1(e: Emitter, x: Value) -> Value:
+    """sqrt(1 + x^2) - 1: a rounded one, and a step of Newton's on w^2 + 2 w = x^2."""
     a = e.abs(x)
-    t = expm1(e, 2.0 * a)
-    small = a < 0.55
-    q = e.where(small, t, e.lift(-2.0, x.type)) / (t + 2.0)
-    t = e.copysign(e.where(small, q, q + 1.0), x)
-    return e.where(a < c.tiny, x, t)
+    root = e.sqrt(e.fma(a, a, 1.0))
+    w = root - 1.0
+    w = w + e.fma(a, a, -e.fma(w, w, w + w)) / (root + root)
+    return e.where(a < _HUGE, w, a - 1.0)
+
+
+def unit_slope(e: Emitter, x: Value) -> Value:
+    """x / sqrt(1 + x^2)."""
+    a = e.abs(x)
+    return e.where(a >= _HUGE, e.copysign(1.0, x), x / e.sqrt(e.fma(a, a, 1.0)))
+
+
+# angles ---------------------------------------------------------------------------------------------------------------
+
+
+def _angle(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
+    """x = n pi/2 + r + low, |r| < pi/4 or little more: the bits of n, r, low. Cody and Waite's reduction, compensated.
+
+    From _SIN_MOST on, where the neighbours of x are as good as x, every x is taken for 0; infinities become NaN.
+    """
+    x = e.where(e.abs(x) < _SIN_MOST, x, 0.0 * x)
+    shifted = e.fma(x, 2 / math.pi, magic(x))
+    n = shifted - magic(x)
+    high, middle, low = _HALF_PI[x.type]
+    first = e.fma(n, -high, x)  # exact
+    second = n * -middle
+    r = first + second
+    back = r - first
+    lost = (first - (r - back)) + (second - back)
+    return e.bits(shifted), r, lost + e.fma(n, -low, e.fma(n, -middle, -second))
+
+
+def _sin_of_angle(e: Emitter, r: Value, low: Value) -> Value:
+    z = r * r
+    return r + e.fma(r * z, series(e, z, polynomials.SIN), low)
+
+
+def _cos_of_angle(e: Emitter, r: Value, low: Value) -> Value:
+    z = r * r
+    return 1.0 - e.fma(0.5, z, e.fma(-z * z, series(e, z, polynomials.COS), r * low))
+
+
+def _circular(e: Emitter, x: Value, quarter: int) -> Value:
+    """sin(x + quarter pi/2); float by way of double."""
+    if x.type == "float":
+        return e.to_float(_circular(e, e.to_float(x, "double"), quarter), "float")
+    n, r, low = _angle(e, x)
+    n = n + quarter
+    size = e.where((n & 1).eq(0), _sin_of_angle(e, r, low), _cos_of_angle(e, r, low))
+    return e.where((n & 2).eq(0), size, -size)
+
+
+def sin(e: Emitter, x: Value) -> Value:
+    """sin(x)."""
+    return e.where(x.eq(0.0), x, _circular(e, x, 0))
+
+
+def cos(e: Emitter, x: Value) -> Value:
+    """cos(x)."""
+    return _circular(e, x, 1)
+
+
+def arctan(e: Emitter, x: Value) -> Value:
+    """arctan(x): a polynomial on [0, 1], of the reciprocal beyond."""
+    a = e.abs(x)
+    beyond = a > 1.0
+    t = e.where(beyond, 1.0 / a, a)
+    z = t * t
+    rest = t * z * series(e, z, polynomials.ARCTAN)
+    high, low = _HALF_PI[x.type][:2]
+    return e.copysign(e.where(beyond, (high - t) + (low - rest), t + rest), x)
 
 
 FUNCTIONS = {
@@ -212,7 +282,14 @@ FUNCTIONS = {
     "expm1": expm1,
     "log": log,
     "log1p": log1p,
+    "x_minus_log1p": x_minus_log1p,
     "softplus": softplus,
     "sigmoid": sigmoid,
     "tanh": tanh,
+    "log_cosh": log_cosh,
+    "sqrt1pm1": sqrt1pm1,
+    "unit_slope": unit_slope,
+    "sin": sin,
+    "cos": cos,
+    "arctan": arctan,
 }

@@ -25,12 +25,13 @@ _WHOLE = 2.0**52  # from here every number is an integer
 
 # around 2, in t
 _LGAMMA = (
-    -1.1595190543371841e-07, 2.8051021617198687e-07, -4.5193947388707347e-07, 9.180785435386399e-07,
-    -2.034128913546145e-06, 4.3856203684731824e-06, -9.441409209827754e-06, 2.0505362264521255e-05,
-    -4.492587170709751e-05, 9.94577066263653e-05, -0.00022315479781974057, 0.0005096695126216898,
-    -0.001192753909286049, 0.0028905103311645873, -0.0073855510287529486, 0.02058080842777743,
-    -0.06735230105319694, 0.32246703342411326, 0.42278433509846713,
-)  # log Gamma(2 + t) / t
+    -1.321127526814749e-07, 2.7051276615175986e-07, -4.326224132044078e-07, 9.287952261154396e-07,
+    -2.0438582064491086e-06, 4.380879511203307e-06, -9.438726985750933e-06, 2.0506478700000924e-05,
+    -4.4926311615295535e-05, 9.945755615787188e-05, -0.0002231547541583077, 0.0005096695242169653,
+    -0.0011927539118354272, 0.002890510330684028, -0.007385551028672172, 0.020580808427786635, -0.0673523010531981,
+    0.3224670334241132,
+)  # (log Gamma(2 + t) / t - psi(2)) / t
+_DIGAMMA_2 = (0.42278433509846713, 4.942915152430645e-18)  # psi(2) as a sum of two
 _DIGAMMA = (
     1.3588454910915598e-06, -2.6059483257745013e-06, 3.5597483628236733e-06, -7.257794904453445e-06,
     1.537183109138083e-05, -3.069791193930277e-05, 6.122905390076629e-05, -0.00012269474186874665,
@@ -128,10 +129,11 @@ def _log(e: Emitter, x: Value, correction: Value) -> Pair:
     return high, (twice - (high - base)) + e.fma(k, _LOG_2[1], low + correction)
 
 
-def _to_two(e: Emitter, n: Value, t: Value) -> tuple[Value, Value, Value, Value]:
+def _near(e: Emitter, n: Value, t: Value) -> tuple[Value, Value, Value, Value, Value]:
     """For -3 <= n <= 7, Gamma(n + t) = Gamma(2 + t) times (n > 2) or over (n < 2) the product of j + t in between.
 
-    The product as an unevaluated sum, log Gamma(2 + t), and the mask of n < 2. Exact: j + t too is a sum of two.
+    The sign of the product's logarithm, the product and log Gamma(2 + t), both as sums of two: no digit is lost even
+    where the logarithms nearly cancel, about the minimum at 1.46.
     """
     high, low = _double(e, 1.0), _double(e, 0.0)
     for j in range(-3, 7):
@@ -142,22 +144,32 @@ def _to_two(e: Emitter, n: Value, t: Value) -> tuple[Value, Value, Value, Value]
         product = high * factor
         low = e.fma(low, factor, e.fma(high, factor_low, e.fma(high, factor, -product)))
         high = product
-    return high, low, t * e.polynomial(t, _LGAMMA), n < 2
+    base = t * _DIGAMMA_2[0]
+    base_low = e.fma(t, _DIGAMMA_2[0], -base)
+    rest = e.fma(t * t, e.polynomial(t, _LGAMMA), e.fma(t, _DIGAMMA_2[1], base_low))
+    sign = e.where(n < 2.0, _double(e, -1.0), 1.0)
+    return sign, high, low, base, rest
+
+
+def _two_sum(a: Value, b: Value) -> Pair:
+    """a + b and its rounding error."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def _log_gamma(e: Emitter, x: Value, one: int) -> Value:
     """log |Gamma(x + one)|, one 0 or 1. Reflection changes between the two: Gamma(x) Gamma(1 - x) = pi / sin(pi x)."""
     nearest, t = _nearest(e, x)
     pole = t.eq(0.0) & (x <= -one)
-    reflected = nearest < -3.0
+    reflected = nearest < -3.0 - one
     x, nearest, t = (e.where(reflected, -part, part) for part in (x, nearest, t))
     more = e.where(reflected, _double(e, 1.0 - one), float(one))
-    n = nearest + more
     near = nearest < 7.0
-    product, product_low, base, down = _to_two(e, n, t)
+    sign, product, product_low, base, rest = _near(e, nearest + more, t)
     high, low = _log(e, e.where(near, e.abs(product), x), e.where(near, product_low / product, 0.0))
-    sign = e.where(down, _double(e, -1.0), 1.0)
-    below = e.fma(sign, high, e.fma(sign, low, base))
+    total, lost = _two_sum(sign * high, base)
+    below = total + (lost + e.fma(sign, low, rest))
     w = 1.0 / x
     half = more - 0.5
     series = e.fma(w, e.polynomial(w * w, _LGAMMA_SERIES), half + _HALF_LOG_2_PI)
@@ -184,28 +196,19 @@ def log_factorial(e: Emitter, x: Value) -> Value:
 def stirling(e: Emitter, y: Value) -> Value:
     """log(y!) - y log(y) + y for y >= 0, the large terms in sums of two."""
     nearest, t = _nearest(e, y)
-    n = nearest + 1.0
-    product, product_low, base, down = _to_two(e, n, t)
+    sign, product, product_low, base, rest = _near(e, nearest + 1.0, t)
     high, low = _log(e, product, product_low / product)
     log_high, log_low = _log(e, y, _double(e, 0.0))
-    sign = e.where(down, _double(e, -1.0), 1.0)
     power = -y * log_high
-    power_low = e.fma(-y, log_low, e.fma(-y, log_high, -power))
-    first, first_low = _two_sum(sign * high, power)
-    second, second_low = _two_sum(first, y)
-    below = second + (e.fma(sign, low, base) + (power_low + (first_low + second_low)))
+    total, lost = _two_sum(sign * high, power)
+    rest = lost + e.fma(-y, log_low, e.fma(-y, log_high, -power)) + e.fma(sign, low, rest)
+    total, lost = _two_sum(total, y)
+    below = total + (base + (lost + rest))
     w = 1.0 / y
     above = e.fma(0.5, log_high, e.fma(0.5, log_low, e.fma(w, e.polynomial(w * w, _LGAMMA_SERIES), _HALF_LOG_2_PI)))
     result = e.where(nearest < 7.0, below, above)
     result = e.where(y > 0.0, result, e.where(y < 0.0, math.nan, y))
     return e.where(y < math.inf, result, y)
-
-
-def _two_sum(a: Value, b: Value) -> Pair:
-    """a + b and its rounding error."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
 
 
 @_in_double

@@ -6,9 +6,9 @@ from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import Value
+from lossmith.engine.llvm.nodes import compute
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
-from lossmith.engine.llvm.nodes import compute
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the block
 

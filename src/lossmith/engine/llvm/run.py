@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import math
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pointwise, pool
@@ -19,7 +18,6 @@ from lossmith.engine.llvm.along import Along
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 
-Array = Any
 _PARALLEL = 100_000.0  # nanoseconds of predicted work from which a second thread pays
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
 
@@ -29,14 +27,20 @@ class Kernel:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        library = machine.load(source(spec), ("kernel",))
-        self._library = library  # the code lives as long as this
-        self.address = library.addresses["kernel"]
+        self._library = machine.load(source(spec), ("kernel",))  # the code lives as long as this
+        self.address = self._library.addresses["kernel"]
         self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.address)
-        self.nanoseconds = cost(spec.roots)  # per number
-        template = np.zeros(job.ARRAYS + job.WORDS_PER_ARRAY * spec.arrays, dtype=np.int64)
-        template[job.BAD] = NEVER
-        self._template = template
+        self._nanoseconds = cost(spec.roots)  # per number
+        limits = np.finfo(spec.float)
+        self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
+        self._sums = len(spec.sums)
+        self._words = struct.Struct(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * spec.arrays}q")
+
+    def job(self, pointers: Sequence[int], parameters: int, count: int, classes: int, scale: float, sums: int,
+            turn: int, step: int) -> tuple[int | float, ...]:  # fmt: skip
+        """The words of a job; ``sums`` is the address where the blocks' sums go."""
+        blocks = -(-count // step)
+        return (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale, *pointers)
 
     def run(
         self, pointers: Sequence[int], parameters: int, count: int, classes: int = 1, scale: float = 1.0
@@ -45,40 +49,38 @@ class Kernel:
 
         ``pointers`` holds, for every array, its address and its two strides.
         """
-        spec = self.spec
-        step = rows_per_block(spec, classes)
+        step = rows_per_block(self.spec, classes)
         blocks = -(-count // step)
-        sums = len(spec.sums)
-        head = len(self._template)
-        words = np.empty(head + blocks * sums + 8, dtype=np.int64)
-        words[:head] = self._template
-        base = words.ctypes.data
-        spent = self.nanoseconds * step * classes
-        words[job.COUNT : job.STEP + 1] = (
-            count, blocks, max(1, int(_BREATH / spent)), base + 8 * head, parameters, classes, step,
-        )  # fmt: skip
-        words[job.SCALE] = np.float64(scale).view(np.int64)
-        words[job.ARRAYS : head] = pointers
-        helpers = 0
-        if spent * blocks > _PARALLEL and blocks > 1:
-            helpers = min(pool.thread_count(), blocks) - 1
-        pool.run(self.function, base, helpers, lambda: words.__setitem__(job.STOP, 1))
-        if words[job.BAD] != NEVER:
+        spent = self._nanoseconds * step * classes
+        size = self._words.size
+        memory = bytearray(size + 8 * blocks * self._sums)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        turn = max(1, int(_BREATH / spent))
+        words = self.job(pointers, parameters, count, classes, scale, base + size, turn, step)
+        self._words.pack_into(memory, 0, *words)
+        if blocks == 1:
+            self.function(base)
+        else:
+            helpers = min(pool.thread_count(), blocks) - 1 if spent * blocks > _PARALLEL else 0
+            pool.run(self.function, base, helpers, lambda: _WORD.pack_into(memory, 8 * job.STOP, 1))
+        if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        found = words[head : head + blocks * sums].view(np.float64)
-        return _added(found, sums)
+        return _added(memory, size, blocks, self._sums)
 
 
-def _added(partial: NDArray[np.float64], sums: int) -> list[float] | None:
-    """The exact sums of the blocks' sums, rounded once."""
-    if len(partial) == sums:
-        totals = partial.tolist()
-    else:
+_WORD = struct.Struct("=q")
+_LINE = (0,) * 7  # the rest of a cache line
+
+
+def _added(memory: bytearray, start: int, blocks: int, sums: int) -> list[float] | None:
+    """The exact sums of the blocks' sums, rounded once; None if they are not finite."""
+    found = struct.unpack_from(f"={blocks * sums}d", memory, start)
+    if blocks > 1:
         try:
-            totals = [math.fsum(partial[k::sums].tolist()) for k in range(sums)]
+            found = tuple(math.fsum(found[k::sums]) for k in range(sums))
         except (OverflowError, ValueError):
             return None
-    return totals if all(map(math.isfinite, totals)) else None
+    return list(found) if all(map(math.isfinite, found)) else None
 
 
 def rows_per_block(spec: Spec, classes: int) -> int:

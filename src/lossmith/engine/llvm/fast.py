@@ -1,0 +1,245 @@
+"""The fast road: a function of CPython's own kind, in machine code, for one block of ordinary numbers.
+
+It asks its arguments for their buffers, checks what can be checked without words (kind, length, overlap), runs the
+kernel once and returns the sum or mean. Anything else returns None, and Python takes the slower roads. It keeps the
+interpreter's lock, which is right for the microseconds that one block takes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import platform
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from lossmith.engine.llvm import compile as machine
+from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.run import Kernel
+from lossmith.engine.llvm.spec import BLOCK, NEVER
+
+_KERNEL, _FORMAT, _ARGUMENTS, _MEAN, _LENGTH, _JOB = range(6)  # words in front of the job's template
+_MOST_WORDS = job.ARRAYS + 3 * job.WORDS_PER_ARRAY
+_VIEW = 80  # bytes of a Py_buffer: data, object, length, item size, read-only, axes, format ...
+_FAST_CALL = 0x80  # METH_FASTCALL
+_TEXT = f"""
+declare i32 @PyObject_GetBuffer(ptr, ptr, i32)
+declare void @PyBuffer_Release(ptr)
+declare void @PyErr_Clear()
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyBytes_AsString(ptr)
+declare void @Py_IncRef(ptr)
+@_Py_NoneStruct = external global i8
+
+define internal ptr @word(ptr %at, i64 %k) {{
+  %p = getelementptr i64, ptr %at, i64 %k
+  ret ptr %p
+}}
+
+define internal i64 @read(ptr %at, i64 %k) {{
+  %p = getelementptr i64, ptr %at, i64 %k
+  %v = load i64, ptr %p
+  ret i64 %v
+}}
+
+; one-dimensional, contiguous, of the format, of the length, apart from what is written
+define internal i1 @fits(ptr %view, ptr %other, ptr %config) {{
+  %format.at = call ptr @word(ptr %view, i64 5)
+  %format = load ptr, ptr %format.at
+  %char = load i16, ptr %format, align 1
+  %wide = zext i16 %char to i64
+  %wanted = call i64 @read(ptr %config, i64 {_FORMAT})
+  %same.format = icmp eq i64 %wide, %wanted
+  %axes.at = getelementptr i8, ptr %view, i64 36
+  %axes = load i32, ptr %axes.at
+  %flat = icmp eq i32 %axes, 1
+  %length = call i64 @read(ptr %view, i64 2)
+  %length.other = call i64 @read(ptr %other, i64 2)
+  %same.length = icmp eq i64 %length, %length.other
+  %a = and i1 %same.format, %flat
+  %b = and i1 %a, %same.length
+  ret i1 %b
+}}
+
+define internal i1 @apart(ptr %view, ptr %other) {{
+  %a = call i64 @read(ptr %view, i64 0)
+  %b = call i64 @read(ptr %other, i64 0)
+  %length = call i64 @read(ptr %view, i64 2)
+  %a.end = add i64 %a, %length
+  %b.end = add i64 %b, %length
+  %before = icmp ule i64 %a.end, %b
+  %after = icmp ule i64 %b.end, %a
+  %r = or i1 %before, %after
+  ret i1 %r
+}}
+
+define internal ptr @run(ptr %views, i64 %count, ptr %config) {{
+entry:
+  %job = alloca [{_MOST_WORDS + 8} x i64], align 64
+  %sum = alloca double
+  store double 0.0, ptr %sum
+  %words = call i64 @read(ptr %config, i64 {_LENGTH})
+  %template = call ptr @word(ptr %config, i64 {_JOB})
+  %f = getelementptr i8, ptr %views, i64 {_VIEW}
+  %g = getelementptr i8, ptr %views, i64 {2 * _VIEW}
+  %ok.y = call i1 @fits(ptr %views, ptr %f, ptr %config)
+  %ok.f = call i1 @fits(ptr %f, ptr %f, ptr %config)
+  %ok = and i1 %ok.y, %ok.f
+  br i1 %ok, label %inputs, label %none
+inputs:
+  %writes = icmp eq i64 %count, 3
+  br i1 %writes, label %output, label %sized
+output:
+  %ok.g = call i1 @fits(ptr %g, ptr %f, ptr %config)
+  %from.y = call i1 @apart(ptr %g, ptr %views)
+  %from.f = call i1 @apart(ptr %g, ptr %f)
+  %from = and i1 %from.y, %from.f
+  %ok.out = and i1 %ok.g, %from
+  br i1 %ok.out, label %sized, label %none
+sized:
+  %bytes = call i64 @read(ptr %f, i64 2)
+  %item = call i64 @read(ptr %f, i64 3)
+  %n = udiv i64 %bytes, %item
+  %some = icmp sgt i64 %n, 0
+  %few = icmp sle i64 %n, {BLOCK}
+  %block = and i1 %some, %few
+  br i1 %block, label %copy, label %none
+copy:
+  %k = phi i64 [0, %sized], [%k.next, %copy]
+  %v = call i64 @read(ptr %template, i64 %k)
+  %to = call ptr @word(ptr %job, i64 %k)
+  store i64 %v, ptr %to
+  %k.next = add i64 %k, 1
+  %more = icmp slt i64 %k.next, %words
+  br i1 %more, label %copy, label %feed
+feed:
+  %m = phi i64 [0, %copy], [%m.next, %feed]
+  %offset = mul i64 %m, {_VIEW}
+  %view = getelementptr i8, ptr %views, i64 %offset
+  %data = call i64 @read(ptr %view, i64 0)
+  %triple = mul i64 %m, {job.WORDS_PER_ARRAY}
+  %place = add i64 %triple, {job.ARRAYS}
+  %place.at = call ptr @word(ptr %job, i64 %place)
+  store i64 %data, ptr %place.at
+  %m.next = add i64 %m, 1
+  %again = icmp slt i64 %m.next, %count
+  br i1 %again, label %feed, label %go
+go:
+  %count.at = call ptr @word(ptr %job, i64 {job.COUNT})
+  store i64 %n, ptr %count.at
+  %sums.at = call ptr @word(ptr %job, i64 {job.SUMS})
+  store ptr %sum, ptr %sums.at
+  %mean = call i64 @read(ptr %config, i64 {_MEAN})
+  %is.mean = icmp ne i64 %mean, 0
+  %as.double = sitofp i64 %n to double
+  %by = select i1 %is.mean, double %as.double, double 1.0
+  %scale = fdiv double 1.0, %by
+  %scale.at = call ptr @word(ptr %job, i64 {job.SCALE})
+  store double %scale, ptr %scale.at
+  %kernel.at = call ptr @word(ptr %config, i64 {_KERNEL})
+  %kernel = load ptr, ptr %kernel.at
+  %rest = call i64 %kernel(ptr %job)
+  %bad = call i64 @read(ptr %job, i64 {job.BAD})
+  %good = icmp eq i64 %bad, {NEVER}
+  br i1 %good, label %value, label %none
+value:
+  %total = load double, ptr %sum
+  %zero = fsub double %total, %total
+  %finite = fcmp oeq double %zero, 0.0
+  br i1 %finite, label %return, label %none
+return:
+  %reduced = fdiv double %total, %by
+  %float = call ptr @PyFloat_FromDouble(double %reduced)
+  ret ptr %float
+none:
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+}}
+
+define ptr @call(ptr %self, ptr %args, i64 %count) {{
+entry:
+  %views = alloca [{3 * _VIEW} x i8], align 16
+  %config = call ptr @PyBytes_AsString(ptr %self)
+  %wanted = call i64 @read(ptr %config, i64 {_ARGUMENTS})
+  %right = icmp eq i64 %count, %wanted
+  br i1 %right, label %open, label %refuse
+open:
+  %k = phi i64 [0, %entry], [%k.next, %opened]
+  %offset = mul i64 %k, {_VIEW}
+  %view = getelementptr i8, ptr %views, i64 %offset
+  %from.at = getelementptr ptr, ptr %args, i64 %k
+  %from = load ptr, ptr %from.at
+  %written = icmp eq i64 %k, 2
+  %flags = select i1 %written, i32 61, i32 60
+  %failed = call i32 @PyObject_GetBuffer(ptr %from, ptr %view, i32 %flags)
+  %is.open = icmp eq i32 %failed, 0
+  br i1 %is.open, label %opened, label %clear
+opened:
+  %k.next = add i64 %k, 1
+  %more = icmp slt i64 %k.next, %count
+  br i1 %more, label %open, label %work
+clear:
+  call void @PyErr_Clear()
+  %any = icmp sgt i64 %k, 0
+  br i1 %any, label %close, label %refuse
+work:
+  %result = call ptr @run(ptr %views, i64 %count, ptr %config)
+  br label %close
+close:
+  %found = phi ptr [null, %clear], [%result, %work], [%found, %close]
+  %left = phi i64 [%k, %clear], [%count, %work], [%left.next, %close]
+  %left.next = sub i64 %left, 1
+  %last = mul i64 %left.next, {_VIEW}
+  %view.last = getelementptr i8, ptr %views, i64 %last
+  call void @PyBuffer_Release(ptr %view.last)
+  %others = icmp sgt i64 %left.next, 0
+  br i1 %others, label %close, label %end
+end:
+  %is.null = icmp eq ptr %found, null
+  br i1 %is.null, label %refuse, label %give
+give:
+  ret ptr %found
+refuse:
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+}}
+"""
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p),
+    )  # fmt: skip
+
+
+@functools.cache
+def _glue() -> tuple[Any, ...] | None:
+    """(what makes a function, what it is made of), where this interpreter has them."""
+    if platform.python_implementation() != "CPython" or struct.calcsize("P") != 8:
+        return None
+    library = machine.load(_TEXT, ("call",))
+    method = _MethodDef(b"lossmith_fast_road", library.addresses["call"], _FAST_CALL, None)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    return make, method, library
+
+
+def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float | None] | None:
+    """A function (y, f) or (y, f, out) -> sum or mean of one block of the kernel's float type; None on odd arguments.
+
+    The kernel and the memory of its parameters have to outlive it.
+    """
+    glue = _glue()
+    if glue is None:
+        return None
+    spec = kernel.spec
+    size = 4 if spec.float == "float32" else 8
+    count = len(spec.inputs) + len(spec.outputs)
+    words = kernel.job([0, size, 0] * count, parameters, 1, 1, 1.0, 0, 1 << 40, BLOCK)
+    template = struct.pack(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * count}q", *words)
+    character = ord("f" if size == 4 else "d")
+    head = struct.pack("=5q", kernel.address, character, count, int(mean), len(template) // 8)
+    make, method, _ = glue
+    return make(ctypes.addressof(method), head + template, None)  # type: ignore[no-any-return]

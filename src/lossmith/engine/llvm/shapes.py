@@ -1,0 +1,101 @@
+"""Loss-shaped primitives on vectors, composed of elementary functions so that nothing cancels that need not."""
+
+from __future__ import annotations
+
+import math
+
+from lossmith.engine.llvm import polynomials
+from lossmith.engine.llvm.elementary import kind, log, log1p, series, x_minus_log1p
+from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.engine.llvm.power import absolute_power
+
+
+def sign(e: Emitter, x: Value) -> Value:
+    return e.where(x > 0.0, e.lift(1.0, x.type), e.where(x < 0.0, e.lift(-1.0, x.type), 0.0 * x))
+
+
+def maximum(e: Emitter, a: Value, b: Value) -> Value:
+    """The first owns ties."""
+    return e.where(b > a, b, a)
+
+
+def minimum(e: Emitter, a: Value, b: Value) -> Value:
+    """The first owns ties."""
+    return e.where(b < a, b, a)
+
+
+def xlogx(e: Emitter, x: Value) -> Value:
+    """x log(x), 0 at 0."""
+    return e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, x))
+
+
+def _log_ratio(e: Emitter, y: Value, f: Value) -> Value:
+    """log(y / f) for y, f >= 0, even where the ratio overflows. (Where it underflows a large negative number.)"""
+    bits = 3 * kind(y).bias // 5
+    ratio = y / f
+    far = ratio.eq(math.inf)
+    scaled = (y * 2.0**-bits) / (f * 2.0**bits)
+    return log(e, e.where(far, scaled, ratio)) + e.where(far, e.lift(2 * bits * math.log(2.0), y.type), 0.0)
+
+
+def kl_term(e: Emitter, y: Value, f: Value) -> Value:
+    """y log(y / f) - y + f."""
+    near = y * x_minus_log1p(e, (f - y) / y)
+    far = y * (_log_ratio(e, y, f) - 1.0) + f
+    return e.where(y.eq(0.0), f, e.where((f > 0.5 * y) & (f < 4.0 * y), near, far))
+
+
+def js_term(e: Emitter, y: Value, f: Value) -> Value:
+    """(y log(y / m) + f log(f / m)) / 2, m = (y + f) / 2: a polynomial in (f - y) / (y + f) where y and f are near."""
+    both = y + f
+    d = (f - y) / both
+    z = d * d
+    near = z * series(e, z, polynomials.JENSEN_SHANNON)
+    far = xlogx(e, 2.0 * f / both) + xlogx(e, 2.0 * y / both)
+    size = 0.25 * both * e.where(z < 0.25, near, far)
+    return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), size)
+
+
+def js_slope(e: Emitter, y: Value, f: Value) -> Value:
+    """log(2 f / (y + f)) / 2."""
+    both = y + f
+    slope = e.where(f < 0.5 * y, log(e, 2.0 * f / both), log1p(e, (f - y) / both))
+    return 0.5 * e.where(y.eq(0.0), e.lift(math.log(2.0), y.type), slope)
+
+
+def power_loss(e: Emitter, y: Value, f: Value, p: Value) -> Value:
+    """y f^(1 - p) / (p - 1) + f^(2 - p) / (2 - p), with log(f) for p = 2."""
+    square = p.eq(2.0)
+    pull = e.where(square, y / f, y * absolute_power(e, f, 1.0 - p)) / (p - 1.0)
+    pull = e.where(y.eq(0.0), e.lift(0.0, y.type), pull)
+    push = e.where(square, log(e, f), absolute_power(e, f, 2.0 - p) / (2.0 - p))
+    # at f = 0 the logarithm may be -inf: a target above 0 is what counts there
+    return e.where(f.eq(0.0) | pull.eq(math.inf), pull, pull + push)
+
+
+def power_slope(e: Emitter, y: Value, f: Value, p: Value) -> Value:
+    """(f - y) f^-p."""
+    rise = absolute_power(e, f, 1.0 - p)
+    inside = e.where(f.eq(y), e.lift(0.0, y.type), (f - y) / f * rise)
+    at_zero = e.where(y > 0.0, e.lift(-math.inf, y.type), rise)
+    return e.where(f.eq(0.0), at_zero, e.where(f.eq(math.inf), rise, inside))
+
+
+def power_bend(e: Emitter, y: Value, f: Value, p: Value) -> Value:
+    """(p y / f + 1 - p) f^-p."""
+    factor = e.where(y.eq(0.0), e.lift(0.0, y.type), p * (y / f)) + (1.0 - p)
+    return e.where(factor.eq(0.0), e.lift(0.0, y.type), factor * absolute_power(e, f, -p))
+
+
+FUNCTIONS = {
+    "sign": sign,
+    "maximum": maximum,
+    "minimum": minimum,
+    "xlogx": xlogx,
+    "kl_term": kl_term,
+    "js_term": js_term,
+    "js_slope": js_slope,
+    "power_loss": power_loss,
+    "power_slope": power_slope,
+    "power_bend": power_bend,
+}

@@ -15,7 +15,8 @@ import numpy as np
 from lossmith.engine.choice import machine_code
 from lossmith.formula.expr import ONE, Expr, apply
 from lossmith.formula.model import Formula
-from lossmith.namespaces import compute_dtype, dtype_name, is_floating
+from lossmith.inputs import check_index, to_host
+from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_host
 
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
@@ -59,11 +60,16 @@ def direct(
     """The outputs asked for, or None where the checked road must be taken."""
     arrays: list[Array] = []
     key: list[Any] = [request.outputs, request.reduction, request.width, *extras]
-    for array in (y_true, y_pred, *extras.values(), weight, where):
+    given = (y_true, y_pred, *extras.values(), weight, where)
+    if any(type(array) is not _ARRAY or array.dtype.kind == "O" for array in given if array is not None):
+        given = _host_arrays(given, extras)
+        if given is None:
+            return None
+    for array in given:
         if array is None:
             key.append(None)
             continue
-        if type(array) is not np.ndarray or not array.ndim:
+        if not array.ndim:
             return None
         flags, dtype = array.flags, array.dtype
         dense = flags.c_contiguous and flags.aligned
@@ -86,6 +92,18 @@ def direct(
             _open_road(loss, request, made, arrays)
     found = plans[known]
     return None if found is None else found.run(arrays, out)
+
+
+def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """Lists, tables and numbers in objects as arrays; None for what is not the host's, or not numbers."""
+    if not all(is_host(x) for x in given if x is not None):
+        return None
+    names = ("y_true", "y_pred", *extras, "weight", "where")
+    check_index(**dict(zip(names, given, strict=True)))
+    try:
+        return tuple(None if x is None else to_host(x, name) for x, name in zip(given, names, strict=True))
+    except TypeError:  # the checked road says which, and why
+        return None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 Array = Any
 
 
-def _is_host(x: Any) -> bool:
+def is_host(x: Any) -> bool:
     """NumPy arrays, numbers, lists, and tables (pandas, Polars, Arrow), which all become NumPy arrays."""
     module = type(x).__module__.partition(".")[0]
     return module not in ("torch", "jax", "jaxlib", "array_api_strict", "cupy", "dpnp") and not (
@@ -22,7 +22,7 @@ def _is_host(x: Any) -> bool:
 
 def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
     """(array-API namespace, whether it is the host's NumPy). Host data beside another library follows that library."""
-    foreign = [x for x in arrays if x is not None and not _is_host(x)]
+    foreign = [x for x in arrays if x is not None and not is_host(x)]
     if not foreign:
         return np, True
     import array_api_compat

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -287,6 +288,20 @@ def test_what_was_used_longest_ago_goes_first(directory, monkeypatch):
         most = max(most, sum(path.stat().st_size for path in directory.iterdir() if path != theirs))
     assert most <= 3 * cache.LIMIT  # it is not looked at with every file
     assert always.exists() and not never.exists() and theirs.exists()
+
+
+def test_files_may_vanish_while_they_are_counted(file, monkeypatch):
+    true = os.scandir
+
+    @contextmanager
+    def scan(path: str):
+        with true(path) as entries:
+            listed = list(entries)
+        file.unlink()
+        yield listed
+
+    monkeypatch.setattr(cache.os, "scandir", scan)
+    cache._trim(str(file.parent))
 
 
 HAMMER = """

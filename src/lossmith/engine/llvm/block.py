@@ -163,7 +163,7 @@ class Block:
     def flagged(self, bad: Value, loaded: Loaded, results: list[Value]) -> Value:
         """The lanes that have been bad so far: an illegal input, or NaN from legal ones."""
         numbers = [*loaded.numbers, *dict.fromkeys(results)]
-        pairs = zip(numbers[::2], [*numbers[1::2], numbers[-1]], strict=False)
+        pairs = zip(numbers[::2], [*numbers[1::2], *numbers[-1:]], strict=False)
         wrong = any_of([a.unordered(b) for a, b in pairs])  # one comparison sees NaN in two
         if wrong is not None and loaded.keep is not None:
             wrong = wrong & loaded.keep

@@ -162,7 +162,7 @@ def log1p(e: Emitter, x: Value) -> Value:
 def x_minus_log1p(e: Emitter, x: Value) -> Value:
     """x - log(1 + x): the leading terms cancel on paper."""
     k, f, gap = _log1p_parts(e, x)
-    result = e.where(x < math.inf, e.fma(k, -LOG_2[x.type][0], x - f) + gap, x)
+    result = e.where(x < math.inf, (e.fma(k, -LOG_2[x.type][0], x) - f) + gap, x)
     return e.where(x > -1.0, result, e.where(x.eq(-1.0), e.lift(math.inf, x.type), math.nan))
 
 

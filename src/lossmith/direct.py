@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine.choice import machine_code
+from lossmith.engine.reduce import Total
 from lossmith.formula.expr import ONE, Expr, apply
 from lossmith.formula.model import Formula
 from lossmith.inputs import check_index, to_host
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Array = Any
 _ARRAY = np.ndarray
 _VALUE = ("value",)
+_MEANS = ("mean", "weighted_mean")
 _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
 
@@ -133,7 +135,7 @@ class Plan:
         if not count:
             return None
         scale, denominator = 1.0, float(count)
-        mean = self.request.reduction not in ("sum", "none")
+        mean = self.request.reduction in _MEANS
         if self.weigh is not None:
             weights = self.weigh.run(_pointers(arrays[-self.weigh.spec.arrays :]), 0, count)
             if weights is None or not weights[0] > 0.0:
@@ -147,10 +149,12 @@ class Plan:
         sums = self._sums(arrays, made, count, classes, scale)
         if sums is None:
             return None
-        if mean and self.counted:
+        if self.counted:
             denominator = sums[-1]
-            if not denominator > 0.0:
+            if mean and not denominator > 0.0:
                 return None
+        if self.request.reduction == "total":
+            return [Total(sums[0], denominator)]
         return self._found(made, sums, denominator if mean else 1.0, out)
 
     def _room(self, y_pred: Array, shape: tuple[int, ...], out: Any) -> list[Array]:
@@ -194,11 +198,11 @@ def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) ->
     spec = made.kernel.spec
     types = {spec.float, *(given.stored.dtype for given in spec.inputs), *(output.dtype for output in spec.outputs)}
     plain = len(types) == 1 and not made.many and loss.labels is None and made.weigh is None and not made.counted
-    summed = request.reduction != "none" or _VALUE[0] not in request.outputs
+    summed = request.reduction not in ("none", "total") or _VALUE[0] not in request.outputs
     if plain and summed and all(given.stored.dense for given in spec.inputs) and len(spec.outputs) < 2:
         from lossmith.engine.llvm.fast import fast
 
-        mean = request.reduction not in ("sum", "none")
+        mean = request.reduction in _MEANS
         road = fast(made.kernel, made.parameters.ctypes.data, mean=mean)
         if road is not None:
             loss.roads[request.outputs, request.reduction, arrays[1].dtype] = road
@@ -268,7 +272,7 @@ def plan(
     roots: list[Expr] = []
     outputs: list[Output] = []
     sums: list[int] = []
-    mean = request.reduction not in ("sum", "none")
+    mean = request.reduction in _MEANS
     for name in request.outputs:
         group_roots = formula.output(name)
         first = len(roots)
@@ -283,7 +287,7 @@ def plan(
             outputs.append(Output(dtype_name(result), tuple(range(first, len(roots))), row=rows))
     scaled = mean and any(name != "value" for name in request.outputs)
     left_out = weighted or masked or ignored is not None
-    counted = mean and left_out and not scaled
+    counted = (mean or request.reduction == "total") and left_out and not scaled
     if counted:
         sums.append(len(roots))
         roots.append(ONE)
@@ -291,6 +295,7 @@ def plan(
         "weight": masks[0] if weighted else None,
         "where": masks[-1] if masked else None,
         "checked": True,
+        "exact": request.reduction == "total",
     }
     numbers = tuple(p for p in formula.params if not p.per_class)
     vectors = tuple(p for p in formula.params if p.per_class)

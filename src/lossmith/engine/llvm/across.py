@@ -40,7 +40,7 @@ class Across:
     def text(self) -> str:
         e, spec = self.e, self.spec
         self.furthest = e.integer("sub", self.block.integer(job.COUNT), e.lanes)
-        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(0, MASK)] if spec.checked else [])
+        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(1, MASK)] if spec.checked else [])
         states = loop(e, "%start", "%stop", e.lanes, states, self._tile_of_rows)
         return self.block.finish(states[: len(spec.sums)], states[-1] if spec.checked else None)
 

@@ -54,7 +54,7 @@ class Along:
 
     def text(self) -> str:
         e, spec = self.e, self.spec
-        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(0, MASK)] if spec.checked else [])
+        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(1, MASK)] if spec.checked else [])
         states = loop(e, "%start", "%stop", 1, states, self._row)
         for pointer in self.allocated.values():
             e.declare("void @free(ptr)")

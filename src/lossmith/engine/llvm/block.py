@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.domains import outside
+from lossmith.engine.llvm.domains import inside
 from lossmith.engine.llvm.emit import FLOATS, Emitter, Value
 from lossmith.engine.llvm.frame import kernel
 from lossmith.engine.llvm.memory import Stored
@@ -36,7 +34,7 @@ class Loaded:
     lanes: Value | None  # that hold a sample; None: all
     keep: Value | None  # samples that were not left out; None: all
     weight: Value | None  # as stored, a float
-    bad: Value | None
+    legal: list[Value]  # conditions on what counts
     numbers: list[Value]  # inputs that may be anything but NaN
 
 
@@ -102,7 +100,7 @@ class Block:
         """Inputs with one number per sample, as ``take`` finds them."""
         e, spec = self.e, self.spec
         keep: Value | None = None
-        wrong: list[Value] = []
+        legal: list[Value] = []
         if spec.where is not None and self.where is not None:
             keep = take(self.where, spec.where).ne(0)
         weight: Value | None = None
@@ -110,11 +108,10 @@ class Block:
             raw = take(self.weight, spec.weight)
             kind = raw.type if raw.is_float else "float" if spec.weight.dtype in ("float16", "bfloat16") else "double"
             weight = memory.to_float(e, spec.weight, raw, kind)
-            illegal = ~((weight >= 0.0) & (weight < math.inf))
-            wrong.append(illegal if keep is None else illegal & keep)
+            legal += [unless(keep, condition) for condition in (weight >= 0.0, weight < math.inf)]
             keep = both(keep, weight.ne(0.0))
         values: dict[Expr, Value] = {}
-        inputs: list[Value] = []
+        conditions: list[Value] = []
         numbers: list[Value] = []
         for given, array in self.inputs.items():
             if given.row:
@@ -127,10 +124,11 @@ class Block:
                 x = self._label(x, given.labels)
             values[leaf("input", given.name)] = x
             if given.domain is not None:
-                illegal_input = outside(e, given.domain, x, self.classes, is_whole=not raw.is_float)
-                (numbers if illegal_input is None else inputs).append(x if illegal_input is None else illegal_input)
-        wrong += inputs if keep is None else [x & keep for x in inputs]
-        return Loaded(values, lanes, keep, weight, any_of(wrong), numbers)
+                found = inside(e, given.domain, x, self.classes, is_whole=not raw.is_float)
+                conditions += found
+                numbers += [] if found else [x]
+        legal += [unless(keep, condition) for condition in conditions]
+        return Loaded(values, lanes, keep, weight, legal, numbers)
 
     def _label(self, x: Value, labels: tuple[float, ...]) -> Value:
         """The number of the label that x is, or -1."""
@@ -147,30 +145,22 @@ class Block:
             x = x * self.scale
         return x if loaded.keep is None else self.e.where(loaded.keep, x, 0.0)
 
-    def counted(self, x: Value, loaded: Loaded) -> Value:
-        """What a sample adds to a sum: weight times value in float64."""
-        wide = self.e.to_float(x, "double")
+    def counted(self, x: Value, loaded: Loaded, type_: str = "double") -> Value:
+        """What a sample adds to a sum: weight times value."""
+        wide = self.e.to_float(x, type_)
         if loaded.weight is not None:
-            wide = wide * self.e.to_float(loaded.weight, "double")
+            wide = wide * self.e.to_float(loaded.weight, type_)
         counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
         return wide if counts is None else self.e.where(counts, wide, 0.0)
 
-    def kept_only(self, bad: Value, loaded: Loaded) -> Value:
-        """Flags of the passes over the classes, with those of the sample."""
-        bad = bad if loaded.keep is None else bad & loaded.keep
-        return bad if loaded.bad is None else bad | loaded.bad
-
-    def flagged(self, bad: Value, loaded: Loaded, results: list[Value]) -> Value:
-        """The lanes that have been bad so far: an illegal input, or NaN from legal ones."""
+    def checked(self, good: Value, loaded: Loaded, results: list[Value]) -> Value:
+        """The lanes where all was well so far: legal inputs, and no NaN from them."""
         numbers = [*loaded.numbers, *dict.fromkeys(results)]
         pairs = zip(numbers[::2], [*numbers[1::2], *numbers[-1:]], strict=False)
-        wrong = any_of([a.unordered(b) for a, b in pairs])  # one comparison sees NaN in two
-        if wrong is not None and loaded.keep is not None:
-            wrong = wrong & loaded.keep
-        found = any_of([x for x in (wrong, loaded.bad) if x is not None])
-        if found is None:
-            return bad
-        return bad | (found if loaded.lanes is None else found & loaded.lanes)
+        conditions = [unless(loaded.keep, a.ordered(b)) for a, b in pairs]  # one comparison sees NaN in two
+        for condition in [*loaded.legal, *conditions]:
+            good = good & unless(loaded.lanes, condition)
+        return good
 
     def write(
         self, output: Output, array: Array, results: list[Value], loaded: Loaded, index: str, last: str | None
@@ -185,15 +175,15 @@ class Block:
 
     # the end ----------------------------------------------------------------------------------------------------------
 
-    def finish(self, sums: list[Value], bad: Value | None) -> str:
+    def finish(self, sums: list[Value], good: Value | None) -> str:
         """Write the sums, return the flag; the whole text."""
         e = self.e
         for k, total in enumerate(sums):
             e.line(f"store double {e.first_lane(across(e, total))}, ptr {e.address('%sums', k, 'double')}")
         flag = "false"
-        if bad is not None:
-            lanes = e.fresh(f"bitcast {e.vector('i1')} {bad} to i{e.lanes}")
-            flag = e.fresh(f"icmp ne i{e.lanes} {lanes}, 0")
+        if good is not None:
+            lanes = e.fresh(f"bitcast {e.vector('i1')} {good} to i{e.lanes}")
+            flag = e.fresh(f"icmp ne i{e.lanes} {lanes}, -1")
         e.line(f"ret i1 {flag}")
         e.lines.append("}")
         declarations = "\n".join(sorted(e.declarations))
@@ -213,6 +203,6 @@ def both(a: Value | None, b: Value) -> Value:
     return b if a is None else a & b
 
 
-def any_of(masks: list[Value]) -> Value | None:
-    """Where one of the masks is true; None where there is no mask."""
-    return functools.reduce(operator.or_, masks) if masks else None
+def unless(counted: Value | None, condition: Value) -> Value:
+    """The condition, where it counts."""
+    return condition if counted is None else condition | ~counted

@@ -55,18 +55,18 @@ def series(e: Emitter, x: Value, table: dict[str, tuple[float, ...]]) -> Value:
 # exponentials ---------------------------------------------------------------------------------------------------------
 
 
-def _reduced(e: Emitter, x: Value, offset: int, rest: Value | None = None) -> tuple[Value, Value]:
+def _reduced(e: Emitter, x: Value, offset: int, rest: Value | float = 0.0) -> tuple[Value, Value]:
     """x + rest = n log(2) + r: an integer whose lowest bits are those of n + offset, and e^r - 1."""
     high, low = LOG_2[x.type]
     shifted = e.fma(x, 1 / math.log(2.0), magic(x) + offset)
     n = shifted - (magic(x) + offset)
-    r = e.fma(n, -low, e.fma(n, -high, x))
-    if rest is not None:
-        r = r + rest
-    return e.bits(shifted), e.fma(r * r, series(e, r, polynomials.EXP), r)
+    exact = e.fma(n, -high, x)
+    tail = n * -low if rest == 0.0 else e.fma(n, -low, rest)
+    r = exact + tail
+    return e.bits(shifted), exact + e.fma(r * r, series(e, r, polynomials.EXP), tail)  # what r lost is in the tail
 
 
-def _scaled_exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
+def _scaled_exp(e: Emitter, x: Value, rest: Value | float = 0.0) -> Value:
     """e^(x + rest) in _EXP_RANGE. 2^n is two factors, so that what overflows or is denormal is rounded once."""
     bits, p = _reduced(e, x, 2 * kind(x).bias, rest)
     half = bits.logical_shift(1)
@@ -80,7 +80,7 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
     return _scaled_exp(e, e.where(x < least, least, x))
 
 
-def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
+def exp(e: Emitter, x: Value, rest: Value | float = 0.0) -> Value:
     """e^x, or e^(x + rest), by Cody and Waite's reduction."""
     least, most = _EXP_RANGE[x.type]
     return _scaled_exp(e, e.where(x < least, least, e.where(x > most, most, x)), rest)

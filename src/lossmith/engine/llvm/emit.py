@@ -139,9 +139,13 @@ class Value:
     def ne(self, other: Number) -> Value:
         return self._compare(other, "une", "ne")
 
-    def unordered(self, other: Number) -> Value:
-        """Where either is NaN."""
-        return self._compare(other, "uno", "ne")
+    def ordered(self, other: Number) -> Value:
+        """Where neither is NaN."""
+        return self._compare(other, "ord", "eq")
+
+    def apart(self, other: Number) -> Value:
+        """Where they differ and neither is NaN."""
+        return self._compare(other, "one", "ne")
 
 
 class Emitter:

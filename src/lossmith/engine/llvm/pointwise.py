@@ -19,25 +19,35 @@ def text(spec: Spec) -> str:
     e = block.e
     whole = e.integer("add", e.integer("and", e.integer("sub", "%stop", "%start"), -e.lanes), "%start")
     last = e.integer("sub", "%stop", 1)
-    zeros = [e.lift(0.0, "double") for _ in spec.sums]
-    bad = [e.lift(0, "i1")] if spec.checked else []
+    wide = [e.lift(0.0, "double") for _ in spec.sums]
+    narrow = [e.lift(0.0, _lane_type(spec)) for _ in spec.sums]
+    good = [e.lift(1, "i1")] if spec.checked else []
 
     def vectors(index: str, states: list[Value]) -> list[Value]:
         return _sample(block, index, states, None, last)
 
+    def joined(states: list[Value], found: list[Value]) -> list[Value]:
+        sums = [a + e.to_float(b, "double") for a, b in zip(states, found[: len(wide)], strict=False)]
+        return sums + found[len(wide) :]
+
     def chunk(index: str, states: list[Value]) -> list[Value]:
-        sums, flags = states[: len(zeros)], states[len(zeros) :]
         end = e.smaller(e.integer("add", index, _CHUNK * e.lanes), whole)
-        found = loop(e, index, end, e.lanes, [*zeros, *flags], vectors)
-        return [a + b for a, b in zip(sums, found, strict=False)] + found[len(zeros) :]
+        return joined(states, loop(e, index, end, e.lanes, [*narrow, *states[len(wide) :]], vectors))
 
     def rest(states: list[Value]) -> list[Value]:
         left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', whole)} to i32"), "i32")
-        return _sample(block, whole, states, e.lane_numbers("i32") < left, last)
+        lanes = e.lane_numbers("i32") < left
+        return joined(states, _sample(block, whole, [*narrow, *states[len(wide) :]], lanes, last))
 
-    states = loop(e, "%start", whole, _CHUNK * e.lanes, [*zeros, *bad], chunk)
+    states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *good], chunk)
     states = when(e, e.integer("icmp slt", whole, "%stop"), states, rest)
-    return block.finish(states[: len(zeros)], states[-1] if bad else None)
+    return block.finish(states[: len(wide)], states[-1] if good else None)
+
+
+def _lane_type(spec: Spec) -> str:
+    """What a chunk is added up in: float32 where that is asked for no more than float32 values and weights."""
+    narrow = spec.float == "float32" and not spec.exact and (spec.weight is None or spec.weight.dtype == "float32")
+    return "float" if narrow else "double"
 
 
 def _sample(block: Block, index: str, states: list[Value], mask: Value | None, last: str) -> list[Value]:
@@ -51,7 +61,9 @@ def _sample(block: Block, index: str, states: list[Value], mask: Value | None, l
     results = [values[root] for root in spec.roots]
     for output, base in zip(spec.outputs, block.outputs, strict=True):
         block.write(output, base, [results[k] for k in output.roots], loaded, index, None if mask is None else last)
-    sums = [total + block.counted(results[k], loaded) for k, total in zip(spec.sums, states, strict=False)]
+    type_ = _lane_type(spec)
+    sums = [total + block.counted(results[k], loaded, type_) for k, total in zip(spec.sums, states, strict=False)]
     if not spec.checked:
         return sums
-    return [*sums, block.flagged(states[-1], loaded, results)]
+    unseen = [x for k, x in enumerate(results) if k not in spec.sums]  # NaN in a sum is seen there
+    return [*sums, block.checked(states[-1], loaded, unseen)]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from lossmith.engine.llvm.block import Array, Block, Loaded, any_of
-from lossmith.engine.llvm.domains import outside
+from lossmith.engine.llvm.block import Array, Block, Loaded, unless
+from lossmith.engine.llvm.domains import inside
 from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.engine.llvm.lower import INDEX, lowered
 from lossmith.engine.llvm.nodes import compute
@@ -85,21 +85,22 @@ class _OneRow:
     def run(self, index: str, states: States) -> States:
         block, spec, loaded = self.block, self.rows.spec, self.loaded
         values = {**block.invariants, **loaded.values}
-        bad = self.e.lift(0, "i1") if spec.checked else None
+        good = self.e.lift(1, "i1") if spec.checked else None
         for number, one in enumerate(self.plan.passes):
             self._samples(one.before, values)
-            bad = self._pass(one, values, bad, check_inputs=spec.checked and number == 0)
+            good = self._pass(one, values, good, check_inputs=spec.checked and number == 0)
         self._samples(self.plan.after, values)
         results = {k: values[root] for k, root in enumerate(self.rows.roots) if not root.row}
         for output, array in zip(spec.outputs, block.outputs, strict=True):
             if not output.row:
                 self.view.write_sample(output, array, results[output.roots[0]], loaded, index)
         sums = [total + block.counted(results[k], loaded) for k, total in zip(spec.sums, states, strict=False)]
-        if bad is None:
+        if good is None:
             return sums
-        for total in self.rows.totals:
-            bad = bad | ~(self.e.abs(values[total] - 1.0) <= ROW_TOLERANCE)
-        return [*sums, block.flagged(states[-1], replace(loaded, bad=block.kept_only(bad, loaded)), [*results.values()])]
+        totals = [self.e.abs(values[total] - 1.0) <= ROW_TOLERANCE for total in self.rows.totals]
+        legal = [unless(loaded.keep, condition) for condition in (good, *totals)]
+        unseen = [x for k, x in results.items() if k not in spec.sums]  # NaN in a sum is seen there
+        return [*sums, block.checked(states[-1], replace(loaded, legal=[*loaded.legal, *legal]), unseen)]
 
     def _samples(self, nodes: tuple[Expr, ...], values: dict[Expr, Value]) -> None:
         for node in nodes:
@@ -108,16 +109,16 @@ class _OneRow:
             else:
                 values[node] = compute(self.e, node, values)
 
-    def _pass(self, one: Pass, values: dict[Expr, Value], bad: Value | None, *, check_inputs: bool) -> Value | None:
+    def _pass(self, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool) -> Value | None:
         e, view = self.e, self.view
         sums = [_REDUCERS[node.op](e, node.args[0]) for node in one.reductions]
         scans = {node: None for node in one.order if node.op in SCANS}
-        flags = check_inputs or (bad is not None and bool(one.outputs))
+        flags = check_inputs or (good is not None and bool(one.outputs))
         states = [state for found in sums for state in found.first]
         width = len(states)
         states += [e.lift(0.0, "double") for _ in scans]
-        if flags and bad is not None:
-            states.append(bad)
+        if flags and good is not None:
+            states.append(good)
 
         def body(place: Place, states: States) -> States:
             mask = place.mask
@@ -142,12 +143,13 @@ class _OneRow:
                 at += len(new)
             found += [carries[node] for node in scans]
             if flags:
-                wrong = [here[node].ne(here[node]) for node in one.outputs]
+                conditions = [here[node].ordered(here[node]) for node in one.outputs]
                 if check_inputs:
-                    wrong += self._illegal(place)
-                seen = any_of(wrong)
-                old = states[-1]
-                found.append(old if seen is None else old | (seen if mask is None else seen & mask))
+                    conditions += self._legal(place)
+                seen = states[-1]
+                for condition in conditions:
+                    seen = seen & unless(mask, condition)
+                found.append(seen)
             return found
 
         states = view.sweep(one, states, body)
@@ -155,7 +157,7 @@ class _OneRow:
         for node, total in zip(one.reductions, sums, strict=True):
             values[node] = total.result(states[at : at + len(total.first)], view)
             at += len(total.first)
-        return states[-1] if flags else bad
+        return states[-1] if flags else good
 
     def _row(
         self, node: Expr, values: dict[Expr, Value], here: dict[Expr, Value], place: Place
@@ -178,13 +180,12 @@ class _OneRow:
         found, carry = self.view.scan(x, carry, backward=node.op == "reverse_cumsum")
         return self.e.to_float(found, self.e.float.name), carry
 
-    def _illegal(self, place: Place) -> list[Value]:
+    def _legal(self, place: Place) -> list[Value]:
         found = []
         for given in self.rows.spec.inputs:
             if given.row and given.domain is not None:
                 x = self.view.input(given, place)
-                wrong = outside(self.e, given.domain, x, None, is_whole=False)
-                found.append(x.ne(x) if wrong is None else wrong)
+                found += inside(self.e, given.domain, x, None, is_whole=False) or [x.ordered(x)]
         return found
 
 

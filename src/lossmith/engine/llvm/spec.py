@@ -54,6 +54,7 @@ class Spec:
     weight: Stored | None = None
     where: Stored | None = None
     scaled: bool = False  # outputs are multiplied by the job's scale
+    exact: bool = False  # float32 values are added up in float64 one by one
     checked: bool = False  # flag blocks with illegal inputs, or with NaN where nothing was left out
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs

@@ -77,7 +77,7 @@ with mp.workdps(DIGITS):
         Table("LOG", "2 atanh(s): 2 s + s^3 p(s^2), |s| <= tanh(log(2)/4)", of_square(lambda s: 2 * _atanh_rest(s)),
               0, _S, {"float": 2, "double": 6}),
         Table("LOG_LOW", "2 atanh(s): 2 s + (2/3) s^3 + s^5 p(s^2), the same interval",
-              of_square(lambda s: (2 * _atanh_rest(s) - mpf(2) / 3) / s**2), 0, _S, {"double": 6}),
+              of_square(lambda s: (2 * _atanh_rest(s) - mpf(2) / 3) / s**2), 0, _S, {"double": 7}),
         Table("LOG1P_UNIT", "log(1 + t): t + t^2 p(t), 0 <= t <= 1", mp.log1p, 0, 1,
               {"float": 10, "double": 22}, (0, 1)),
         Table("TANH", "tanh(x): x + x^3 p(x^2), |x| <= 0.55", of_square(lambda x: mp.tanh(x) / x), 0, mpf("0.3025"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from lossmith.engine.choice import machine_code
 from lossmith.engine.reduce import Total
+from lossmith.engine.threads import thread_count
 from lossmith.formula.expr import ONE, Expr, apply
 from lossmith.formula.model import Formula
 from lossmith.inputs import check_index, to_host
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Array = Any
 _ARRAY = np.ndarray
 _VALUE = ("value",)
+_NO_ROAD: tuple[Any, int] = (None, 0)
 _MEANS = ("mean", "weighted_mean")
 _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
@@ -44,8 +46,8 @@ def quick(loss: Loss, outputs: tuple[str, ...], reduction: str, y_true: Any, y_p
     """The fast road of calls that went the direct road before: a value, a gradient or both; None where it ends."""
     if type(y_true) is not _ARRAY or type(y_pred) is not _ARRAY or not (out is None or type(out) is _ARRAY):
         return None
-    road = loss.roads.get((outputs, reduction, y_pred.dtype))
-    if road is None:
+    road, alone = loss.roads.get((outputs, reduction, y_pred.dtype), _NO_ROAD)
+    if road is None or (y_pred.size > alone and thread_count() > 1):
         return None
     if outputs == _VALUE:
         return road(y_true, y_pred)
@@ -81,6 +83,8 @@ def direct(
             array = array.astype(dtype.newbyteorder("="))
         arrays.append(array)
         key += (dtype, array.ndim, dense)
+    if out is not None and not _writable(out, arrays):
+        return None
     written = None if out is None else out.dtype.newbyteorder("=")
     key += (written, arrays[1].shape[-1] if loss.kind == "rowwise" else 0)
     known = tuple(key)
@@ -94,6 +98,13 @@ def direct(
             _open_road(loss, request, made, arrays)
     found = plans[known]
     return None if found is None else found.run(arrays, out)
+
+
+def _writable(out: Any, arrays: list[Array]) -> bool:
+    """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
+    if type(out) is not _ARRAY or out.shape != arrays[1].shape or not out.flags.writeable:
+        return False
+    return not any(np.may_share_memory(out, array) for array in arrays)
 
 
 def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -205,7 +216,7 @@ def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) ->
         mean = request.reduction in _MEANS
         road = fast(made.kernel, made.parameters.ctypes.data, mean=mean)
         if road is not None:
-            loss.roads[request.outputs, request.reduction, arrays[1].dtype] = road
+            loss.roads[request.outputs, request.reduction, arrays[1].dtype] = road, made.kernel.alone
 
 
 def _pointers(arrays: list[Array]) -> list[int]:

@@ -126,12 +126,12 @@ class Loss:
             if gradient is not None:
                 return gradient
         check_reduction(self, reduction)
-        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         width = _checked_width(self, width)
         if validate is not False:
             found = direct(self, Request((which,), reduction, width), y_true, y_pred, weight, where, out, extras)
             if found is not None:
                 return found[0]
+        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         return call.derivative(call.outputs(which)[0], reduction, out)
 
@@ -144,11 +144,11 @@ class Loss:
             if both is not None:
                 return both
         check_reduction(self, reduction)
-        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         if validate is not False:
             found = direct(self, Request(_BOTH, reduction), y_true, y_pred, weight, where, out, extras)
             if found is not None:
                 return found[0], found[1]
+        check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         values, gradients = call.outputs("value", "gradient")
         return call.value(values, reduction), call.derivative(gradients, reduction, out)

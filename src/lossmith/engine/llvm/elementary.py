@@ -25,6 +25,7 @@ _HALF_PI = {  # each part the rounded rest
     "float": (float.fromhex("0x1.921fb6p+0"), float.fromhex("-0x1.777a5cp-25")),
     "double": (math.pi / 2, float.fromhex("0x1.1a62633145c07p-54"), float.fromhex("-0x1.f1976b7ed8fbcp-110")),
 }
+_LONG = 10  # coefficients: from here the chain of Horner's rule holds up the processor
 _TANH_NEAR = 0.55
 _LOG_COSH_NEAR = 1.0
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
@@ -43,12 +44,13 @@ def magic(x: Value) -> float:
 def series(e: Emitter, x: Value, table: dict[str, tuple[float, ...]]) -> Value:
     """A polynomial by Horner's rule; a long one in two parts, which do not wait for each other."""
     coefficients = table[x.type]
-    low = 1 << (len(coefficients).bit_length() - 2)
-    if low < 4:
+    if len(coefficients) < _LONG:
         return e.polynomial(x, coefficients)
-    power = x * x
-    for _ in range(low.bit_length() - 2):
+    doublings = len(coefficients).bit_length() - 2
+    power = x
+    for _ in range(doublings):
         power = power * power
+    low = 1 << doublings
     return e.fma(e.polynomial(x, coefficients[:-low]), power, e.polynomial(x, coefficients[-low:]))
 
 

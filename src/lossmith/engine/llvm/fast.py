@@ -1,8 +1,8 @@
-"""The fast road: a function of CPython's own kind, in machine code, for one block of ordinary numbers.
+"""The fast road: a function of CPython's own kind, in machine code, for ordinary numbers on one thread.
 
 It asks its arguments for their buffers, checks what can be checked without words (kind, length, overlap), runs the
-kernel once and returns the sum or mean. Anything else returns None, and Python takes the slower roads. It keeps the
-interpreter's lock, which is right for the microseconds that one block takes.
+kernel and returns the sum or mean. Anything else returns None, and Python takes the slower roads. For one block, which
+takes microseconds, it keeps the interpreter's lock; for more it gives it away, and looks at signals now and then.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.frame import ADDED
 from lossmith.engine.llvm.run import Kernel
 from lossmith.engine.llvm.spec import BLOCK, NEVER
 
-_KERNEL, _FORMAT, _ARGUMENTS, _MEAN, _LENGTH, _JOB = range(6)  # words in front of the job's template
+_KERNEL, _FORMAT, _ARGUMENTS, _MEAN, _SUMS, _LENGTH, _JOB = range(7)  # words in front of the job's template
 _MOST_WORDS = job.ARRAYS + 3 * job.WORDS_PER_ARRAY
 _VIEW = 80  # bytes of a Py_buffer: data, object, length, item size, read-only, axes, format ...
 _FAST_CALL = 0x80  # METH_FASTCALL
@@ -30,6 +31,12 @@ declare void @PyErr_Clear()
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyBytes_AsString(ptr)
 declare void @Py_IncRef(ptr)
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+declare i32 @PyErr_CheckSignals()
+declare ptr @PyErr_Occurred()
+declare ptr @malloc(i64)
+declare void @free(ptr)
 @_Py_NoneStruct = external global i8
 
 define internal ptr @word(ptr %at, i64 %k) {{
@@ -77,8 +84,6 @@ define internal i1 @apart(ptr %view, ptr %other) {{
 define internal ptr @run(ptr %views, i64 %count, ptr %config) {{
 entry:
   %job = alloca [{_MOST_WORDS + 8} x i64], align 64
-  %sum = alloca double
-  store double 0.0, ptr %sum
   %words = call i64 @read(ptr %config, i64 {_LENGTH})
   %template = call ptr @word(ptr %config, i64 {_JOB})
   %f = getelementptr i8, ptr %views, i64 {_VIEW}
@@ -101,12 +106,17 @@ sized:
   %bytes = call i64 @read(ptr %f, i64 2)
   %item = call i64 @read(ptr %f, i64 3)
   %n = udiv i64 %bytes, %item
+  %more.n = add i64 %n, {BLOCK - 1}
+  %blocks = sdiv i64 %more.n, {BLOCK}
+  %room = mul i64 %blocks, 8
   %some = icmp sgt i64 %n, 0
-  %few = icmp sle i64 %n, {BLOCK}
-  %block = and i1 %some, %few
-  br i1 %block, label %copy, label %none
+  br i1 %some, label %memory, label %none
+memory:
+  %sums = call ptr @malloc(i64 %room)
+  %missing = icmp eq ptr %sums, null
+  br i1 %missing, label %none, label %copy
 copy:
-  %k = phi i64 [0, %sized], [%k.next, %copy]
+  %k = phi i64 [0, %memory], [%k.next, %copy]
   %v = call i64 @read(ptr %template, i64 %k)
   %to = call ptr @word(ptr %job, i64 %k)
   store i64 %v, ptr %to
@@ -129,7 +139,9 @@ go:
   %count.at = call ptr @word(ptr %job, i64 {job.COUNT})
   store i64 %n, ptr %count.at
   %sums.at = call ptr @word(ptr %job, i64 {job.SUMS})
-  store ptr %sum, ptr %sums.at
+  store ptr %sums, ptr %sums.at
+  %blocks.at = call ptr @word(ptr %job, i64 {job.BLOCKS})
+  store i64 %blocks, ptr %blocks.at
   %mean = call i64 @read(ptr %config, i64 {_MEAN})
   %is.mean = icmp ne i64 %mean, 0
   %as.double = sitofp i64 %n to double
@@ -139,12 +151,33 @@ go:
   store double %scale, ptr %scale.at
   %kernel.at = call ptr @word(ptr %config, i64 {_KERNEL})
   %kernel = load ptr, ptr %kernel.at
-  %rest = call i64 %kernel(ptr %job)
+  %many = icmp sgt i64 %blocks, 1
+  br i1 %many, label %release, label %one
+one:
+  %none.left = call i64 %kernel(ptr %job)
+  br label %judge
+release:
+  %state = call ptr @PyEval_SaveThread()
+  %left = call i64 %kernel(ptr %job)
+  call void @PyEval_RestoreThread(ptr %state)
+  %paused = icmp ne i64 %left, 0
+  br i1 %paused, label %signals, label %judge
+signals:
+  %signal = call i32 @PyErr_CheckSignals()
+  %interrupted = icmp ne i32 %signal, 0
+  br i1 %interrupted, label %interrupt, label %release
+interrupt:
+  call void @free(ptr %sums)
+  ret ptr null
+judge:
+  %writes.sum = call i64 @read(ptr %config, i64 {_SUMS})
+  %counted = mul i64 %blocks, %writes.sum
+  %total = call double @added(ptr %sums, i64 %counted, i64 1)
+  call void @free(ptr %sums)
   %bad = call i64 @read(ptr %job, i64 {job.BAD})
   %good = icmp eq i64 %bad, {NEVER}
   br i1 %good, label %value, label %none
 value:
-  %total = load double, ptr %sum
   %zero = fsub double %total, %total
   %finite = fcmp oeq double %zero, 0.0
   br i1 %finite, label %return, label %none
@@ -197,14 +230,18 @@ close:
   br i1 %others, label %close, label %end
 end:
   %is.null = icmp eq ptr %found, null
-  br i1 %is.null, label %refuse, label %give
+  br i1 %is.null, label %fail, label %give
+fail:
+  %error = call ptr @PyErr_Occurred()
+  %raised = icmp ne ptr %error, null
+  br i1 %raised, label %give, label %refuse
 give:
   ret ptr %found
 refuse:
   call void @Py_IncRef(ptr @_Py_NoneStruct)
   ret ptr @_Py_NoneStruct
 }}
-"""
+{ADDED}"""
 
 
 class _MethodDef(ctypes.Structure):
@@ -227,7 +264,7 @@ def _glue() -> tuple[Any, ...] | None:
 
 
 def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float | None] | None:
-    """A function (y, f) or (y, f, out) -> sum or mean of one block of the kernel's float type; None on odd arguments.
+    """A function (y, f) or (y, f, out) -> sum or mean of numbers of the kernel's float type; None on odd arguments.
 
     The kernel and the memory of its parameters have to outlive it.
     """
@@ -237,9 +274,9 @@ def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float 
     spec = kernel.spec
     size = 4 if spec.float == "float32" else 8
     count = len(spec.inputs) + len(spec.outputs)
-    words = kernel.job([0, size, 0] * count, parameters, 1, 1, 1.0, 0, 1 << 40, BLOCK)
+    words = kernel.job([0, size, 0] * count, parameters, 1, 1, 1.0, 0)
     template = struct.pack(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * count}q", *words)
     character = ord("f" if size == 4 else "d")
-    head = struct.pack("=5q", kernel.address, character, count, int(mean), len(template) // 8)
+    head = struct.pack("=6q", kernel.address, character, count, int(mean), len(spec.sums), len(template) // 8)
     make, method, _ = glue
     return make(ctypes.addressof(method), head + template, None)  # type: ignore[no-any-return]

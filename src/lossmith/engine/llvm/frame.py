@@ -85,3 +85,35 @@ end:
 {leave}  ret i64 0
 }}
 """
+
+
+# added(numbers, count, stride): the sum with what rounding took from it (Knuth 1969), numbers in order.
+ADDED = """
+define double @added(ptr %numbers, i64 %count, i64 %stride) {
+entry:
+  %any = icmp sgt i64 %count, 0
+  br i1 %any, label %loop, label %end
+loop:
+  %k = phi i64 [0, %entry], [%k.next, %loop]
+  %s = phi double [0.0, %entry], [%t, %loop]
+  %c = phi double [0.0, %entry], [%c.next, %loop]
+  %place = mul i64 %k, %stride
+  %at = getelementptr double, ptr %numbers, i64 %place
+  %x = load double, ptr %at
+  %t = fadd double %s, %x
+  %b = fsub double %t, %s
+  %a = fsub double %t, %b
+  %lost.s = fsub double %s, %a
+  %lost.x = fsub double %x, %b
+  %lost = fadd double %lost.s, %lost.x
+  %c.next = fadd double %c, %lost
+  %k.next = add i64 %k, 1
+  %more = icmp slt i64 %k.next, %count
+  br i1 %more, label %loop, label %end
+end:
+  %high = phi double [0.0, %entry], [%t, %loop]
+  %low = phi double [0.0, %entry], [%c.next, %loop]
+  %sum = fadd double %high, %low
+  ret double %sum
+}
+"""

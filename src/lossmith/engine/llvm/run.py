@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lossmith.engine.llvm import pointwise, pool
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across
 from lossmith.engine.llvm.along import Along
+from lossmith.engine.llvm.frame import ADDED
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 
@@ -31,15 +32,19 @@ class Kernel:
         self.address = self._library.addresses["kernel"]
         self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.address)
         self._nanoseconds = cost(spec.roots)  # per number
+        self.alone = int(_PARALLEL / self._nanoseconds)  # so many numbers are no work for two threads
         limits = np.finfo(spec.float)
         self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
         self._sums = len(spec.sums)
         self._words = struct.Struct(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * spec.arrays}q")
 
-    def job(self, pointers: Sequence[int], parameters: int, count: int, classes: int, scale: float, sums: int,
-            turn: int, step: int) -> tuple[int | float, ...]:  # fmt: skip
+    def job(
+        self, pointers: Sequence[int], parameters: int, count: int, classes: int, scale: float, sums: int
+    ) -> tuple[int | float, ...]:
         """The words of a job; ``sums`` is the address where the blocks' sums go."""
+        step = rows_per_block(self.spec, classes)
         blocks = -(-count // step)
+        turn = max(1, int(_BREATH / (self._nanoseconds * step * classes)))
         return (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale, *pointers)
 
     def run(
@@ -49,38 +54,42 @@ class Kernel:
 
         ``pointers`` holds, for every array, its address and its two strides.
         """
-        step = rows_per_block(self.spec, classes)
-        blocks = -(-count // step)
-        spent = self._nanoseconds * step * classes
+        blocks = -(-count // rows_per_block(self.spec, classes))
         size = self._words.size
         memory = bytearray(size + 8 * blocks * self._sums)
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        turn = max(1, int(_BREATH / spent))
-        words = self.job(pointers, parameters, count, classes, scale, base + size, turn, step)
+        words = self.job(pointers, parameters, count, classes, scale, base + size)
         self._words.pack_into(memory, 0, *words)
         if blocks == 1:
             self.function(base)
         else:
-            helpers = min(pool.thread_count(), blocks) - 1 if spent * blocks > _PARALLEL else 0
+            helpers = min(pool.thread_count(), blocks) - 1 if count * classes > self.alone else 0
             pool.run(self.function, base, helpers, lambda: _WORD.pack_into(memory, 8 * job.STOP, 1))
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        return _added(memory, size, blocks, self._sums)
+        return _added(memory, size, base + size, blocks, self._sums)
 
 
 _WORD = struct.Struct("=q")
 _LINE = (0,) * 7  # the rest of a cache line
 
 
-def _added(memory: bytearray, start: int, blocks: int, sums: int) -> list[float] | None:
-    """The exact sums of the blocks' sums, rounded once; None if they are not finite."""
-    found = struct.unpack_from(f"={blocks * sums}d", memory, start)
-    if blocks > 1:
-        try:
-            found = tuple(math.fsum(found[k::sums]) for k in range(sums))
-        except (OverflowError, ValueError):
-            return None
-    return list(found) if all(map(math.isfinite, found)) else None
+@cache
+def _adder() -> Callable[[int, int, int], float]:
+    library = machine.load(ADDED, ("added",))
+    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+    adder = function(library.addresses["added"])
+    adder.library = library  # type: ignore[attr-defined]  # lives as long as the function
+    return adder
+
+
+def _added(memory: bytearray, start: int, address: int, blocks: int, sums: int) -> list[float] | None:
+    """The sums of the blocks' sums; None if they are not finite."""
+    if blocks == 1 or not sums:
+        found = list(struct.unpack_from(f"={sums}d", memory, start))
+    else:
+        found = [_adder()(address + 8 * k, blocks, sums) for k in range(sums)]
+    return found if all(map(math.isfinite, found)) else None
 
 
 def rows_per_block(spec: Spec, classes: int) -> int:

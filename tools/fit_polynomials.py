@@ -68,9 +68,28 @@ def _js(d: mpf) -> mpf:
     return ((1 + d) * mp.log1p(d) + (1 - d) * mp.log1p(-d)) / d**2
 
 
+def _far(f: Function) -> Function:
+    """A function of large x as one of 1/x^2."""
+    return lambda w: f(1 / mp.sqrt(w))
+
+
+def _lgamma_rest(x: mpf) -> mpf:
+    return x * (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2)
+
+
+def _cotangent_bend(t: mpf) -> mpf:
+    return 2 * mp.pi**3 * mp.cospi(t) / mp.sinpi(t) ** 3
+
+
+def _scaled_erfc(q: mpf) -> mpf:
+    x = mpf("3.75") * (1 + q) / (1 - q)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
 with mp.workdps(DIGITS):
     _S = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2
     _QUARTER = (mp.pi / 4) ** 2
+    _FAR = 1 / mpf(6.5) ** 2
     TABLES = (
         Table("EXP", "e^r: 1 + r + r^2 p(r), |r| <= log(2)/2", mp.exp, -mp.log(2) / 2, mp.log(2) / 2,
               {"float": 6, "double": 11}, (1, 1)),
@@ -92,6 +111,30 @@ with mp.workdps(DIGITS):
               {"float": 9, "double": 21}, (1,)),
         Table("JENSEN_SHANNON", "(1 + d) log(1 + d) + (1 - d) log(1 - d): d^2 p(d^2), |d| <= 1/2", of_square(_js),
               0, 0.25, {"float": 7, "double": 15}),
+        # special functions: in double only
+        Table("LGAMMA", "log Gamma(2 + t): psi(2) t + t^2 p(t), |t| <= 1/2",
+              lambda t: (mp.loggamma(2 + t) / t - mp.digamma(2)) / t, -0.5, 0.5, {"double": 17}),
+        Table("LGAMMA_SERIES", "log Gamma(x): (x - 1/2) log(x) - x + log(2 pi)/2 + p(1/x^2)/x, x >= 6.5",
+              _far(_lgamma_rest), 0, _FAR, {"double": 6}),
+        Table("DIGAMMA", "psi(2 + t): p(t), |t| <= 1/2", lambda t: mp.digamma(2 + t), -0.5, 0.5, {"double": 19}),
+        Table("DIGAMMA_SERIES", "psi(x): log(x) - 1/(2 x) - p(1/x^2)/x^2, x >= 6.5",
+              _far(lambda x: (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) * x**2), 0, _FAR, {"double": 6}),
+        Table("TRIGAMMA_SERIES", "psi'(x): 1/x + 1/(2 x^2) + p(1/x^2)/x^3, x >= 6.5",
+              _far(lambda x: (mp.psi(1, x) - 1 / x - 1 / (2 * x**2)) * x**3), 0, _FAR, {"double": 7}),
+        Table("TETRAGAMMA_SERIES", "-psi''(x): 1/x^2 + 1/x^3 + p(1/x^2)/x^4, x >= 6.5",
+              _far(lambda x: (-mp.psi(2, x) - 1 / x**2 - 1 / x**3) * x**4), 0, _FAR, {"double": 8}),
+        Table("SIN_PI", "sin(pi t): pi t (1 + t^2 p(t^2)), |t| <= 1/2", of_square(lambda t: mp.sinpi(t) / (mp.pi * t)),
+              0, 0.25, {"double": 8}, (1,)),
+        Table("COT_PI", "pi cot(pi t): 1/t + t p(t^2), |t| <= 1/2",
+              of_square(lambda t: (mp.pi * mp.cospi(t) / mp.sinpi(t) - 1 / t) / t), 0, 0.25, {"double": 13}),
+        Table("COT_PI_SLOPE", "pi^2 / sin(pi t)^2: 1/t^2 + p(t^2), |t| <= 1/2",
+              of_square(lambda t: (mp.pi / mp.sinpi(t)) ** 2 - 1 / t**2), 0, 0.25, {"double": 15}),
+        Table("COT_PI_BEND", "2 pi^3 cos(pi t) / sin(pi t)^3: 2/t^3 + t p(t^2), |t| <= 1/2",
+              of_square(lambda t: (_cotangent_bend(t) - 2 / t**3) / t), 0, 0.25, {"double": 14}),
+        Table("ERF", "erf(x): 2/sqrt(pi) x + x^3 p(x^2), |x| <= 0.9",
+              of_square(lambda x: (mp.erf(x) / x - 2 / mp.sqrt(mp.pi)) / x**2), 0, mpf("0.81"), {"double": 11}),
+        Table("ERFC", "(1 + 2 x) e^(x^2) erfc(x): 1.5 + p((x - 3.75) / (x + 3.75)), x >= 0",
+              lambda q: _scaled_erfc(q) - 1.5, -1, 1, {"double": 26}),
     )  # fmt: skip
 
 

@@ -10,12 +10,13 @@ from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
 from lossmith.compute import Call, check_out, check_reduction, differentiable
-from lossmith.direct import Request, direct, quick
+from lossmith.direct import direct, quick
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
 from lossmith.links import AnyLink, get_link
 from lossmith.parameters import checked_labels, checked_parameters
+from lossmith.plans import Request
 
 _VALUE, _GRADIENT, _BOTH = ("value",), ("gradient",), ("value", "gradient")
 _FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim", "doc", "source")
@@ -245,6 +246,13 @@ class Loss:
         from lossmith.plotting import plot
 
         return plot(self, ax=ax, width=width)
+
+    def explain_kernel(self, outputs: tuple[str, ...] = ("value", "gradient"), dtype: str = "float64",
+                       classes: int = 10) -> None:  # fmt: skip
+        """Print the LLVM IR and the assembly that compute these outputs for arrays of this dtype."""
+        from lossmith.explain import explain_kernel
+
+        print(explain_kernel(self, outputs, dtype, classes))
 
     def spec(self) -> dict[str, Any]:
         """Everything about this loss as JSON data, without any framework; ``lm.from_spec`` reads it back."""

@@ -1,33 +1,34 @@
-"""Runs a function of the LLVM engine over arrays, on any processor level that this machine can execute."""
-
-from __future__ import annotations
+"""Runs a function of the LLVM engine over arrays, on any processor level that this machine can pretend to be."""
 
 import ctypes
 import itertools
-from collections.abc import Callable
-from typing import Any
+import platform
 
 import numpy as np
 
-from lossmith.engine.llvm.compile import Library, assembly, object_code
-from lossmith.engine.llvm.emit import FLOATS, Emitter, Float
+from lossmith.engine.llvm.compile import Library, _host, assembly, object_code
+from lossmith.engine.llvm.emit import FLOATS, Emitter
 
 LEVELS = {"baseline": "x86-64", "avx2": "haswell", "host": ""}
 _number = itertools.count()
 
 
-def text(function: Callable[..., Any], dtype: str, arity: int = 1, lanes_of: str | None = None) -> tuple[str, str, Float]:
-    """IR of ``void name(inputs..., output, vectors)``; ``lanes_of`` float32 runs float64 in its 16 lanes."""
-    kind, vector = FLOATS[dtype], FLOATS[lanes_of or dtype]
-    e, name = Emitter(vector), f"machine{next(_number)}"
+def levels():
+    """Those of LEVELS whose code runs here."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ["host"]
+    return [level for level in LEVELS if level != "avx2" or {"+avx2", "+fma"} <= set(_host()[1].split(","))]
+
+
+def text(function, dtype, arity=1, lanes_of=None):
+    """(name, IR, lanes) of ``void name(inputs..., output, vectors)``; ``lanes_of`` another type: in its kernels."""
+    type_, e, name = FLOATS[dtype].name, Emitter(FLOATS[lanes_of or dtype]), f"machine{next(_number)}"
     inputs = [f"%x{k}" for k in range(arity)]
-    pointers = [e.address(pointer, "%at", kind.name) for pointer in inputs]
-    result = function(e, *(e.load(pointer, kind.name) for pointer in pointers))
-    e.store(result, e.address("%out", "%at", kind.name))
-    signature = ", ".join(f"ptr noalias {pointer}" for pointer in [*inputs, "%out"])
-    lines = [
+    arguments = [e.load(e.address(pointer, "%at", type_), type_) for pointer in inputs]
+    e.store(function(e, *arguments), e.address("%out", "%at", type_))
+    lines = (
         *sorted(e.declarations),
-        f"define void @{name}({signature}, i64 %vectors) {{",
+        f"define void @{name}({', '.join(f'ptr noalias {pointer}' for pointer in [*inputs, '%out'])}, i64 %vectors) {{",
         "entry:",
         "  br label %loop",
         "loop:",
@@ -40,38 +41,30 @@ def text(function: Callable[..., Any], dtype: str, arity: int = 1, lanes_of: str
         "done:",
         "  ret void",
         "}",
-    ]
-    return name, "\n".join(lines), vector
+    )
+    return name, "\n".join(lines), e.lanes
 
 
-def listing(function: Callable[..., Any], dtype: str, arity: int = 1, level: str = "host") -> str:
+def listing(function, dtype, arity=1, level="host"):
     """The assembly of a loop over the function."""
     return assembly(text(function, dtype, arity)[1], LEVELS[level])
 
 
 class Machine:
-    """The function of arrays of one type; arrays are padded to whole vectors."""
+    """The function of arrays of one type, which are padded to whole vectors."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        dtype: str,
-        arity: int = 1,
-        level: str = "host",
-        lanes_of: str | None = None,
-    ) -> None:
-        name, code, vector = text(function, dtype, arity, lanes_of)
-        self.dtype, self.lanes = np.dtype(dtype), vector.lanes
+    def __init__(self, function, dtype, arity=1, level="host", lanes_of=None):
+        name, code, self.lanes = text(function, dtype, arity, lanes_of)
+        self.dtype = np.dtype(dtype)
         self._library = Library(object_code(code, LEVELS[level]), (name,))
         kinds = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]
         self.call = ctypes.CFUNCTYPE(None, *kinds)(self._library.addresses[name])
 
-    def __call__(self, *arrays: Any) -> Any:
-        size = np.broadcast_shapes(*(np.shape(array) for array in arrays))[0]
+    def __call__(self, *arrays):
+        (size,) = np.broadcast_shapes(*map(np.shape, arrays))
         vectors = -(-size // self.lanes)
-        padded = [np.ones(vectors * self.lanes, self.dtype) for _ in arrays]
-        for place, array in zip(padded, arrays, strict=True):
+        places = np.ones((len(arrays) + 1, vectors * self.lanes), self.dtype)
+        for place, array in zip(places, arrays, strict=False):
             place[:size] = array
-        out = np.empty(vectors * self.lanes, self.dtype)
-        self.call(*(array.ctypes.data for array in [*padded, out]), vectors)
-        return out[:size]
+        self.call(*(place.ctypes.data for place in places), vectors)
+        return places[-1, :size].copy()

@@ -59,7 +59,7 @@ def _processors() -> int:
 def _quota(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
     """The processors that the control groups of this process, and those around them, let it keep busy."""
     try:
-        lines = membership.read_text().splitlines()
+        lines = membership.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:  # not Linux
         return math.inf
     least = math.inf

@@ -14,8 +14,8 @@ from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.emit import MASK, Emitter, Value
 from lossmith.engine.llvm.memory import Stored
-from lossmith.engine.llvm.plan import Pass
-from lossmith.engine.llvm.rows import Body, Place, Rows, States
+from lossmith.engine.llvm.reducers import States
+from lossmith.engine.llvm.rows import Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
@@ -113,15 +113,19 @@ class Across:
 
     # the view ---------------------------------------------------------------------------------------------------------
 
-    def sweep(self, one: Pass, states: States, body: Body) -> States:
-        e, last = self.e, float(self.classes - 1)
+    def sweep(self, sweep: Sweep) -> States:
+        e = self.e
 
         def step(index: str, states: States) -> States:
-            at = e.integer("sub", self.classes - 1, index) if one.backward else index
-            number = states[-1]
-            return [*body(Place(at, number, None), states[:-1]), number + (-1.0 if one.backward else 1.0)]
+            at = e.integer("sub", self.classes - 1, index) if sweep.one.backward else index
+            place = Place(at, lambda: self._number(at), None)
+            return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
-        return loop(e, "0", str(self.classes), 1, [*states, e.lift(last if one.backward else 0.0)], step)[:-1]
+        return loop(e, "0", str(self.classes), 1, sweep.first(), step)
+
+    def _number(self, at: str) -> Value:
+        number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
+        return self.e.convert("sitofp", number, self.e.float.name)
 
     def input(self, given: Input, place: Place) -> Value:
         return self._load(self.inputs[given.name], place.at)
@@ -131,7 +135,9 @@ class Across:
 
     def _number_of_class(self, name: str, place: str | int) -> Value:
         type_ = self.e.float.name
-        return self.e.splat(self.e.load_scalar(self.e.address(self.block.vectors[name].base, place, type_), type_), type_)
+        return self.e.splat(
+            self.e.load_scalar(self.e.address(self.block.vectors[name].base, place, type_), type_), type_
+        )
 
     def at_class(self, x: Expr, y: Value) -> Value:
         """By comparing with every class where there are few; else one number at a time."""
@@ -189,7 +195,9 @@ def _transposed(e: Emitter, rows: list[Value]) -> list[Value]:
                 a, b = rows[i], rows[i + distance]
                 lanes = range(len(rows))
                 new[i] = e.shuffle(a, b, [k if not k & distance else len(rows) + k - distance for k in lanes])
-                new[i + distance] = e.shuffle(a, b, [k + distance if not k & distance else len(rows) + k for k in lanes])
+                new[i + distance] = e.shuffle(
+                    a, b, [k + distance if not k & distance else len(rows) + k for k in lanes]
+                )
         rows = new
         distance //= 2
     return rows

@@ -10,10 +10,14 @@ from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.memory import Stored
-from lossmith.engine.llvm.plan import Pass
-from lossmith.engine.llvm.rows import Body, Place, Rows, States
+from lossmith.engine.llvm.nodes import CHEAP
+from lossmith.engine.llvm.reducers import States
+from lossmith.engine.llvm.rows import Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
+
+_CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
+_SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
 
 
 class Along:
@@ -25,7 +29,9 @@ class Along:
         e = self.e
         self.classes = self.block.integer(job.CLASSES)
         self.whole = e.integer("and", self.classes, -e.lanes)
-        self.output = {self.rows.roots[o.roots[0]]: (o, a) for o, a in zip(spec.outputs, self.block.outputs, strict=True)}
+        self.output = {
+            self.rows.roots[o.roots[0]]: (o, a) for o, a in zip(spec.outputs, self.block.outputs, strict=True)
+        }
         borrowed = self._borrowed()
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in borrowed}
         self.borrowed = borrowed
@@ -87,32 +93,94 @@ class Along:
 
     # the view ---------------------------------------------------------------------------------------------------------
 
-    def sweep(self, one: Pass, states: States, body: Body) -> States:
+    def sweep(self, sweep: Sweep) -> States:
+        states = sweep.first()
+        if sweep.one.backward:
+            return self._backward(sweep, self._rest(sweep, states))
+        if sweep.exception is None:
+            return self._rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
+        return self._rest(sweep, self._around_exception(sweep, states))
+
+    def _around_exception(self, sweep: Sweep, states: States) -> States:
+        """The vector that holds the exceptional class by itself; before and after it there is nothing to ask."""
+        e = self.e
+        found = e.integer("and", self._class_number(sweep.exception), -e.lanes)
+        start = e.smaller(found, self.whole)
+        end = e.smaller(e.integer("add", start, e.lanes), self.whole)
+
+        def side(number: str, states: States) -> States:
+            after = e.integer("icmp ne", number, 0)
+            first = e.fresh(f"select i1 {after}, i64 {end}, i64 0")
+            stop = e.fresh(f"select i1 {after}, i64 {self.whole}, i64 {start}")
+            return self._stretch(sweep, first, stop, states, plain=True)
+
+        def special(states: States) -> States:
+            return sweep.join(states, sweep.at(self._place(start), sweep.neutral(states)))
+
+        states = loop(e, "0", "2", 1, states, side)
+        return when(e, e.integer("icmp slt", start, self.whole), states, special)
+
+    def _stretch(self, sweep: Sweep, first: str, stop: str, states: States, *, plain: bool) -> States:
+        """Whole vectors, in chunks whose states join those of the row; light work several vectors at a time."""
+        e, width = self.e, self.e.lanes
+        order = sweep.one.plain.order if plain and sweep.one.plain else sweep.one.order
+        several = 1 if sweep.scans or any(node.args and node.op not in CHEAP for node in order) else _SEVERAL
+
+        def vectors(first: str, stop: str, states: States, count: int) -> States:
+            def step(index: str, states: States) -> States:
+                size = len(states) // count
+                found: States = []
+                for k in range(count):
+                    place = self._place(e.integer("add", index, k * width) if k else index)
+                    found += sweep.at(place, states[k * size : (k + 1) * size], plain=plain)
+                return found
+
+            inner = [state for _ in range(count) for state in sweep.neutral(states)]
+            found = loop(e, first, stop, count * width, inner, step)
+            size = len(found) // count
+            for k in range(count):
+                states = sweep.join(states, found[k * size : (k + 1) * size])
+            return states
+
+        def chunk(index: str, states: States) -> States:
+            end = e.smaller(e.integer("add", index, _CHUNK * width), stop)
+            if several == 1:
+                return vectors(index, end, states, 1)
+            many = e.integer("sub", end, index)
+            middle = e.integer("add", index, e.integer("and", many, -several * width))
+            return vectors(middle, end, vectors(index, middle, states, several), 1)
+
+        return loop(e, first, stop, _CHUNK * width, states, chunk)
+
+    def _backward(self, sweep: Sweep, states: States) -> States:
+        e = self.e
+
+        def step(index: str, states: States) -> States:
+            at = e.integer("sub", e.integer("sub", self.whole, e.lanes), index)
+            return sweep.join(states, sweep.at(self._place(at), sweep.neutral(states)))
+
+        return loop(e, "0", self.whole, e.lanes, states, step)
+
+    def _rest(self, sweep: Sweep, states: States) -> States:
+        """The classes of the last, incomplete vector."""
         e = self.e
         rest = e.integer("sub", self.classes, self.whole)
-        first = e.lane_numbers("i32")
-
-        def numbers(at: str) -> Value:
-            return e.convert("sitofp", e.splat(e.fresh(f"trunc i64 {at} to i32"), "i32") + first, e.float.name)
 
         def tail(states: States) -> States:
             left = e.splat(e.fresh(f"trunc i64 {rest} to i32"), "i32")
-            return body(Place(self.whole, numbers(self.whole), e.lane_numbers("i32") < left), states)
+            place = self._place(self.whole, e.lane_numbers("i32") < left)
+            return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
-        def step(index: str, states: States) -> States:
-            at = e.integer("sub", e.integer("sub", self.whole, e.lanes), index) if one.backward else index
-            number = states[-1]
-            onward = -float(e.lanes) if one.backward else float(e.lanes)
-            return [*body(Place(at, number, None), states[:-1]), number + onward]
+        return when(e, e.integer("icmp ne", rest, 0), states, tail)
 
-        def vectors(states: States) -> States:
-            start = numbers(e.integer("sub", self.whole, e.lanes) if one.backward else "0")
-            return loop(e, "0", self.whole, e.lanes, [*states, start], step)[:-1]
+    def _place(self, at: str, mask: Value | None = None) -> Place:
+        e = self.e
 
-        def end(states: States) -> States:
-            return when(e, e.integer("icmp ne", rest, 0), states, tail)
+        def numbers() -> Value:
+            first = e.splat(e.fresh(f"trunc i64 {at} to i32"), "i32")
+            return e.convert("sitofp", first + e.lane_numbers("i32"), e.float.name)
 
-        return vectors(end(states)) if one.backward else end(vectors(states))
+        return Place(at, numbers, mask)
 
     def input(self, given: Input, place: Place) -> Value:
         pointer = self.e.address(self.inputs[given.name], place.at, given.stored.type)
@@ -123,12 +191,18 @@ class Along:
         type_ = self.e.float.name
         return self.e.load(self.e.address(self.block.vectors[name].base, place.at, type_), type_, place.mask)
 
+    def _class_number(self, y: Value | None) -> str:
+        """The class that every lane of y names, as a place in the row; 0 where there is no such class."""
+        e = self.e
+        assert y is not None
+        count = e.convert("sitofp", e.splat(e.fresh(f"trunc i64 {self.classes} to i32"), "i32"), e.float.name)
+        legal = e.where((y >= 0.0) & (y < count), y, 0.0)
+        return e.fresh(f"sext i32 {e.first_lane(e.convert('fptosi', legal, 'i32'))} to i64")
+
     def at_class(self, x: Expr, y: Value) -> Value:
         """One number of the row; of class 0 where there is no such class."""
         e, type_ = self.e, self.e.float.name
-        count = e.convert("sitofp", e.splat(e.fresh(f"trunc i64 {self.classes} to i32"), "i32"), type_)
-        legal = e.where((y >= 0.0) & (y < count), y, 0.0)
-        place = e.fresh(f"sext i32 {e.first_lane(e.convert('fptosi', legal, 'i32'))} to i64")
+        place = self._class_number(y)
         if x.op == "param":
             pointer = e.address(self.block.vectors[x.data].base, place, type_)
             return e.splat(e.load_scalar(pointer, type_), type_)

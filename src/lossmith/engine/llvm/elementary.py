@@ -8,6 +8,7 @@ that was measured, float then double; NaN goes in and comes out, and zeros keep 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from lossmith.engine.llvm import polynomials
 from lossmith.engine.llvm.emit import DOUBLE, SINGLE, Emitter, Float, Value
@@ -41,7 +42,7 @@ def magic(x: Value) -> float:
     return math.ldexp(1.5, kind(x).mantissa)
 
 
-def series(e: Emitter, x: Value, table: dict[str, tuple[float, ...]]) -> Value:
+def series(e: Emitter, x: Value, table: Mapping[str, tuple[float, ...]]) -> Value:
     """A polynomial by Horner's rule; a long one in two parts, which do not wait for each other."""
     coefficients = table[x.type]
     if len(coefficients) < _LONG:

@@ -105,7 +105,7 @@ def to_float(e: Emitter, stored: Stored, raw: Value, type_: str) -> Value:
 
 
 def _from_half(e: Emitter, bits: Value) -> Value:
-    """Exponents are moved by a multiplication, which also makes denormals right. (Not fpext: it may be a library call.)"""
+    """Exponents are moved by a multiplication, which makes denormals right too. (fpext may be a library call.)"""
     size = (bits & 0x7FFF) << 13
     moved = e.bits(e.from_bits(size) * 2.0**112)
     infinite = size >= 0x0F800000  # or NaN

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from lossmith.engine.llvm.lower import INDEX
 from lossmith.engine.llvm.nodes import CHEAP
-from lossmith.formula.expr import Expr, walk
+from lossmith.formula.expr import Expr, rebuild, walk
 
 REDUCTIONS = ("sum", "max", "count")
 SCANS = ("cumsum", "reverse_cumsum")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A pass where no class is the exceptional one (the target's, as a rule): what to compute instead of its nodes."""
+
+    exception: Expr  # the number of the exceptional class
+    order: tuple[Expr, ...]
+    instead: dict[Expr, Expr]
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,7 @@ class Pass:
     reductions: tuple[Expr, ...]
     keeps: tuple[Expr, ...]
     outputs: tuple[Expr, ...]
+    plain: Plain | None
 
 
 class Plan:
@@ -63,8 +75,10 @@ class Plan:
             outputs = [r for r in dict.fromkeys(self._roots) if r.row and r in set(wanted)]
             keeps = tuple(n for n in order if n in stored and first[n] == number)
             before = self._samples(step, done)
-            forward = () if backward else (tuple(reductions), keeps, tuple(outputs))
-            passes.append(Pass(backward, before, loads, order, *(forward or ((), keeps, ()))))
+            if backward:
+                reductions, outputs = [], []
+            plain = self._plain(order, loads, (*wanted, *keeps))
+            passes.append(Pass(backward, before, loads, order, tuple(reductions), keeps, tuple(outputs), plain))
         return tuple(passes), self._samples(None, done)
 
     def _at(self, node: Expr) -> int:
@@ -112,3 +126,50 @@ class Plan:
                 found.append(node)
                 done.add(node)
         return tuple(found)
+
+    def _plain(self, order: tuple[Expr, ...], loads: tuple[Expr, ...], wanted: tuple[Expr, ...]) -> Plain | None:
+        """The same nodes where every ``where(index == y, a, b)`` is b; None where it is not as simple as that."""
+        tests = {node: _other_side(node) for node in order if node.op == "eq" and _other_side(node) is not None}
+        exceptions = dict.fromkeys(tests.values())
+        if len(exceptions) != 1 or any(node.op in SCANS for node in order):
+            return None
+        new: dict[Expr, Expr] = {node: node for node in loads}
+        for node in order:
+            if node in tests:
+                continue
+            if node.op == "where" and node.args[0] in tests:
+                new[node] = new.get(node.args[2], node.args[2])
+            elif any(arg in tests for arg in node.args):
+                return None
+            elif node.args:
+                new[node] = rebuild(node, tuple(new.get(arg, arg) for arg in node.args))
+            else:
+                new[node] = node
+        (exception,) = exceptions
+        targets = tuple(new[node] for node in wanted)
+        given = set(loads)
+        needed = [n for n in walk_until(targets, given) if n.row or n not in self._ready]
+        return None if exception is None else Plain(exception, tuple(needed), new)
+
+
+def _other_side(test: Expr) -> Expr | None:
+    """y in ``index == y``, where y is one number per sample."""
+    found = [side for side in test.args if not side.row]
+    return found[0] if len(found) == 1 and any(side is INDEX for side in test.args) else None
+
+
+def walk_until(roots: Iterable[Expr], given: set[Expr]) -> Iterator[Expr]:
+    """Every node of the rows below the roots once, arguments first; what is given is not looked into."""
+    done = set(given)
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in done:
+                continue
+            if ready or not node.args:
+                done.add(node)
+                yield node
+            elif not (node.op in REDUCTIONS or node.op == "at_class"):
+                stack.append((node, True))
+                stack.extend((arg, False) for arg in reversed(node.args))

@@ -25,7 +25,7 @@ def _product(e: Emitter, a: Value, b: Value, rest: Value) -> tuple[Value, Value]
 
 
 def _long_log(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """log(x) of doubles x >= 0 as a sum of two, to about 2^-65: 2 atanh(s) by odd powers of s, the first two in two parts."""
+    """log(x) of doubles x >= 0 as a sum of two, to about 2^-65: 2 atanh(s), the terms in s and s^3 in two parts."""
     k, m = split_any(e, x)
     f = m - 1.0
     below, below_low = _sum(e.lift(2.0, x.type), f)

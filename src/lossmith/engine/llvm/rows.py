@@ -6,21 +6,23 @@ pass computes is the same for both.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Protocol
 
 from lossmith.engine.llvm.block import Array, Block, Loaded, unless
 from lossmith.engine.llvm.domains import inside
-from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.lower import INDEX, lowered
-from lossmith.engine.llvm.nodes import compute
+from lossmith.engine.llvm.nodes import compute, constant
 from lossmith.engine.llvm.plan import SCANS, Pass, Plan
+from lossmith.engine.llvm.reducers import REDUCERS, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, apply, leaf
 
-States = list[Value]
-Body = Callable[["Place", States], States]
 ROW_TOLERANCE = 1e-3
 
 
@@ -29,15 +31,15 @@ class Place:
     """Where in a row a pass is: the first class, its number (in every lane, or counting up), lanes with a class."""
 
     at: str
-    index: Value
+    index: Callable[[], Value]
     mask: Value | None
 
 
 class View(Protocol):
     """How the classes of a row meet the lanes of a vector."""
 
-    def sweep(self, one: Pass, states: States, body: Body) -> States:
-        """Run the body for every place."""
+    def sweep(self, sweep: Sweep) -> States:
+        """Do a pass: the outer states after its last place."""
 
     def input(self, given: Input, place: Place) -> Value: ...
 
@@ -110,70 +112,107 @@ class _OneRow:
                 values[node] = compute(self.e, node, values)
 
     def _pass(self, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool) -> Value | None:
-        e, view = self.e, self.view
-        sums = [_REDUCERS[node.op](e, node.args[0]) for node in one.reductions]
-        scans = {node: None for node in one.order if node.op in SCANS}
-        flags = check_inputs or (good is not None and bool(one.outputs))
-        states = [state for found in sums for state in found.first]
-        width = len(states)
-        states += [e.lift(0.0, "double") for _ in scans]
-        if flags and good is not None:
-            states.append(good)
+        flags = good if check_inputs or one.outputs else None
+        sweep = Sweep(self, one, values, flags, check_inputs=check_inputs)
+        states = self.view.sweep(sweep)
+        for reducer, node, part in zip(sweep.reducers, one.reductions, sweep.parts(states), strict=True):
+            values[node] = reducer.result(part, self.view.over_lanes)
+        return good if flags is None else states[-1]
 
-        def body(place: Place, states: States) -> States:
-            mask = place.mask
-            here = {node: view.kept(node, place) for node in one.loads}
-            carries = dict(zip(scans, states[width:], strict=False))
-            for node in one.order:
-                if node in scans:
-                    here[node], carries[node] = self._scan(node, {**values, **here}, carries[node], mask)
-                elif node in values:
-                    here[node] = values[node]
-                else:
-                    here[node] = self._row(node, values, here, place)
-            for node in one.keeps:
-                view.keep(node, place, here[node])
-            for node in one.outputs:
-                view.write(node, place, here[node], self.loaded)
-            found: States = []
-            at = 0
-            for total in sums:
-                new = total.join(states[at : at + len(total.first)], here[total.x], mask)
-                found += new
-                at += len(new)
-            found += [carries[node] for node in scans]
-            if flags:
-                conditions = [here[node].ordered(here[node]) for node in one.outputs]
-                if check_inputs:
-                    conditions += self._legal(place)
-                seen = states[-1]
-                for condition in conditions:
-                    seen = seen & unless(mask, condition)
-                found.append(seen)
-            return found
 
-        states = view.sweep(one, states, body)
+class Sweep:
+    """What one pass does at a place, and what it carries from place to place.
+
+    States: those of the reducers, one per running sum, and (where something is checked) the lanes where all was well.
+    """
+
+    def __init__(
+        self, row: _OneRow, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool
+    ) -> None:
+        self.row, self.one, self.values = row, one, values
+        self.view, self.e = row.view, row.e
+        self.good, self.check_inputs = good, check_inputs
+        self.reducers = [REDUCERS[node.op](self.e, node.args[0]) for node in one.reductions]
+        self.scans = {node: None for node in one.order if node.op in SCANS}
+        self.exception = None if one.plain is None else values[one.plain.exception]
+
+    def first(self) -> States:
+        found = [state for reducer in self.reducers for state in reducer.first]
+        found += [self.e.lift(0.0, "double") for _ in self.scans]
+        return found if self.good is None else [*found, self.good]
+
+    def neutral(self, outer: States) -> States:
+        """What a stretch starts from; running sums go on."""
+        found = [state for reducer in self.reducers for state in reducer.neutral()]
+        found += self._carries(outer)
+        return found if self.good is None else [*found, self.e.lift(1, MASK)]
+
+    def join(self, outer: States, inner: States) -> States:
+        found: States = []
         at = 0
-        for node, total in zip(one.reductions, sums, strict=True):
-            values[node] = total.result(states[at : at + len(total.first)], view)
-            at += len(total.first)
-        return states[-1] if flags else good
+        for reducer, part in zip(self.reducers, self.parts(outer), strict=True):
+            width = len(reducer.neutral())
+            found += reducer.join(part, inner[at : at + width])
+            at += width
+        found += inner[at : at + len(self.scans)]
+        return found if self.good is None else [*found, outer[-1] & inner[-1]]
 
-    def _row(
-        self, node: Expr, values: dict[Expr, Value], here: dict[Expr, Value], place: Place
-    ) -> Value:
+    def parts(self, outer: States) -> list[States]:
+        """The outer states of each reducer."""
+        ends = list(accumulate(len(reducer.first) for reducer in self.reducers))
+        return [outer[end - len(r.first) : end] for end, r in zip(ends, self.reducers, strict=True)]
+
+    def _carries(self, outer: States) -> States:
+        start = sum(len(reducer.first) for reducer in self.reducers)
+        return outer[start : start + len(self.scans)]
+
+    def at(self, place: Place, states: States, *, plain: bool = False) -> States:
+        """Compute a place; ``plain``: where no class is the exceptional one."""
+        one, view, mask = self.one, self.view, place.mask
+        here = {node: view.kept(node, place) for node in one.loads}
+        widths = [len(reducer.neutral()) for reducer in self.reducers]
+        carries = dict(zip(self.scans, states[sum(widths) :], strict=False))
+        variant = one.plain if plain else None
+        for node in one.order if variant is None else variant.order:
+            if node in self.scans:
+                here[node], carries[node] = self._scan(node, {**self.values, **here}, carries[node], mask)
+            else:
+                here[node] = self._node(node, here, place)
+
+        def found(node: Expr) -> Value:
+            node = node if variant is None else variant.instead.get(node, node)
+            return here[node] if node in here else self.values[node]
+
+        for node in one.keeps:
+            view.keep(node, place, found(node))
+        for node in one.outputs:
+            view.write(node, place, found(node), self.row.loaded)
+        new: States = []
+        for reducer, width in zip(self.reducers, widths, strict=True):
+            new += reducer.add(states[len(new) : len(new) + width], found(reducer.x), mask)
+        new += [carries[node] for node in self.scans]
+        if self.good is not None:
+            conditions = [found(node).ordered(found(node)) for node in one.outputs]
+            conditions += self._legal(place) if self.check_inputs else []
+            good = functools.reduce(operator.and_, conditions)
+            new.append(states[-1] & unless(mask, good))
+        return new
+
+    def _node(self, node: Expr, here: dict[Expr, Value], place: Place) -> Value:
+        if node in self.values:
+            return self.values[node]
         if node is INDEX:
-            return place.index
+            return place.index()
         if node.op == "input":
-            (given,) = (g for g in self.rows.spec.inputs if g.row and g.name == node.data)
+            (given,) = (g for g in self.row.rows.spec.inputs if g.row and g.name == node.data)
             return self.view.input(given, place)
         if node.op == "param":
             return self.view.vector(node.data, place)
-        return compute(self.e, node, {arg: here[arg] if arg in here else values[arg] for arg in node.args})
+        if not node.args:
+            return constant(self.e, node)
+        return compute(self.e, node, {arg: here[arg] if arg in here else self.values[arg] for arg in node.args})
 
-    def _scan(
-        self, node: Expr, values: dict[Expr, Value], carry: Value, mask: Value | None
-    ) -> tuple[Value, Value]:
+    def _scan(self, node: Expr, values: dict[Expr, Value], carry: Value, mask: Value | None) -> tuple[Value, Value]:
         x = self.e.to_float(values[node.args[0]], "double")
         if mask is not None:
             x = self.e.where(mask, x, 0.0)
@@ -182,66 +221,8 @@ class _OneRow:
 
     def _legal(self, place: Place) -> list[Value]:
         found = []
-        for given in self.rows.spec.inputs:
+        for given in self.row.rows.spec.inputs:
             if given.row and given.domain is not None:
                 x = self.view.input(given, place)
                 found += inside(self.e, given.domain, x, None, is_whole=False) or [x.ordered(x)]
         return found
-
-
-class Sum:
-    """A sum over the classes: float32 terms in float64, float64 terms with what rounding took away."""
-
-    def __init__(self, e: Emitter, x: Expr) -> None:
-        self.e, self.x = e, x
-        self.first = [e.lift(0.0, "double")] * (1 if e.float.name == "float" else 2)
-
-    def join(self, states: States, x: Value, mask: Value | None) -> States:
-        x = self.e.to_float(x, "double")
-        if mask is not None:
-            x = self.e.where(mask, x, 0.0)
-        total = states[0] + x
-        if len(states) == 1:
-            return [total]
-        back = total - states[0]
-        return [total, states[1] + ((states[0] - (total - back)) + (x - back))]  # Knuth 1969: exact
-
-    def result(self, states: States, view: View) -> Value:
-        total = view.over_lanes(states[0], lambda a, b: a + b)
-        if len(states) == 2:
-            lost = view.over_lanes(states[1], lambda a, b: a + b)
-            total = self.e.where(lost.eq(lost), total + lost, total)  # beside an infinity what was lost is NaN
-        return self.e.to_float(total, self.e.float.name)
-
-
-class Count:
-    """In how many classes a condition holds; whole numbers that every float holds exactly."""
-
-    def __init__(self, e: Emitter, x: Expr) -> None:
-        self.e, self.x = e, x
-        self.first = [e.lift(0.0)]
-
-    def join(self, states: States, x: Value, mask: Value | None) -> States:
-        return [self.e.where(x if mask is None else x & mask, states[0] + 1.0, states[0])]
-
-    def result(self, states: States, view: View) -> Value:
-        return view.over_lanes(states[0], lambda a, b: a + b)
-
-
-class Max:
-    """The largest over the classes."""
-
-    def __init__(self, e: Emitter, x: Expr) -> None:
-        self.e, self.x = e, x
-        self.first = [e.lift(-float("inf"))]
-
-    def join(self, states: States, x: Value, mask: Value | None) -> States:
-        if mask is not None:
-            x = self.e.where(mask, x, -float("inf"))
-        return [self.e.where(x > states[0], x, states[0])]
-
-    def result(self, states: States, view: View) -> Value:
-        return view.over_lanes(states[0], lambda a, b: self.e.where(b > a, b, a))
-
-
-_REDUCERS: dict[str, Callable[[Emitter, Expr], Sum | Max | Count]] = {"sum": Sum, "max": Max, "count": Count}

@@ -104,7 +104,7 @@ _MOST_ACROSS = 48  # from here on lanes along the row are faster, and compiling 
 
 
 def most_across(classes: int) -> int:
-    """The number of classes to compile in; 0: known when it runs. By K alone, so that a row has the same bits anywhere."""
+    """The number of classes to compile in; 0: known when it runs. By K alone: a row has the same bits anywhere."""
     return classes if classes <= _MOST_ACROSS else 0
 
 

@@ -29,17 +29,22 @@ def xlogx(e: Emitter, x: Value) -> Value:
     return e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, x))
 
 
-def _log_ratio(e: Emitter, y: Value, f: Value) -> Value:
-    """log(y / f) for y, f >= 0, even where the ratio overflows. (Where it underflows a large negative number.)"""
-    bits = 3 * kind(y).bias // 5
-    ratio = y / f
-    far = ratio.eq(math.inf)
-    scaled = (y * 2.0**-bits) / (f * 2.0**bits)
-    return log(e, e.where(far, scaled, ratio)) + e.where(far, e.lift(2 * bits * math.log(2.0), y.type), 0.0)
+def _log_ratio(e: Emitter, a: Value, b: Value) -> Value:
+    """log(a / b), NaN unless a, b >= 0; right even where the ratio overflows or is denormal."""
+    bits = 3 * kind(a).bias // 5
+    up, down, one = (e.lift(2.0**exponent, a.type) for exponent in (bits, -bits, 0))
+    ratio = a / b
+    small = (ratio < kind(a).smallest_normal) & (a > 0.0)
+    large = ratio.eq(math.inf) & (b > 0.0) & (a < math.inf)
+    scaled = (a * e.where(small, up, e.where(large, down, one))) / (b * e.where(small, down, e.where(large, up, one)))
+    moved = e.lift(2 * bits * math.log(2.0), a.type)
+    unscaled = log(e, e.where((a < 0.0) | (b < 0.0), e.lift(math.nan, a.type), scaled))
+    return unscaled + e.where(small, -moved, e.where(large, moved, 0.0))
 
 
 def kl_term(e: Emitter, y: Value, f: Value) -> Value:
     """y log(y / f) - y + f."""
+    f = f + 0.0  # -0 is 0
     near = y * x_minus_log1p(e, (f - y) / y)
     far = y * (_log_ratio(e, y, f) - 1.0) + f
     return e.where(y.eq(0.0), f, e.where((f > 0.5 * y) & (f < 4.0 * y), near, far))
@@ -50,32 +55,38 @@ def js_term(e: Emitter, y: Value, f: Value) -> Value:
     both = y + f
     d = (f - y) / both
     z = d * d
-    near = z * series(e, z, polynomials.JENSEN_SHANNON)
-    far = xlogx(e, 2.0 * f / both) + xlogx(e, 2.0 * y / both)
-    size = 0.25 * both * e.where(z < 0.25, near, far)
-    return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), size)
+    near = 0.25 * both * (z * series(e, z, polynomials.JENSEN_SHANNON))
+    of_f, of_y = (e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, 2.0 * x / both)) for x in (f, y))
+    far = 0.5 * (of_f + of_y)
+    return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), e.where(z < 0.25, near, far))
 
 
 def js_slope(e: Emitter, y: Value, f: Value) -> Value:
     """log(2 f / (y + f)) / 2."""
     both = y + f
-    slope = e.where(f < 0.5 * y, log(e, 2.0 * f / both), log1p(e, (f - y) / both))
+    slope = e.where(f < 0.5 * y, _log_ratio(e, 2.0 * f, both), log1p(e, (f - y) / both))
     return 0.5 * e.where(y.eq(0.0), e.lift(math.log(2.0), y.type), slope)
+
+
+def _mean_power(e: Emitter, f: Value, q: Value) -> Value:
+    """f^q of a mean, which is not negative."""
+    return e.where(f < 0.0, e.lift(math.nan, f.type), absolute_power(e, f, q))
 
 
 def power_loss(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """y f^(1 - p) / (p - 1) + f^(2 - p) / (2 - p), with log(f) for p = 2."""
+    f = f + 0.0  # -0 is 0
     square = p.eq(2.0)
-    pull = e.where(square, y / f, y * absolute_power(e, f, 1.0 - p)) / (p - 1.0)
+    pull = e.where(square, y / f, y * _mean_power(e, f, 1.0 - p)) / (p - 1.0)
     pull = e.where(y.eq(0.0), e.lift(0.0, y.type), pull)
-    push = e.where(square, log(e, f), absolute_power(e, f, 2.0 - p) / (2.0 - p))
+    push = e.where(square, log(e, f), _mean_power(e, f, 2.0 - p) / (2.0 - p))
     # at f = 0 the logarithm may be -inf: a target above 0 is what counts there
     return e.where(f.eq(0.0) | pull.eq(math.inf), pull, pull + push)
 
 
 def power_slope(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """(f - y) f^-p."""
-    rise = absolute_power(e, f, 1.0 - p)
+    rise = _mean_power(e, f, 1.0 - p)
     inside = e.where(f.eq(y), e.lift(0.0, y.type), (f - y) / f * rise)
     at_zero = e.where(y > 0.0, e.lift(-math.inf, y.type), rise)
     return e.where(f.eq(0.0), at_zero, e.where(f.eq(math.inf), rise, inside))
@@ -83,8 +94,9 @@ def power_slope(e: Emitter, y: Value, f: Value, p: Value) -> Value:
 
 def power_bend(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """(p y / f + 1 - p) f^-p."""
+    f = f + 0.0  # -0 is 0
     factor = e.where(y.eq(0.0), e.lift(0.0, y.type), p * (y / f)) + (1.0 - p)
-    return e.where(factor.eq(0.0), e.lift(0.0, y.type), factor * absolute_power(e, f, -p))
+    return e.where(factor.eq(0.0), e.lift(0.0, y.type), factor / f * _mean_power(e, f, 1.0 - p))
 
 
 FUNCTIONS = {

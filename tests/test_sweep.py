@@ -17,11 +17,14 @@ EVERY_FIFTH = {str(case) for case in CASES[::5]} | {"cross_entropy()", "binary_c
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("engine", ["llvm", "arrays"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_numpy(case, dtype):
+def test_host_arrays(case, dtype, engine, monkeypatch):
+    """By machine code, and by NumPy's functions."""
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
     for output in OUTPUTS:
-        miss = measure(case, output, dtype, libraries.BY_NAME["numpy"].make)
+        miss = measure(case, output, dtype, np.asarray)
         assert miss.ulps <= libraries.BY_NAME["numpy"].bound, (
             f"{output}: {miss.ulps:.3g} ULP x condition at {miss.where}"
         )
@@ -48,8 +51,10 @@ def test_other_libraries_full(case, library):
         elsewhere(case, dtype, library)
 
 
+@pytest.mark.parametrize("engine", ["llvm", "arrays"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_where_there_is_no_limit_there_is_an_error(case):
+def test_where_there_is_no_limit_there_is_an_error(case, engine, monkeypatch):
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
     found = truth(case, "value", "float64")
     for (y, f), number in zip(found.pairs, found.numbers, strict=True):
         if mp.isnan(number[0]):

@@ -130,7 +130,7 @@ with mp.workdps(DIGITS):
         Table("COT_PI_SLOPE", "pi^2 / sin(pi t)^2: 1/t^2 + p(t^2), |t| <= 1/2",
               of_square(lambda t: (mp.pi / mp.sinpi(t)) ** 2 - 1 / t**2), 0, 0.25, {"double": 15}),
         Table("COT_PI_BEND", "2 pi^3 cos(pi t) / sin(pi t)^3: 2/t^3 + t p(t^2), |t| <= 1/2",
-              of_square(lambda t: (_cotangent_bend(t) - 2 / t**3) / t), 0, 0.25, {"double": 14}),
+              of_square(lambda t: (_cotangent_bend(t) - 2 / t**3) / t), 0, 0.25, {"double": 16}),
         Table("ERF", "erf(x): 2/sqrt(pi) x + x^3 p(x^2), |x| <= 0.9",
               of_square(lambda x: (mp.erf(x) / x - 2 / mp.sqrt(mp.pi)) / x**2), 0, mpf("0.81"), {"double": 11}),
         Table("ERFC", "(1 + 2 x) e^(x^2) erfc(x): 1.5 + p((x - 3.75) / (x + 3.75)), x >= 0",

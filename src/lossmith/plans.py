@@ -147,7 +147,7 @@ def plan(
         return None
     from lossmith.engine.llvm.emit import FLOATS
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
-    from lossmith.engine.llvm.run import kernel, most_across
+    from lossmith.engine.llvm.run import kernel, row_layout
     from lossmith.engine.llvm.spec import Spec
 
     y_true, y_pred = arrays[:2]
@@ -187,7 +187,7 @@ def plan(
     }
     spec = Spec(
         compute.name, roots, inputs, (*numbers, "width"), sums, outputs, scaled=scaled,
-        classes=None if classes is None else most_across(classes), vectors=tuple(vectors), **common,
+        vectors=tuple(vectors), **common, **({} if classes is None else row_layout(classes)),
     )  # fmt: skip
     return Plan(
         request=request,

@@ -196,7 +196,7 @@ def test_a_function_that_is_not_there_is_an_error():
 
 
 SOURCE = """
-import ctypes, os, signal, threading, warnings
+import ctypes, os, signal, threading, time, warnings
 from lossmith.engine.llvm import compile as machine
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
@@ -252,6 +252,28 @@ assert works(77)
 @pytest.mark.parametrize("where", ["off", "on"])
 def test_threads_may_ask_at_once_in_a_fresh_process(directory, where):
     fresh(THREADS, LOSSMITH_CACHE="off" if where == "off" else str(directory))
+
+
+END = (
+    SOURCE
+    + """
+kept = [machine.load(f"define void @f{n}() {{ ret void }}", (f"f{n}",)) for n in range(20)]
+
+def compile_all_the_time():
+    number = 0
+    while True:
+        number += 1
+        works(number)
+
+threading.Thread(target=compile_all_the_time, daemon=True).start()
+time.sleep(0.2)
+"""
+)
+
+
+def test_python_ends_while_a_thread_compiles():
+    for _ in range(3):
+        fresh(END, LOSSMITH_CACHE="off")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -21,7 +21,7 @@ FUNCTIONS = elementary.FUNCTIONS | power.FUNCTIONS | shapes.FUNCTIONS
 BOUNDS = {
     "exp": (0.9, 0.9),
     "expm1": (1.5, 1.7),
-    "log": (0.85, 0.85),
+    "log": (0.9, 0.9),
     "log1p": (0.9, 0.9),
     "x_minus_log1p": (3.0, 3.0),
     "softplus": (1.9, 1.9),

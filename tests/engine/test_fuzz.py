@@ -193,6 +193,11 @@ class Tolerance:
         return np.where(np.isnan(allowed), np.inf, allowed) if self.around else np.full(center.shape, np.inf)
 
 
+def shown(result):
+    """What a result is, apart from its numbers and their byte order."""
+    return type(result), np.shape(result), np.asarray(result).dtype.name
+
+
 def parts(found):
     return list(found) if isinstance(found, tuple) else [found]
 
@@ -207,8 +212,8 @@ def disagreement(kind, call, machine, other):
         return None if all(failed) and found == expected else f"{found!r} instead of {expected!r}"
     tolerance = Tolerance(kind, call, expected)
     for k, (a, b) in enumerate(zip(parts(found), parts(expected), strict=True)):
-        if type(a) is not type(b) or np.shape(a) != np.shape(b) or np.asarray(a).dtype != np.asarray(b).dtype:
-            return f"{type(a)} {np.shape(a)} {np.asarray(a).dtype} instead of {type(b)} {np.shape(b)} {np.asarray(b).dtype}"
+        if shown(a) != shown(b):
+            return f"{shown(a)} instead of {shown(b)}"
         x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
         if (np.isnan(x) != np.isnan(y)).any():
             return f"NaN: {x} instead of {y}"

@@ -134,7 +134,18 @@ def test_helpers_that_do_not_wake_delay_nobody(monkeypatch):
     assert right(1000, 3) and right(1000, 3)
 
 
-def test_two_callers_at_once():
+@pytest.fixture(params=["at leisure", "in a hurry"])
+def pace(request):
+    """How often Python changes threads: in a hurry, between any two of its instructions."""
+    before = sys.getswitchinterval()
+    if request.param == "in a hurry":
+        sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("pace")
+def test_several_callers_at_once():
     wrong, start = [], threading.Barrier(3)
 
     def call() -> None:
@@ -186,6 +197,7 @@ def test_threads_are_started_once(monkeypatch):
 # nobody holds a job that is over --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("pace")
 def test_nobody_enters_a_job_that_is_over():
     late = []
     for _ in range(3000):
@@ -195,6 +207,7 @@ def test_nobody_enters_a_job_that_is_over():
     assert not late
 
 
+@pytest.mark.usefixtures("pace")
 def test_nobody_keeps_what_a_job_refers_to():
     for helpers in (0, 1, 3):
         for _ in range(200):
@@ -314,9 +327,8 @@ def call_all_the_time():
         if not jobs.right(64, 2, 5000):
             wrong.append(True)
 
-others = [threading.Thread(target=call_all_the_time, daemon=True) for _ in range(2)]
-for thread in others:
-    thread.start()
+other = threading.Thread(target=call_all_the_time, daemon=True)
+other.start()
 for n in range(int(sys.argv[1])):
     child = os.fork()
     if child == 0:
@@ -326,14 +338,15 @@ for n in range(int(sys.argv[1])):
     if n % 10 == 0:
         assert jobs.right(64, 2)
 stop.append(True)
-for thread in others:
-    thread.join()
+other.join()
 assert not wrong
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.parametrize("cycles", [200, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "cycles", [pytest.param(200, marks=pytest.mark.slow), pytest.param(10_000, marks=pytest.mark.full)]
+)
 def test_forked_children_compute_while_the_parent_does(cycles):
     fresh(FORKS, str(cycles), timeout=60 + cycles / 5)
 
@@ -355,5 +368,5 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_python_ends_quietly(end):
-    for _ in range(3):
+    for _ in range(2):
         assert fresh(ENDS[end]) == ("True\n" if "exit" in end else "")

@@ -10,7 +10,7 @@ import lossmith as lm
 from lossmith.formula.domains import Domain
 
 TINY = {"float64": 5e-324, "float32": 1e-45}
-SIZES = (1e-8, 0.3, 1.0, 2.5, 37.5, 88.0, 745.0, 1e4, 1e35)
+SIZES = (1e-8, 0.3, 1.0, 2.5, 37.5, 80.0, 88.0, 700.0, 745.0, 1e4, 1e35)
 
 # beside every loss with its defaults: its options, and parameters at the ends of their domains
 MORE: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 from lossmith.engine.llvm.compile import available
 
 
-@cache
 def machine_code() -> bool:
     """Whether host arrays are computed by machine code. Asked for by name, its absence is an error."""
     wanted = os.environ.get("LOSSMITH_ENGINE", "")
     if wanted not in ("", "llvm", "arrays"):
         raise ValueError(f"LOSSMITH_ENGINE must be llvm or arrays, not {wanted!r}")
-    if wanted == "arrays":
-        return False
-    found = available()
-    if wanted == "llvm" and not found:
+    if wanted == "llvm" and not available():
         raise ImportError("LOSSMITH_ENGINE=llvm needs llvmlite: pip install llvmlite")
-    return found
+    return wanted != "arrays" and available()

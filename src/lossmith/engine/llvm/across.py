@@ -6,8 +6,6 @@ the same bits; only their sums are not counted twice. So there have to be at lea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
@@ -15,7 +13,7 @@ from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.emit import MASK, Emitter, Value
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.reducers import States
-from lossmith.engine.llvm.rows import Place, Rows, Sweep
+from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
@@ -35,7 +33,7 @@ class Across:
 
     def _tile(self) -> str:
         """Room for one vector per class."""
-        return self.e.fresh(f"alloca {self.e.vector(self.e.float.name)}, i64 {self.classes}, align 64")
+        return self.e.room(self.e.float.name, self.classes)
 
     def text(self) -> str:
         e, spec = self.e, self.spec
@@ -113,7 +111,7 @@ class Across:
 
     # the view ---------------------------------------------------------------------------------------------------------
 
-    def sweep(self, sweep: Sweep) -> States:
+    def run(self, sweep: Sweep) -> Found:
         e = self.e
 
         def step(index: str, states: States) -> States:
@@ -121,7 +119,7 @@ class Across:
             place = Place(at, lambda: self._number(at), None)
             return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
-        return loop(e, "0", str(self.classes), 1, sweep.first(), step)
+        return sweep.found(loop(e, "0", str(self.classes), 1, sweep.first(), step), lambda x, _: x)
 
     def _number(self, at: str) -> Value:
         number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
@@ -176,9 +174,6 @@ class Across:
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, None)
-
-    def over_lanes(self, x: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        return x  # each lane is a row of its own
 
     def scan(self, x: Value, carry: Value, *, backward: bool) -> tuple[Value, Value]:
         total = carry + x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -12,7 +13,7 @@ from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.engine.llvm.reducers import States
-from lossmith.engine.llvm.rows import Place, Rows, Sweep
+from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
@@ -32,11 +33,9 @@ class Along:
         self.output = {
             self.rows.roots[o.roots[0]]: (o, a) for o, a in zip(spec.outputs, self.block.outputs, strict=True)
         }
-        borrowed = self._borrowed()
-        self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in borrowed}
-        self.borrowed = borrowed
-        first = [1] + [0] * (e.lanes - 1)
-        self.first_lane = e.constants(first, MASK)
+        self.borrowed = self._borrowed()
+        self.together = "1" if spec.long else str(e.lanes)
+        self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -53,23 +52,82 @@ class Along:
         return found
 
     def _allocate(self) -> str:
-        """Memory for one row, given back when the block is done."""
+        """Memory for the rows that are worked on together, given back when the block is done."""
         self.e.declare("ptr @malloc(i64)")
         size = self.e.integer("mul", self.e.integer("add", self.classes, self.e.lanes), self.e.float.bytes)
-        return self.e.fresh(f"call ptr @malloc(i64 {size})")
+        return self.e.fresh(f"call ptr @malloc(i64 {self.e.integer('mul', size, self.together)})")
 
     def text(self) -> str:
         e, spec = self.e, self.spec
         states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(1, MASK)] if spec.checked else [])
-        states = loop(e, "%start", "%stop", 1, states, self._row)
+        states = loop(e, "%start", "%stop", int(self.together), states, self._rows)
         for pointer in self.allocated.values():
             e.declare("void @free(ptr)")
             e.line(f"call void @free(ptr {pointer})")
         return self.block.finish(states[: len(spec.sums)], states[-1] if spec.checked else None)
 
-    def _row(self, index: str, states: States) -> States:
+    def _rows(self, index: str, states: States) -> States:
+        """Numbers per sample lie in lanes, a row in each; the passes go through the rows one by one."""
         e = self.e
-        start = e.integer("mul", index, self.classes)
+        self.first = index
+        self.count = e.smaller(e.integer("sub", "%stop", index), self.together)
+        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {self.count} to i32"), "i32")
+        last = e.integer("sub", e.integer("add", index, self.count), 1)
+
+        def take(array: Array, stored: Stored) -> Value:
+            return memory.load(e, stored, array.base, array.stride, index, lanes, last)
+
+        return self.rows.one(self, self.block.load(take, lanes), index, states)
+
+    # the view ---------------------------------------------------------------------------------------------------------
+
+    def run(self, sweep: Sweep) -> Found:
+        e = self.e
+        slots = {node: self._spilled(sweep.values[node]) for node in sweep.samples}
+        weight = None if sweep.loaded.weight is None else self._spilled(sweep.loaded.weight)
+        keep = None if sweep.loaded.keep is None else self._spilled(e.convert("zext", sweep.loaded.keep, "i32"))
+        results = {node: e.room(e.float.name) for node in sweep.one.reductions}
+        well = None if sweep.good is None else e.room("i32")
+
+        def row(number: str, _: States) -> States:
+            self._enter(number)
+            values = {**self.block.invariants, **{node: self._picked(slot, sweep.values[node], number)
+                                                  for node, slot in slots.items()}}  # fmt: skip
+            loaded = replace(
+                sweep.loaded,
+                weight=None if weight is None else self._picked(weight, sweep.loaded.weight, number),
+                keep=None if keep is None else self._picked(keep, e.lift(0, "i32"), number).ne(0),
+            )
+            here = sweep.elsewhere(values, loaded, None if well is None else e.lift(1, MASK))
+            reduced, good = here.found(self._row(here), self._over_lanes)
+            for node, value in reduced.items():
+                e.line(f"store {value.type} {e.first_lane(value)}, ptr {e.address(results[node], number, value.type)}")
+            if well is not None and good is not None:
+                bits = e.fresh(f"bitcast {e.vector(MASK)} {good} to i{e.lanes}")
+                all_well = e.fresh(f"sext i1 {e.fresh(f'icmp eq i{e.lanes} {bits}, -1')} to i32")
+                e.line(f"store i32 {all_well}, ptr {e.address(well, number, 'i32')}")
+            return []
+
+        loop(e, "0", self.count, 1, [], row)
+        found = {node: e.load(slot, e.float.name) for node, slot in results.items()}
+        if well is None or sweep.good is None:
+            return found, None
+        return found, sweep.good & e.load(well, "i32").ne(0)
+
+    def _spilled(self, x: Value) -> str:
+        slot = self.e.room(x.type)
+        self.e.store(x, slot)
+        return slot
+
+    def _picked(self, slot: str, like: Value | None, number: str) -> Value:
+        """One lane of what was spilled, in every lane."""
+        type_ = self.e.float.name if like is None else like.type
+        return self.e.splat(self.e.load_scalar(self.e.address(slot, number, type_), type_), type_)
+
+    def _enter(self, number: str) -> None:
+        """Where the row with this number lies."""
+        e = self.e
+        start = e.integer("mul", e.integer("add", self.first, number), self.classes)
         self.inputs = {
             given.name: e.address(array.base, start, given.stored.type)
             for given, array in self.block.inputs.items()
@@ -80,24 +138,15 @@ class Along:
             for root, (output, array) in self.output.items()
             if output.row
         }
-        self.kept_rows = {
-            **self.allocated,
-            **{node: self.written[root] for node, root in self.borrowed.items()},
-        }
+        own = e.integer("mul", e.integer("add", self.classes, e.lanes), number)
+        self.kept_rows = {node: e.address(pointer, own, e.float.name) for node, pointer in self.allocated.items()}
+        self.kept_rows |= {node: self.written[root] for node, root in self.borrowed.items()}
 
-        def take(array: Array, stored: Stored) -> Value:
-            pointer = e.address(array.base, e.integer("mul", index, array.stride), "i8")
-            return e.splat(e.fresh(f"load {stored.type}, ptr {pointer}, align 1"), stored.type)
-
-        return self.rows.one(self, self.block.load(take, self.first_lane), index, states)
-
-    # the view ---------------------------------------------------------------------------------------------------------
-
-    def sweep(self, sweep: Sweep) -> States:
+    def _row(self, sweep: Sweep) -> States:
         states = sweep.first()
         if sweep.one.backward:
             return self._backward(sweep, self._rest(sweep, states))
-        if sweep.exception is None:
+        if sweep.exception is None or not self.spec.long:
             return self._rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
         return self._rest(sweep, self._around_exception(sweep, states))
 
@@ -200,15 +249,24 @@ class Along:
         return e.fresh(f"sext i32 {e.first_lane(e.convert('fptosi', legal, 'i32'))} to i64")
 
     def at_class(self, x: Expr, y: Value) -> Value:
-        """One number of the row; of class 0 where there is no such class."""
+        """One number of each row; of class 0 where there is no such class."""
         e, type_ = self.e, self.e.float.name
-        place = self._class_number(y)
-        if x.op == "param":
-            pointer = e.address(self.block.vectors[x.data].base, place, type_)
-            return e.splat(e.load_scalar(pointer, type_), type_)
-        (stored,) = (given.stored for given in self.spec.inputs if given.name == x.data)
-        raw = e.splat(e.load_scalar(e.address(self.inputs[x.data], place, stored.type), stored.type), stored.type)
-        return memory.to_float(e, stored, raw, type_)
+        classes, found = self._spilled(y), e.room(type_)
+
+        def row(number: str, _: States) -> States:
+            self._enter(number)
+            place = self._class_number(self._picked(classes, y, number))
+            if x.op == "param":
+                value = e.splat(e.load_scalar(e.address(self.block.vectors[x.data].base, place, type_), type_), type_)
+            else:
+                (stored,) = (given.stored for given in self.spec.inputs if given.name == x.data)
+                raw = e.load_scalar(e.address(self.inputs[x.data], place, stored.type), stored.type)
+                value = memory.to_float(e, stored, e.splat(raw, stored.type), type_)
+            e.line(f"store {type_} {e.first_lane(value)}, ptr {e.address(found, number, type_)}")
+            return []
+
+        loop(e, "0", self.count, 1, [], row)
+        return e.load(found, type_)
 
     def _kept_at(self, node: Expr, place: Place) -> str:
         return self.e.address(self.kept_rows[node], place.at, self.e.float.name)
@@ -227,7 +285,7 @@ class Along:
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, index)
 
-    def over_lanes(self, x: Value, combine: Callable[[Value, Value], Value]) -> Value:
+    def _over_lanes(self, x: Value, combine: Callable[[Value, Value], Value]) -> Value:
         e = self.e
         distance = e.lanes // 2
         while distance:

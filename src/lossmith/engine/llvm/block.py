@@ -186,6 +186,8 @@ class Block:
             flag = e.fresh(f"icmp ne i{e.lanes} {lanes}, -1")
         e.line(f"ret i1 {flag}")
         e.lines.append("}")
+        entry = e.lines.index("entry:") + 1
+        e.lines[entry:entry] = e.rooms
         declarations = "\n".join(sorted(e.declarations))
         return f"{declarations}\n" + "\n".join(e.lines) + "\n" + kernel(len(self.spec.sums), self.spec.checked)
 

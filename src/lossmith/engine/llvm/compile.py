@@ -6,7 +6,9 @@ import functools
 import importlib.util
 import itertools
 import os
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from lossmith.engine.llvm.cache import kept
@@ -77,9 +79,10 @@ class Library:
             self._tracker = builder.link(_linker(), f"lossmith{next(_number)}")
         self.addresses = {name: int(self._tracker[name]) for name in names}
 
-    def __del__(self, lock: Any = _lock) -> None:
-        with lock:  # LLVM unloads the code
-            del self._tracker
+    def __del__(self, lock: Any = _lock, ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not ending():  # else a thread that Python has stopped may have the lock
+            with lock:  # LLVM unloads the code
+                del self._tracker
 
 
 def load(text: str, names: tuple[str, ...]) -> Library:

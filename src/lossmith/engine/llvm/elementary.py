@@ -58,18 +58,18 @@ def series(e: Emitter, x: Value, table: Mapping[str, tuple[float, ...]]) -> Valu
 # exponentials ---------------------------------------------------------------------------------------------------------
 
 
-def _reduced(e: Emitter, x: Value, offset: int, rest: Value | float = 0.0) -> tuple[Value, Value]:
+def _reduced(e: Emitter, x: Value, offset: int, rest: Value | None = None) -> tuple[Value, Value]:
     """x + rest = n log(2) + r: an integer whose lowest bits are those of n + offset, and e^r - 1."""
     high, low = LOG_2[x.type]
     shifted = e.fma(x, 1 / math.log(2.0), magic(x) + offset)
     n = shifted - (magic(x) + offset)
     exact = e.fma(n, -high, x)
-    tail = n * -low if rest == 0.0 else e.fma(n, -low, rest)
+    tail = n * -low if rest is None else e.fma(n, -low, rest)
     r = exact + tail
     return e.bits(shifted), exact + e.fma(r * r, series(e, r, polynomials.EXP), tail)  # what r lost is in the tail
 
 
-def _scaled_exp(e: Emitter, x: Value, rest: Value | float = 0.0) -> Value:
+def _scaled_exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
     """e^(x + rest) in _EXP_RANGE. 2^n is two factors, so that what overflows or is denormal is rounded once."""
     bits, p = _reduced(e, x, 2 * kind(x).bias, rest)
     half = bits.logical_shift(1)
@@ -83,7 +83,7 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
     return _scaled_exp(e, e.where(x < least, least, x))
 
 
-def exp(e: Emitter, x: Value, rest: Value | float = 0.0) -> Value:
+def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
     """e^x, or e^(x + rest), by Cody and Waite's reduction."""
     least, most = _EXP_RANGE[x.type]
     return _scaled_exp(e, e.where(x < least, least, e.where(x > most, most, x)), rest)
@@ -101,23 +101,26 @@ def expm1(e: Emitter, x: Value) -> Value:
 # logarithms -----------------------------------------------------------------------------------------------------------
 
 
-def split(e: Emitter, x: Value, scale: Value | float = 0.0) -> tuple[Value, Value, Value]:
-    """x = 2^k m, m in [sqrt(1/2), sqrt(2)), x positive and normal: k - scale, m, and the biased k as an integer."""
+def _split(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """x = 2^k m, m in [sqrt(1/2), sqrt(2)), x positive and normal: k and its bias as an integer, and m."""
     mantissa, one = kind(x).mantissa, kind(x).bias << kind(x).mantissa
     moved = e.bits(x) + (one - _SQRT_HALF[x.type])  # so that the exponent steps at sqrt(1/2)
-    exponent = moved.logical_shift(mantissa)
-    k = e.from_bits(exponent | e.bits(e.lift(magic(x), x.type))) - (scale + (magic(x) + kind(x).bias))
     m = e.from_bits((moved & ((1 << mantissa) - 1)) + _SQRT_HALF[x.type])
-    return k, m, exponent
+    return moved.logical_shift(mantissa), m
 
 
-def split_any(e: Emitter, x: Value) -> tuple[Value, Value]:
-    """x = 2^k m as in ``split``, x positive and perhaps denormal: k, m."""
+def _unbiased(e: Emitter, exponent: Value, bias: Value) -> Value:
+    """A small integer >= 0, less the bias and ``magic``, as a float."""
+    return e.from_bits(exponent | e.bits(e.lift(magic(bias), bias.type))) - bias
+
+
+def split(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """x = 2^k m, m in [sqrt(1/2), sqrt(2)), x positive, perhaps denormal: k, m."""
     up = kind(x).mantissa + 2
     denormal = x < kind(x).smallest_normal
-    scale = e.where(denormal, e.lift(float(up), x.type), 0.0)
-    k, m, _ = split(e, e.where(denormal, x * 2.0**up, x), scale)
-    return k, m
+    exponent, m = _split(e, e.where(denormal, x * 2.0**up, x))
+    plain = magic(x) + kind(x).bias
+    return _unbiased(e, exponent, e.where(denormal, e.lift(plain + up, x.type), plain)), m
 
 
 def _log1p_gap(e: Emitter, f: Value, low: Value) -> Value:
@@ -136,7 +139,7 @@ def _log_domain(e: Emitter, x: Value, result: Value, pole: float) -> Value:
 def log(e: Emitter, x: Value) -> Value:
     """log(x)."""
     high, low = LOG_2[x.type]
-    k, m = split_any(e, x)
+    k, m = split(e, x)
     f = m - 1.0
     return _log_domain(e, x, e.fma(k, high, f - _log1p_gap(e, f, k * low)), 0.0)
 
@@ -147,11 +150,12 @@ def _log1p_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
     large, small = e.where(above, x, 1.0), e.where(above, e.lift(1.0, x.type), x)
     u = large + small
     lost = small - (u - large)  # u + lost is 1 + x
-    k, m, exponent = split(e, u)
+    exponent, m = _split(e, u)
     doubled = lost * e.from_bits((2 * kind(x).bias + 1 - exponent) << kind(x).mantissa)  # 2^(1 - k) lost
     start = m - 1.0
     f = e.fma(doubled, 0.5, start)
     rest = e.fma(doubled, 0.5, start - f)
+    k = _unbiased(e, exponent, e.lift(magic(x) + kind(x).bias, x.type))
     _, low = LOG_2[x.type]
     return k, f, _log1p_gap(e, f, e.fma(k, low, rest * (1.06 - f)))  # 1.06 - f is nearly 1 / (1 + f)
 

@@ -155,6 +155,7 @@ class Emitter:
         self.float, self.lanes = float_, float_.lanes
         self.lines: list[str] = []
         self.block = "entry"  # the label of the block being written
+        self.rooms: list[str] = []  # memory on the stack, taken once at the entry
         self.declarations: set[str] = set()
         self._known: dict[str, Value] = {}  # instructions of this block; each is pure
         self._count = 0
@@ -300,6 +301,12 @@ class Emitter:
 
     def address(self, base: str, index: str | int, type_: str) -> str:
         return self.fresh(f"getelementptr {type_}, ptr {base}, i64 {index}")
+
+    def room(self, type_: str, vectors: int = 1) -> str:
+        """A place on the stack for so many vectors."""
+        self._count += 1
+        self.rooms.append(f"  %v{self._count} = alloca {self.vector(type_)}, i64 {vectors}, align 64")
+        return f"%v{self._count}"
 
     def load(self, pointer: str, type_: str, mask: Value | None = None, filler: Number = 0) -> Value:
         """Consecutive numbers; where the mask is false memory is not touched and the lane holds the filler."""

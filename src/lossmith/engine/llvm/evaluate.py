@@ -9,7 +9,7 @@ import numpy as np
 
 from lossmith.engine.llvm.emit import FLOATS
 from lossmith.engine.llvm.memory import Stored
-from lossmith.engine.llvm.run import kernel, most_across
+from lossmith.engine.llvm.run import kernel, row_layout
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, walk
 
@@ -57,8 +57,8 @@ def _spec(
         tuple(Input(node.data, Stored(dtype), row=node.row) for node in named),
         numbers,
         outputs=tuple(Output(dtype, (k,), row=root.row) for k, root in enumerate(roots)),
-        classes=None if classes is None else most_across(classes),
         vectors=vectors,
+        **({} if classes is None else row_layout(classes)),
     )
     arrays = [inputs[node.data] for node in named] + [params[name] for name in vectors]
     return arrays, [params[name] for name in numbers], spec

@@ -3,10 +3,10 @@
 One plan for all. A number is n + t with an integer n and |t| <= 1/2. From _FAR on, Stirling's asymptotic series (NIST
 Handbook of Mathematical Functions, 5.11), its rest fitted on [_FAR, inf). Below, the recurrence in steps of 1 (5.5.1,
 5.15.5), either to 2 + t, where there is a polynomial in t, or up to the series. Negative numbers are reflected (5.5.3,
-5.15.6): the poles 1/t, 1/t^2, 1/t^3 stand alone, and what remains of the trigonometric functions is a polynomial in t^2.
+5.15.6): the poles 1/t, 1/t^2, 1/t^3 stand alone, and what remains of cotangent and its derivatives is a polynomial in
+t^2. Infinite and NaN arguments need no care: they run through.
 
-The docstrings state the largest error in ULP that was measured for positive x; for negative x in ULP over max(1, k),
-k the condition number |x f'(x) / f(x)|.
+The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition number |x f'(x) / f(x)|.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from lossmith.engine.llvm import polynomials
 from lossmith.engine.llvm.elementary import log, series
 from lossmith.engine.llvm.emit import Emitter, Value
-from lossmith.engine.llvm.power import _long_log as long_log
+from lossmith.engine.llvm.power import long_log
 
 _FAR = 6.5
 _WHOLE = 2.0**52  # from here every double is an integer
@@ -184,12 +184,15 @@ def trigamma(e: Emitter, x: Value) -> Value:
         return e.fma(z, e.fma(w, series(e, z, polynomials.TRIGAMMA_SERIES), 0.5), w)
 
     reflected, y, t = _reflect(e, x)
-    result = _from_far(e, y, lambda step: 1.0 / step / step, far)
-    return e.where(reflected, 1.0 / t / t + (series(e, t * t, polynomials.COT_PI_SLOPE) - result), result)
+    result = _from_far(e, y, lambda step: 1.0 / (step * step), far)
+    return e.where(reflected, 1.0 / (t * t) + (series(e, t * t, polynomials.COT_PI_SLOPE) - result), result)
 
 
 def tetragamma(e: Emitter, x: Value) -> Value:
-    """psi''(x): -inf at the poles 0, -1, -2, ..., and at -inf. psi''(x) = psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3."""
+    """psi''(x): -inf at the poles 0, -1, -2, ..., and at -inf.
+
+    psi''(x) = psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3.
+    """
 
     def far(w: Value) -> Value:
         z = w * w

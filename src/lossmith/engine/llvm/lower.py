@@ -31,6 +31,10 @@ def lowered(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 
 def _kept(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    if node.op == "mul":
+        for factor, row in (args, args[::-1]):
+            if not factor.row and _is_shared_division(row):
+                return _product(row.args[0], _product(factor, row.args[1]))
     if all(a is b for a, b in zip(node.args, args, strict=True)):
         return node
     return rebuild(node, args)
@@ -106,8 +110,17 @@ def _softmax_others(x: Expr) -> Expr:
 
 def _shared_division(x: Expr, total: Expr) -> Expr:
     """x / total with one division per row, which ``mul`` would turn into one per class."""
-    reciprocal = Expr("div", (ONE, total), row=False, boolean=False)
-    return Expr("mul", (x, reciprocal), row=True, boolean=False)
+    return _product(x, Expr("div", (ONE, total), row=False, boolean=False))
+
+
+def _product(a: Expr, b: Expr) -> Expr:
+    """a * b as it stands."""
+    return Expr("mul", (a, b), row=a.row or b.row, boolean=False)
+
+
+def _is_shared_division(x: Expr) -> bool:
+    """Its reciprocal is at most 1, its row too: a factor per row may join the reciprocal, nothing can overflow."""
+    return x.op == "mul" and x.args[1].op == "div" and x.args[1].args[0] is ONE and not x.args[1].row and x.row
 
 
 def _others(x: Expr) -> Expr:

@@ -4,7 +4,7 @@ Near 0 a polynomial. Far out e^(-x^2) times a function that hardly varies (Schon
 doi:10.1090/S0025-5718-1978-0494846-8): (1 + 2 x) e^(x^2) erfc(x) is a polynomial in (x - K) / (x + K) on [0, inf].
 What rounding takes from the square in the exponent, the exponential gets as a second argument.
 
-The docstrings state the largest error in ULP that was measured, over max(1, k), k the condition number |x f'(x) / f(x)|.
+The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition number |x f'(x) / f(x)|.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def _gaussian(e: Emitter, x: Value, scale: float) -> Value:
 
 def erf(e: Emitter, x: Value) -> Value:
     """2/sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
-    high, low = _center(e, x, x * x, _ERF_SLOPE, 1.0)
     a = _at_most(e, e.abs(x), _UNDERFLOWS)
+    high, low = _center(e, a, a * a, _ERF_SLOPE, 1.0)
     scaled, _ = _scaled_erfc(e, a)
-    return e.where(a < _NEAR, high + low, e.copysign(1.0 - _gaussian(e, a, 1.0) * scaled, x))
+    return e.copysign(e.where(a < _NEAR, high + low, 1.0 - _gaussian(e, a, 1.0) * scaled), x)
 
 
 def _both_sides(e: Emitter, x: Value) -> tuple[Value, Value, Value]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import LOG_2, exp, kind, log, series, split_any
+from lossmith.engine.llvm.elementary import LOG_2, exp, kind, log, series, split
 from lossmith.engine.llvm.emit import Emitter, Value
 
 _TWO_THIRDS = (2 / 3, float.fromhex("0x1.5555555555555p-55"))
@@ -24,9 +24,9 @@ def _product(e: Emitter, a: Value, b: Value, rest: Value) -> tuple[Value, Value]
     return high, e.fma(a, b, -high) + rest
 
 
-def _long_log(e: Emitter, x: Value) -> tuple[Value, Value]:
+def long_log(e: Emitter, x: Value) -> tuple[Value, Value]:
     """log(x) of doubles x >= 0 as a sum of two, to about 2^-65: 2 atanh(s), the terms in s and s^3 in two parts."""
-    k, m = split_any(e, x)
+    k, m = split(e, x)
     f = m - 1.0
     below, below_low = _sum(e.lift(2.0, x.type), f)
     inverse = 1.0 / below
@@ -51,7 +51,7 @@ def _size(e: Emitter, x: Value, y: Value) -> Value:
         wide = exp(e, e.to_float(y, "double") * log(e, e.to_float(x, "double")))
         size = e.to_float(wide, "float")
     else:
-        high, low = _long_log(e, x)
+        high, low = long_log(e, x)
         exponent = y * high
         rest = e.fma(y, low, e.fma(y, high, -exponent))
         size = exp(e, exponent, e.where(e.abs(exponent) < _OVERFLOWS, rest, 0.0))
@@ -83,7 +83,7 @@ def power(e: Emitter, x: Value, y: Value) -> Value:
     size = absolute_power(e, x, y)
     signed = e.where(odd, e.copysign(size, x), size)
     undefined = (x < 0.0) & (x > -math.inf) & ~whole
-    return e.where(undefined & y.ne(0.0), e.lift(math.nan, x.type), signed)
+    return e.where(undefined, e.lift(math.nan, x.type), signed)
 
 
 FUNCTIONS = {"power": power, "absolute_power": absolute_power, "signed_power": signed_power}

@@ -19,11 +19,14 @@ from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.lower import INDEX, lowered
 from lossmith.engine.llvm.nodes import compute, constant
 from lossmith.engine.llvm.plan import SCANS, Pass, Plan
-from lossmith.engine.llvm.reducers import REDUCERS, States
+from lossmith.engine.llvm.reducers import REDUCERS, OverLanes, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, apply, leaf
 
 ROW_TOLERANCE = 1e-3
+
+
+Found = tuple[dict[Expr, Value], Value | None]
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Place:
 class View(Protocol):
     """How the classes of a row meet the lanes of a vector."""
 
-    def sweep(self, sweep: Sweep) -> States:
-        """Do a pass: the outer states after its last place."""
+    def run(self, sweep: Sweep) -> Found:
+        """Do a pass."""
 
     def input(self, given: Input, place: Place) -> Value: ...
 
@@ -54,9 +57,6 @@ class View(Protocol):
     def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None: ...
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None: ...
-
-    def over_lanes(self, x: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """A reduction over the lanes that hold classes of one row, in every lane."""
 
     def scan(self, x: Value, carry: Value, *, backward: bool) -> tuple[Value, Value]:
         """(running sums including each class, the carry for the next place), in float64."""
@@ -113,11 +113,9 @@ class _OneRow:
 
     def _pass(self, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool) -> Value | None:
         flags = good if check_inputs or one.outputs else None
-        sweep = Sweep(self, one, values, flags, check_inputs=check_inputs)
-        states = self.view.sweep(sweep)
-        for reducer, node, part in zip(sweep.reducers, one.reductions, sweep.parts(states), strict=True):
-            values[node] = reducer.result(part, self.view.over_lanes)
-        return good if flags is None else states[-1]
+        reduced, seen = self.view.run(Sweep(self, one, values, self.loaded, flags, check_inputs=check_inputs))
+        values.update(reduced)
+        return good if seen is None else seen
 
 
 class Sweep:
@@ -127,14 +125,36 @@ class Sweep:
     """
 
     def __init__(
-        self, row: _OneRow, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool
-    ) -> None:
-        self.row, self.one, self.values = row, one, values
+        self, row: _OneRow, one: Pass, values: dict[Expr, Value], loaded: Loaded, good: Value | None, *,
+        check_inputs: bool,
+    ) -> None:  # fmt: skip
+        self.row, self.one, self.values, self.loaded = row, one, values, loaded
         self.view, self.e = row.view, row.e
         self.good, self.check_inputs = good, check_inputs
         self.reducers = [REDUCERS[node.op](self.e, node.args[0]) for node in one.reductions]
         self.scans = {node: None for node in one.order if node.op in SCANS}
         self.exception = None if one.plain is None else values[one.plain.exception]
+
+    def elsewhere(self, values: dict[Expr, Value], loaded: Loaded, good: Value | None) -> Sweep:
+        """The same pass with other numbers per sample."""
+        return Sweep(self.row, self.one, values, loaded, good, check_inputs=self.check_inputs)
+
+    @property
+    def samples(self) -> list[Expr]:
+        """Numbers per sample that the pass needs, other than those that are the same for all."""
+        orders = (self.one.order, self.one.plain.order if self.one.plain else ())
+        needed = {arg: None for order in orders for node in order for arg in node.args if not arg.row}
+        if self.one.plain is not None:
+            needed[self.one.plain.exception] = None
+            ends = (*self.one.keeps, *self.one.outputs, *(reducer.x for reducer in self.reducers))
+            needed |= {node: None for end in ends for node in [self.one.plain.instead.get(end, end)] if not node.row}
+        return [node for node in needed if node in self.values and node not in self.row.block.invariants]
+
+    def found(self, states: States, over_lanes: OverLanes) -> Found:
+        """(what was reduced, the lanes where all was well) after the last place."""
+        parts = zip(self.reducers, self.one.reductions, self.parts(states), strict=True)
+        reduced = {node: reducer.result(part, over_lanes) for reducer, node, part in parts}
+        return reduced, None if self.good is None else states[-1]
 
     def first(self) -> States:
         found = [state for reducer in self.reducers for state in reducer.first]
@@ -186,7 +206,7 @@ class Sweep:
         for node in one.keeps:
             view.keep(node, place, found(node))
         for node in one.outputs:
-            view.write(node, place, found(node), self.row.loaded)
+            view.write(node, place, found(node), self.loaded)
         new: States = []
         for reducer, width in zip(self.reducers, widths, strict=True):
             new += reducer.add(states[len(new) : len(new) + width], found(reducer.x), mask)

@@ -101,11 +101,12 @@ def rows_per_block(spec: Spec, classes: int) -> int:
 
 
 _MOST_ACROSS = 48  # from here on lanes along the row are faster, and compiling the classes in is slow
+_LONG = 1024  # numbers per row that several rows' worth of are too many for the nearest caches
 
 
-def most_across(classes: int) -> int:
-    """The number of classes to compile in; 0: known when it runs. By K alone: a row has the same bits anywhere."""
-    return classes if classes <= _MOST_ACROSS else 0
+def row_layout(classes: int) -> dict[str, int | bool]:
+    """How rows are worked on. By the number of classes alone, so that a row has the same bits in any batch."""
+    return {"classes": classes if classes <= _MOST_ACROSS else 0, "long": classes > _LONG}
 
 
 def source(spec: Spec) -> str:

@@ -57,6 +57,7 @@ class Spec:
     exact: bool = False  # float32 values are added up in float64 one by one
     checked: bool = False  # flag blocks with illegal inputs, or with NaN where nothing was left out
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
+    long: bool = False  # rows of so many classes that each is worked on by itself
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
 
     @property

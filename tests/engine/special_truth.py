@@ -68,8 +68,8 @@ def normal_cdf(x):
 
 
 def log_normal_cdf(x):
-    if x < -1e8:
-        return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) - 1 / x**2
+    if x < -1e6:
+        return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) - 1 / x**2 + 5 / (2 * x**4)
     return mp.log(normal_cdf(x)) if x < 0 else mp.log1p(-normal_cdf(-x))
 
 

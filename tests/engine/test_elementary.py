@@ -127,6 +127,14 @@ _PAIRS = {
 }
 
 
+def at_least(count, name, dtype):
+    """So many points of a function, or a few more."""
+    parts = []
+    while sum(len(part[0]) for part in parts) < count:
+        parts.append(points(name, dtype, count // 4, seed=len(parts)))
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
 @pytest.fixture(scope="module")
 def machines():
     made = {}
@@ -144,7 +152,7 @@ def machines():
 @pytest.mark.parametrize("count", SWEEP)
 @pytest.mark.parametrize("name", BOUNDS)
 def test_doubles_keep_their_digits(name, count, machines):
-    error, place = worst(name, machines(name, "float64"), points(name, "float64", count), bound(name, "float64"))
+    error, place = worst(name, machines(name, "float64"), at_least(count, name, "float64"), bound(name, "float64"))
     assert error <= bound(name, "float64"), place
 
 
@@ -158,7 +166,7 @@ def test_floats_keep_their_digits(name, machines):
 @pytest.mark.parametrize("name", [name for name in BOUNDS if arity(name) == 1 or "_power" in name or name == "power"])
 def test_a_million_floats_keep_their_digits(name, machines):
     narrow, wide = machines(name, "float32"), machines(name, "float64")
-    error, place = worst_of_floats(narrow, wide, points(name, "float32", MILLION, seed=1))
+    error, place = worst_of_floats(narrow, wide, at_least(MILLION, name, "float32"))
     assert error <= bound(name, "float32"), place
 
 
@@ -289,10 +297,11 @@ def test_of_both_signs_share_their_work(dtype):
         a, b, c, d = four(e, x)
         return (a + b) + (c + d)
 
-    code = listing(together, dtype)
-    assert len(re.findall(r"vdivp|divp", code)) == code.count("vdivp") == 1 or "avx2" not in levels()
-    alone = listing(elementary.softplus, dtype)
-    assert code.count("fmadd") <= alone.count("fmadd") + 3
+    if "avx2" not in levels():
+        pytest.skip("reads the code of x86-64")
+    code, alone = listing(together, dtype), listing(elementary.softplus, dtype)
+    assert code.count("vdiv") == 1
+    assert code.count("fmadd") == alone.count("fmadd")
 
 
 @pytest.mark.full

@@ -6,7 +6,7 @@ Handbook of Mathematical Functions, 5.11), its rest fitted on [_FAR, inf). Below
 5.15.6): the poles 1/t, 1/t^2, 1/t^3 stand alone, and what remains of cotangent and its derivatives is a polynomial in
 t^2. Infinite and NaN arguments need no care: they run through.
 
-The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition number |x f'(x) / f(x)|.
+The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition |x f'(x) / f(x)|.
 """
 
 from __future__ import annotations

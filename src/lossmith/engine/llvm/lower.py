@@ -83,7 +83,7 @@ def _exponentials(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
     The classes that reach the maximum are counted, so the sum of the others is exact however small it is.
     """
     top, reached = _top(x)
-    e = apply("exp", choose(reached, ZERO, sub(x, top)))
+    e = Expr("exp_nonpositive", (choose(reached, ZERO, sub(x, top)),), row=True, boolean=False)
     ties = Expr("count", (reached,), row=False, boolean=False)
     return e, add(apply("sum", choose(reached, ZERO, e)), sub(ties, ONE)), top, reached
 

@@ -4,7 +4,7 @@ Near 0 a polynomial. Far out e^(-x^2) times a function that hardly varies (Schon
 doi:10.1090/S0025-5718-1978-0494846-8): (1 + 2 x) e^(x^2) erfc(x) is a polynomial in (x - K) / (x + K) on [0, inf].
 What rounding takes from the square in the exponent, the exponential gets as a second argument.
 
-The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition number |x f'(x) / f(x)|.
+The docstrings state the largest error that was measured, in ULP over max(1, k), k the condition |x f'(x) / f(x)|.
 """
 
 from __future__ import annotations

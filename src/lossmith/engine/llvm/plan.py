@@ -8,7 +8,7 @@ from functools import cached_property
 
 from lossmith.engine.llvm.lower import INDEX
 from lossmith.engine.llvm.nodes import CHEAP
-from lossmith.formula.expr import Expr, rebuild, walk
+from lossmith.formula.expr import Expr, walk
 
 REDUCTIONS = ("sum", "max", "count")
 SCANS = ("cumsum", "reverse_cumsum")
@@ -142,7 +142,8 @@ class Plan:
             elif any(arg in tests for arg in node.args):
                 return None
             elif node.args:
-                new[node] = rebuild(node, tuple(new.get(arg, arg) for arg in node.args))
+                args = tuple(new.get(arg, arg) for arg in node.args)
+                new[node] = Expr(node.op, args, row=any(arg.row for arg in args), boolean=node.boolean)
             else:
                 new[node] = node
         (exception,) = exceptions

@@ -196,7 +196,7 @@ def test_a_function_that_is_not_there_is_an_error():
 
 
 SOURCE = """
-import ctypes, os, signal, threading, time, warnings
+import ctypes, os, signal, sys, threading, time, types, warnings
 from lossmith.engine.llvm import compile as machine
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
@@ -257,7 +257,9 @@ def test_threads_may_ask_at_once_in_a_fresh_process(directory, where):
 END = (
     SOURCE
     + """
-kept = [machine.load(f"define void @f{n}() {{ ret void }}", (f"f{n}",)) for n in range(20)]
+# In a module that Python clears when it ends, beside the thread that has LLVM's lock for ever.
+sys.modules["other"] = types.ModuleType("other")
+sys.modules["other"].library = machine.load("define void @f() { ret void }", ("f",))
 
 def compile_all_the_time():
     number = 0

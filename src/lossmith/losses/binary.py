@@ -120,7 +120,8 @@ def _(y: Label, f: Probability, *, gamma: NonNegative = 2.0, alpha: UnitInterval
 @pointwise(source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2", link="logit", elicits="mean")
 def brier(y: UnitInterval, f: Real) -> Expr:
     """Squared error of the predicted probability: bounded, and calibrated."""
-    return ((1 - y) * sigmoid(f) - y * sigmoid(-f)) ** 2  # sigmoid(f) - y without the cancellation
+    error = where(f > 0, (1 - y) - sigmoid(-f), sigmoid(f) - y)  # the small probability keeps its digits
+    return error**2
 
 
 @brier.variant(from_logits=False, link="identity")

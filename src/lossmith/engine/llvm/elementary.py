@@ -196,7 +196,9 @@ def softplus(e: Emitter, x: Value) -> Value:
 def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + e^-x); of x and -x with one exponential and one division."""
     t = exp_nonpositive(e, -e.abs(x))
-    r = 1.0 / (1.0 + t)
+    whole = 1.0 + t
+    r = 1.0 / whole
+    r = e.fma((whole - 1.0) - t, r * r, r)  # what 1 + t lost
     return e.where(x >= 0.0, r, e.fma(-t, t * r, t))
 
 

@@ -114,6 +114,6 @@ def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) ->
         from lossmith.engine.llvm.fast import fast
 
         mean = request.reduction in MEANS
-        road = fast(made.kernel, made.parameters.ctypes.data, mean=mean)
+        road = fast(made.kernel, made.parameters_at, mean=mean)
         if road is not None:
             loss.roads[request.outputs, request.reduction, arrays[1].dtype] = road, made.kernel.alone

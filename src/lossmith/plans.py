@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ class Plan:
     request: Request
     kernel: Kernel
     weigh: Kernel | None  # the total weight, where it must be known before anything is divided by it
+    addresses: Callable[[list[Array]], bytes]
     parameters: Array
+    parameters_at: int
     vectors: tuple[Array, ...]
     order: tuple[int, ...]  # which of the call's arrays is each array of the kernel
     whole: tuple[bool, ...]  # which of the call's arrays have the shape of y_pred
@@ -67,7 +70,7 @@ class Plan:
         scale, denominator = 1.0, float(count)
         mean = self.request.reduction in MEANS
         if self.weigh is not None:
-            weights = self.weigh.run(_pointers(arrays[-self.weigh.spec.arrays :]), 0, count)
+            weights = self.weigh.run(self.addresses(arrays[-self.weigh.spec.arrays :]), 0, count)
             if weights is None or not weights[0] > 0.0:
                 return None
             denominator = weights[0]
@@ -106,8 +109,8 @@ class Plan:
         written = made
         if count < self.padding:
             fed, written = [_padded(a, self.padding) for a in fed], [_padded(a, self.padding) for a in made]
-        pointers = _pointers([*fed, *written, *self.vectors])
-        sums = self.kernel.run(pointers, self.parameters.ctypes.data, count, classes, scale)
+        words = self.addresses([*fed, *written, *self.vectors])
+        sums = self.kernel.run(words, self.parameters_at, count, classes, scale)
         if written is not made:
             for array, padded in zip(made, written, strict=True):
                 array[...] = padded
@@ -121,13 +124,6 @@ class Plan:
         if len(self.results) < len(self.request.outputs):
             found.insert(0, sums[0] / denominator)
         return found
-
-
-def _pointers(arrays: list[Array]) -> list[int]:
-    words: list[int] = []
-    for array in arrays:
-        words += (array.ctypes.data, array.strides[0], 0)
-    return words
 
 
 def _padded(array: Array, rows: int) -> Array:
@@ -146,6 +142,7 @@ def plan(
     if not machine_code():
         return None
     from lossmith.engine.llvm.emit import FLOATS
+    from lossmith.engine.llvm.fast import addresses
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
     from lossmith.engine.llvm.run import kernel, row_layout
     from lossmith.engine.llvm.spec import Spec
@@ -189,11 +186,14 @@ def plan(
         compute.name, roots, inputs, (*numbers, "width"), sums, outputs, scaled=scaled,
         vectors=tuple(vectors), **common, **({} if classes is None else row_layout(classes)),
     )  # fmt: skip
+    parameters = np.asarray([*(float(loss.params[name]) for name in numbers), request.width], dtype=np.float64)
     return Plan(
         request=request,
         kernel=kernel(spec),
         weigh=kernel(Spec("float64", (ONE,), (), (), (0,), **common)) if left_out and scaled else None,
-        parameters=np.asarray([*(float(loss.params[name]) for name in numbers), request.width], dtype=np.float64),
+        addresses=addresses,
+        parameters=parameters,
+        parameters_at=parameters.ctypes.data,
         vectors=tuple(np.asarray(list(loss.params[name]), dtype=compute) for name in vectors),
         order=(0, *[1] * group, *places, *range(2 + len(extras), len(arrays))),
         whole=tuple(k == 1 or (k == 0 and inputs[0].row) for k in range(len(arrays))),

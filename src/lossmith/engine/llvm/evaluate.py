@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.engine.llvm.emit import FLOATS
+from lossmith.engine.llvm.fast import addresses
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.run import kernel, row_layout
 from lossmith.engine.llvm.spec import Input, Output, Spec
@@ -76,7 +77,6 @@ def _run(
         for result, found in zip(results, wide, strict=True):
             result[...] = found[:count].reshape(result.shape)
         return
-    size = given[0].itemsize if given else results[0].itemsize
-    pointers = [word for a in (*given, *results, *vectors) for word in (a.ctypes.data, size, 0)]
-    if kernel(spec).run(pointers, numbers.ctypes.data, count, classes) is None:
+    words = addresses([*given, *results, *vectors])
+    if kernel(spec).run(words, numbers.ctypes.data, count, classes) is None:
         raise MemoryError("there is no memory for one row of scores")

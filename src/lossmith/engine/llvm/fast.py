@@ -11,7 +11,7 @@ import ctypes
 import functools
 import platform
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lossmith.engine.llvm import compile as machine
@@ -30,7 +30,9 @@ declare void @PyBuffer_Release(ptr)
 declare void @PyErr_Clear()
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyBytes_AsString(ptr)
+declare ptr @PyBytes_FromStringAndSize(ptr, i64)
 declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare i32 @PyErr_CheckSignals()
@@ -241,6 +243,60 @@ refuse:
   call void @Py_IncRef(ptr @_Py_NoneStruct)
   ret ptr @_Py_NoneStruct
 }}
+
+; addresses(arrays...) -> bytes: for every array its address, its first stride, and 0
+define ptr @addresses(ptr %self, ptr %args, i64 %count) {{
+entry:
+  %zero.at = alloca i64
+  store i64 0, ptr %zero.at
+  %view = alloca [{_VIEW} x i8], align 16
+  %size = mul i64 %count, {8 * job.WORDS_PER_ARRAY}
+  %result = call ptr @PyBytes_FromStringAndSize(ptr null, i64 %size)
+  %missing = icmp eq ptr %result, null
+  br i1 %missing, label %fail, label %start
+start:
+  %words = call ptr @PyBytes_AsString(ptr %result)
+  %any = icmp sgt i64 %count, 0
+  br i1 %any, label %loop, label %end
+loop:
+  %k = phi i64 [0, %start], [%k.next, %done]
+  %from.at = getelementptr ptr, ptr %args, i64 %k
+  %from = load ptr, ptr %from.at
+  %failed = call i32 @PyObject_GetBuffer(ptr %from, ptr %view, i32 24)
+  %opened = icmp eq i32 %failed, 0
+  br i1 %opened, label %read.it, label %drop
+read.it:
+  %data = call i64 @read(ptr %view, i64 0)
+  %strides.at = call ptr @word(ptr %view, i64 7)
+  %strides = load ptr, ptr %strides.at
+  %axes.at = getelementptr i8, ptr %view, i64 36
+  %axes = load i32, ptr %axes.at
+  %scalar = icmp eq i32 %axes, 0
+  %stride.at = select i1 %scalar, ptr %zero.at, ptr %strides
+  %stride = load i64, ptr %stride.at
+  call void @PyBuffer_Release(ptr %view)
+  %place = mul i64 %k, {job.WORDS_PER_ARRAY}
+  %to = call ptr @word(ptr %words, i64 %place)
+  store i64 %data, ptr %to, align 1
+  %to.stride = call ptr @word(ptr %to, i64 1)
+  store i64 %stride, ptr %to.stride, align 1
+  %to.zero = call ptr @word(ptr %to, i64 2)
+  store i64 0, ptr %to.zero, align 1
+  br label %done
+done:
+  %k.next = add i64 %k, 1
+  %more = icmp slt i64 %k.next, %count
+  br i1 %more, label %loop, label %end
+end:
+  ret ptr %result
+drop:
+  call void @PyErr_Clear()
+  call void @Py_DecRef(ptr %result)
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct
+fail:
+  ret ptr null
+}}
 {ADDED}"""
 
 
@@ -250,17 +306,40 @@ class _MethodDef(ctypes.Structure):
     )  # fmt: skip
 
 
+class _Glue:
+    """Machine code as functions of this interpreter."""
+
+    def __init__(self) -> None:
+        self._library = machine.load(_TEXT, ("call", "addresses"))
+        self._make = ctypes.pythonapi.PyCFunction_NewEx
+        self._make.restype = ctypes.py_object
+        self._make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+        addresses = self._library.addresses
+        self._methods = {name: _MethodDef(name.encode(), addresses[name], _FAST_CALL, None) for name in addresses}
+
+    def function(self, name: str, data: bytes) -> Callable[..., Any]:
+        return self._make(ctypes.addressof(self._methods[name]), data, None)  # type: ignore[no-any-return]
+
+
 @functools.cache
-def _glue() -> tuple[Any, ...] | None:
-    """(what makes a function, what it is made of), where this interpreter has them."""
-    if platform.python_implementation() != "CPython" or struct.calcsize("P") != 8:
-        return None
-    library = machine.load(_TEXT, ("call",))
-    method = _MethodDef(b"lossmith_fast_road", library.addresses["call"], _FAST_CALL, None)
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype = ctypes.py_object
-    make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-    return make, method, library
+def _glue() -> _Glue | None:
+    """None where the interpreter is of another kind."""
+    return _Glue() if platform.python_implementation() == "CPython" and struct.calcsize("P") == 8 else None
+
+
+@functools.cache
+def _reader() -> Callable[..., bytes | None] | None:
+    glue = _glue()
+    return None if glue is None else glue.function("addresses", b"")
+
+
+def addresses(arrays: Sequence[Any]) -> bytes:
+    """The words of a job that say where its arrays are: address, stride between samples, 0."""
+    reader = _reader()
+    found = None if reader is None else reader(*arrays)
+    if found is None:  # an array of a kind that exports no buffer
+        found = b"".join(struct.pack("=3q", array.ctypes.data, array.strides[0], 0) for array in arrays)
+    return found
 
 
 def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float | None] | None:
@@ -274,9 +353,7 @@ def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float 
     spec = kernel.spec
     size = 4 if spec.float == "float32" else 8
     count = len(spec.inputs) + len(spec.outputs)
-    words = kernel.job([0, size, 0] * count, parameters, 1, 1, 1.0, 0)
-    template = struct.pack(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * count}q", *words)
+    template = kernel.job(struct.pack("=3q", 0, size, 0) * count, parameters, 1, 1, 1.0, 0)
     character = ord("f" if size == 4 else "d")
     head = struct.pack("=6q", kernel.address, character, count, int(mean), len(spec.sums), len(template) // 8)
-    make, method, _ = glue
-    return make(ctypes.addressof(method), head + template, None)  # type: ignore[no-any-return]
+    return glue.function("call", head + template)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 import numpy as np
@@ -36,30 +36,27 @@ class Kernel:
         limits = np.finfo(spec.float)
         self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
         self._sums = len(spec.sums)
-        self._words = struct.Struct(f"={job.SCALE}qd{job.WORDS_PER_ARRAY * spec.arrays}q")
 
-    def job(
-        self, pointers: Sequence[int], parameters: int, count: int, classes: int, scale: float, sums: int
-    ) -> tuple[int | float, ...]:
+    def job(self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int) -> bytes:
         """The words of a job; ``sums`` is the address where the blocks' sums go."""
         step = rows_per_block(self.spec, classes)
         blocks = -(-count // step)
         turn = max(1, int(_BREATH / (self._nanoseconds * step * classes)))
-        return (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale, *pointers)
+        fixed = (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale)
+        return _HEAD.pack(*fixed) + arrays
 
     def run(
-        self, pointers: Sequence[int], parameters: int, count: int, classes: int = 1, scale: float = 1.0
+        self, arrays: bytes, parameters: int, count: int, classes: int = 1, scale: float = 1.0
     ) -> list[float] | None:
         """The sums, one per root that is summed; None where the data must be looked at again (or a sum overflows).
 
-        ``pointers`` holds, for every array, its address and its two strides.
+        ``arrays`` holds, for every array, the words of its address and its two strides.
         """
         blocks = -(-count // rows_per_block(self.spec, classes))
-        size = self._words.size
+        size = _HEAD.size + len(arrays)
         memory = bytearray(size + 8 * blocks * self._sums)
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        words = self.job(pointers, parameters, count, classes, scale, base + size)
-        self._words.pack_into(memory, 0, *words)
+        memory[:size] = self.job(arrays, parameters, count, classes, scale, base + size)
         if blocks == 1:
             self.function(base)
         else:
@@ -70,6 +67,7 @@ class Kernel:
         return _added(memory, size, base + size, blocks, self._sums)
 
 
+_HEAD = struct.Struct(f"={job.SCALE}qd")
 _WORD = struct.Struct("=q")
 _LINE = (0,) * 7  # the rest of a cache line
 

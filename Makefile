@@ -66,10 +66,12 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp
 	$(PIP) $(TORCH)
 	$(PIP) $(JAX)
 	$(PIP) --editable ".[choose,dev]"
+	@$(BIN)/python -m compileall -q src
 	@touch $(VENV)/.stamp-choose $@
 
 $(VENV)/.stamp-choose: pyproject.toml | $(BIN)/python libgomp
 	$(PIP) --editable ".[choose]"
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 # Debian keeps venv in a package of its own.

@@ -9,9 +9,9 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from judges.points import Case, cases
 
 import lossmith as lm
+from judges.points import Case, cases
 from lossmith.formula import ClassId, PerClass, PerSample, Positive, Real, Scores, exp, pick
 from lossmith.formula import sum as row_sum
 from lossmith.formula.domains import Domain

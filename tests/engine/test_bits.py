@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from engine.calls import DTYPES, PLAIN, bits, data, fresh, sized
-from judges.points import cases, points
 
 import lossmith as lm
+from engine.calls import DTYPES, PLAIN, bits, data, fresh, sized
+from judges.points import cases, points
 from lossmith.engine import threads
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pool, run

@@ -304,6 +304,19 @@ def test_files_may_vanish_while_they_are_counted(file, monkeypatch):
     cache._trim(str(file.parent))
 
 
+def test_a_new_file_may_vanish_too(directory, monkeypatch):
+    true = os.replace
+
+    def replace(old: str, new: str) -> None:
+        os.unlink(old)
+        true(old, new)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(cache.os, "replace", replace)
+        assert not is_kept()  # without a word
+    assert not is_kept() and is_kept()
+
+
 HAMMER = """
 import random, sys
 from lossmith.engine.llvm import cache

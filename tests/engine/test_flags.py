@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from engine.calls import DTYPES, PLAIN, bits, by_arrays, data, exposed, fresh, outcome, priced, sized
-from judges.points import cases, points
 
 import lossmith as lm
+from engine.calls import DTYPES, PLAIN, bits, by_arrays, data, exposed, fresh, outcome, priced, sized
+from judges.points import cases, points
 
 RAW = (math.nan, math.inf, -math.inf, -1.0, -0.5, -1e-30, 0.0, 0.5, 1.0 + 1e-6, 1.5, 2.0, 3.0, 7.0)
 

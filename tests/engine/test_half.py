@@ -5,9 +5,9 @@ import itertools
 import ml_dtypes
 import numpy as np
 import pytest
-from engine.calls import DTYPES, PLAIN, bits, data, fresh, outcome
 
 import lossmith as lm
+from engine.calls import DTYPES, PLAIN, bits, data, fresh, outcome
 from lossmith.formula import Real
 
 BRAIN = np.dtype(ml_dtypes.bfloat16)
@@ -60,11 +60,11 @@ def test_every_half_is_read_exactly_and_written_back(kind, beside, strided):
     assert same(gradient, wide)  # infinities too
     value = loss(numbers, one, reduction="none")
     assert same(value, wide)
-    for written in HALVES:
-        out = np.empty(numbers.shape, HALVES[written])
+    for written in HALVES.values():
+        out = np.empty(numbers.shape, written)
         loss.gradient(numbers, one, reduction="none", out=out)
         with np.errstate(over="ignore"):
-            assert same(out, wide.astype(HALVES[written]))
+            assert same(out, wide.astype(written))
     finite = np.isfinite(wide)
     some = fresh(lm.absolute_error())  # as prediction
     assert same(some(np.zeros(finite.sum(), beside), numbers[finite], reduction="none"), np.abs(wide[finite]))
@@ -98,7 +98,9 @@ def test_integers_are_converted_once(kind, beside):
         numbers = random.integers(info.min, info.max, 4000, dtype=kind, endpoint=True)
         numbers[:1000] >>= random.integers(0, 8 * numbers.itemsize - 1, 1000).astype(kind)
         edges = [(1 << k) + d for k in range(64) for d in (-1, 0, 1)]
-        edges += [(1 << k) + (1 << (k - m)) + d for k in range(30, 64) for m in (24, 25, 53, 54) for d in (-1, 0, 1) if k > m]
+        edges += [
+            (1 << k) + (1 << (k - m)) + d for k in range(30, 64) for m in (24, 25, 53, 54) for d in (-1, 0, 1) if k > m
+        ]
         edges += [-e for e in edges]
         numbers = np.concatenate([numbers, np.array([e for e in edges if info.min <= e <= info.max], dtype=kind)])
     loss, one = product(), np.ones(len(numbers), beside)
@@ -118,7 +120,11 @@ def test_targets_of_any_integer_dtype_are_those_of_floats(kind):
     label = random.integers(0, 2, 50)
     f = random.normal(size=50)
     ids, scores = random.integers(0, 2, 50), random.normal(size=(50, 2))
-    for loss, y, x in ((lm.binary_cross_entropy(), label, f), (lm.hinge(), label, f), (lm.cross_entropy(), ids, scores)):
+    for loss, y, x in (
+        (lm.binary_cross_entropy(), label, f),
+        (lm.hinge(), label, f),
+        (lm.cross_entropy(), ids, scores),
+    ):
         for method in ("value_and_gradient", "hessian"):
             assert bits(getattr(loss, method)(y.astype(kind), x)) == bits(getattr(loss, method)(y.astype("float64"), x))
     weight = random.integers(0, 2, 50)

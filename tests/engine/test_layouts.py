@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from engine.calls import DTYPES, PLAIN, bits, data, exposed, fresh, outcome, priced, sized
-from judges.points import cases
 
 import lossmith as lm
+from engine.calls import DTYPES, PLAIN, bits, data, exposed, fresh, outcome, priced, sized
+from judges.points import cases
 
 ASKED = (("__call__", "none"), ("value_and_gradient", "mean"), ("gradient_and_curvature", "none"))
 
@@ -227,7 +227,10 @@ def test_what_lies_beyond_the_end_is_neither_read_nor_written():
     for name, classes, n in itertools.product(("poisson", "gaussian_nll", "cross_entropy"), (3, 60), range(1, 36)):
         case = next(case for case in PLAIN if case.name == name)
         y, f = data(case, random, n, "float32", classes)
-        room_y, room_f = np.full((n + 40, *y.shape[1:]), -9).astype(y.dtype), np.full((n + 40, *f.shape[1:]), np.nan, "f4")
+        room_y, room_f = (
+            np.full((n + 40, *y.shape[1:]), -9).astype(y.dtype),
+            np.full((n + 40, *f.shape[1:]), np.nan, "f4"),
+        )
         room_y[20:-20], room_f[20:-20] = y, f
         out = np.full_like(room_f, 7.0)
         expected = case.loss.value_and_gradient(y, f)
@@ -239,7 +242,7 @@ def test_what_lies_beyond_the_end_is_neither_read_nor_written():
 # out= -----------------------------------------------------------------------------------------------------------------
 
 OUTS = {
-    "plain": lambda shape, dtype: np.empty(shape, dtype),
+    "plain": np.empty,
     "strided": lambda shape, dtype: np.empty([2 * s for s in shape], dtype)[(slice(None, None, 2),) * len(shape)],
     "backwards": lambda shape, dtype: np.empty(shape, dtype)[(slice(None, None, -1),) * len(shape)],
     "fortran": lambda shape, dtype: np.empty(shape, dtype, order="F"),
@@ -257,7 +260,12 @@ OUT_ASKED = (("gradient", "mean"), ("hessian", "none"), ("value_and_gradient", "
 @pytest.mark.parametrize("kind", OUTS)
 def test_any_out_receives_the_same_numbers(kind, written, dtype):
     random = np.random.default_rng(9)
-    for name, n, classes in (("huber", 33, 1), ("gaussian_nll", 33, 1), ("cross_entropy", 33, 4), ("cross_entropy", 9, 60)):
+    for name, n, classes in (
+        ("huber", 33, 1),
+        ("gaussian_nll", 33, 1),
+        ("cross_entropy", 33, 4),
+        ("cross_entropy", 9, 60),
+    ):
         case = next(case for case in PLAIN if case.name == name)
         y, f = data(case, random, n, dtype, classes)
         for method, reduction in OUT_ASKED:
@@ -272,7 +280,7 @@ def test_any_out_receives_the_same_numbers(kind, written, dtype):
                 assert bits(found[0]) == bits(plain[0])
 
 
-# inputs are only read ---------------------------------------------------------------------------------------------------
+# inputs are only read -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=str)

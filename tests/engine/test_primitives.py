@@ -1,7 +1,7 @@
 """Every primitive of the language has a function in both engines."""
 
 from lossmith.engine.functions import FUNCTIONS
-from lossmith.engine.llvm.lower import _RULES
+from lossmith.engine.llvm.lower import RULES
 from lossmith.engine.llvm.nodes import functions
 from lossmith.engine.llvm.plan import REDUCTIONS, SCANS
 from lossmith.formula.primitives import PRIMITIVES
@@ -16,4 +16,4 @@ def test_arrays_have_them_all():
 
 def test_machine_code_has_them_all():
     assert set(functions()) >= ELEMENTWISE
-    assert set(_RULES) | set(REDUCTIONS) | set(SCANS) >= ROWS
+    assert set(RULES) | set(REDUCTIONS) | set(SCANS) >= ROWS

@@ -12,9 +12,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from engine.calls import DTYPES, PLAIN, bits, data, fresh
 
 import lossmith as lm
+from engine.calls import DTYPES, PLAIN, bits, data, fresh
 from lossmith.formula import Real
 
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -36,10 +36,11 @@ def python(code, *arguments, timeout=120, **environment):
 
 @pytest.fixture
 def flushing():
-    """Numbers too small to be normal become 0 in this thread, as some libraries leave it."""
+    """Whether numbers too small to be normal become 0 in this thread, as some libraries leave it."""
     torch = pytest.importorskip("torch")
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot")
+    torch.set_flush_denormal(False)  # data are made as usual
     try:
         yield lambda: float(np.float64(2e-308) * np.float64(0.25)) == 0.0
     finally:
@@ -72,8 +73,8 @@ def test_flush_to_zero_changes_no_bit(case, dtype, flushing):
             loss, found = fresh(case.loss), []
             for _ in range(2):  # the direct road, then the fast one
                 for masks in ({}, {"weight": weight}):
-                    for reduction in ("sum", "mean", "none"):
-                        found.append(loss.value_and_gradient(y, f, reduction=reduction, **masks))
+                    asked = [{"reduction": reduction, **masks} for reduction in ("sum", "mean", "none")]
+                    found += [loss.value_and_gradient(y, f, **each) for each in asked]
                     found.append(loss.hessian(y, f, **masks))
                 assert flushing() == mode  # the caller's mode is as it was
             torch.set_flush_denormal(False)  # comparing is arithmetic too
@@ -147,7 +148,8 @@ print(loss(*few) == loss(*few))  # and all is as before
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "threads"), [("pointwise", 1), ("pointwise", 2), ("along", 2), pytest.param("across", 2, marks=pytest.mark.full)]
+    ("kind", "threads"),
+    [("pointwise", 1), ("pointwise", 2), ("along", 2), pytest.param("across", 2, marks=pytest.mark.full)],
 )
 def test_an_interrupt_ends_a_long_call_soon(kind, threads):
     waited, after = python(INTERRUPTED, kind, str(threads), "").split()
@@ -247,7 +249,12 @@ def test_calls_from_many_threads_at_once_give_the_same_bits(monkeypatch):
 
     monkeypatch.setattr(run, "_PARALLEL", 0.0)
     random, jobs = np.random.default_rng(2), []
-    for name, n, classes in (("huber", 30_000, 1), ("cross_entropy", 2000, 9), ("cross_entropy", 300, 90), ("huber", 7, 1)):
+    for name, n, classes in (
+        ("huber", 30_000, 1),
+        ("cross_entropy", 2000, 9),
+        ("cross_entropy", 300, 90),
+        ("huber", 7, 1),
+    ):
         case = next(case for case in PLAIN if case.name == name)
         y, f = data(case, random, n, "float32", classes)
         jobs.append((fresh(case.loss), y, f, bits(case.loss.value_and_gradient(y, f))))
@@ -322,8 +329,8 @@ def traced(call):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("name", "n", "classes"), [
-    ("huber", 3_000_000, 1), ("gaussian_nll", 1_500_000, 1), ("cross_entropy", 300_000, 10), ("cross_entropy", 10_000, 300),
-    ("kl_divergence", 10_000, 300),
+    ("huber", 3_000_000, 1), ("gaussian_nll", 1_500_000, 1), ("cross_entropy", 300_000, 10),
+    ("cross_entropy", 10_000, 300), ("kl_divergence", 10_000, 300),
 ])  # fmt: skip
 def test_a_call_takes_no_memory_but_for_its_result(name, n, classes, dtype):
     case = next(case for case in PLAIN if case.name == name)
@@ -341,7 +348,7 @@ def test_a_call_takes_no_memory_but_for_its_result(name, n, classes, dtype):
             (lambda m: loss(y, f, reduction="none", **m), n * f.itemsize),
         ):
             for _ in range(3):  # the first compiles, the last takes the fast road
-                used, _result = traced(lambda c=call, m=masks: c(m))  # noqa: B023
+                used, _result = traced(lambda c=call, m=masks: c(m))
             assert used < allowed + MEGABYTE, (masks.keys(), used, allowed)
 
 
@@ -407,12 +414,16 @@ def walk(share, seed):
     random = np.random.default_rng(seed)
     floats = ("f2", ml_dtypes.bfloat16, "f4", "f8")
     targets = ("i1", "i8", "u2", "?", *floats)
-    for n, classes in [*itertools.product((16, 17, 33), (0, 1, 2, 7, 9, 17, 25, 33, 48, 60, 65))] + [(n, 0) for n in range(1, 40)]:
+    for n, classes in [*itertools.product((16, 17, 33), (0, 1, 2, 7, 9, 17, 25, 33, 48, 60, 65))] + [
+        (n, 0) for n in range(1, 40)
+    ]:
         for f_kind, y_kind, out_kind, end in itertools.product(floats, targets, floats, (True, False)):
             if random.random() > share:
                 continue
             print(n, classes, f_kind, y_kind, out_kind, end, flush=True)
-            for loss, shape in ((lm.cross_entropy(), (n, classes)),) if classes else ((product(), n), (lm.gaussian_nll(), (n, 2))):
+            for loss, shape in (
+                ((lm.cross_entropy(), (n, classes)),) if classes else ((product(), n), (lm.gaussian_nll(), (n, 2)))
+            ):
                 y = random.integers(0, min(classes, 2) or 2, n).astype(y_kind)
                 f = at_the_edge(random.normal(size=shape).astype(f_kind), end=end)
                 weight = random.integers(1, 3, n).astype(random.choice(["f2", "f4", "f8", "i1"]))
@@ -424,8 +435,10 @@ def walk(share, seed):
 @linux
 @pytest.mark.parametrize("share", [0.015, pytest.param(1.0, marks=pytest.mark.full)])
 def test_nothing_beyond_an_array_is_touched(share):
-    code = f"import importlib.util as u, sys; s = u.spec_from_file_location('safety', {__file__!r}); m = u.module_from_spec(s)\n"
-    python(code + f"s.loader.exec_module(m); m.walk({share}, 4)", timeout=3600)
+    head = (
+        f"import importlib.util as u; s = u.spec_from_file_location('safety', {__file__!r}); m = u.module_from_spec(s)"
+    )
+    python(f"{head}\ns.loader.exec_module(m)\nm.walk({share}, 4)", timeout=3600)
 
 
 @pytest.mark.parametrize("written", ["float16", "bfloat16", "float32", "float64"])

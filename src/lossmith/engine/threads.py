@@ -7,7 +7,6 @@ import math
 import os
 import sys
 import threading
-from pathlib import Path
 
 _chosen = 0
 
@@ -56,26 +55,33 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _quota(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
+def _quota(
+    mount: str | os.PathLike[str] = "/sys/fs/cgroup", membership: str | os.PathLike[str] = "/proc/self/cgroup"
+) -> float:
     """The processors that the control groups of this process, and those around them, let it keep busy."""
     try:
-        lines = membership.read_text("utf-8", "surrogateescape").splitlines()
+        lines = _text(membership).splitlines()
     except OSError:  # not Linux
         return math.inf
     least = math.inf
     for _, controllers, group in (line.split(":", 2) for line in lines):
         if not controllers or "cpu" in controllers.split(","):
-            directory = mount / "cpu" if controllers else mount  # version 1, version 2
-            for step in ["", *Path(group).parts[1:]]:
-                directory /= step
+            directory = os.path.join(mount, "cpu") if controllers else os.fspath(mount)  # version 1, version 2
+            for step in ["", *filter(None, group.split("/"))]:
+                directory = os.path.join(directory, step)
                 least = min(least, _own_quota(directory))
     return least
 
 
-def _own_quota(group: Path) -> float:
+def _text(path: str | os.PathLike[str]) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def _own_quota(group: str) -> float:
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
-            quota, period = (int(word) for name in names for word in (group / name).read_text().split())
+            quota, period = (int(word) for name in names for word in _text(os.path.join(group, name)).split())
         except (OSError, ValueError):  # not of this version, or "max"
             continue
         if quota > 0:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,6 +48,8 @@ def kept(parts: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
     if path:
         try:
             _write(path, payload)
+        except FileNotFoundError:  # another process made room, or the user removed it all
+            pass
         except OSError as error:
             _warn(error, path)
     return payload
@@ -115,6 +116,8 @@ def _read(path: str) -> bytes:
 def _write(path: str, payload: bytes) -> None:
     """Whole or not at all, whoever else reads or writes."""
     directory, name = os.path.split(path)
+    import tempfile  # with random numbers and more: only to write
+
     descriptor, temporary = tempfile.mkstemp(_SUFFIX, "new-", directory)  # for the owner only
     try:
         with open(descriptor, "wb") as file:

@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from lossmith.engine.llvm.cache import kept
-
 _OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()
@@ -87,7 +85,9 @@ class Library:
 
 def load(text: str, names: tuple[str, ...]) -> Library:
     """The functions of a module, from the disk cache if any process on such a processor has compiled it before."""
-    with _lock:
+    with _lock:  # the import too: it is made when a kernel is first needed, and no process forks in the midst of it
+        from lossmith.engine.llvm.cache import kept
+
         return Library(kept((text, *_target()), lambda: object_code(text)), names)
 
 

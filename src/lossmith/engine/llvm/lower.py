@@ -25,7 +25,7 @@ def lowered(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
     new: dict[Expr, Expr] = {}
     for node in walk(roots):
         args = tuple(new[arg] for arg in node.args)
-        rule = _RULES.get(node.op)
+        rule = RULES.get(node.op)
         new[node] = rule(*args) if rule else _kept(node, args)
     return tuple(new[root] for root in roots)
 
@@ -137,7 +137,7 @@ def _first_max(x: Expr) -> Expr:
     return choose(apply("eq", INDEX, first), ONE, ZERO)
 
 
-_RULES: dict[str, Callable[[Expr], Expr]] = {
+RULES: dict[str, Callable[[Expr], Expr]] = {
     "sum": _sum,
     "logsumexp": _logsumexp,
     "log_softmax": _log_softmax,

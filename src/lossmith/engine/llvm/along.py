@@ -83,22 +83,21 @@ class Along:
 
     def run(self, sweep: Sweep) -> Found:
         e = self.e
-        slots = {node: self._spilled(sweep.values[node]) for node in sweep.samples}
+        samples = {node: self._spilled(sweep.values[node]) for node in sweep.samples}
         weight = None if sweep.loaded.weight is None else self._spilled(sweep.loaded.weight)
-        keep = None if sweep.loaded.keep is None else self._spilled(e.convert("zext", sweep.loaded.keep, "i32"))
+        keep = None if sweep.loaded.keep is None else self._spilled(sweep.loaded.keep)
         results = {node: e.room(e.float.name) for node in sweep.one.reductions}
         well = None if sweep.good is None else e.room("i32")
 
         def row(number: str, _: States) -> States:
             self._enter(number)
-            values = {**self.block.invariants, **{node: self._picked(slot, sweep.values[node], number)
-                                                  for node, slot in slots.items()}}  # fmt: skip
-            loaded = replace(
+            values = self.block.invariants | {node: pick(number) for node, pick in samples.items()}
+            own = replace(
                 sweep.loaded,
-                weight=None if weight is None else self._picked(weight, sweep.loaded.weight, number),
-                keep=None if keep is None else self._picked(keep, e.lift(0, "i32"), number).ne(0),
+                weight=None if weight is None else weight(number),
+                keep=None if keep is None else keep(number),
             )
-            here = sweep.elsewhere(values, loaded, None if well is None else e.lift(1, MASK))
+            here = sweep.elsewhere(values, own, None if well is None else e.lift(1, MASK))
             reduced, good = here.found(self._row(here), self._over_lanes)
             for node, value in reduced.items():
                 e.line(f"store {value.type} {e.first_lane(value)}, ptr {e.address(results[node], number, value.type)}")
@@ -114,15 +113,18 @@ class Along:
             return found, None
         return found, sweep.good & e.load(well, "i32").ne(0)
 
-    def _spilled(self, x: Value) -> str:
-        slot = self.e.room(x.type)
-        self.e.store(x, slot)
-        return slot
+    def _spilled(self, x: Value) -> Callable[[str], Value]:
+        """Lanes in memory, and what takes one of them into every lane. Conditions lie there as integers: single bits
+        have no addresses."""
+        e, type_ = self.e, "i32" if x.type == MASK else x.type
+        slot = e.room(type_)
+        e.store(x if type_ == x.type else e.convert("zext", x, type_), slot)
 
-    def _picked(self, slot: str, like: Value | None, number: str) -> Value:
-        """One lane of what was spilled, in every lane."""
-        type_ = self.e.float.name if like is None else like.type
-        return self.e.splat(self.e.load_scalar(self.e.address(slot, number, type_), type_), type_)
+        def pick(number: str) -> Value:
+            found = e.splat(e.load_scalar(e.address(slot, number, type_), type_), type_)
+            return found if type_ == x.type else found.ne(0)
+
+        return pick
 
     def _enter(self, number: str) -> None:
         """Where the row with this number lies."""
@@ -255,7 +257,7 @@ class Along:
 
         def row(number: str, _: States) -> States:
             self._enter(number)
-            place = self._class_number(self._picked(classes, y, number))
+            place = self._class_number(classes(number))
             if x.op == "param":
                 value = e.splat(e.load_scalar(e.address(self.block.vectors[x.data].base, place, type_), type_), type_)
             else:

@@ -93,8 +93,12 @@ def expressions(draw, depth=4):
     return where(a < b, draw(expressions(depth - 1)), b)
 
 
+# apart by more than a step of the differences, so that no branch lies between the numbers of one
+STEPS = st.integers(-192, 192)
+
+
 @FAST
-@given(expressions(), st.floats(-3, 3), st.floats(-3, 3))
+@given(expressions(), STEPS.map(lambda k: k / 64), STEPS.map(lambda k: k / 64 + 0.005))
 def test_any_formula_survives_json_and_differentiates(value, y, f):
     formula = Formula("pointwise", value, Argument("y", REAL), (Argument("f", REAL),))
     again = formula_from_data(json.loads(json.dumps(formula_to_data(formula))))

@@ -169,13 +169,12 @@ def epsilon(dtype):
 
 
 def moved(a, factor):
-    """Numbers a few units in the last place away; labels, counts and what is 0 or 1 stay."""
+    """Numbers a few units in the last place away; labels, counts and all that is whole stay."""
     if a.dtype.kind in "iub":
         return a
     wide = a.astype(np.float64)
     with np.errstate(all="ignore"):
-        found = np.where((wide == np.floor(wide)) & (np.abs(wide) < 2), wide, wide * factor)
-    return found
+        return np.where(wide == np.floor(wide), wide, wide * factor)
 
 
 class Tolerance:
@@ -206,13 +205,9 @@ class Tolerance:
             allowed = 8 * np.nan_to_num(spread, nan=np.inf) + 64 * self.eps * size + 1e-300
             out = np.asarray(found).dtype
             if out in (np.float16, BRAIN, np.float32):
-                tiny = float(ml_dtypes.finfo(out).smallest_subnormal)
-                allowed = (
-                    allowed
-                    + epsilon(out) * np.abs(center)
-                    + tiny
-                    + (np.abs(center) > float(ml_dtypes.finfo(out).max) / 1.01) * np.inf
-                )
+                limits = ml_dtypes.finfo(out)
+                allowed = allowed + epsilon(out) * np.abs(center) + float(limits.smallest_subnormal)
+                allowed = np.where(np.abs(center) > float(limits.max) / 1.01, np.inf, allowed)  # or infinite
         return np.where(np.isnan(allowed), np.inf, allowed) if self.around else np.full(center.shape, np.inf)
 
 

@@ -3,10 +3,10 @@
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
@@ -35,11 +35,25 @@ def priced(y: ClassId, f: Scores, *, price: PerClass[Positive], exposure: PerSam
 @contextmanager
 def by_arrays() -> Iterator[None]:
     """Calls on losses that were not called before are computed by the array engine."""
-    asking = [m for name, m in sys.modules.items() if name.startswith("lossmith.") and hasattr(m, "machine_code")]
-    with ExitStack() as stack:
+    asking = _asking(len(sys.modules))
+    before = [module.machine_code for module in asking]
+    try:
         for module in asking:
-            stack.enter_context(patch.object(module, "machine_code", lambda: False))
+            module.machine_code = _no
         yield
+    finally:
+        for module, true in zip(asking, before, strict=True):
+            module.machine_code = true
+
+
+def _no() -> bool:
+    return False
+
+
+@lru_cache(maxsize=1)
+def _asking(_: int) -> list[Any]:
+    """The modules that ask which engine to use."""
+    return [m for name, m in sys.modules.items() if name.startswith("lossmith.") and hasattr(m, "machine_code")]
 
 
 def fresh(loss: Any) -> Any:

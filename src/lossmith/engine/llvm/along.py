@@ -181,6 +181,8 @@ class Along:
             def step(index: str, states: States) -> States:
                 size = len(states) // count
                 found: States = []
+                if several == 1:
+                    self._prefetch(index)
                 for k in range(count):
                     place = self._place(e.integer("add", index, k * width) if k else index)
                     found += sweep.at(place, states[k * size : (k + 1) * size], plain=plain)
@@ -202,6 +204,16 @@ class Along:
             return vectors(middle, end, vectors(index, middle, states, several), 1)
 
         return loop(e, first, stop, _CHUNK * width, states, chunk)
+
+    def _prefetch(self, index: str) -> None:
+        """While there is much to compute, the same place of the next row is brought from memory."""
+        e = self.e
+        there = e.integer("add", self.classes, index)
+        for name, pointer in self.inputs.items():
+            (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
+            e.prefetch(e.address(pointer, there, stored.type), write=False)
+        for root, pointer in self.written.items():
+            e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True)
 
     def _backward(self, sweep: Sweep, states: States) -> States:
         e = self.e

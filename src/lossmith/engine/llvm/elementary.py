@@ -182,7 +182,7 @@ def x_minus_log1p(e: Emitter, x: Value) -> Value:
 
 def log1p_unit(e: Emitter, t: Value) -> Value:
     """log(1 + t) for t in [0, 1]."""
-    return e.fma(t * t, series(e, t, polynomials.LOG1P_UNIT), t)
+    return e.fma(t * t, series(e, t - 0.5, polynomials.LOG1P_UNIT), t)
 
 
 # what losses are made of ----------------------------------------------------------------------------------------------
@@ -214,7 +214,8 @@ def log_cosh(e: Emitter, x: Value) -> Value:
     """log(cosh(x)): a polynomial near 0, else |x| - log(2) + log(1 + e^(-2 |x|))."""
     a, z = e.abs(x), x * x
     far = (a - math.log(2.0)) + log1p_unit(e, exp_nonpositive(e, -e.abs(2.0 * x)))
-    return e.where(a < _LOG_COSH_NEAR, z * series(e, z, polynomials.LOG_COSH), far)
+    near = e.fma(z * z, series(e, z, polynomials.LOG_COSH), 0.5 * z)
+    return e.where(a < _LOG_COSH_NEAR, near, far)
 
 
 def sqrt1pm1(e: Emitter, x: Value) -> Value:

@@ -327,6 +327,11 @@ class Emitter:
         self.declare(f"void {name}({vector}, ptr, i32, {self.vector(MASK)})")
         self.line(f"call void {name}({vector} {x}, ptr {pointer}, i32 {align}, {self.vector(MASK)} {mask})")
 
+    def prefetch(self, pointer: str, *, write: bool) -> None:
+        """Bring a cache line near; an address that does not exist is harmless."""
+        self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 3, i32 1)")
+
     def load_scalar(self, pointer: str, type_: str) -> str:
         return self.fresh(f"load {type_}, ptr {pointer}, align {_BYTES[type_]}")
 

@@ -17,7 +17,36 @@ from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
-_GROUPED = 8  # up to so many classes, a row is shorter than a vector: whole vectors are sorted by class
+_FEW = 8  # up to so many classes, whole vectors are sorted by class and stay in registers, the passes are unrolled
+
+
+class _Memory:
+    """One vector per class, in memory of the stack."""
+
+    def __init__(self, e: Emitter, classes: int) -> None:
+        self.e, self.base = e, e.room(e.float.name, classes)
+
+    def at(self, place: str | int) -> str:
+        return self.e.address(self.base, place, self.e.vector(self.e.float.name))
+
+    def put(self, place: str | int, x: Value) -> None:
+        self.e.store(x, self.at(place))
+
+    def get(self, place: str | int) -> Value:
+        return self.e.load(self.at(place), self.e.float.name)
+
+
+class _Registers:
+    """One vector per class, by name: there are so few that every place is known when the kernel is written."""
+
+    def __init__(self) -> None:
+        self._vectors: dict[str, Value] = {}
+
+    def put(self, place: str | int, x: Value) -> None:
+        self._vectors[str(place)] = x
+
+    def get(self, place: str | int) -> Value:
+        return self._vectors[str(place)]
 
 
 class Across:
@@ -27,13 +56,13 @@ class Across:
         self.rows = Rows(spec)
         self.spec, self.block, self.e = spec, self.rows.block, self.rows.block.e
         self.classes = spec.classes or 0
+        self.few = self.classes <= _FEW
         self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
         self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
         self.written = {self.rows.roots[o.roots[0]]: self._tile() for o in spec.outputs if o.row}
 
-    def _tile(self) -> str:
-        """Room for one vector per class."""
-        return self.e.room(self.e.float.name, self.classes)
+    def _tile(self) -> _Memory | _Registers:
+        return _Registers() if self.few else _Memory(self.e, self.classes)
 
     def text(self) -> str:
         e, spec = self.e, self.spec
@@ -63,28 +92,28 @@ class Across:
 
     # rows to tiles and back -------------------------------------------------------------------------------------------
 
-    def _fill(self, tile: str, stored: Stored, array: Array, index: str) -> None:
+    def _fill(self, tile: _Memory | _Registers, stored: Stored, array: Array, index: str) -> None:
         e = self.e
-        if self.classes <= _GROUPED:
+        if self.few:
             grouped = Stored(stored.dtype, group=self.classes)
             for k, raw in enumerate(memory.load_group(e, grouped, array.base, index, None)):
-                e.store(memory.to_float(e, stored, raw, e.float.name), self._at(tile, k))
+                tile.put(k, memory.to_float(e, stored, raw, e.float.name))
             return
         for first, mask in self._columns():
             pointers = self._row_pointers(array, stored.type, index, first)
             rows = [memory.to_float(e, stored, e.load(p, stored.type, mask), e.float.name) for p in pointers]
             for k, column in enumerate(_transposed(e, rows)[: self.classes - first]):
-                e.store(column, self._at(tile, first + k))
+                tile.put(first + k, column)
 
-    def _empty(self, tile: str, dtype: str, array: Array, index: str) -> None:
+    def _empty(self, tile: _Memory | _Registers, dtype: str, array: Array, index: str) -> None:
         e = self.e
-        if self.classes <= _GROUPED:
-            members = [self._load(tile, k) for k in range(self.classes)]
+        if self.few:
+            members = [tile.get(k) for k in range(self.classes)]
             memory.store_group(e, dtype, members, array.base, index, None)
             return
         for first, mask in self._columns():
             zero = e.lift(0.0)
-            columns = [self._load(tile, k) if k < self.classes else zero for k in range(first, first + e.lanes)]
+            columns = [tile.get(k) if k < self.classes else zero for k in range(first, first + e.lanes)]
             pointers = self._row_pointers(array, Stored(dtype).type, index, first)
             for pointer, row in zip(pointers, _transposed(e, columns), strict=True):
                 memory.store(e, dtype, row, pointer, mask)
@@ -103,30 +132,32 @@ class Across:
         start = e.address(array.base, e.integer("mul", index, self.classes), type_)
         return [e.address(start, lane * self.classes + first, type_) for lane in range(e.lanes)]
 
-    def _at(self, tile: str, place: str | int) -> str:
-        return self.e.address(tile, place, self.e.vector(self.e.float.name))
-
-    def _load(self, tile: str, place: str | int) -> Value:
-        return self.e.load(self._at(tile, place), self.e.float.name)
-
     # the view ---------------------------------------------------------------------------------------------------------
 
     def run(self, sweep: Sweep) -> Found:
-        e = self.e
-
-        def step(index: str, states: States) -> States:
-            at = e.integer("sub", self.classes - 1, index) if sweep.one.backward else index
+        def step(at: str, states: States) -> States:
             place = Place(at, lambda: self._number(at), None)
             return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
-        return sweep.found(loop(e, "0", str(self.classes), 1, sweep.first(), step), lambda x, _: x)
+        def counted(index: str, states: States) -> States:
+            return step(self.e.integer("sub", self.classes - 1, index) if sweep.one.backward else index, states)
+
+        states = sweep.first()
+        if self.few:
+            for k in reversed(range(self.classes)) if sweep.one.backward else range(self.classes):
+                states = step(str(k), states)
+        else:
+            states = loop(self.e, "0", str(self.classes), 1, states, counted)
+        return sweep.found(states, lambda x, _: x)
 
     def _number(self, at: str) -> Value:
+        if self.few:
+            return self.e.lift(float(at))
         number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
         return self.e.convert("sitofp", number, self.e.float.name)
 
     def input(self, given: Input, place: Place) -> Value:
-        return self._load(self.inputs[given.name], place.at)
+        return self.inputs[given.name].get(place.at)
 
     def vector(self, name: str, place: Place) -> Value:
         return self._number_of_class(name, place.at)
@@ -142,35 +173,35 @@ class Across:
         if self.classes <= self.e.lanes:
             found = self.e.lift(0.0)
             for k in range(self.classes):
-                here = self._number_of_class(x.data, k) if x.op == "param" else self._load(self.inputs[x.data], k)
+                here = self._number_of_class(x.data, k) if x.op == "param" else self.inputs[x.data].get(k)
                 found = self.e.where(y.eq(float(k)), here, found)
             return found
         return self._gathered(x, y)
 
     def _gathered(self, x: Expr, y: Value) -> Value:
-        e, type_ = self.e, self.e.float.name
+        e, type_, tile = self.e, self.e.float.name, self.inputs.get(x.data)
         legal = e.where((y >= 0.0) & (y < float(self.classes)), y, 0.0)
         places = e.convert("fptosi", legal, "i32")
         result = "poison"
         for lane in range(e.lanes):
             number = e.fresh(f"extractelement {e.vector('i32')} {places}, i64 {lane}")
             place = e.fresh(f"sext i32 {number} to i64")
-            if x.op == "param":
-                pointer = e.address(self.block.vectors[x.data].base, place, type_)
+            if isinstance(tile, _Memory):
+                pointer = e.address(tile.at(place), lane, type_)
             else:
-                pointer = e.address(e.address(self.inputs[x.data], place, e.vector(type_)), lane, type_)
+                pointer = e.address(self.block.vectors[x.data].base, place, type_)
             scalar = e.load_scalar(pointer, type_)
             result = e.fresh(f"insertelement {e.vector(type_)} {result}, {type_} {scalar}, i64 {lane}")
         return Value(e, result, type_)
 
     def keep(self, node: Expr, place: Place, x: Value) -> None:
-        self.e.store(x, self._at(self.kept_tiles[node], place.at))
+        self.kept_tiles[node].put(place.at, x)
 
     def kept(self, node: Expr, place: Place) -> Value:
-        return self._load(self.kept_tiles[node], place.at)
+        return self.kept_tiles[node].get(place.at)
 
     def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None:
-        self.e.store(self.block.weighted(x, loaded), self._at(self.written[root], place.at))
+        self.written[root].put(place.at, self.block.weighted(x, loaded))
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, None)

@@ -14,7 +14,7 @@ import numpy as np
 from lossmith.engine.threads import thread_count
 from lossmith.inputs import check_index, to_host
 from lossmith.namespaces import is_host
-from lossmith.plans import MEANS, Plan, Request, plan
+from lossmith.plans import Plan, Request, plan
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -29,7 +29,7 @@ def quick(loss: Loss, outputs: tuple[str, ...], reduction: str, y_true: Any, y_p
     """The fast road of calls that went the direct road before: a value, a gradient or both; None where it ends."""
     if type(y_true) is not _ARRAY or type(y_pred) is not _ARRAY or not (out is None or type(out) is _ARRAY):
         return None
-    road, alone = loss.roads.get((outputs, reduction, y_pred.dtype), _NO_ROAD)
+    road, alone = loss.roads.get((outputs, reduction, y_pred.dtype, y_pred.shape[1:]), _NO_ROAD)
     if road is None or (y_pred.size > alone and thread_count() > 1):
         return None
     if outputs == _VALUE:
@@ -106,14 +106,8 @@ def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any
 
 def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) -> None:
     """Let the next call of this kind take the fast road, where it is plain enough."""
-    spec = made.kernel.spec
-    types = {spec.float, *(given.stored.dtype for given in spec.inputs), *(output.dtype for output in spec.outputs)}
-    plain = len(types) == 1 and not made.many and loss.labels is None and made.weigh is None and not made.counted
     summed = request.reduction not in ("none", "total") or _VALUE[0] not in request.outputs
-    if plain and summed and all(given.stored.dense for given in spec.inputs) and len(spec.outputs) < 2:
-        from lossmith.engine.llvm.fast import fast
-
-        mean = request.reduction in MEANS
-        road = fast(made.kernel, made.parameters_at, mean=mean)
-        if road is not None:
-            loss.roads[request.outputs, request.reduction, arrays[1].dtype] = road, made.kernel.alone
+    road = made.road(arrays) if summed and not made.counted and made.weigh is None else None
+    if road is not None:
+        y_pred = arrays[1]
+        loss.roads[request.outputs, request.reduction, y_pred.dtype, y_pred.shape[1:]] = road, made.kernel.alone

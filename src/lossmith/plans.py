@@ -90,6 +90,27 @@ class Plan:
             return [Total(sums[0], denominator)]
         return self._found(made, sums, denominator if mean else 1.0, out)
 
+    def road(self, arrays: list[Array]) -> Callable[..., float | None] | None:
+        """The fast road for calls like this one, with nothing but y_true and y_pred, where there is one."""
+        from lossmith.engine.llvm.fast import Argument, fast
+
+        spec, y_pred = self.kernel.spec, arrays[1]
+        dense = all(given.stored.dense for given in spec.inputs)
+        flat = all(a.ndim == (2 if whole and self.many else 1) for a, whole in zip(arrays, self.whole, strict=True))
+        if not (dense and flat and len(self.results) < 2 and all(a.dtype.kind in "fiub" for a in arrays)):
+            return None
+        width = y_pred.shape[-1] if self.many else 1
+        shapes = [(2, width) if whole and self.many else (1, 1) for whole in self.whole]
+        given = [Argument(a.dtype, *shape) for a, shape in zip(arrays, shapes, strict=True)]
+        given += [Argument(dtype, *shapes[1]) for dtype in self.results]
+        sources = [*self.order, *[2] * len(self.results), *[-1] * len(self.vectors)]
+        known = self.addresses([*(arrays[k] for k in self.order), *[y_pred] * len(self.results), *self.vectors])
+        return fast(
+            self.kernel, given, sources, known, self.parameters_at,
+            mean=self.request.reduction in MEANS, classes=width if spec.classes is not None else 1,
+            least=max(self.padding, 1),
+        )  # fmt: skip
+
     def _room(self, y_pred: Array, shape: tuple[int, ...], out: Any) -> list[Array]:
         """The arrays to write: ``out`` itself where the kernel can write it."""
         made: list[Array] = []

@@ -88,7 +88,5 @@ TRUTH = {
 
 def condition(f, x):
     """How many times larger the relative change of f is than that of x."""
-    step = mpf(2) ** -60
-    with mp.extraprec(BITS):
-        base = f(x)
-        return float(abs((f(x * (1 + step)) - base) / (base * step))) if base else mp.inf
+    step, base = mpf(2) ** -60, f(x)
+    return float(abs((f(x * (1 + step)) - base) / (base * step))) if base else mp.inf

@@ -38,7 +38,7 @@ BOUNDS = {
     "signed_power": (0.501, 1.2),
     "xlogx": (1.7, 1.7),
     "kl_term": (3.0, 3.0),
-    "js_term": (3.0, 3.0),
+    "js_term": (4.0, 4.0),
     "js_slope": (3.0, 3.0),
     "power_loss": (3.0, 3.0),
     "power_slope": (3.0, 3.0),

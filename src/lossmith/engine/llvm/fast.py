@@ -12,16 +12,24 @@ import functools
 import platform
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.frame import ADDED
-from lossmith.engine.llvm.run import Kernel
-from lossmith.engine.llvm.spec import BLOCK, NEVER
+from lossmith.engine.llvm.run import Kernel, rows_per_block
+from lossmith.engine.llvm.spec import NEVER
 
-_KERNEL, _FORMAT, _ARGUMENTS, _MEAN, _SUMS, _LENGTH, _JOB = range(7)  # words in front of the job's template
-_MOST_WORDS = job.ARRAYS + 3 * job.WORDS_PER_ARRAY
+_MOST_ARRAYS = 16
+# words in front of the job's template; of every argument: format, axes, numbers per sample, bytes per number
+_KERNEL, _ARGUMENTS, _MEAN, _SUMS, _STEP, _LEAST, _ARRAYS, _LENGTH, _ABOUT = range(9)
+_WORDS_PER_ARGUMENT = 4
+_SOURCES = _ABOUT + 3 * _WORDS_PER_ARGUMENT  # which argument each array of the kernel is; -1: it is in the template
+_JOB = _SOURCES + _MOST_ARRAYS
+_MOST_WORDS = job.ARRAYS + _MOST_ARRAYS * job.WORDS_PER_ARRAY
 _VIEW = 80  # bytes of a Py_buffer: data, object, length, item size, read-only, axes, format ...
 _FAST_CALL = 0x80  # METH_FASTCALL
 _TEXT = f"""
@@ -52,31 +60,49 @@ define internal i64 @read(ptr %at, i64 %k) {{
   ret i64 %v
 }}
 
-; one-dimensional, contiguous, of the format, of the length, apart from what is written
-define internal i1 @fits(ptr %view, ptr %other, ptr %config) {{
+; contiguous (the buffer was asked for so), of the format, axes and length of so many samples
+define internal i1 @fits(ptr %view, ptr %about, i64 %n) {{
+entry:
   %format.at = call ptr @word(ptr %view, i64 5)
   %format = load ptr, ptr %format.at
   %char = load i16, ptr %format, align 1
   %wide = zext i16 %char to i64
-  %wanted = call i64 @read(ptr %config, i64 {_FORMAT})
+  %wanted = call i64 @read(ptr %about, i64 0)
   %same.format = icmp eq i64 %wide, %wanted
   %axes.at = getelementptr i8, ptr %view, i64 36
   %axes = load i32, ptr %axes.at
-  %flat = icmp eq i32 %axes, 1
+  %axes.wide = sext i32 %axes to i64
+  %axes.wanted = call i64 @read(ptr %about, i64 1)
+  %same.axes = icmp eq i64 %axes.wide, %axes.wanted
+  %width = call i64 @read(ptr %about, i64 2)
+  %item = call i64 @read(ptr %about, i64 3)
+  %per.sample = mul i64 %width, %item
+  %all = mul i64 %per.sample, %n
   %length = call i64 @read(ptr %view, i64 2)
-  %length.other = call i64 @read(ptr %other, i64 2)
-  %same.length = icmp eq i64 %length, %length.other
-  %a = and i1 %same.format, %flat
+  %same.length = icmp eq i64 %length, %all
+  %a = and i1 %same.format, %same.axes
   %b = and i1 %a, %same.length
-  ret i1 %b
+  %two = icmp eq i32 %axes, 2
+  %look = and i1 %b, %two
+  br i1 %look, label %columns, label %end
+columns:
+  %shape.at = call ptr @word(ptr %view, i64 6)
+  %shape = load ptr, ptr %shape.at
+  %second = call i64 @read(ptr %shape, i64 1)
+  %same.width = icmp eq i64 %second, %width
+  br label %end
+end:
+  %r = phi i1 [%b, %entry], [%same.width, %columns]
+  ret i1 %r
 }}
 
 define internal i1 @apart(ptr %view, ptr %other) {{
   %a = call i64 @read(ptr %view, i64 0)
   %b = call i64 @read(ptr %other, i64 0)
   %length = call i64 @read(ptr %view, i64 2)
+  %length.other = call i64 @read(ptr %other, i64 2)
   %a.end = add i64 %a, %length
-  %b.end = add i64 %b, %length
+  %b.end = add i64 %b, %length.other
   %before = icmp ule i64 %a.end, %b
   %after = icmp ule i64 %b.end, %a
   %r = or i1 %before, %after
@@ -90,29 +116,38 @@ entry:
   %template = call ptr @word(ptr %config, i64 {_JOB})
   %f = getelementptr i8, ptr %views, i64 {_VIEW}
   %g = getelementptr i8, ptr %views, i64 {2 * _VIEW}
-  %ok.y = call i1 @fits(ptr %views, ptr %f, ptr %config)
-  %ok.f = call i1 @fits(ptr %f, ptr %f, ptr %config)
-  %ok = and i1 %ok.y, %ok.f
+  %about.y = call ptr @word(ptr %config, i64 {_ABOUT})
+  %about.f = call ptr @word(ptr %config, i64 {_ABOUT + _WORDS_PER_ARGUMENT})
+  %about.g = call ptr @word(ptr %config, i64 {_ABOUT + 2 * _WORDS_PER_ARGUMENT})
+  %bytes = call i64 @read(ptr %f, i64 2)
+  %width = call i64 @read(ptr %about.f, i64 2)
+  %item = call i64 @read(ptr %about.f, i64 3)
+  %per.sample = mul i64 %width, %item
+  %n = udiv i64 %bytes, %per.sample
+  %least = call i64 @read(ptr %config, i64 {_LEAST})
+  %enough = icmp sge i64 %n, %least
+  %ok.y = call i1 @fits(ptr %views, ptr %about.y, i64 %n)
+  %ok.f = call i1 @fits(ptr %f, ptr %about.f, i64 %n)
+  %ok.inputs = and i1 %ok.y, %ok.f
+  %ok = and i1 %ok.inputs, %enough
   br i1 %ok, label %inputs, label %none
 inputs:
   %writes = icmp eq i64 %count, 3
   br i1 %writes, label %output, label %sized
 output:
-  %ok.g = call i1 @fits(ptr %g, ptr %f, ptr %config)
+  %ok.g = call i1 @fits(ptr %g, ptr %about.g, i64 %n)
   %from.y = call i1 @apart(ptr %g, ptr %views)
   %from.f = call i1 @apart(ptr %g, ptr %f)
   %from = and i1 %from.y, %from.f
   %ok.out = and i1 %ok.g, %from
   br i1 %ok.out, label %sized, label %none
 sized:
-  %bytes = call i64 @read(ptr %f, i64 2)
-  %item = call i64 @read(ptr %f, i64 3)
-  %n = udiv i64 %bytes, %item
-  %more.n = add i64 %n, {BLOCK - 1}
-  %blocks = sdiv i64 %more.n, {BLOCK}
+  %step = call i64 @read(ptr %config, i64 {_STEP})
+  %step.less = sub i64 %step, 1
+  %more.n = add i64 %n, %step.less
+  %blocks = sdiv i64 %more.n, %step
   %room = mul i64 %blocks, 8
-  %some = icmp sgt i64 %n, 0
-  br i1 %some, label %memory, label %none
+  br label %memory
 memory:
   %sums = call ptr @malloc(i64 %room)
   %missing = icmp eq ptr %sums, null
@@ -126,16 +161,24 @@ copy:
   %more = icmp slt i64 %k.next, %words
   br i1 %more, label %copy, label %feed
 feed:
-  %m = phi i64 [0, %copy], [%m.next, %feed]
-  %offset = mul i64 %m, {_VIEW}
+  %m = phi i64 [0, %copy], [%m.next, %fed]
+  %source.word = add i64 %m, {_SOURCES}
+  %source = call i64 @read(ptr %config, i64 %source.word)
+  %known = icmp slt i64 %source, 0
+  br i1 %known, label %fed, label %look.up
+look.up:
+  %offset = mul i64 %source, {_VIEW}
   %view = getelementptr i8, ptr %views, i64 %offset
   %data = call i64 @read(ptr %view, i64 0)
   %triple = mul i64 %m, {job.WORDS_PER_ARRAY}
   %place = add i64 %triple, {job.ARRAYS}
   %place.at = call ptr @word(ptr %job, i64 %place)
   store i64 %data, ptr %place.at
+  br label %fed
+fed:
   %m.next = add i64 %m, 1
-  %again = icmp slt i64 %m.next, %count
+  %arrays = call i64 @read(ptr %config, i64 {_ARRAYS})
+  %again = icmp slt i64 %m.next, %arrays
   br i1 %again, label %feed, label %go
 go:
   %count.at = call ptr @word(ptr %job, i64 {job.COUNT})
@@ -342,18 +385,37 @@ def addresses(arrays: Sequence[Any]) -> bytes:
     return found
 
 
-def fast(kernel: Kernel, parameters: int, *, mean: bool) -> Callable[..., float | None] | None:
-    """A function (y, f) or (y, f, out) -> sum or mean of numbers of the kernel's float type; None on odd arguments.
+@dataclass(frozen=True)
+class Argument:
+    """What the fast road takes: an array of this dtype with so many numbers per sample, along one axis or two."""
 
-    The kernel and the memory of its parameters have to outlive it.
+    dtype: np.dtype[Any]
+    axes: int
+    width: int
+
+    def words(self) -> tuple[int, ...]:
+        view: Any = np.empty(1, self.dtype)
+        return ord(memoryview(view).format), self.axes, self.width, self.dtype.itemsize
+
+
+def fast(
+    kernel: Kernel, arguments: Sequence[Argument], sources: Sequence[int], known: bytes, parameters: int, *, mean: bool,
+    classes: int, least: int,
+) -> Callable[..., float | None] | None:  # fmt: skip
+    """A function (y, f) or (y, f, out) -> sum or mean of at least so many samples; None on odd arguments.
+
+    ``sources`` says which argument each array of the kernel is, -1 where the words in ``known`` hold it. The kernel and
+    the memory of parameters and known arrays have to outlive it.
     """
     glue = _glue()
-    if glue is None:
+    if glue is None or len(sources) > _MOST_ARRAYS:
         return None
-    spec = kernel.spec
-    size = 4 if spec.float == "float32" else 8
-    count = len(spec.inputs) + len(spec.outputs)
-    template = kernel.job(struct.pack("=3q", 0, size, 0) * count, parameters, 1, 1, 1.0, 0)
-    character = ord("f" if size == 4 else "d")
-    head = struct.pack("=6q", kernel.address, character, count, int(mean), len(spec.sums), len(template) // 8)
+    template = kernel.job(known, parameters, 1, classes, 1.0, 0)
+    about = [word for argument in arguments for word in argument.words()]
+    about += [0] * (3 * _WORDS_PER_ARGUMENT - len(about))
+    head = struct.pack(
+        f"={_JOB}q", kernel.address, len(arguments), int(mean), len(kernel.spec.sums),
+        rows_per_block(kernel.spec, classes), least, len(sources), len(template) // 8,
+        *about, *sources, *[-1] * (_MOST_ARRAYS - len(sources)),
+    )  # fmt: skip
     return glue.function("call", head + template)

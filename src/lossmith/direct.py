@@ -45,6 +45,9 @@ def direct(
     loss: Loss, request: Request, y_true: Any, y_pred: Any, weight: Any, where: Any, out: Any, extras: Mapping[str, Any]
 ) -> list[Any] | None:
     """The outputs asked for, or None where the checked road must be taken."""
+    if type(out) is np.memmap:
+        found = direct(loss, request, y_true, y_pred, weight, where, out.view(_ARRAY), extras)
+        return None if found is None else [*found[:-1], out]
     arrays: list[Array] = []
     key: list[Any] = [request.outputs, request.reduction, request.width, *extras]
     given: tuple[Any, ...] = (y_true, y_pred, *extras.values(), weight, where)
@@ -81,8 +84,8 @@ def direct(
         plans[known] = made
         if made is not None and len(arrays) == 2:
             _open_road(loss, request, made, arrays)
-    found = plans[known]
-    return None if found is None else found.run(arrays, out)
+    served = plans[known]
+    return None if served is None else served.run(arrays, out)
 
 
 def _writable(out: Any, arrays: list[Array]) -> bool:

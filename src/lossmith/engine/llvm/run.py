@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ _MOST_ACROSS = 48  # from here on lanes along the row are faster, and compiling 
 _LONG = 1024  # numbers per row that several rows' worth of are too many for the nearest caches
 
 
-def row_layout(classes: int) -> dict[str, int | bool]:
+def row_layout(classes: int) -> dict[str, Any]:
     """How rows are worked on. By the number of classes alone, so that a row has the same bits in any batch."""
     return {"classes": classes if classes <= _MOST_ACROSS else 0, "long": classes > _LONG}
 

@@ -23,8 +23,8 @@ def fit(
     """Coefficients of the powers from ``degree`` down to ``len(fixed)``, and the largest relative error on [a, b].
 
     ``fixed`` are the lowest coefficients. Least squares of the relative error on Chebyshev's nodes, which is within a
-    small factor of the best. The lowest free coefficient is rounded to the type, then the others are fitted again, and so
-    on: each rounding is made up for by the later ones.
+    small factor of the best. The lowest free coefficient is rounded to the type, then the others are fitted again, and
+    so on: each rounding is made up for by the later ones.
     """
     with mp.workdps(DIGITS):
         middle, half = (mpf(a) + mpf(b)) / 2, (mpf(b) - mpf(a)) / 2

@@ -110,7 +110,7 @@ def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any
 def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) -> None:
     """Let the next call of this kind take the fast road, where it is plain enough."""
     summed = request.reduction not in ("none", "total") or _VALUE[0] not in request.outputs
-    road = made.road(arrays) if summed and not made.counted and made.weigh is None else None
+    road = made.road(arrays) if summed and made.weigh is None else None
     if road is not None:
         y_pred = arrays[1]
         loss.roads[request.outputs, request.reduction, y_pred.dtype, y_pred.shape[1:]] = road, made.kernel.alone

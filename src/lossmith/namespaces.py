@@ -14,6 +14,8 @@ Array = Any
 
 def is_host(x: Any) -> bool:
     """NumPy arrays, numbers, lists, and tables (pandas, Polars, Arrow), which all become NumPy arrays."""
+    if isinstance(x, np.ndarray):
+        return True
     module = type(x).__module__.partition(".")[0]
     return module not in ("torch", "jax", "jaxlib", "array_api_strict", "cupy", "dpnp") and not (
         hasattr(x, "__array_namespace__") and module not in ("numpy", "pandas", "polars", "pyarrow", "builtins")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +45,8 @@ class Plan:
 
     request: Request
     kernel: Kernel
-    weigh: Kernel | None  # the total weight, where it must be known before anything is divided by it
+    weigh: Kernel | None  # the total weight, where samples do not all count the same
+    weighed: tuple[int, ...]  # which of the call's arrays that depends on
     addresses: Callable[[list[Array]], bytes]
     parameters: Array
     parameters_at: int
@@ -54,7 +55,6 @@ class Plan:
     whole: tuple[bool, ...]  # which of the call's arrays have the shape of y_pred
     many: bool  # y_pred has a last axis of its own
     results: tuple[Any, ...]  # the dtype of every array that is written
-    counted: bool  # the last sum is the total weight
     padding: int  # fewer samples than this need room in front of them
 
     def run(self, arrays: list[Array], out: Any) -> list[Any] | None:
@@ -65,27 +65,21 @@ class Plan:
                 return None
         classes = y_pred.shape[-1] if self.many else 1
         count = y_pred.size // max(classes, 1)
-        if not count:
+        if not count or not shape:
             return None
-        scale, denominator = 1.0, float(count)
-        mean = self.request.reduction in MEANS
+        denominator, mean = float(count), self.request.reduction in MEANS
         if self.weigh is not None:
-            weights = self.weigh.run(self.addresses(arrays[-self.weigh.spec.arrays :]), 0, count)
-            if weights is None or not weights[0] > 0.0:
+            weights = self.weigh.run(self.addresses([arrays[k] for k in self.weighed]), 0, count)
+            if weights is None or (mean and not weights[0] > 0.0):
                 return None
-            denominator = weights[0]
-        if self.kernel.spec.scaled:
-            scale = 1.0 / denominator
-            if not self.kernel.smallest <= scale <= self.kernel.largest:
-                return None
+            (denominator,) = weights
+        scale = 1.0 / denominator if mean else 1.0
+        if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
+            return None
         made = self._room(y_pred, shape, out)
         sums = self._sums(arrays, made, count, classes, scale)
         if sums is None:
             return None
-        if self.counted:
-            denominator = sums[-1]
-            if mean and not denominator > 0.0:
-                return None
         if self.request.reduction == "total":
             return [Total(sums[0], denominator)]
         return self._found(made, sums, denominator if mean else 1.0, out)
@@ -184,17 +178,12 @@ def plan(
         return None
     if any(len(loss.params[name]) != classes for name in vectors):
         return None
-    left_out = weighted or masked or inputs[0].ignored is not None
-    scaled = request.reduction in MEANS and request.outputs != ("value",)
-    if left_out and scaled and inputs[0].ignored is not None:
-        return None  # the target decides too what counts: the checked road adds it up first
+    ignores = inputs[0].ignored is not None
+    reduced = request.reduction in (*MEANS, "total") and (weighted or masked or ignores)
     if request.reduction == "weighted_mean" and formula.class_factor is not None:
         return None
     compute = np.dtype(compute_dtype(np, arrays[: 2 + len(extras)]))
     roots, outputs, sums = _wanted(formula, request, compute, dtype_name(result))
-    counted = request.reduction in (*MEANS, "total") and left_out and not scaled
-    if counted:
-        roots, sums = (*roots, ONE), (*sums, len(roots))
     places = [2 + extras.index(extra.name) for extra in formula.extras]
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     common: dict[str, Any] = {
@@ -203,6 +192,8 @@ def plan(
         "checked": True,
         "exact": weighted or request.reduction == "total",
     }
+    scaled = request.reduction in MEANS and request.outputs != ("value",)
+    weigh = Spec(compute.name, (ONE,), (replace(inputs[0], domain=None),) if ignores else (), (), (0,), **common)
     spec = Spec(
         compute.name, roots, inputs, (*numbers, "width"), sums, outputs, scaled=scaled,
         vectors=tuple(vectors), **common, **({} if classes is None else row_layout(classes)),
@@ -211,7 +202,8 @@ def plan(
     return Plan(
         request=request,
         kernel=kernel(spec),
-        weigh=kernel(Spec("float64", (ONE,), (), (), (0,), **common)) if left_out and scaled else None,
+        weigh=kernel(replace(weigh, exact=True)) if reduced else None,
+        weighed=(*((0,) if ignores else ()), *range(2 + len(extras), len(arrays))),
         addresses=addresses,
         parameters=parameters,
         parameters_at=parameters.ctypes.data,
@@ -220,7 +212,6 @@ def plan(
         whole=tuple(k == 1 or (k == 0 and inputs[0].row) for k in range(len(arrays))),
         many=rows or group > 1,
         results=tuple(result if o.dtype == dtype_name(result) else np.dtype(o.dtype) for o in outputs),
-        counted=counted,
         padding=FLOATS[compute.name].lanes if spec.classes else 0,
     )
 

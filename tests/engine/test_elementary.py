@@ -17,10 +17,11 @@ from lossmith.engine.llvm import elementary, polynomials, power, shapes
 from lossmith.engine.llvm.emit import FLOATS
 
 FUNCTIONS = elementary.FUNCTIONS | power.FUNCTIONS | shapes.FUNCTIONS
+INTERNAL = {"exp_nonpositive"}  # not primitives of the language
 # ULP, float32 and float64; for functions of more numbers than one in units of max(1, condition), but for the powers
 BOUNDS = {
     "exp": (0.9, 0.9),
-    "expm1": (1.5, 1.8),
+    "expm1": (1.6, 1.8),
     "log": (0.9, 0.9),
     "log1p": (0.9, 0.9),
     "x_minus_log1p": (3.1, 3.1),
@@ -43,6 +44,9 @@ BOUNDS = {
     "power_loss": (3.0, 3.0),
     "power_slope": (3.0, 3.0),
     "power_bend": (3.0, 3.0),
+    "sign": (0.0, 0.0),
+    "maximum": (0.0, 0.0),
+    "minimum": (0.0, 0.0),
 }
 DTYPES = ("float32", "float64")
 AMOUNTS = ("kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power_bend")  # of numbers >= 0
@@ -176,8 +180,8 @@ def test_a_wrong_coefficient_is_found(table, dtype, monkeypatch):
     coefficients, type_ = getattr(polynomials, table), FLOATS[dtype].name
     if type_ not in coefficients:
         pytest.skip("made of doubles, with digits to spare")
-    first, *rest = coefficients[type_]
-    monkeypatch.setitem(coefficients, type_, (2 * first, *rest))
+    *others, constant = coefficients[type_]
+    monkeypatch.setitem(coefficients, type_, (*others, constant * (1 + 2.0**-10)))
     name = TABLES[table]
     wrong = Machine(FUNCTIONS[name], dtype, arity(name))
     error, _ = worst(name, wrong, points(name, dtype, 2_000), bound(name, dtype))
@@ -207,7 +211,7 @@ def _special(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - INTERNAL))
 def test_special_numbers(name, dtype, machines):
     """NaN, infinities and zeros are those of the array engine."""
     grid = _special(name, dtype)
@@ -224,6 +228,12 @@ def test_a_negative_number_is_no_amount(name, dtype, machines):
     one = np.ones(1, dtype)
     amounts = [one, -2 * one, 1.5 * one][: arity(name)] if arity(name) > 1 else [-one]
     assert np.isnan(machines(name, dtype)(*amounts)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_of_what_is_not_positive(dtype, machines):
+    x = -np.abs(np.concatenate([numbers(dtype, 100_000), edges(dtype)]))
+    np.testing.assert_array_equal(machines("exp_nonpositive", dtype)(x), machines("exp", dtype)(x))
 
 
 def test_infinity_less_its_logarithm_is_infinite(machines):
@@ -293,15 +303,15 @@ def test_of_both_signs_share_their_work(dtype):
     def four(e, x):
         return (shape(e, sign) for shape in (elementary.softplus, elementary.sigmoid) for sign in (x, -x))
 
-    def together(e, x):
+    def all_of_them(e, x):
         a, b, c, d = four(e, x)
         return (a + b) + (c + d)
 
     if "avx2" not in levels():
         pytest.skip("reads the code of x86-64")
-    code, alone = listing(together, dtype), listing(elementary.softplus, dtype)
-    assert code.count("vdiv") == 1
-    assert code.count("fmadd") == alone.count("fmadd")
+    together, apart = listing(all_of_them, dtype), listing(elementary.softplus, dtype)
+    assert together.count("vdiv") == 1
+    assert together.count("fmadd") <= apart.count("fmadd") + 1
 
 
 @pytest.mark.full

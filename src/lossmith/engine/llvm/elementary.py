@@ -91,13 +91,13 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
 
 
 def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
-    """e^x, or e^(x + rest), by Cody and Waite's reduction."""
+    """e^x, or e^(x + rest), by Cody and Waite's reduction: 0.87, 0.89 ULP."""
     least, most = _EXP_RANGE[x.type]
     return _scaled_exp(e, e.where(x < least, least, e.where(x > most, most, x)), rest)
 
 
 def expm1(e: Emitter, x: Value) -> Value:
-    """e^x - 1."""
+    """e^x - 1: 1.50, 1.76 ULP."""
     least, (_, most) = _EXPM1_LEAST[x.type], _EXP_RANGE[x.type]
     bits, p = _reduced(e, e.where(x > most, most, e.where(x < least, least, x)), kind(x).bias - 1)
     half = e.from_bits(bits << kind(x).mantissa)  # of 2^n, which itself may overflow
@@ -144,7 +144,7 @@ def _log_domain(e: Emitter, x: Value, result: Value, pole: float) -> Value:
 
 
 def log(e: Emitter, x: Value) -> Value:
-    """log(x)."""
+    """log(x): 0.86, 0.86 ULP."""
     high, low = LOG_2[x.type]
     k, m = split(e, x)
     f = m - 1.0
@@ -168,20 +168,20 @@ def _log1p_parts(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 
 
 def log1p(e: Emitter, x: Value) -> Value:
-    """log(1 + x)."""
+    """log(1 + x): 0.86, 0.86 ULP."""
     k, f, gap = _log1p_parts(e, x)
     return _log_domain(e, x, e.copysign(e.fma(k, LOG_2[x.type][0], f - gap), x), -1.0)
 
 
 def x_minus_log1p(e: Emitter, x: Value) -> Value:
-    """x - log(1 + x): the leading terms cancel on paper."""
+    """x - log(1 + x), whose leading terms cancel on paper: 2.9, 3.0 ULP."""
     k, f, gap = _log1p_parts(e, x)
     result = e.where(x < math.inf, (e.fma(k, -LOG_2[x.type][0], x) - f) + gap, x)
     return e.where(x > -1.0, result, e.where(x.eq(-1.0), e.lift(math.inf, x.type), math.nan))
 
 
 def log1p_unit(e: Emitter, t: Value) -> Value:
-    """log(1 + t) for t in [0, 1]."""
+    """log(1 + t) for t in [0, 1], without a division: 1.2, 1.2 ULP."""
     return e.fma(t * t, series(e, t - 0.5, polynomials.LOG1P_UNIT), t)
 
 
@@ -189,12 +189,12 @@ def log1p_unit(e: Emitter, t: Value) -> Value:
 
 
 def softplus(e: Emitter, x: Value) -> Value:
-    """log(1 + e^x)."""
+    """log(1 + e^x): 1.80, 1.84 ULP."""
     return e.where(x > 0.0, x, 0.0) + log1p_unit(e, exp_nonpositive(e, -e.abs(x)))
 
 
 def sigmoid(e: Emitter, x: Value) -> Value:
-    """1 / (1 + e^-x); of x and -x with one exponential and one division."""
+    """1 / (1 + e^-x), of x and -x with one exponential and one division: 1.84, 1.86 ULP."""
     t = exp_nonpositive(e, -e.abs(x))
     whole = 1.0 + t
     r = 1.0 / whole
@@ -203,7 +203,7 @@ def sigmoid(e: Emitter, x: Value) -> Value:
 
 
 def tanh(e: Emitter, x: Value) -> Value:
-    """tanh(x): a polynomial near 0, else 1 - 2 sigmoid(-2 |x|)."""
+    """tanh(x), a polynomial near 0, else 1 - 2 sigmoid(-2 |x|): 1.44, 1.46 ULP."""
     a, z = e.abs(x), x * x
     t = exp_nonpositive(e, -e.abs(2.0 * x))
     far = e.fma(t * (1.0 / (1.0 + t)), -2.0, 1.0)
@@ -211,7 +211,7 @@ def tanh(e: Emitter, x: Value) -> Value:
 
 
 def log_cosh(e: Emitter, x: Value) -> Value:
-    """log(cosh(x)): a polynomial near 0, else |x| - log(2) + log(1 + e^(-2 |x|))."""
+    """log(cosh(x)), a polynomial near 0, else |x| - log(2) + log(1 + e^(-2 |x|)): 1.60, 1.59 ULP."""
     a, z = e.abs(x), x * x
     far = (a - math.log(2.0)) + log1p_unit(e, exp_nonpositive(e, -e.abs(2.0 * x)))
     near = e.fma(z * z, series(e, z, polynomials.LOG_COSH), 0.5 * z)
@@ -219,7 +219,7 @@ def log_cosh(e: Emitter, x: Value) -> Value:
 
 
 def sqrt1pm1(e: Emitter, x: Value) -> Value:
-    """sqrt(1 + x^2) - 1: a rounded one, and a step of Newton's on w^2 + 2 w = x^2."""
+    """sqrt(1 + x^2) - 1, the rounded one bettered by Newton's step for w^2 + 2 w = x^2: 1.78, 1.79 ULP."""
     a = e.abs(x)
     root = e.sqrt(e.fma(a, a, 1.0))
     w = root - 1.0
@@ -228,7 +228,7 @@ def sqrt1pm1(e: Emitter, x: Value) -> Value:
 
 
 def unit_slope(e: Emitter, x: Value) -> Value:
-    """x / sqrt(1 + x^2)."""
+    """x / sqrt(1 + x^2): 1.98, 1.99 ULP."""
     a = e.abs(x)
     return e.where(a >= _HUGE, e.copysign(1.0, x), x / e.sqrt(e.fma(a, a, 1.0)))
 
@@ -274,17 +274,17 @@ def _circular(e: Emitter, x: Value, quarter: int) -> Value:
 
 
 def sin(e: Emitter, x: Value) -> Value:
-    """sin(x)."""
+    """sin(x): 0.50, 1.01 ULP up to 2^45."""
     return e.where(x.eq(0.0), x, _circular(e, x, 0))
 
 
 def cos(e: Emitter, x: Value) -> Value:
-    """cos(x)."""
+    """cos(x): 0.50, 1.00 ULP up to 2^45."""
     return _circular(e, x, 1)
 
 
 def arctan(e: Emitter, x: Value) -> Value:
-    """arctan(x): a polynomial on [0, 1], of the reciprocal beyond."""
+    """arctan(x), a polynomial on [0, 1], of the reciprocal beyond: 1.25, 1.28 ULP."""
     a = e.abs(x)
     beyond = a > 1.0
     t = e.where(beyond, 1.0 / a, a)

@@ -41,6 +41,9 @@ class Pass:
     plain: Plain | None
 
 
+LOOK = Pass(False, (), (), (), (), (), (), None)  # where nothing is computed class by class, but inputs are checked
+
+
 class Plan:
     """The passes of the roots, and the per-sample nodes after the last."""
 

@@ -1,4 +1,4 @@
-"""Powers on vectors, branch-free, with the special cases of C's pow; the docstrings state the largest error in ULP."""
+"""Powers on vectors, branch-free, with the special cases of C's pow: 0.51 ULP for float, 1.1 for double."""
 
 from __future__ import annotations
 

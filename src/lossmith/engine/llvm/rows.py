@@ -18,7 +18,7 @@ from lossmith.engine.llvm.domains import inside
 from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.lower import INDEX, lowered
 from lossmith.engine.llvm.nodes import compute, constant
-from lossmith.engine.llvm.plan import SCANS, Pass, Plan
+from lossmith.engine.llvm.plan import LOOK, SCANS, Pass, Plan
 from lossmith.engine.llvm.reducers import REDUCERS, OverLanes, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, apply, leaf
@@ -88,7 +88,10 @@ class _OneRow:
         block, spec, loaded = self.block, self.rows.spec, self.loaded
         values = {**block.invariants, **loaded.values}
         good = self.e.lift(1, "i1") if spec.checked else None
-        for number, one in enumerate(self.plan.passes):
+        passes = self.plan.passes
+        if spec.checked and (not passes or passes[0].backward):
+            passes = (LOOK, *passes)
+        for number, one in enumerate(passes):
             self._samples(one.before, values)
             good = self._pass(one, values, good, check_inputs=spec.checked and number == 0)
         self._samples(self.plan.after, values)
@@ -214,7 +217,7 @@ class Sweep:
         if self.good is not None:
             conditions = [found(node).ordered(found(node)) for node in one.outputs]
             conditions += self._legal(place) if self.check_inputs else []
-            good = functools.reduce(operator.and_, conditions)
+            good = functools.reduce(operator.and_, conditions, self.e.lift(1, MASK))
             new.append(states[-1] & unless(mask, good))
         return new
 

@@ -23,13 +23,17 @@ Array = Any
 _ARRAY = np.ndarray
 _VALUE = ("value",)
 _NO_ROAD: tuple[Any, int] = (None, 0)
+_UNKNOWN: Any = object()
 
 
 def quick(loss: Loss, outputs: tuple[str, ...], reduction: str, y_true: Any, y_pred: Any, out: Any) -> Any:
     """The fast road of calls that went the direct road before: a value, a gradient or both; None where it ends."""
     if type(y_true) is not _ARRAY or type(y_pred) is not _ARRAY or not (out is None or type(out) is _ARRAY):
         return None
-    road, alone = loss.roads.get((outputs, reduction, y_pred.dtype, y_pred.shape[1:]), _NO_ROAD)
+    try:
+        road, alone = loss.roads.get((outputs, reduction, y_pred.dtype, y_pred.shape[1:]), _NO_ROAD)
+    except TypeError:  # a reduction that is no word: the checked road says so
+        return None
     if road is None or (y_pred.size > alone and thread_count() > 1):
         return None
     if outputs == _VALUE:
@@ -70,29 +74,29 @@ def direct(
             array = array.astype(dtype.newbyteorder("="))
         arrays.append(array)
         key += (dtype, array.ndim, dense)
-    if out is not None and not _writable(out, arrays):
+    if out is not None and not _writable(out, arrays[1].shape, given):
         return None
     written = None if out is None else out.dtype.newbyteorder("=")
     key += (written, arrays[1].shape[-1] if loss.kind == "rowwise" else 0)
     known = tuple(key)
     plans = loss.plans
-    if known not in plans:
+    served = plans.get(known, _UNKNOWN)
+    if served is _UNKNOWN:
         if len(plans) > 256:  # as many kinds of calls as a program makes, not as a fuzzer does
             plans.clear()
         weighted, masked = weight is not None, where is not None
-        made = plan(loss, request, arrays, tuple(extras), written, weighted=weighted, masked=masked)
-        plans[known] = made
-        if made is not None and len(arrays) == 2:
-            _open_road(loss, request, made, arrays)
-    served = plans[known]
+        served = plan(loss, request, arrays, tuple(extras), written, weighted=weighted, masked=masked)
+        plans[known] = served
+        if served is not None and len(arrays) == 2:
+            _open_road(loss, request, served, arrays)
     return None if served is None else served.run(arrays, out)
 
 
-def _writable(out: Any, arrays: list[Array]) -> bool:
+def _writable(out: Any, shape: tuple[int, ...], given: tuple[Any, ...]) -> bool:
     """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
-    if type(out) is not _ARRAY or out.shape != arrays[1].shape or not out.flags.writeable:
+    if type(out) is not _ARRAY or out.shape != shape or not out.flags.writeable:
         return False
-    return not any(np.may_share_memory(out, array) for array in arrays)
+    return not any(np.may_share_memory(out, array) for array in given if array is not None)
 
 
 def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any, ...] | None:

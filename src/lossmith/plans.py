@@ -91,7 +91,8 @@ class Plan:
         spec, y_pred = self.kernel.spec, arrays[1]
         dense = all(given.stored.dense for given in spec.inputs)
         flat = all(a.ndim == (2 if whole and self.many else 1) for a, whole in zip(arrays, self.whole, strict=True))
-        if not (dense and flat and len(self.results) < 2 and all(a.dtype.kind in "fiub" for a in arrays)):
+        types = [*(array.dtype for array in arrays), *self.results]
+        if not (dense and flat and len(self.results) < 2 and all(t.kind in "fiub" for t in types)):
             return None
         width = y_pred.shape[-1] if self.many else 1
         shapes = [(2, width) if whole and self.many else (1, 1) for whole in self.whole]
@@ -102,7 +103,7 @@ class Plan:
         return fast(
             self.kernel, given, sources, known, self.parameters_at,
             mean=self.request.reduction in MEANS, classes=width if spec.classes is not None else 1,
-            least=max(self.padding, 1),
+            least=max(self.padding, 1), keep=self,
         )  # fmt: skip
 
     def _room(self, y_pred: Array, shape: tuple[int, ...], out: Any) -> list[Array]:

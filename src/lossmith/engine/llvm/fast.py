@@ -356,12 +356,13 @@ class _Glue:
         self._library = machine.load(_TEXT, ("call", "addresses"))
         self._make = ctypes.pythonapi.PyCFunction_NewEx
         self._make.restype = ctypes.py_object
-        self._make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+        self._make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
         addresses = self._library.addresses
         self._methods = {name: _MethodDef(name.encode(), addresses[name], _FAST_CALL, None) for name in addresses}
 
-    def function(self, name: str, data: bytes) -> Callable[..., Any]:
-        return self._make(ctypes.addressof(self._methods[name]), data, None)  # type: ignore[no-any-return]
+    def function(self, name: str, data: bytes, keep: object) -> Callable[..., Any]:
+        """A function that is given the data, and keeps something alive."""
+        return self._make(ctypes.addressof(self._methods[name]), data, (self, keep))  # type: ignore[no-any-return]
 
 
 @functools.cache
@@ -373,7 +374,7 @@ def _glue() -> _Glue | None:
 @functools.cache
 def _reader() -> Callable[..., bytes | None] | None:
     glue = _glue()
-    return None if glue is None else glue.function("addresses", b"")
+    return None if glue is None else glue.function("addresses", b"", None)
 
 
 def addresses(arrays: Sequence[Any]) -> bytes:
@@ -400,12 +401,12 @@ class Argument:
 
 def fast(
     kernel: Kernel, arguments: Sequence[Argument], sources: Sequence[int], known: bytes, parameters: int, *, mean: bool,
-    classes: int, least: int,
+    classes: int, least: int, keep: object,
 ) -> Callable[..., float | None] | None:  # fmt: skip
     """A function (y, f) or (y, f, out) -> sum or mean of at least so many samples; None on odd arguments.
 
-    ``sources`` says which argument each array of the kernel is, -1 where the words in ``known`` hold it. The kernel and
-    the memory of parameters and known arrays have to outlive it.
+    ``sources`` says which argument each array of the kernel is, -1 where the words in ``known`` hold it. ``keep`` owns
+    the memory of parameters and known arrays.
     """
     glue = _glue()
     if glue is None or len(sources) > _MOST_ARRAYS:
@@ -418,4 +419,4 @@ def fast(
         rows_per_block(kernel.spec, classes), least, len(sources), len(template) // 8,
         *about, *sources, *[-1] * (_MOST_ARRAYS - len(sources)),
     )  # fmt: skip
-    return glue.function("call", head + template)
+    return glue.function("call", head + template, (kernel, keep))

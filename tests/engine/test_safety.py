@@ -219,7 +219,7 @@ def call_all_the_time():
         if not works():
             wrong.append(True)
 
-others = [threading.Thread(target=call_all_the_time) for _ in range(2)]
+others = [threading.Thread(target=call_all_the_time, daemon=True) for _ in range(2)]
 for thread in others:
     thread.start()
 for n in range(int(sys.argv[1])):

@@ -119,12 +119,18 @@ class Across:
                 memory.store(e, dtype, row, pointer, mask)
 
     def _columns(self) -> list[tuple[int, Value | None]]:
-        """(first class, lanes that hold a class) of vectors along a row."""
+        """(first class, lanes that hold a class) of vectors along a row.
+
+        The lanes are compared with what the job says: of a constant mask, LLVM 22 makes stores of 16-bit numbers that
+        write beyond it.
+        """
         e = self.e
+        count = e.splat(e.fresh(f"trunc i64 {self.block.integer(job.CLASSES)} to i32"), "i32")
         found: list[tuple[int, Value | None]] = []
         for first in range(0, self.classes, e.lanes):
-            held = [int(first + lane < self.classes) for lane in range(e.lanes)]
-            found.append((first, None if all(held) else e.constants(held, MASK)))
+            whole = first + e.lanes <= self.classes
+            lanes = e.constants([first + lane for lane in range(e.lanes)], "i32")
+            found.append((first, None if whole else lanes < count))
         return found
 
     def _row_pointers(self, array: Array, type_: str, index: str, first: int) -> list[str]:

@@ -77,12 +77,12 @@ class Plan:
         if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
             return None
         made = self._room(y_pred, shape, out)
-        sums = self._sums(arrays, made, count, classes, scale)
+        sums = self._sums(arrays, made, count, classes, scale, denominator if mean else 1.0)
         if sums is None:
             return None
         if self.request.reduction == "total":
             return [Total(sums[0], denominator)]
-        return self._found(made, sums, denominator if mean else 1.0, out)
+        return self._found(made, sums, out)
 
     def road(self, arrays: list[Array]) -> Callable[..., float | None] | None:
         """The fast road for calls like this one, with nothing but y_true and y_pred, where there is one."""
@@ -119,26 +119,26 @@ class Plan:
         return made
 
     def _sums(
-        self, arrays: list[Array], made: list[Array], count: int, classes: int, scale: float
+        self, arrays: list[Array], made: list[Array], count: int, classes: int, scale: float, divisor: float
     ) -> list[float] | None:
         fed = [arrays[k] for k in self.order]
         written = made
         if count < self.padding:
             fed, written = [_padded(a, self.padding) for a in fed], [_padded(a, self.padding) for a in made]
         words = self.addresses([*fed, *written, *self.vectors])
-        sums = self.kernel.run(words, self.parameters_at, count, classes, scale)
+        sums = self.kernel.run(words, self.parameters_at, count, classes, scale, divisor)
         if written is not made:
             for array, padded in zip(made, written, strict=True):
                 array[...] = padded
         return sums
 
-    def _found(self, made: list[Array], sums: list[float], denominator: float, out: Any) -> list[Any]:
+    def _found(self, made: list[Array], sums: list[float], out: Any) -> list[Any]:
         found: list[Any] = list(made)
         if out is not None and made and made[-1] is not out:
             out[...] = made[-1]
             found[-1] = out
         if len(self.results) < len(self.request.outputs):
-            found.insert(0, sums[0] / denominator)
+            found.insert(0, sums[0])
         return found
 
 

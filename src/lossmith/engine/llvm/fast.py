@@ -217,7 +217,7 @@ interrupt:
 judge:
   %writes.sum = call i64 @read(ptr %config, i64 {_SUMS})
   %counted = mul i64 %blocks, %writes.sum
-  %total = call double @added(ptr %sums, i64 %counted, i64 1)
+  %total = call double @added(ptr %sums, i64 %counted, i64 1, double %by)
   call void @free(ptr %sums)
   %bad = call i64 @read(ptr %job, i64 {job.BAD})
   %good = icmp eq i64 %bad, {NEVER}
@@ -227,8 +227,7 @@ value:
   %finite = fcmp oeq double %zero, 0.0
   br i1 %finite, label %return, label %none
 return:
-  %reduced = fdiv double %total, %by
-  %float = call ptr @PyFloat_FromDouble(double %reduced)
+  %float = call ptr @PyFloat_FromDouble(double %total)
   ret ptr %float
 none:
   call void @Py_IncRef(ptr @_Py_NoneStruct)

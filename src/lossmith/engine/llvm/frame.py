@@ -87,11 +87,11 @@ end:
 """
 
 
-# added(numbers, count, stride): the sum with what rounding took from it (Knuth 1969), numbers in order.
-ADDED = """
-define double @added(ptr %numbers, i64 %count, i64 %stride) {
+# added(numbers, count, stride, divisor): their sum in order with what rounding took from it (Knuth 1969), divided.
+ADDED = f"""{_MODES[0]}
+define double @added(ptr %numbers, i64 %count, i64 %stride, double %divisor) noinline {{
 entry:
-  %any = icmp sgt i64 %count, 0
+{_MODES[1]}  %any = icmp sgt i64 %count, 0
   br i1 %any, label %loop, label %end
 loop:
   %k = phi i64 [0, %entry], [%k.next, %loop]
@@ -114,6 +114,7 @@ end:
   %high = phi double [0.0, %entry], [%t, %loop]
   %low = phi double [0.0, %entry], [%c.next, %loop]
   %sum = fadd double %high, %low
-  ret double %sum
-}
+  %result = fdiv double %sum, %divisor
+{_MODES[2]}  ret double %result
+}}
 """

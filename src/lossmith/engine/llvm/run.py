@@ -47,9 +47,11 @@ class Kernel:
         return _HEAD.pack(*fixed) + arrays
 
     def run(
-        self, arrays: bytes, parameters: int, count: int, classes: int = 1, scale: float = 1.0
+        self, arrays: bytes, parameters: int, count: int, classes: int = 1, scale: float = 1.0, divisor: float = 1.0
     ) -> list[float] | None:
-        """The sums, one per root that is summed; None where the data must be looked at again (or a sum overflows).
+        """The sums, one per root that is summed, by the divisor; None where the data must be looked at again.
+
+        That is so when something is illegal, and when a sum overflows.
 
         ``arrays`` holds, for every array, the words of its address and its two strides.
         """
@@ -65,7 +67,7 @@ class Kernel:
             pool.run(self.function, base, helpers, lambda: _WORD.pack_into(memory, 8 * job.STOP, 1))
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        return _added(memory, size, base + size, blocks, self._sums)
+        return _added(memory, size, base + size, blocks, self._sums, divisor)
 
 
 _HEAD = struct.Struct(f"={job.SCALE}qd")
@@ -74,20 +76,20 @@ _LINE = (0,) * 7  # the rest of a cache line
 
 
 @cache
-def _adder() -> Callable[[int, int, int], float]:
+def _adder() -> Callable[[int, int, int, float], float]:
     library = machine.load(ADDED, ("added",))
-    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
     adder = function(library.addresses["added"])
     adder.library = library  # type: ignore[attr-defined]  # lives as long as the function
     return adder
 
 
-def _added(memory: bytearray, start: int, address: int, blocks: int, sums: int) -> list[float] | None:
-    """The sums of the blocks' sums; None if they are not finite."""
-    if blocks == 1 or not sums:
+def _added(memory: bytearray, start: int, address: int, blocks: int, sums: int, divisor: float) -> list[float] | None:
+    """The sums of the blocks' sums, divided; None if they are not finite."""
+    if (blocks == 1 and divisor == 1.0) or not sums:
         found = list(struct.unpack_from(f"={sums}d", memory, start))
-    else:
-        found = [_adder()(address + 8 * k, blocks, sums) for k in range(sums)]
+    else:  # in machine code, which sets aside whatever mode another library has left numbers in
+        found = [_adder()(address + 8 * k, blocks, sums, divisor) for k in range(sums)]
     return found if all(map(math.isfinite, found)) else None
 
 

@@ -20,7 +20,7 @@ BOUNDS = {
     "stirling": (0.501, 1.5),
     "digamma": (0.501, 2.7),
     "trigamma": (0.501, 2.3),
-    "tetragamma": (0.501, 2.3),
+    "tetragamma": (0.501, 2.0),
     "erf": (0.501, 1.3),
     "normal_cdf": (0.501, 1.5),
     "log_normal_cdf": (0.501, 2.5),

@@ -78,7 +78,7 @@ def normal_cdf(e: Emitter, x: Value) -> Value:
 
 
 def log_normal_cdf(e: Emitter, x: Value) -> Value:
-    """log Phi(x): above 0 by way of 1 - Phi(x), far below 0 of -x^2/2, so that nothing cancels or underflows. 2.3 ULP."""
+    """log Phi(x): by way of 1 - Phi(x) above 0, of -x^2/2 far below, so that nothing underflows. 2.3 ULP."""
     below, above, scaled = _both_sides(e, x)
     far = x < -_NEAR
     logarithm = log(e, e.where(far, scaled, below))

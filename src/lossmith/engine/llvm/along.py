@@ -36,6 +36,8 @@ class Along:
         self.borrowed = self._borrowed()
         self.together = "1" if spec.long else str(e.lanes)
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
+        for pointer in self.allocated.values():
+            self._give_up_without(pointer)
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -56,6 +58,15 @@ class Along:
         self.e.declare("ptr @malloc(i64)")
         size = self.e.integer("mul", self.e.integer("add", self.classes, self.e.lanes), self.e.float.bytes)
         return self.e.fresh(f"call ptr @malloc(i64 {self.e.integer('mul', size, self.together)})")
+
+    def _give_up_without(self, pointer: str) -> None:
+        """No memory: the block says so by its flag."""
+        e = self.e
+        refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
+        e.line(f"br i1 {e.fresh(f'icmp eq ptr {pointer}, null')}, label %{refuse}, label %{proceed}")
+        e.label(refuse)
+        e.line("ret i1 true")
+        e.label(proceed)
 
     def text(self) -> str:
         e, spec = self.e, self.spec

@@ -189,7 +189,7 @@ class Block:
         entry = e.lines.index("entry:") + 1
         e.lines[entry:entry] = e.rooms
         declarations = "\n".join(sorted(e.declarations))
-        return f"{declarations}\n" + "\n".join(e.lines) + "\n" + kernel(len(self.spec.sums), self.spec.checked)
+        return f"{declarations}\n" + "\n".join(e.lines) + "\n" + kernel(len(self.spec.sums))
 
 
 def across(e: Emitter, x: Value) -> Value:

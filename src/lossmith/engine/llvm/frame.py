@@ -35,7 +35,7 @@ def _word(name: str, number: int, type_: str) -> str:
 """
 
 
-def kernel(sums: int, checked: bool) -> str:
+def kernel(sums: int) -> str:
     """The function ``kernel(job) -> i64`` around ``block(job, start, stop, sums) -> i1 bad``.
 
     It returns 1 when it stopped for a breath (every TURN blocks, so that signals are seen) and 0 when nothing is left.
@@ -75,7 +75,7 @@ work:
   %offset = mul i64 %k, {max(sums, 1)}
   %mine = getelementptr double, ptr %sums, i64 %offset
   %bad = call i1 @block(ptr %job, i64 %s, i64 %t, ptr %mine)
-{mark if checked else "  br label %done"}
+{mark}
 done:
   %count.next = add i64 %count, 1
   br label %claim

@@ -301,3 +301,36 @@ def test_the_first_function_is_soon_there(tmp_path, place):
         if best <= BUDGET_S:
             return
     pytest.fail(f"the first function takes {best * 1e3:.0f} ms")
+
+
+SCATTERED = """
+import ctypes, mmap, random, sys
+from lossmith.engine.llvm import compile as machine
+
+text = "define double @f(double %x) {\\n %y = fmul double %x, 3.14159\\n ret double %y\\n}\\n"
+code = machine.object_code(text)
+random.seed(int(sys.argv[1]))
+holes, libraries = [], []
+for step in range(3000):
+    chance = random.random()
+    if chance < 0.3:
+        holes.append(mmap.mmap(-1, 4096 * random.choice((1, 1, 2, 3))))
+    elif chance < 0.4 and holes:
+        holes.pop(random.randrange(len(holes))).close()
+    elif chance < 0.45:  # address space, no memory: MAP_NORESERVE
+        holes.append(mmap.mmap(-1, 3 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000))
+    elif chance < 0.8:
+        libraries.append(machine.Library(code, ("f",)))
+    elif libraries:
+        libraries.pop(random.randrange(len(libraries)))
+    if libraries:
+        function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(libraries[-1].addresses["f"])
+        assert function(2.0) == 2.0 * 3.14159
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="flags of Linux")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_code_may_lie_far_from_its_constants(seed):
+    """Where the address space is full of holes: this ended the process in the small code model."""
+    subprocess.run([sys.executable, "-c", SCATTERED, str(seed)], check=True, timeout=120)

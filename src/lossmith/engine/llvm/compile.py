@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
+# In the large model code and its constants may lie anywhere: with holes in the address space they come to lie more than
+# 2 GB apart, which ends the process where the small model is used.
+_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "large"}
 
 _number = itertools.count()
 _lock = threading.RLock()  # one thread at a time in LLVM, importing it included, and none while the process forks

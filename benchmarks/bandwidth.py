@@ -7,8 +7,7 @@ from measure import Contest, Effort
 from page import Target
 
 TITLE = "Losses that memory bounds"
-ABOUT = """As above; the loops read two arrays and write one, with out=, at the speed of C, and the faster of the two
-counts. Binary cross-entropy is here to be compared with them.
+ABOUT = """As above. Binary cross-entropy is here to be compared with the loops.
 """
 NAMES = ("squared_error", "absolute_error", "huber", "quantile", "hinge")
 LOGISTIC = "binary_cross_entropy"
@@ -16,11 +15,11 @@ AT = {"loss": LOGISTIC, "dtype": "float32", "n": 10**7}
 
 
 def contests(effort: Effort) -> Iterator[Contest]:
-    return pointwise.contests((*NAMES, LOGISTIC), effort, beside_loops=True)
+    return pointwise.contests((*NAMES, LOGISTIC), effort)
 
 
 def tables(found: list[Contest]) -> str:
-    return pointwise.times(found, beside_loops=True)
+    return pointwise.times(found)
 
 
 def targets(found: list[Contest]) -> list[Target]:
@@ -29,7 +28,6 @@ def targets(found: list[Contest]) -> list[Target]:
     logistic = {str(contest): pointwise.excess(contest) for contest in found if contest.case == AT}
     return [
         Target("bound by memory, n ≥ 1e5, out=: time / faster loop", 1.15, beside),
-        Target("bound by memory, n ≥ 1e5, out=: fastest peer / lossmith", 1, pointwise.leads(bound, pointwise.REUSING),
-               at_least=True),
+        Target("bound by memory, n ≥ 1e5: nearest peer / lossmith", 1, pointwise.leads(bound), at_least=True),
         Target("binary cross-entropy, float32, n = 1e7, out=: time / faster loop", 2.2, logistic),
-    ]  # fmt: skip
+    ]

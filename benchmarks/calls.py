@@ -1,4 +1,4 @@
-"""What one small call costs, on the fast road and on the checked one."""
+"""What one small call costs: of plain arrays, and of whatever else may be passed."""
 
 from collections.abc import Iterator
 
@@ -10,19 +10,25 @@ from page import Target, table
 from pointwise import problem
 
 TITLE = "One small call"
-ABOUT = """Binary cross-entropy, float64, microseconds a call, one thread on one core. Plain contiguous arrays take
-the fast road; everything else takes the one that checks and converts.
+ABOUT = """Microseconds a call, one thread on one core: binary cross-entropy of a number per sample, cross-entropy
+of ten scores; float64, but for one call of integers and float32.
 """
 SIZES = (1, 100)
-BOUNDS = {"fast": 1.5, "checked": 10.0}
-ROADS = {
-    "loss(y, f)": "fast",
-    "loss.value_and_gradient(y, f)": "fast",
-    "loss.value_and_gradient(y, f, out=out)": "fast",
-    "loss.value_and_gradient(y, f, weight=weight)": "checked",
-    "loss(y, f, weight=weight)": "checked",
-    'loss(y, f, reduction="none")': "checked",
-    "loss.value_and_gradient(list_y, list_f)": "checked",
+BOUNDS = {"plain": 1.5, "other": 10.0}
+CALLS = {
+    "loss(y, f)": "plain",
+    "loss.value_and_gradient(y, f)": "plain",
+    "loss.value_and_gradient(y, f, out=out)": "plain",
+    "loss.value_and_gradient(y, f, weight=weight)": "other",
+    "loss(y, f, weight=weight)": "other",
+    "loss(y, f, where=where)": "other",
+    'loss(y, f, reduction="none")': "other",
+    "loss.gradient_and_curvature(y, f)": "other",
+    "loss.value_and_gradient(whole_y, narrow_f)": "other",  # integers, float32
+    "loss.value_and_gradient(list_y, list_f)": "other",
+    "loss(y, swapped_f)": "other",
+    "rows.value_and_gradient(ids, scores)": "other",
+    "rows.value_and_gradient(ids, scores, weight=weight)": "other",
 }
 
 
@@ -30,29 +36,33 @@ def contests(effort: Effort) -> Iterator[Contest]:
     loss = lm.get("binary_cross_entropy")
     for n in SIZES:
         y, f = problem(loss.name, "float64", n)
-        names = {"loss": loss, "y": y, "f": f, "weight": np.ones(n), "out": np.empty(n)}
-        names |= {"list_y": y.tolist(), "list_f": f.tolist()}
-        yield Contest({"n": n}, paired({call: eval(f"lambda: {call}", names) for call in ROADS}, effort))
+        rng = np.random.default_rng(n)
+        ids, scores = rng.integers(0, 10, n), rng.standard_normal((n, 10))
+        names = {"loss": loss, "y": y, "f": f, "weight": np.ones(n), "where": np.ones(n, bool), "out": np.empty(n)}
+        names |= {"list_y": y.tolist(), "list_f": f.tolist(), "swapped_f": f.astype(">f8")}
+        names |= {"whole_y": y.astype(int), "narrow_f": f.astype("f4")}
+        names |= {"rows": lm.get("cross_entropy"), "ids": ids, "scores": scores}
+        yield Contest({"n": n}, paired({call: eval(f"lambda: {call}", names) for call in CALLS}, effort))
 
 
 def tables(found: list[Contest]) -> str:
     rows = [
-        [f"`{call}`", road, *(number(1e6 * contest.median(call)) for contest in found)] for call, road in ROADS.items()
+        [f"`{call}`", kind, *(number(1e6 * contest.median(call)) for contest in found)] for call, kind in CALLS.items()
     ]
-    return table(("call", "road", *(f"n = {contest.case['n']}" for contest in found)), rows)
+    return table(("call", "kind", *(f"n = {contest.case['n']}" for contest in found)), rows)
 
 
 def targets(found: list[Contest]) -> list[Target]:
     return [
         Target(
-            f"small calls on the {road} road", bound,
+            f"small calls, {kind} ones", bound,
             {
                 f"`{call}`, n = {contest.case['n']}": contest.spread(call, 1e6)
                 for contest in found
-                for call in ROADS
-                if ROADS[call] == road
+                for call in CALLS
+                if CALLS[call] == kind
             },
             unit=" µs",
         )
-        for road, bound in BOUNDS.items()
+        for kind, bound in BOUNDS.items()
     ]  # fmt: skip

@@ -13,14 +13,14 @@ TITLE = "The first call"
 ABOUT = """Milliseconds in a fresh process from the end of `import lossmith` (and NumPy) to the result of the first
 `value_and_gradient` of ten samples. "cold" starts with an empty cache directory (`LOSSMITH_CACHE`), "warm" with the one
 that the process before has filled. Making the loss loads the catalogue and traces the formula; the call compiles the
-kernel, or reads it.
+kernel, or reads it. The next call shows what the first one has left to do.
 """
 CALLS = {  # and what they are called with
     "squared_error": "y, f",
     "binary_cross_entropy": "y, f",
     "cross_entropy": "y.astype(int), np.tile(f, (10, 1))",
 }
-STATES, STAGES = ("cold", "warm"), ("make the loss", "call", "both")
+STATES, STAGES = ("cold", "warm"), ("make the loss", "call", "both", "next call")
 BOUND = 80.0
 CHILD = """
 import time
@@ -34,7 +34,9 @@ loss = lm.{name}()
 made = time.perf_counter()
 loss.value_and_gradient(y, f)
 called = time.perf_counter()
-print(made - start, called - made, called - start)
+loss.value_and_gradient(y, f)
+again = time.perf_counter()
+print(made - start, called - made, called - start, again - called)
 """
 
 

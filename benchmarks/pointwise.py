@@ -14,6 +14,7 @@ Array = np.ndarray
 
 PARAMETERS = {"quantile": {"q": QUANTILE}}
 PLAIN, REUSING = "lossmith", "lossmith, out="
+IN_PLACE = ("NumPy", "scikit-learn")  # peers that write to memory made before; the others return new memory, as PLAIN
 LOOPS: dict[str, Callable[..., Array]] = {"np.subtract": np.subtract, "np.add": np.add}  # two reads and one write
 DTYPES = ("float32", "float64")
 SIZES = (10**3, 10**5, 10**6, 10**7)
@@ -43,27 +44,33 @@ def loops(y: Array, f: Array, out: Array) -> dict[str, Run]:
     return {name: lambda loop=loop: loop(f, y, out=out) for name, loop in LOOPS.items()}
 
 
-def contests(names: Iterable[str], effort: Effort, *, beside_loops: bool = False) -> Iterator[Contest]:
+def contests(names: Iterable[str], effort: Effort) -> Iterator[Contest]:
     for name in names:
         for dtype in DTYPES:
             for n in (size for size in SIZES if size <= effort.largest):
-                yield Contest({"loss": name, "dtype": dtype, "n": n}, _rounds(name, dtype, n, effort, beside_loops))
+                yield Contest({"loss": name, "dtype": dtype, "n": n}, _rounds(name, dtype, n, effort))
 
 
-def _rounds(name: str, dtype: str, n: int, effort: Effort, beside_loops: bool) -> Rounds:
+def _rounds(name: str, dtype: str, n: int, effort: Effort) -> Rounds:
     y, f = problem(name, dtype, n)
     out = np.empty_like(f)  # the same for all who write where they are told
     runs = ours(lm.get(name, **PARAMETERS.get(name, {})), y, f, out) | contestants(name, y, f)
-    return paired(runs | (loops(y, f, out) if beside_loops else {}), effort)
+    return paired(runs | loops(y, f, out), effort)
 
 
 def large(found: Iterable[Contest]) -> list[Contest]:
     return [contest for contest in found if contest.case["n"] >= LARGE]
 
 
-def lead(contest: Contest, name: str) -> Spread:
-    """How many times as long the fastest peer takes."""
-    return contest.ratio(contest.fastest(PEERS), name)
+def leads_over(contest: Contest) -> dict[str, Spread]:
+    """How many times as long each peer takes as we do, where we write to as they do."""
+    pairs = {peer: REUSING if peer in IN_PLACE else PLAIN for peer in PEERS if peer in contest.rounds}
+    return {peer: contest.ratio(peer, ours) for peer, ours in pairs.items()}
+
+
+def lead(contest: Contest) -> tuple[str, Spread]:
+    """The peer that comes nearest, and how many times as long it takes."""
+    return min(leads_over(contest).items(), key=lambda item: item[1].middle)
 
 
 def excess(contest: Contest) -> Spread:
@@ -71,20 +78,23 @@ def excess(contest: Contest) -> Spread:
     return contest.ratio(REUSING, contest.fastest(LOOPS))
 
 
-def leads(found: Iterable[Contest], name: str) -> dict[str, Spread]:
-    return {f"{contest}, {contest.fastest(PEERS)}": lead(contest, name) for contest in large(found)}
+def leads(found: Iterable[Contest]) -> dict[str, Spread]:
+    nearest = ((contest, *lead(contest)) for contest in large(found))
+    return {f"{contest}, {peer}": ratio for contest, peer, ratio in nearest}
 
 
-def times(found: Iterable[Contest], *, beside_loops: bool = False) -> str:
-    names = (PLAIN, REUSING, *(LOOPS if beside_loops else ()), *PEERS)
-    ratios = {f"fastest peer / {name}": lambda contest, name=name: lead(contest, name) for name in (PLAIN, REUSING)}
-    if beside_loops:
-        ratios[f"{REUSING} / faster loop"] = excess
-    head = ["loss", "dtype", "n", *names, *ratios]
+def times(found: Iterable[Contest]) -> str:
+    names = (PLAIN, REUSING, *LOOPS, *PEERS)
+    head = ["loss", "dtype", "n", *names, "nearest peer / lossmith", f"{REUSING} / faster loop"]
     rows = [
-        [contest.case["loss"], contest.case["dtype"], count(contest.case["n"])]
-        + nanoseconds(contest, names, contest.case["n"])
-        + [str(ratio(contest)) for ratio in ratios.values()]
+        [
+            contest.case["loss"],
+            contest.case["dtype"],
+            count(contest.case["n"]),
+            *nanoseconds(contest, names, contest.case["n"]),
+            str(lead(contest)[1]),
+            str(excess(contest)),
+        ]
         for contest in found
     ]
     return table(head, rows)

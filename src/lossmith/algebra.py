@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from lossmith.formula.expr import Expr, const, mul
 from lossmith.formula.model import Argument, Formula
 from lossmith.links import AnyLink, PerPrediction
 from lossmith.loss import Loss
+from lossmith.record import replace
 
 _NON_NEGATIVE: Domain = NonNegative.__metadata__[0]
 _REAL: Domain = Real.__metadata__[0]
@@ -91,7 +91,7 @@ def _renamed(first: Loss, second: Loss) -> tuple[Loss, dict[str, Any]]:
         taken.add(fresh)
     formulas = {}
     for kind, f in second.formulas.items():
-        new = tuple(dataclasses.replace(p, name=names[p.name]) for p in f.params)
+        new = tuple(replace(p, name=names[p.name]) for p in f.params)
         mapping = {old.as_param: n.as_param for old, n in zip(f.params, new, strict=True)}
         formulas[kind] = _substituted(f, mapping, params=new)
     params = dict(first.params) | {names[n]: v for n, v in second.params.items()}
@@ -158,9 +158,7 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
     formulas = {}
     for kind, f in loss.formulas.items():
         (p,) = f.predictions
-        new = Argument(
-            p.name, dataclasses.replace(_REAL, name="a row of scores", row=True, kind="row") if p.domain.row else _REAL
-        )
+        new = Argument(p.name, replace(_REAL, name="a row of scores", row=True, kind="row") if p.domain.row else _REAL)
         formulas[kind] = f.replaced({p.as_input: link.to_mean(new.as_input)}, predictions=(new,))
     return loss.replaced(
         name=f"{loss.name} with {link.name} link", formulas=formulas, link=link, recipe=None, claim=loss.claim

@@ -106,7 +106,9 @@ class Call:
         data = self.data
         if reduction == "none":
             with np.errstate(all="ignore"):
-                return self._returned(apply_weight(data.xp, values, data.weight, data.keep))
+                if data.host:
+                    return self._returned(self._weighed(values))
+                return apply_weight(data.xp, values, data.weight, data.keep)
         if reduction == "sum":
             result = total(data.xp, values, data.weight, data.keep)
         else:
@@ -119,7 +121,8 @@ class Call:
         weight = data.weight
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
             (factor,) = self.outputs("class_factor")
-            weight = factor if weight is None else factor * data.xp.astype(weight, factor.dtype)
+            kind = data.xp.float64 if data.host else factor.dtype
+            weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
         result = total_weight(
             data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep
         )
@@ -131,22 +134,36 @@ class Call:
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""
         data = self.data
+        denominator = self.denominator(reduction) if reduction not in ("sum", "none") else None
+        if data.host and data.weight is not None and denominator == math.inf and np.max(data.weight) > 1:
+            smaller = copy.copy(self)  # the weights' own sum overflows; their size does not matter
+            smaller.data = replace(data, weight=data.weight / np.max(data.weight))
+            return smaller.derivative(values, reduction, out)
         with np.errstate(all="ignore"):
-            values = apply_weight(data.xp, values, data.weight, data.keep)
-        if reduction not in ("sum", "none"):
-            denominator = self.denominator(reduction)
-            values = values / (
-                data.xp.astype(denominator, values.dtype)
-                if hasattr(denominator, "dtype") and not data.host
-                else denominator
-            )
+            if data.host:
+                values = self._weighed(values, denominator)
+            else:
+                values = apply_weight(data.xp, values, data.weight, data.keep)
+                if denominator is not None:
+                    wide = hasattr(denominator, "dtype")
+                    values = values / (data.xp.astype(denominator, values.dtype) if wide else denominator)
         if out is not None:
             return self._written(values, out)
         dtype = data.prediction.dtype if is_floating(data.prediction.dtype) else compute_dtype(data.xp, [])
+        dtype = dtype.newbyteorder("=") if data.host else dtype
         if values.dtype != dtype:
             with np.errstate(all="ignore"):
                 values = values.astype(dtype) if data.host else data.xp.astype(values, dtype)
         return values[()] if data.host else values
+
+    def _weighed(self, values: Array, denominator: Any = None) -> Array:
+        """Values times weight by denominator: in float64 where their own type does not hold every weight."""
+        weight, keep, limits = self.data.weight, self.data.keep, np.finfo(values.dtype)
+        if weight is None or np.all((weight == 0) | ((weight >= limits.tiny) & (weight <= limits.max))):
+            found = apply_weight(np, values, weight, keep)
+            return found if denominator is None else found / denominator
+        relative = weight.astype(np.float64) / (1.0 if denominator is None else denominator)
+        return apply_weight(np, values.astype(np.float64), relative, keep).astype(values.dtype)
 
     def _written(self, values: Array, out: Array) -> Array:
         with np.errstate(all="ignore"):

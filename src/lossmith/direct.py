@@ -1,120 +1,155 @@
-"""The direct road: the arrays of an ordinary call go straight into one kernel, which checks, computes, weighs and adds.
+"""The roads of ordinary host arrays: one kernel checks, computes, weighs and adds.
 
-Whatever is not ordinary (lists, tables, texts, other libraries, a value outside a domain, a sum that overflows) gives
-None, and the call takes the checked road instead, which says in words what is wrong.
+The fast one is a look into a dictionary and a function in machine code. The direct one first makes arrays of lists,
+tables, texts and odd layouts. Whatever is not ordinary (other libraries, a value outside a domain, a sum that
+overflows) gives None, and the call takes the checked road instead, which says in words what is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossmith.compute import check_reduction
 from lossmith.engine.threads import thread_count
-from lossmith.inputs import check_index, to_host
-from lossmith.namespaces import is_host
-from lossmith.plans import Plan, Request, plan
+from lossmith.inputs import check_index, label_numbers, to_host
+from lossmith.namespaces import is_floating, is_host
+from lossmith.plans import TOTAL, Request, plan
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 Array = Any
 _ARRAY = np.ndarray
-_VALUE = ("value",)
-_NO_ROAD: tuple[Any, int] = (None, 0)
+_FEW = 4096  # so many numbers are copied sooner than a road for their layout is found
 _UNKNOWN: Any = object()
+_Road = tuple[Callable[[Sequence[Any], Any], list[Any] | None] | None, int]
+_NO_ROAD: _Road = (None, 0)
 
 
-def quick(loss: Loss, outputs: tuple[str, ...], reduction: str, y_true: Any, y_pred: Any, out: Any) -> Any:
-    """The fast road of calls that went the direct road before: a value, a gradient or both; None where it ends."""
-    if type(y_true) is not _ARRAY or type(y_pred) is not _ARRAY or not (out is None or type(out) is _ARRAY):
-        return None
+def served(
+    loss: Loss, outputs: tuple[str, ...], reduction: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, out: Any,
+    extras: Mapping[str, Any], width: float = 1.0,
+) -> list[Any] | None:  # fmt: skip
+    """The outputs asked for, or None where the checked road must be taken."""
     try:
-        road, alone = loss.roads.get((outputs, reduction, y_pred.dtype, y_pred.shape[1:]), _NO_ROAD)
-    except TypeError:  # a reduction that is no word: the checked road says so
-        return None
-    if road is None or (y_pred.size > alone and thread_count() > 1):
-        return None
-    if outputs == _VALUE:
-        return road(y_true, y_pred)
-    gradient = np.empty_like(y_pred) if out is None else out
-    value = road(y_true, y_pred, gradient)
-    if value is None:
-        return None
-    return gradient if len(outputs) == 1 else (value, gradient)
+        written = None if out is None or out.dtype is y_pred.dtype else out.dtype
+        key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
+        fast, alone = loss.roads.get(key, _NO_ROAD)
+    except (AttributeError, IndexError, TypeError):  # no arrays, or a reduction that is no word
+        fast, alone = _NO_ROAD
+    if fast is not None and (y_pred.size <= alone or thread_count() == 1):
+        arrays = [y_true, y_pred, *extras.values()] if extras else [y_true, y_pred]
+        if weight is not None:
+            arrays.append(weight)
+        if where is not None:
+            arrays.append(where)
+        results: list[Any] | None = fast(arrays, out)
+        if results is not None:
+            return results
+    if reduction is not TOTAL:
+        check_reduction(loss, reduction)
+    return direct(loss, outputs, reduction, y_true, y_pred, weight, where, out, extras, width)
+
+
+def _key(
+    loss: Loss, outputs: tuple[str, ...], reduction: Any, width: float, y_true: Any, y_pred: Any, weight: Any,
+    where: Any, written: Any, extras: Mapping[str, Any],
+) -> tuple[Any, ...]:  # fmt: skip
+    """What decides how a call is served; ``written`` is the dtype of ``out``, where it is not that of y_pred."""
+    key = (
+        outputs, reduction, width, y_true.dtype, y_pred.dtype, written,
+        None if weight is None else weight.dtype, None if where is None else where.dtype,
+        (y_pred.shape[-1], y_true.ndim == y_pred.ndim) if loss.wide else None,
+    )  # fmt: skip
+    return (*key, *extras, *(extra.dtype for extra in extras.values())) if extras else key
 
 
 def direct(
-    loss: Loss, request: Request, y_true: Any, y_pred: Any, weight: Any, where: Any, out: Any, extras: Mapping[str, Any]
-) -> list[Any] | None:
-    """The outputs asked for, or None where the checked road must be taken."""
-    if type(out) is np.memmap:
-        found = direct(loss, request, y_true, y_pred, weight, where, out.view(_ARRAY), extras)
-        return None if found is None else [*found[:-1], out]
-    arrays: list[Array] = []
-    key: list[Any] = [request.outputs, request.reduction, request.width, *extras]
-    given: tuple[Any, ...] = (y_true, y_pred, *extras.values(), weight, where)
-    if any(type(array) is not _ARRAY or array.dtype.kind == "O" for array in given if array is not None):
-        converted = _host_arrays(given, extras)
-        if converted is None:
-            return None
-        given = converted
-    for array in given:
-        if array is None:
-            key.append(None)
-            continue
-        if not array.ndim:
-            return None
-        flags, dtype = array.flags, array.dtype
-        dense = flags.c_contiguous and flags.aligned
-        if not dense and (array.ndim > 1 or not flags.aligned):
-            array, dense = array.copy(order="C"), True
-        if not dtype.isnative:
-            array = array.astype(dtype.newbyteorder("="))
-        arrays.append(array)
-        key += (dtype, array.ndim, dense)
-    if out is not None and not _writable(out, arrays[1].shape, given):
+    loss: Loss, outputs: tuple[str, ...], reduction: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, out: Any,
+    extras: Mapping[str, Any], width: float,
+) -> list[Any] | None:  # fmt: skip
+    """The same, whatever the host's arrays look like."""
+    given: dict[str, Any] = {"y_true": y_true, "y_pred": y_pred, **extras}
+    if weight is not None:
+        given["weight"] = weight
+    if where is not None:
+        given["where"] = where
+    found = _host_arrays(given)
+    if found is None or not all(array.ndim for array in found.values()):
         return None
+    if out is not None and not _writable(out, found["y_pred"].shape, [*given.values(), *found.values()]):
+        return None
+    if loss.labels is not None and loss.numbered is not None:
+        if loss.target_kind == "class id" and len(loss.labels) != found["y_pred"].shape[-1]:
+            return None
+        found["y_true"], loss = label_numbers(loss.labels, found["y_true"]), loss.numbered
+    arrays = {name: _laid_out(array) for name, array in found.items()}
+    y_pred, dense = arrays["y_pred"], [array.flags.c_contiguous for array in arrays.values()]
     written = None if out is None else out.dtype.newbyteorder("=")
-    key += (written, arrays[1].shape[-1] if loss.kind == "rowwise" else 0)
-    known = tuple(key)
-    plans = loss.plans
-    served = plans.get(known, _UNKNOWN)
-    if served is _UNKNOWN:
+    key = _key(
+        loss, outputs, reduction, width, arrays["y_true"], y_pred, arrays.get("weight"), arrays.get("where"),
+        None if written == y_pred.dtype else written, {name: arrays[name] for name in extras},
+    )  # fmt: skip
+    plans, known = loss.plans, key if all(dense) else (*key, *dense)
+    made = plans.get(known, _UNKNOWN)
+    if made is _UNKNOWN:
         if len(plans) > 256:  # as many kinds of calls as a program makes, not as a fuzzer does
             plans.clear()
-        weighted, masked = weight is not None, where is not None
-        served = plan(loss, request, arrays, tuple(extras), written, weighted=weighted, masked=masked)
-        plans[known] = served
-        if served is not None and len(arrays) == 2:
-            _open_road(loss, request, served, arrays)
-    return None if served is None else served.run(arrays, out)
-
-
-def _writable(out: Any, shape: tuple[int, ...], given: tuple[Any, ...]) -> bool:
-    """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
-    if type(out) is not _ARRAY or out.shape != shape or not out.flags.writeable:
-        return False
-    return not any(np.may_share_memory(out, array) for array in given if array is not None)
-
-
-def _host_arrays(given: tuple[Any, ...], extras: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """Lists, tables and numbers in objects as arrays; None for what is not the host's, or not numbers."""
-    if not all(is_host(x) for x in given if x is not None):
+            loss.roads.clear()
+        masks = {"weighted": weight is not None, "masked": where is not None}
+        request = Request(outputs, reduction, width)
+        made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
+        if made is not None and made.fast is not None:
+            loss.roads[known] = made.fast, made.kernel.alone
+    if made is None:
         return None
-    names = ("y_true", "y_pred", *extras, "weight", "where")
-    check_index(**dict(zip(names, given, strict=True)))
+    place = None if out is None else _place(out, made.results[-1].dtype)
+    results: list[Any] | None = made.run(list(arrays.values()), place)
+    if results is not None and out is not None:
+        if place is None:
+            with np.errstate(all="ignore"):
+                out[...] = results[-1]
+        results[-1] = out
+    return results
+
+
+def _laid_out(array: Array) -> Array:
+    """In the machine's byte order, one number after the other, or (many numbers) a fixed step apart."""
+    flags = array.flags
+    if not flags.aligned or not (flags.c_contiguous or (array.ndim == 1 and array.size > _FEW)):
+        array = array.copy(order="C")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _place(out: Any, dtype: np.dtype[Any]) -> Array | None:
+    """out itself, where the kernel can write it."""
+    if out.dtype != dtype or not (out.flags.c_contiguous and out.flags.aligned):
+        return None
+    return out if type(out) is _ARRAY else out.view(_ARRAY)
+
+
+def _writable(out: Any, shape: tuple[int, ...], given: list[Any]) -> bool:
+    """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
+    if type(out) not in (_ARRAY, np.memmap) or out.shape != shape or not is_floating(out.dtype):
+        return False
+    return out.flags.writeable and not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
+
+
+def _host_arrays(given: Mapping[str, Any]) -> dict[str, Array] | None:
+    """Arrays of numbers or texts; None for what is not the host's, or neither."""
+    tables = [x for x in given.values() if type(x) not in (_ARRAY, list, tuple)]
+    if tables:
+        if not all(is_host(x) for x in tables):
+            return None
+        check_index(**given)
     try:
-        return tuple(None if x is None else to_host(x, name) for x, name in zip(given, names, strict=True))
+        return {name: _host_array(x, name) for name, x in given.items()}
     except TypeError:  # the checked road says which, and why
         return None
 
 
-def _open_road(loss: Loss, request: Request, made: Plan, arrays: list[Array]) -> None:
-    """Let the next call of this kind take the fast road, where it is plain enough."""
-    summed = request.reduction not in ("none", "total") or _VALUE[0] not in request.outputs
-    road = made.road(arrays) if summed and made.weigh is None else None
-    if road is not None:
-        y_pred = arrays[1]
-        loss.roads[request.outputs, request.reduction, y_pred.dtype, y_pred.shape[1:]] = road, made.kernel.alone
+def _host_array(x: Any, name: str) -> Array:
+    return x if type(x) is _ARRAY and x.dtype.kind != "O" else to_host(x, name)

@@ -55,6 +55,8 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
         raise TypeError(f"{name} is not a rectangular array of numbers: {error}") from None
     if array.dtype == object:
         array = _from_objects(array, name)
+    if array.dtype.kind in "fiub" and array.dtype.itemsize <= 8:
+        return array
     dtype = dtype_name(array.dtype)
     known = dtype == "bfloat16" or "float8" in dtype  # NumPy gives these the kind of a void
     if not known and (array.dtype.kind in "cmMV" or dtype in ("longdouble", "float128", "float96")):
@@ -169,11 +171,17 @@ def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleTy
         if isinstance(target, np.ndarray) and target.dtype.kind in "US":
             raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
         return target, ignored
-    library: Any = np if isinstance(target, np.ndarray) else xp  # texts are translated before they leave the host
-    numbers = library.full(target.shape, -1, dtype=library.int32)
-    for number, label in enumerate(loss.labels):
-        numbers = library.where(target == label, library.asarray(number, dtype=library.int32), numbers)
-    return numbers if library is xp else xp.asarray(numbers), ignored
+    if isinstance(target, np.ndarray):  # texts are translated before they leave the host
+        return xp.asarray(label_numbers(loss.labels, target)), ignored
+    return label_numbers(loss.labels, target, xp), ignored
+
+
+def label_numbers(labels: tuple[Any, ...], target: Array, xp: Any = np) -> Array:
+    """The number of each label, -1 for an unknown one."""
+    numbers = xp.full(target.shape, -1, dtype=xp.int32)
+    for number, label in enumerate(labels):
+        numbers = xp.where(target == label, xp.asarray(number, dtype=xp.int32), numbers)
+    return numbers
 
 
 def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:

@@ -7,7 +7,6 @@ arrays.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,12 @@ from lossmith.engine.arrays import evaluate_block
 from lossmith.formula import exp, expm1, log, log1p, log_softmax, n_classes, sigmoid, softmax, sum
 from lossmith.formula.expr import Expr, leaf
 from lossmith.namespaces import compute_dtype, namespace_of
+from lossmith.record import Record
 
 Array = Any
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Record):
     """``link(mean)`` is the score, ``link.inverse(score)`` the mean. ``row`` links work along the last axis."""
 
     name: str
@@ -41,8 +40,7 @@ class Link:
         return f"<link {self.name}>"
 
 
-@dataclass(frozen=True)
-class PerPrediction:
+class PerPrediction(Record):
     """One link for each named prediction, along the last axis."""
 
     links: tuple[Link, ...]

@@ -9,16 +9,16 @@ from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
-from lossmith.compute import Call, check_out, check_reduction, differentiable
-from lossmith.direct import direct, quick
+from lossmith.compute import Call, check_out, differentiable
+from lossmith.direct import served
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
 from lossmith.links import AnyLink, get_link
 from lossmith.parameters import checked_labels, checked_parameters
-from lossmith.plans import Request
+from lossmith.plans import TOTAL, readable
 
-_VALUE, _GRADIENT, _BOTH = ("value",), ("gradient",), ("value", "gradient")
+_VALUE, _BOTH, _NEWTON = ("value",), ("value", "gradient"), ("gradient", "curvature")
 _FIELDS = ("name", "formulas", "params", "link", "labels", "recipe", "claim", "doc", "source")
 
 
@@ -39,6 +39,9 @@ class Loss:
     claim: str | None  # what the author says the loss elicits
     doc: str
     source: str
+    plans: dict[Any, Any]  # how calls were served before, by what they looked like
+    roads: dict[Any, Any]  # functions for small ordinary ones, with the most numbers that are no work for two threads
+    wide: bool  # y_pred has a last axis of its own
 
     def __init__(
         self, name: str, formulas: Mapping[str, Formula], params: Mapping[str, Any], link: AnyLink,
@@ -49,6 +52,9 @@ class Loss:
         values = (name, *frozen, link, labels, recipe, claim, doc, source)
         for field, value in zip(_FIELDS, values, strict=True):
             object.__setattr__(self, field, value)
+        object.__setattr__(self, "plans", {})
+        object.__setattr__(self, "roads", {})
+        object.__setattr__(self, "wide", self.outputs != 1)
 
     @classmethod
     def from_recipe(cls, recipe: Recipe, labels: tuple[Any, ...] | None = None, **given: Any) -> Loss:
@@ -76,15 +82,9 @@ class Loss:
         last axis of those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument,
         index and value.
         """
-        if weight is where is validate is None and not extras:
-            value = quick(self, _VALUE, reduction, y_true, y_pred, None)
-            if value is not None:
-                return value
-        check_reduction(self, reduction)
-        if validate is not False:
-            found = direct(self, Request(_VALUE, reduction), y_true, y_pred, weight, where, None, extras)
-            if found is not None:
-                return found[0]
+        found = served(self, _VALUE, reduction, y_true, y_pred, weight, where, None, extras)
+        if found is not None:
+            return found[0]
         adapter = differentiable(self, y_pred)
         if adapter is not None:
             return adapter.value(
@@ -118,20 +118,14 @@ class Loss:
         ``width`` is the smoothing unit of losses with kinks, in units of the prediction: the size of a residual that no
         longer matters.
         """
+        width = _checked_width(self, width)
         return self._derivative("curvature", y_true, y_pred, weight, where, reduction, out, validate, extras, width)
 
     def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
                     validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
-        if weight is where is validate is None and which == "gradient" and not extras:
-            gradient = quick(self, _GRADIENT, reduction, y_true, y_pred, out)
-            if gradient is not None:
-                return gradient
-        check_reduction(self, reduction)
-        width = _checked_width(self, width)
-        if validate is not False:
-            found = direct(self, Request((which,), reduction, width), y_true, y_pred, weight, where, out, extras)
-            if found is not None:
-                return found[0]
+        found = served(self, (which,), reduction, y_true, y_pred, weight, where, out, extras, width)
+        if found is not None:
+            return found[0]
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         return call.derivative(call.outputs(which)[0], reduction, out)
@@ -140,15 +134,9 @@ class Loss:
                            reduction: str = "mean", out: Any = None, validate: bool | None = None,
                            **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
-        if weight is where is validate is None and not extras:
-            both: tuple[Any, Any] | None = quick(self, _BOTH, reduction, y_true, y_pred, out)
-            if both is not None:
-                return both
-        check_reduction(self, reduction)
-        if validate is not False:
-            found = direct(self, Request(_BOTH, reduction), y_true, y_pred, weight, where, out, extras)
-            if found is not None:
-                return found[0], found[1]
+        found = served(self, _BOTH, reduction, y_true, y_pred, weight, where, out, extras)
+        if found is not None:
+            return found[0], found[1]
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
         call = Call(self, y_true, y_pred, weight, where, extras, validate)
         values, gradients = call.outputs("value", "gradient")
@@ -158,13 +146,10 @@ class Loss:
                                reduction: str = "none", validate: bool | None = None, width: float = 1.0,
                                **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(gradient, curvature) in one pass: what boosters want."""
-        check_reduction(self, reduction)
         width = _checked_width(self, width)
-        if validate is not False:
-            request = Request(("gradient", "curvature"), reduction, width)
-            found = direct(self, request, y_true, y_pred, weight, where, None, extras)
-            if found is not None:
-                return found[0], found[1]
+        found = served(self, _NEWTON, reduction, y_true, y_pred, weight, where, None, extras, width)
+        if found is not None:
+            return found[0], found[1]
         call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         first, second = call.outputs("gradient", "curvature")
         return call.derivative(first, reduction), call.derivative(second, reduction)
@@ -172,10 +157,9 @@ class Loss:
     def total(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, validate: bool | None = None,
               **extras: Any) -> Total:  # fmt: skip
         """Sum of weight * loss and sum of weights: totals of batches, partitions or machines add up."""
-        if validate is not False:
-            found = direct(self, Request(_VALUE, "total"), y_true, y_pred, weight, where, None, extras)
-            if found is not None:
-                return found[0]  # type: ignore[no-any-return]
+        found = served(self, _VALUE, TOTAL, y_true, y_pred, weight, where, None, extras)
+        if found is not None:
+            return found[0]  # type: ignore[no-any-return]
         return Call(self, y_true, y_pred, weight, where, extras, validate).total()
 
     def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
@@ -218,14 +202,10 @@ class Loss:
         return self.recipe.family if self.recipe else ""
 
     @cached_property
-    def plans(self) -> dict[Any, Any]:
-        """How calls were served before, by what they looked like."""
-        return {}
-
-    @cached_property
-    def roads(self) -> dict[Any, Any]:
-        """Functions that serve small ordinary calls."""
-        return {}
+    def numbered(self) -> Loss | None:
+        """The same loss of the numbers of its labels, where no kernel can read those; else None."""
+        plain = self.labels is None or readable(self.labels) or self.formula.target.domain.row
+        return None if plain or self.params.get("ignore_index") is not None else self.replaced(labels=None)
 
     @cached_property
     def elicits(self) -> str | None:

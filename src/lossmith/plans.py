@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lossmith.engine.choice import machine_code
 from lossmith.engine.reduce import Total
-from lossmith.formula.expr import ONE, Expr, apply
+from lossmith.engine.threads import thread_count
+from lossmith.formula.expr import ONE, Expr, apply, walk
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating
 
 if TYPE_CHECKING:
+    from lossmith.engine.llvm.fast import Argument, Feed
     from lossmith.engine.llvm.run import Kernel
-    from lossmith.engine.llvm.spec import Input, Output
+    from lossmith.engine.llvm.spec import Input, Output, Spec
     from lossmith.loss import Loss
 
 Array = Any
+Served = Callable[[Sequence[Array], Any], "list[Any] | None"]
 MEANS = ("mean", "weighted_mean")
+TOTAL: Any = object()  # a reduction that no user can name: sum and weight
 _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
 
@@ -30,13 +35,13 @@ class Request:
     """What a call asks of a loss, apart from the data."""
 
     outputs: tuple[Any, ...]  # "value", "gradient" ...
-    reduction: str  # those of a call, or "total"
+    reduction: Any  # those of a call, or TOTAL
     width: float = 1.0
 
     @property
     def summed(self) -> bool:
         """Whether the value is a sum of the kernel; else it is an array."""
-        return self.reduction != "none"
+        return bool(self.reduction != "none")
 
 
 @dataclass(frozen=True)
@@ -46,108 +51,101 @@ class Plan:
     request: Request
     kernel: Kernel
     weigh: Kernel | None  # the total weight, where samples do not all count the same
-    weighed: tuple[int, ...]  # which of the call's arrays that depends on
-    addresses: Callable[[list[Array]], bytes]
     parameters: Array
-    parameters_at: int
-    vectors: tuple[Array, ...]
+    vectors: tuple[tuple[Array, ...], tuple[Array, ...]]  # parameters with a number per class, of the two kernels
     order: tuple[int, ...]  # which of the call's arrays is each array of the kernel
-    whole: tuple[bool, ...]  # which of the call's arrays have the shape of y_pred
+    weighed: tuple[int, ...]  # and of the one of the weights
+    given: tuple[Argument, ...]  # the call's arrays
+    results: tuple[Argument, ...]  # every array that is written
     many: bool  # y_pred has a last axis of its own
-    results: tuple[Any, ...]  # the dtype of every array that is written
-    padding: int  # fewer samples than this need room in front of them
+    dense: bool
+    fast: Served | None = field(init=False)  # ``run`` on one thread by the fast road, where there is one
 
-    def run(self, arrays: list[Array], out: Any) -> list[Any] | None:
-        y_pred = arrays[1]
-        shape = y_pred.shape[:-1] if self.many else y_pred.shape
-        for array, whole in zip(arrays, self.whole, strict=True):
-            if array.shape != (y_pred.shape if whole else shape):
-                return None
-        classes = y_pred.shape[-1] if self.many else 1
-        count = y_pred.size // max(classes, 1)
-        if not count or not shape:
-            return None
-        denominator, mean = float(count), self.request.reduction in MEANS
-        if self.weigh is not None:
-            weights = self.weigh.run(self.addresses([arrays[k] for k in self.weighed]), 0, count)
-            if weights is None or (mean and not weights[0] > 0.0):
-                return None
-            (denominator,) = weights
-        scale = 1.0 / denominator if mean else 1.0
-        if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
-            return None
-        made = self._room(y_pred, shape, out)
-        sums = self._sums(arrays, made, count, classes, scale, denominator if mean else 1.0)
-        if sums is None:
-            return None
-        if self.request.reduction == "total":
-            return [Total(sums[0], denominator)]
-        return self._found(made, sums, out)
+    def __post_init__(self) -> None:  # not a cached property: a process may fork while another thread has its lock
+        road = self._road() if self.dense else None
+        object.__setattr__(self, "fast", None if road is None else self._serving(road))
 
-    def road(self, arrays: list[Array]) -> Callable[..., float | None] | None:
-        """The fast road for calls like this one, with nothing but y_true and y_pred, where there is one."""
-        from lossmith.engine.llvm.fast import Argument, fast
+    def run(self, arrays: Sequence[Array], out: Any) -> list[Any] | None:
+        """The outputs asked for, the last array of them in ``out``; None where the checked road must be taken."""
+        if self.fast is not None and (arrays[1].size <= self.kernel.alone or thread_count() == 1):
+            return self.fast(arrays, out)
+        return self._serving(self._run)(arrays, out)
 
-        spec, y_pred = self.kernel.spec, arrays[1]
-        dense = all(given.stored.dense for given in spec.inputs)
-        flat = all(a.ndim == (2 if whole and self.many else 1) for a, whole in zip(arrays, self.whole, strict=True))
-        types = [*(array.dtype for array in arrays), *self.results]
-        if not (dense and flat and len(self.results) < 2 and all(t.kind in "fiub" for t in types)):
-            return None
-        width = y_pred.shape[-1] if self.many else 1
-        shapes = [(2, width) if whole and self.many else (1, 1) for whole in self.whole]
-        given = [Argument(a.dtype, *shape) for a, shape in zip(arrays, shapes, strict=True)]
-        given += [Argument(dtype, *shapes[1]) for dtype in self.results]
-        sources = [*self.order, *[2] * len(self.results), *[-1] * len(self.vectors)]
-        known = self.addresses([*(arrays[k] for k in self.order), *[y_pred] * len(self.results), *self.vectors])
+    def _serving(self, run: Callable[..., Any]) -> Served:
+        """Make the arrays to write, run, and put the sum beside them: a function that has all it needs at hand."""
+        every = [(result.dtype, self.many and result.width is None) for result in self.results]
+        others, summed, total, empty = every[:-1], self.kernel.spec.sums, self.request.reduction is TOTAL, np.empty
+
+        def value(arrays: Sequence[Array], out: Any) -> list[Any] | None:
+            found = run(*arrays)
+            return None if found is None else [found]
+
+        def several(arrays: Sequence[Array], out: Any) -> list[Any] | None:
+            made: list[Any] = []
+            for dtype, one in every if out is None else others:
+                shape = arrays[1].shape
+                made.append(empty(shape[:-1] if one else shape, dtype))
+            if out is not None:
+                made.append(out)
+            found = run(*arrays, *made)
+            if found is None or total:
+                return None if found is None else [Total(found.real, found.imag)]
+            return [found, *made] if summed else made
+
+        return several if every or total else value
+
+    def _road(self) -> Callable[..., Any] | None:
+        from lossmith.engine.llvm.fast import fast
+
+        main, weigh = self._feeds
         return fast(
-            self.kernel, given, sources, known, self.parameters_at,
-            mean=self.request.reduction in MEANS, classes=width if spec.classes is not None else 1,
-            least=max(self.padding, 1), keep=self,
+            main, weigh, (*self.given, *self.results), len(self.given), self.parameters, many=self.many,
+            classes=self._classes, mean=self.request.reduction in MEANS, total=self.request.reduction is TOTAL,
+            most=self._most,
         )  # fmt: skip
 
-    def _room(self, y_pred: Array, shape: tuple[int, ...], out: Any) -> list[Array]:
-        """The arrays to write: ``out`` itself where the kernel can write it."""
-        made: list[Array] = []
-        shapes = [shape if name == "value" else y_pred.shape for name in self.request.outputs]
-        if len(self.results) < len(shapes):  # the value is a sum
-            shapes = shapes[1:]
-        for dtype, wanted in zip(self.results, shapes, strict=True):
-            writable = out is not None and wanted == y_pred.shape and len(shapes) == 1
-            dense = writable and out.dtype == dtype and out.flags.c_contiguous and out.flags.aligned
-            made.append(out if dense else np.empty(wanted, dtype))
-        return made
+    @property
+    def _feeds(self) -> tuple[Feed, Feed | None]:
+        from lossmith.engine.llvm.fast import Feed
 
-    def _sums(
-        self, arrays: list[Array], made: list[Array], count: int, classes: int, scale: float, divisor: float
-    ) -> list[float] | None:
-        fed = [arrays[k] for k in self.order]
-        written = made
-        if count < self.padding:
-            fed, written = [_padded(a, self.padding) for a in fed], [_padded(a, self.padding) for a in made]
-        words = self.addresses([*fed, *written, *self.vectors])
-        sums = self.kernel.run(words, self.parameters_at, count, classes, scale, divisor)
-        if written is not made:
-            for array, padded in zip(made, written, strict=True):
-                array[...] = padded
-        return sums
+        results = range(len(self.given), len(self.given) + len(self.results))
+        main = Feed(self.kernel, (*self.order, *results), self.vectors[0])
+        return main, None if self.weigh is None else Feed(self.weigh, self.weighed, self.vectors[1])
 
-    def _found(self, made: list[Array], sums: list[float], out: Any) -> list[Any]:
-        found: list[Any] = list(made)
-        if out is not None and made and made[-1] is not out:
-            out[...] = made[-1]
-            found[-1] = out
-        if len(self.results) < len(self.request.outputs):
-            found.insert(0, sums[0])
-        return found
+    @property
+    def _most(self) -> float:
+        """The largest total weight: where results are written, their type has to hold every weight."""
+        return self.kernel.largest if self.results else math.inf
 
+    @property
+    def _classes(self) -> int:
+        return 1 if self.kernel.spec.classes is None else self.given[1].width or 1
 
-def _padded(array: Array, rows: int) -> Array:
-    """The same samples, with copies of the first one in front of them."""
-    room = np.empty((rows, *array.shape[1:]), array.dtype)
-    room[: rows - len(array)] = array[:1]
-    room[rows - len(array) :] = array
-    return room[rows - len(array) :]
+    def _run(self, *everything: Array) -> float | complex | None:
+        """The same as the fast road, for arrays of any strides and any number of threads."""
+        arrays, y_pred = everything[: len(self.given)], everything[1]
+        shape = y_pred.shape[:-1] if self.many else y_pred.shape
+        for array, given in zip(arrays, self.given, strict=True):
+            if array.shape != (shape if given.width is None else (*shape, given.width)):
+                return None
+        count = y_pred.size // (self.given[1].width or 1)
+        if not count or not shape:
+            return None
+        main, weigh = self._feeds
+        weight: float | None = float(count)
+        if weigh is not None:
+            fed = [*(arrays[k] for k in weigh.sources), *weigh.vectors]
+            weight = weigh.kernel.run(fed, self.parameters, count, self._classes)
+        mean = self.request.reduction in MEANS
+        if weight is None or (mean and not weight > 0.0) or weight > self._most:
+            return None
+        divisor = weight if mean else 1.0
+        scale = 1.0 / divisor
+        if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
+            return None
+        fed = [*(everything[k] for k in main.sources), *main.vectors]
+        found = self.kernel.run(fed, self.parameters, count, self._classes, scale, divisor)
+        return complex(found, weight) if found is not None and self.request.reduction is TOTAL else found
 
 
 def plan(
@@ -157,64 +155,92 @@ def plan(
     """How calls like this one are served, or None where they cannot be. ``written`` is the dtype of ``out``, if any."""
     if not machine_code():
         return None
-    from lossmith.engine.llvm.emit import FLOATS
-    from lossmith.engine.llvm.fast import addresses
+    from lossmith.engine.llvm.fast import Argument
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
     from lossmith.engine.llvm.run import kernel, row_layout
+    from lossmith.engine.llvm.settle import settled
     from lossmith.engine.llvm.spec import Spec
 
     y_true, y_pred = arrays[:2]
     formula = _formula(loss, y_true, y_pred)
+    compute = np.dtype(compute_dtype(np, arrays[: 2 + len(extras)]))
     result = written or (y_pred.dtype if is_floating(y_pred.dtype) else np.dtype(np.float64))
+    if written is not None and dtype_name(written) not in WRITABLE:
+        result = compute  # and is copied
     if any(dtype_name(array.dtype) not in DTYPES for array in arrays) or dtype_name(result) not in WRITABLE:
         return None
     if {extra.name for extra in formula.extras} != set(extras) or (masked and arrays[-1].dtype != np.bool_):
         return None
     inputs = _inputs(loss, formula, arrays, extras)
     rows, group = formula.kind == "rowwise", len(formula.predictions)
+    many = rows or group > 1
     classes = y_pred.shape[-1] if rows else None
-    numbers = [p.name for p in formula.params if not p.per_class]
-    vectors = [p.name for p in formula.params if p.per_class]
     if inputs is None or (group > 1 and y_pred.shape[-1] != group):
         return None
-    if any(len(loss.params[name]) != classes for name in vectors):
+    if any(len(loss.params[p.name]) != classes for p in formula.params if p.per_class):
         return None
-    ignores = inputs[0].ignored is not None
-    reduced = request.reduction in (*MEANS, "total") and (weighted or masked or ignores)
-    if request.reduction == "weighted_mean" and formula.class_factor is not None:
+    if rows and inputs[0].labels and len(inputs[0].labels) != classes:
         return None
-    compute = np.dtype(compute_dtype(np, arrays[: 2 + len(extras)]))
-    roots, outputs, sums = _wanted(formula, request, compute, dtype_name(result))
-    places = [2 + extras.index(extra.name) for extra in formula.extras]
+    wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result))
+    roots = settled(wanted, loss.params)
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
-    common: dict[str, Any] = {
-        "weight": masks[0] if weighted else None,
-        "where": masks[-1] if masked else None,
-        "checked": True,
-        "exact": weighted or request.reduction == "total",
-    }
-    scaled = request.reduction in MEANS and request.outputs != ("value",)
-    weigh = Spec(compute.name, (ONE,), (replace(inputs[0], domain=None),) if ignores else (), (), (0,), **common)
     spec = Spec(
-        compute.name, roots, inputs, (*numbers, "width"), sums, outputs, scaled=scaled,
-        vectors=tuple(vectors), **common, **({} if classes is None else row_layout(classes)),
+        compute.name, roots, inputs, (*(p.name for p in formula.params if not p.per_class), "width"), sums, outputs,
+        weight=masks[0] if weighted else None, where=masks[-1] if masked else None, checked=True,
+        exact=weighted or request.reduction is TOTAL,
+        scaled=request.reduction in MEANS and request.outputs != ("value",),
+        vectors=tuple(p.name for p in formula.params if p.per_class),
+        **({} if classes is None else row_layout(classes)),
     )  # fmt: skip
-    parameters = np.asarray([*(float(loss.params[name]) for name in numbers), request.width], dtype=np.float64)
+    weigh = _weigh(spec, formula, request)
+    places = {g.name: 2 + extras.index(g.name) if g.name in extras else int(g is not inputs[0]) for g in inputs}
+    outside = tuple(range(2 + len(extras), len(arrays)))
+    made = tuple(np.dtype(o.dtype) if dtype_name(result) != o.dtype else result for o in outputs)
+
+    def vectors(spec: Spec) -> tuple[Array, ...]:
+        return tuple(np.asarray(list(loss.params[name]), dtype=compute) for name in spec.vectors)
+
+    def width(k: int) -> int | None:
+        return y_pred.shape[-1] if (many and k == 1) or (k == 0 and inputs[0].row) else None
+
+    numbers = [*(float(loss.params[name]) for name in spec.parameters[:-1]), request.width]
     return Plan(
         request=request,
         kernel=kernel(spec),
-        weigh=kernel(replace(weigh, exact=True)) if reduced else None,
-        weighed=(*((0,) if ignores else ()), *range(2 + len(extras), len(arrays))),
-        addresses=addresses,
-        parameters=parameters,
-        parameters_at=parameters.ctypes.data,
-        vectors=tuple(np.asarray(list(loss.params[name]), dtype=compute) for name in vectors),
-        order=(0, *[1] * group, *places, *range(2 + len(extras), len(arrays))),
-        whole=tuple(k == 1 or (k == 0 and inputs[0].row) for k in range(len(arrays))),
-        many=rows or group > 1,
-        results=tuple(result if o.dtype == dtype_name(result) else np.dtype(o.dtype) for o in outputs),
-        padding=FLOATS[compute.name].lanes if spec.classes else 0,
+        weigh=None if weigh is None else kernel(weigh),
+        parameters=np.asarray(numbers, dtype=np.float64),
+        vectors=(vectors(spec), () if weigh is None else vectors(weigh)),
+        order=(*(places[given.name] for given in inputs), *outside),
+        weighed=() if weigh is None else (*(places[given.name] for given in weigh.inputs), *outside),
+        given=tuple(Argument(array.dtype, width(k)) for k, array in enumerate(arrays)),
+        results=tuple(
+            Argument(dtype, y_pred.shape[-1] if o.row or len(o.roots) > 1 else None)
+            for o, dtype in zip(outputs, made, strict=True)
+        ),
+        many=many,
+        dense=all(array.flags.c_contiguous and array.flags.aligned for array in arrays),
     )
+
+
+def _weigh(spec: Spec, formula: Formula, request: Request) -> Spec | None:
+    """The kernel of what a mean divides by: the weight of the samples that count, of "weighted_mean" times their
+    class's weight. None where that is their number. Weights that may be too large for the results are added up too."""
+    factor = formula.class_factor if request.reduction == "weighted_mean" else None
+    samples = spec.weight is not None or spec.where is not None or spec.inputs[0].ignored is not None
+    divides = (request.reduction in MEANS or request.reduction is TOTAL) and (samples or factor is not None)
+    wider = (
+        spec.float == "float32" and bool(spec.outputs) and spec.weight is not None and spec.weight.dtype == "float64"
+    )
+    if not (divides or wider):
+        return None
+    root = ONE if factor is None else factor
+    used = {node.data for node in walk((root,)) if node.op in ("input", "param")}
+    found = replace(
+        spec, roots=(root,), outputs=(), sums=(0,), scaled=False, exact=True,
+        inputs=tuple(replace(g, domain=None) for g in spec.inputs if g.name in used or g.ignored is not None),
+        vectors=tuple(name for name in spec.vectors if name in used),
+    )  # fmt: skip
+    return replace(found, classes=None, long=False) if factor is None else found
 
 
 def _stored(array: Array) -> Any:
@@ -285,5 +311,10 @@ def _labels(loss: Loss, formula: Formula) -> tuple[float, ...] | None:
     """The numbers that stand for 0, 1 ...; () where classes stand for themselves, None where they are not numbers."""
     if loss.labels is None or formula.target.domain.row:
         return ()
-    plain = all(isinstance(x, (int, float)) and abs(x) <= _LARGEST_LABEL and x == int(x) for x in loss.labels)
-    return tuple(float(x) for x in loss.labels) if plain and len(loss.labels) <= _MOST_LABELS else None
+    return tuple(float(x) for x in loss.labels) if readable(loss.labels) else None
+
+
+def readable(labels: tuple[Any, ...]) -> bool:
+    """Whether a kernel can tell these labels apart: a few whole numbers."""
+    plain = all(isinstance(x, (int, float)) and abs(x) <= _LARGEST_LABEL and x == int(x) for x in labels)
+    return plain and len(labels) <= _MOST_LABELS

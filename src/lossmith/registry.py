@@ -24,15 +24,7 @@ class Constructor:
         self.recipe = recipe
         self.__name__ = self.__qualname__ = recipe.name
         self.__doc__ = recipe.doc + (f"\n\nSource: {recipe.source}" if recipe.source else "")
-        self.__signature__ = inspect.Signature(
-            [
-                inspect.Parameter(
-                    p.name, inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty if p.required else p.default
-                )
-                for p in recipe.parameters.values()
-            ]
-            + [inspect.Parameter("labels", inspect.Parameter.KEYWORD_ONLY, default=None)]
-        )
+        self.__signature__ = _signature(recipe)
 
     def __call__(self, *, labels: Any = None, **params: Any) -> Loss:
         return Loss.from_recipe(self.recipe, labels, **params)
@@ -42,12 +34,23 @@ class Constructor:
 
         def decorate(function: Callable[..., Any]) -> Constructor:
             self.recipe.variant(**settings)(function)
+            self.__signature__ = _signature(self.recipe)
             return self
 
         return decorate
 
     def __repr__(self) -> str:
         return f"<loss {self.__name__}{self.__signature__}>"
+
+
+def _signature(recipe: Recipe) -> inspect.Signature:
+    found = [
+        inspect.Parameter(
+            p.name, inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty if p.required else p.default
+        )
+        for p in recipe.parameters.values()
+    ]
+    return inspect.Signature([*found, inspect.Parameter("labels", inspect.Parameter.KEYWORD_ONLY, default=None)])
 
 
 def _decorated(kind: Callable[..., Decorator], function: Callable[..., Any] | None, settings: dict[str, Any]) -> Any:

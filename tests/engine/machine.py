@@ -6,7 +6,7 @@ import platform
 
 import numpy as np
 
-from lossmith.engine.llvm.compile import Library, _host, assembly, object_code
+from lossmith.engine.llvm.compile import Library, _host, assembly, has_avx512, object_code
 from lossmith.engine.llvm.emit import FLOATS, Emitter
 
 LEVELS = {"baseline": "x86-64", "avx2": "haswell", "host": ""}
@@ -20,16 +20,18 @@ def levels():
     return [level for level in LEVELS if level != "avx2" or {"+avx2", "+fma"} <= set(_host()[1].split(","))]
 
 
-def text(function, dtype, arity=1, lanes_of=None):
+def text(function, dtype, arity=1, lanes_of=None, level="host"):
     """(name, IR, lanes) of ``void name(inputs..., output, vectors)``; ``lanes_of`` another type: in its kernels."""
-    type_, e, name = FLOATS[dtype].name, Emitter(FLOATS[lanes_of or dtype]), f"machine{next(_number)}"
+    e = Emitter(FLOATS[lanes_of or dtype], avx512=level == "host" and has_avx512())
+    type_, name = FLOATS[dtype].name, f"machine{next(_number)}"
     inputs = [f"%x{k}" for k in range(arity)]
     arguments = [e.load(e.address(pointer, "%at", type_), type_) for pointer in inputs]
     e.store(function(e, *arguments), e.address("%out", "%at", type_))
     lines = (
-        *sorted(e.declarations),
+        *e.outside(),
         f"define void @{name}({', '.join(f'ptr noalias {pointer}' for pointer in [*inputs, '%out'])}, i64 %vectors) {{",
         "entry:",
+        *e.entry(),
         "  br label %loop",
         "loop:",
         "  %i = phi i64 [0, %entry], [%next, %loop]",
@@ -47,14 +49,14 @@ def text(function, dtype, arity=1, lanes_of=None):
 
 def listing(function, dtype, arity=1, level="host"):
     """The assembly of a loop over the function."""
-    return assembly(text(function, dtype, arity)[1], LEVELS[level])
+    return assembly(text(function, dtype, arity, level=level)[1], LEVELS[level])
 
 
 class Machine:
     """The function of arrays of one type, which are padded to whole vectors."""
 
     def __init__(self, function, dtype, arity=1, level="host", lanes_of=None):
-        name, code, self.lanes = text(function, dtype, arity, lanes_of)
+        name, code, self.lanes = text(function, dtype, arity, lanes_of, level)
         self.dtype = np.dtype(dtype)
         self._library = Library(object_code(code, LEVELS[level]), (name,))
         kinds = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]

@@ -39,7 +39,8 @@ def kernel(spec, cpu, change=lambda text: text):
     def load(text, names):
         return machine.Library(machine.object_code(change(text), cpu), names)
 
-    with patch.object(run.machine, "load", load):
+    wide = "avx512" in cpu or (not cpu and machine.has_avx512())
+    with patch.object(run.machine, "load", load), patch.object(run.machine, "has_avx512", lambda: wide):
         return run.Kernel(spec)
 
 

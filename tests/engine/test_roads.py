@@ -13,6 +13,7 @@ import lossmith.direct
 import lossmith.loss
 from engine.calls import DTYPES, PLAIN, bits, data, exposed, fresh, outcome
 from lossmith.engine import threads
+from lossmith.engine.llvm import pool, run
 
 POINTWISE = [case for case in PLAIN if case.formula.kind == "pointwise" and len(case.formula.predictions) == 1]
 ASKED = [
@@ -29,15 +30,16 @@ def roads(monkeypatch):
 
     def watched(name, road):
         def watch(*args, **more):
+            before = len(taken)
             found = road(*args, **more)
-            if found is not None:
+            if found is not None and len(taken) == before:
                 taken.append(name)
             return found
 
         return watch
 
-    monkeypatch.setattr(lossmith.loss, "quick", watched("fast", lossmith.loss.quick))
-    monkeypatch.setattr(lossmith.loss, "direct", watched("direct", lossmith.loss.direct))
+    monkeypatch.setattr(lossmith.loss, "served", watched("fast", lossmith.loss.served))
+    monkeypatch.setattr(lossmith.direct, "direct", watched("direct", lossmith.direct.direct))
     true = lossmith.loss.Call.__init__
 
     def init(self, *args, **more):
@@ -49,8 +51,7 @@ def roads(monkeypatch):
 
 
 def blocked(monkeypatch):
-    monkeypatch.setattr(lossmith.loss, "quick", lambda *_: None)
-    monkeypatch.setattr(lossmith.loss, "direct", lambda *_: None)
+    monkeypatch.setattr(lossmith.loss, "served", lambda *_: None)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -121,6 +122,112 @@ def test_the_checked_road_gives_the_same_bits_per_sample(name, dtype, monkeypatc
                 np.testing.assert_allclose(a, b, rtol=far, atol=1e-300 + (0 if np.ndim(a) else far))
 
 
+def swapped(x):
+    return x.astype(x.dtype.newbyteorder())
+
+
+def apart(x):
+    return np.repeat(x, 2, axis=0)[::2]
+
+
+FORMS = {  # of every array of a call
+    "swapped bytes": swapped,
+    "apart": apart,
+    "objects": lambda x: x if x.dtype == bool else x.astype(object),
+    "memory map": lambda x: x.view(np.memmap),
+    "lists": lambda x: x.tolist(),
+}
+
+
+BY_EVERY_ROAD = [
+    ("__call__", "mean"), ("__call__", "none"), ("__call__", "weighted_mean"), ("gradient", "sum"),
+    ("gradient", "weighted_mean"), ("value_and_gradient", "mean"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", PLAIN, ids=str)
+def test_every_road_gives_the_same_bits(case, dtype):
+    """However a call is made and whichever road serves it: few samples and more, reductions, weights, masks."""
+    random, labelled = np.random.default_rng(5), case.formula.target.domain.kind in ("label", "class id")
+    loss, names = fresh(case.loss), ("no", "perhaps", "yes")[: 2 if case.formula.kind == "pointwise" else 3]
+    others = [loss.replaced(labels=names), loss.replaced(labels=(7, -3, 12)[: len(names)])] if labelled else []
+    for n, (method, reduction), masked in itertools.product((3, 40), BY_EVERY_ROAD, ((), "w", "wm")):
+        y, f = data(case, random, n, dtype)
+        masks = {"weight": random.uniform(0.1, 2, n)} if "w" in masked else {}
+        if "m" in masked:
+            masks["where"] = np.arange(n) % 7 != 1
+        call, here = getattr(loss, method), (n, method, reduction, masked)
+        plain = bits(call(y, f, reduction=reduction, **masks))
+        assert bits(call(y, f, reduction=reduction, **masks)) == plain, here
+        assert bits(call(y, f, reduction=reduction, validate=False, **masks)) == plain, here
+        for name, form in FORMS.items():
+            if dtype == "float64" or name not in ("objects", "lists"):
+                given = {k: form(x) for k, x in masks.items()}
+                assert bits(call(form(y), form(f), reduction=reduction, **given)) == plain, (name, *here)
+        if method == "gradient":
+            out = np.empty(f.shape, np.longdouble)
+            assert call(y, f, reduction=reduction, out=out, **masks) is out
+            assert bits(out.astype(dtype)) == plain and (out == out.astype(dtype)).all(), here
+        for other in others:
+            labels = np.array(other.labels)[y]
+            assert bits(getattr(other, method)(labels, f, reduction=reduction, **masks)) == plain, here
+
+
+@pytest.mark.parametrize("classes", [3, 20, 60, 1100])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_means_weighted_by_class_are_right_on_every_road(dtype, classes, roads):
+    random = np.random.default_rng(6)
+    loss = lm.cross_entropy(class_weight=tuple(random.uniform(0.1, 2, classes).tolist()))
+    factors = np.array(loss.params["class_weight"])
+    for n in (1, 5, 40):
+        y, f = random.integers(0, classes, n), random.normal(size=(n, classes)).astype(dtype)
+        weight, eye = random.uniform(0.1, 2, n), np.eye(classes, dtype=dtype)
+        each, slope = loss(y, f, reduction="none"), loss.gradient(y, f, reduction="none")
+        expected = np.sum(weight * each) / np.sum(weight * factors[y])
+        for target in (y, eye[y]):
+            value, gradient = loss.value_and_gradient(target, f, weight=weight, reduction="weighted_mean")
+            assert value == pytest.approx(expected, rel=1e-6 if dtype == "float32" else 1e-13)
+            wanted = weight[:, None] * slope / np.sum(weight * factors[y])
+            np.testing.assert_allclose(gradient, wanted, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-30)
+    assert "checked" not in roads
+
+
+def test_gradients_have_the_byte_order_of_the_machine():
+    y, f = swapped(np.linspace(-1, 1, 5)), swapped(np.linspace(2, -2, 5))
+    for more in ({}, {"validate": False}, {"validate": True}, {"weight": swapped(np.ones(5))}):
+        for method, reduction in ASKED[2:]:
+            found = getattr(lm.huber(), method)(y, f, reduction=reduction, **more)
+            assert (found[1] if isinstance(found, tuple) else found).dtype == np.dtype("=f8")
+    wrong = y.copy()
+    wrong[2] = np.nan  # nothing serves this but the checked road
+    assert lm.huber().gradient(wrong, f, validate=False).dtype == np.dtype("=f8")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none", "weighted_mean"])
+@pytest.mark.parametrize("size", [1e-300, 1e-42, 1e38, 1e39, 1e300, 1e308])
+def test_weights_of_any_size_meet_float32(size, reduction):
+    """Weights that float32 does not hold, beside values that it does, and 0 among them."""
+    y, f = np.array([0, 1, 1], np.float32), np.array([-0.5, 0, 2], np.float32)
+    weight = size * np.array([1.5, 1.0, 0.25])
+    for loss in (lm.squared_error(), lm.hinge()):
+        unweighted = loss(y, f, reduction="none"), loss.gradient(y, f, reduction="none")
+        scale = np.longdouble(1) / np.sum(weight.astype(np.longdouble)) if "mean" in reduction else 1
+        with np.errstate(over="ignore", under="ignore"):
+            values, slopes = [(x.astype(np.longdouble) * weight * scale).astype(np.float32) for x in unweighted]
+        for _ in range(2):
+            found = loss.gradient(y, f, weight=weight, reduction=reduction)
+            np.testing.assert_allclose(found, slopes, rtol=1e-6, atol=2e-45)
+            if reduction == "none":
+                found = loss(y, f, weight=weight, reduction="none")
+                np.testing.assert_allclose(found, values, rtol=1e-6, atol=2e-45)
+
+
+def test_weights_whose_sum_overflows_still_share_out_a_gradient():
+    y, f, weight = np.zeros(3), np.arange(3.0), np.full(3, 1e308)
+    np.testing.assert_allclose(lm.squared_error().gradient(y, f, weight=weight), 2 * f / 3, rtol=1e-15)
+
+
 # what the fast road refuses -------------------------------------------------------------------------------------------
 
 
@@ -158,8 +265,8 @@ def test_odd_arrays_are_served_by_other_roads(odd, method, roads):
     roads.clear()
     y, f = ODD[odd]
     found = [getattr(loss, method)(y, f) for _ in range(2)]
-    plain_enough = odd in ("other dtype", "other dtype of prediction", "half", "whole", "unaligned", "records")
-    assert "fast" not in roads or plain_enough  # it may ask for the bytes of these, and read them rightly
+    plain_enough = odd in ("other dtype", "other dtype of prediction", "half", "whole", "two axes")
+    assert "fast" not in roads or plain_enough
     shape = np.shape(f)
     plain = np.asarray(y).astype(float).ravel(), np.asarray(f).astype(float).ravel()
     expected = fresh(loss).value_and_gradient(*plain)
@@ -385,6 +492,22 @@ def test_rows_that_do_not_fit_are_refused_by_every_road(method):
 
 
 # life -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_helps_keeps_the_arrays_alive(monkeypatch):
+    """An interruption may end a call while another thread is still at work on a block."""
+    cancels, true = [], pool.run
+    monkeypatch.setattr(run, "_PARALLEL", 0.0)
+    monkeypatch.setattr(threads, "_chosen", 2)
+    monkeypatch.setattr(pool, "run", lambda *args: cancels.append(args[-1]) or true(*args))
+    y, f, weight, out = np.zeros(20_000), np.ones(20_000), np.ones(20_000), np.empty(20_000)
+    huber = lm.huber(delta=0.75) + 0.375 * lm.absolute_error()  # no other test has made its kernel
+    huber.gradient(y, f, weight=weight, out=out)
+    alive = [weakref.ref(x) for x in (y, f, weight, out)]
+    del y, f, weight, out
+    assert all(ref() is not None for ref in alive)
+    cancels.clear()
+    assert all(ref() is None for ref in alive)
 
 
 def test_no_reference_is_lost_or_kept():

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
 
 from lossmith.engine.functions import device_of
+from lossmith.record import Record
 
 Array = Any
 Reduction = Literal["mean", "sum", "none", "weighted_mean"]
 REDUCTIONS = ("mean", "sum", "none", "weighted_mean")
 
 
-@dataclass(frozen=True)
-class Total:
+class Total(Record):
     """A weighted sum of losses and the weight behind it. Totals of parts add up to the total of the whole.
 
-    ``low`` carries what rounding takes from the sum, so that a million parts add up as exactly as two.
+    ``_low`` carries what rounding takes from the sum, so that a million parts add up as exactly as two.
     """
 
     sum: float
     weight: float
-    low: float = field(default=0.0, repr=False, compare=False)
+    _low: float = 0.0
 
     def __add__(self, other: object) -> Total:
         if not isinstance(other, Total):
@@ -33,7 +32,7 @@ class Total:
         high = self.sum + other.sum
         back = high - self.sum
         lost = (self.sum - (high - back)) + (other.sum - back)  # Knuth 1969: exact
-        low = self.low + other.low + lost
+        low = self._low + other._low + lost
         if not math.isfinite(float(high)):
             return Total(high, self.weight + other.weight)
         return Total(high + low, self.weight + other.weight, low - ((high + low) - high))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -10,12 +9,14 @@ from lossmith.formula.domains import Domain
 from lossmith.formula.expr import Expr, FormulaError, leaf, walk
 from lossmith.formula.model import Argument, Formula
 from lossmith.formula.primitives import LEAVES, PRIMITIVES
+from lossmith.record import fields
 
 MAX_NODES = 10_000
 MAX_NAME = 200
 # what every call takes beside the formula's own arguments
 RESERVED = {"weight", "where", "reduction", "out", "validate", "width", "labels"}
 _PARTS = ("target", "predictions", "extras", "params")
+_PLAIN = fields(Domain(""))  # what of a domain need not be said
 
 
 def number_to_data(value: float) -> float | str:
@@ -52,11 +53,7 @@ def _name(value: object) -> str:
 
 
 def _argument_to_data(argument: Argument) -> dict[str, Any]:
-    domain = {
-        field.name: getattr(argument.domain, field.name)
-        for field in dataclasses.fields(Domain)
-        if getattr(argument.domain, field.name) != field.default
-    }
+    domain = {key: value for key, value in fields(argument.domain).items() if key == "name" or value != _PLAIN[key]}
     for bound in ("low", "high", "excluded"):
         if bound in domain:
             domain[bound] = number_to_data(domain[bound])
@@ -66,10 +63,9 @@ def _argument_to_data(argument: Argument) -> dict[str, Any]:
 def _argument_from_data(data: object) -> Argument:
     if not (isinstance(data, dict) and isinstance(data.get("domain"), dict)):
         raise ValueError("spec: an argument needs a name and a domain")
-    known = {field.name: field for field in dataclasses.fields(Domain)}
     values: dict[str, Any] = {}
     for key, value in data["domain"].items():
-        if key not in known:
+        if key not in _PLAIN:
             raise ValueError(f"spec: unknown property {shown(key)} of a domain")
         if key in ("low", "high", "excluded"):
             values[key] = number_from_data(value)

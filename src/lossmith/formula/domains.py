@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
+
+from lossmith.record import Record
 
 Kind = str  # "real", "label", "class id", "row"
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(Record):
     """An interval of numbers, perhaps whole, perhaps a row of them per sample.
 
     ``name`` is what errors and docs say; ``simplex`` rows sum to 1; ``kind`` tells pointwise numbers from class ids and
@@ -43,13 +43,11 @@ class Domain:
         return above and below and value != self.excluded and (not self.whole or value == math.floor(value))
 
 
-@dataclass(frozen=True)
-class PerSampleMark:
+class PerSampleMark(Record):
     """Marks a keyword argument that is an array with one number per sample, such as exposure."""
 
 
-@dataclass(frozen=True)
-class PerClassMark:
+class PerClassMark(Record):
     """Marks a parameter that is a vector with one number per class, such as class weights."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,13 +10,13 @@ from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
 from lossmith.formula.text import to_latex, to_text
+from lossmith.record import Record, replace
 
 Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]
 WIDTH = leaf("param", "width")  # the smoothing unit of kinked losses' curvature; every engine call carries it
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(Record):
     """A named input or parameter and what it may be. ``per_class`` parameters are vectors of one number per class."""
 
     name: str
@@ -33,8 +32,7 @@ class Argument:
         return leaf("param", self.name, row=self.per_class)
 
 
-@dataclass(frozen=True, eq=False)
-class Formula:
+class Formula(Record):
     """One loss per sample.
 
     ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss
@@ -49,6 +47,8 @@ class Formula:
     params: tuple[Argument, ...] = ()
     class_factor: Expr | None = None
     declared: tuple[Expr, ...] | None = None
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
     @cached_property
     def gradient(self) -> tuple[Expr, ...]:
@@ -96,8 +96,7 @@ class Formula:
         A declared curvature belongs to the old predictions and is dropped unless given anew.
         """
         (value,) = substitute((self.value,), replacement)
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"value": value, "declared": None}
-        return Formula(**(fields | changes))
+        return replace(self, **{"value": value, "declared": None} | changes)
 
     @property
     def latex(self) -> str:

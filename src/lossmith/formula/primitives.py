@@ -12,17 +12,16 @@ instead (see derive.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from lossmith.formula.expr import ONE, PI, ZERO, Expr, add, apply, const, div, mul, neg, power, sub, where
+from lossmith.record import Record
 
 Kind = Literal["elementwise", "comparison", "logic", "reduction", "map"]
 Push = Callable[[Expr, Expr], Expr]  # (node, g) -> g * d node / d argument
 
 
-@dataclass(frozen=True)
-class Primitive:
+class Primitive(Record):
     """One operation of the language."""
 
     name: str

@@ -10,24 +10,23 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lossmith.formula.data import RESERVED, check
 from lossmith.formula.domains import Domain, PerClassMark, PerSampleMark
 from lossmith.formula.expr import FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
+from lossmith.record import Record, replace
 
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class OffAtZeroMark:
+class OffAtZeroMark(Record):
     """Marks a parameter whose 0 removes it from the formula; the function then receives None."""
 
 
-@dataclass(frozen=True)
-class IgnoredLabelMark:
+class IgnoredLabelMark(Record):
     """Marks the parameter that names a label whose rows are left out. It is never part of the formula."""
 
 
@@ -36,8 +35,7 @@ OffAtZero = Annotated[T, OffAtZeroMark()]
 IgnoredLabel = Annotated[Any, IgnoredLabelMark()]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Record):
     """A keyword argument of a loss's constructor: its default, and what it may be."""
 
     name: str
@@ -58,28 +56,42 @@ class Parameter:
         return value is None or (self.off_at_zero and value == 0)
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(Record):
     """One formula of a loss, for some kinds of target and prediction."""
 
     function: Function
     options: Mapping[str, bool]
     settings: Settings
-    target: Argument
-    predictions: tuple[Argument, ...]
-    parameters: tuple[Parameter, ...]
-    traced: dict[tuple[Any, ...], Formula] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def _arguments(self) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
+        return _read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
+
+    @property
+    def target(self) -> Argument:
+        return self._arguments[0][0]
+
+    @property
+    def predictions(self) -> tuple[Argument, ...]:
+        return self._arguments[0][1:]
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self._arguments[1]
+
+    @cached_property
+    def _traced(self) -> dict[tuple[Any, ...], Formula]:
+        return {}
 
     def formula(self, kind: Literal["pointwise", "rowwise"], values: Mapping[str, Any]) -> Formula:
         """The traced formula: once for each setting of the switches."""
         switches = tuple(p.decided(values.get(p.name, p.default)) for p in self.parameters)
-        if switches not in self.traced:
-            self.traced[switches] = trace(self, kind, values)
-        return self.traced[switches]
+        if switches not in self._traced:
+            self._traced[switches] = trace(self, kind, values)
+        return self._traced[switches]
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Record):
     """What cannot be derived from the formula and so is declared beside it.
 
     ``link`` names how a raw score becomes what the user reads (one per prediction, or one for all), ``elicits`` the
@@ -133,7 +145,8 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     )  # fmt: skip
 
 
-def _variant(function: Function, options: Mapping[str, bool], settings: Settings) -> Variant:
+def _read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
+    """Target and predictions, and the parameters, of a formula."""
     name = getattr(function, "__name__", "the formula")
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -161,11 +174,10 @@ def _variant(function: Function, options: Mapping[str, bool], settings: Settings
             arguments.append(Argument(p.name, _domain(_unpack(p.annotation, where_)[1], where_, p.annotation)))
     if len(arguments) < 2:
         raise FormulaError(f"{name}: a loss takes the target and at least one prediction, as (y, f)")
-    return Variant(function, dict(options), settings, arguments[0], tuple(arguments[1:]), tuple(parameters))
+    return tuple(arguments), tuple(parameters)
 
 
-@dataclass(eq=False)
-class Recipe:
+class Recipe(Record):
     """A loss of the catalogue (or of a user) before its parameters are chosen: formulas and what is said of them."""
 
     name: str
@@ -174,7 +186,9 @@ class Recipe:
     source: str
     aliases: tuple[str, ...]
     family: str
-    variants: list[Variant] = field(default_factory=list)
+    variants: list[Variant]
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
     def variant(self, *, link: str | tuple[str, ...] | None = None, elicits: str | None = None,
                 curvature: Function | None = None, class_factor: Function | None = None,
@@ -189,7 +203,7 @@ class Recipe:
                 curvature,
                 class_factor or first.class_factor,
             )
-            self.variants.append(_variant(function, options, settings))
+            self.variants.append(Variant(function, options, settings))
             return function
 
         return decorate
@@ -256,10 +270,7 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
             variant.settings.curvature, everything | {"hessian": formula.hessian[0], "gradient": formula.gradient[0]}
         )
         declared = declared if isinstance(declared, tuple) else (declared,)
-        formula = Formula(
-            **{n: getattr(formula, n) for n in formula.__dataclass_fields__}
-            | {"declared": tuple(map(as_expr, declared))}
-        )
+        formula = replace(formula, declared=tuple(map(as_expr, declared)))
         check(formula)
     return formula
 
@@ -281,9 +292,8 @@ def _decorator(
         if not callable(function):
             raise FormulaError(f"{kind} decorates a function, not {type(function).__name__}")
         family = (getattr(function, "__module__", None) or "").rpartition(".")[2]
-        recipe = Recipe(function.__name__, kind, inspect.getdoc(function) or "", source, aliases, family)
-        recipe.variants.append(_variant(function, {}, Settings(**settings)))
-        return recipe
+        first = Variant(function, {}, Settings(**settings))
+        return Recipe(function.__name__, kind, inspect.getdoc(function) or "", source, aliases, family, [first])
 
     return decorate
 

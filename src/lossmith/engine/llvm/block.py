@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Block:
 
     def __init__(self, spec: Spec, roots: tuple[Expr, ...]) -> None:
         self.spec = spec
-        self.e = e = Emitter(FLOATS[spec.float])
+        self.e = e = Emitter(FLOATS[spec.float], avx512=spec.avx512)
         e.lines.append("define internal i1 @block(ptr %job, i64 %start, i64 %stop, ptr %sums) noinline {")
         e.label("entry")
         arrays = [self._array(number) for number in range(spec.arrays)]
@@ -93,6 +94,13 @@ class Block:
             else:
                 values[node] = compute(self.e, node, values)
         return values
+
+    def widened(self, times: int) -> Block:
+        """This block for vectors of so many times the lanes."""
+        block = copy.copy(self)
+        block.invariants = {node: self.e.widened(x, times) for node, x in self.invariants.items()}
+        block.scale = None if self.scale is None else self.e.widened(self.scale, times)
+        return block
 
     # samples ----------------------------------------------------------------------------------------------------------
 
@@ -187,9 +195,8 @@ class Block:
         e.line(f"ret i1 {flag}")
         e.lines.append("}")
         entry = e.lines.index("entry:") + 1
-        e.lines[entry:entry] = e.rooms
-        declarations = "\n".join(sorted(e.declarations))
-        return f"{declarations}\n" + "\n".join(e.lines) + "\n" + kernel(len(self.spec.sums))
+        e.lines[entry:entry] = e.entry()
+        return "\n".join([*e.outside(), *e.lines, kernel(len(self.spec.sums))])
 
 
 def across(e: Emitter, x: Value) -> Value:

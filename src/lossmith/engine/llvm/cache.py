@@ -15,7 +15,11 @@ import stat
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import blake2b
+
+try:  # as Python's random does: hashlib loads OpenSSL, and takes as long as writing a kernel
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 LIMIT = 64 << 20
 """Bytes kept; what was used longest ago goes first."""

@@ -42,6 +42,11 @@ def _host() -> tuple[str, str]:
     return _llvm().get_host_cpu_name(), _llvm().get_host_cpu_features().flatten()
 
 
+def has_avx512() -> bool:
+    """Whether this processor knows the instructions that ``Emitter.avx512`` stands for."""
+    return "+avx512f" in _host()[1].split(",")
+
+
 @functools.lru_cache(maxsize=8)
 def target_machine(cpu: str = "", features: str = "") -> Any:
     """The code generator for a processor: this one, or a named one such as "haswell" (an AVX2 machine)."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 
@@ -39,6 +41,9 @@ SINGLE = Float("float", "i32", 16, 4, 23, 127, "f32")
 DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
 FLOATS = {"float32": SINGLE, "float64": DOUBLE}
 MASK = "i1"
+_REGISTER = 64  # bytes of an AVX-512 register
+_ROUND_AS_SET = 4  # by the processor's mode
+_KEPT = 12  # so many registers can be spared
 _BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
 
 Number: TypeAlias = Union["Value", float, int]
@@ -149,15 +154,20 @@ class Value:
 
 
 class Emitter:
-    """The text of one function under construction; all values have ``float.lanes`` lanes."""
+    """The text of one function under construction; all values have ``lanes`` lanes.
 
-    def __init__(self, float_: Float) -> None:
-        self.float, self.lanes = float_, float_.lanes
+    ``avx512``: its instructions may be written where they save some, the bits of the results being the same.
+    """
+
+    def __init__(self, float_: Float, *, avx512: bool = False) -> None:
+        self.float, self.lanes, self.avx512 = float_, float_.lanes, avx512
         self.lines: list[str] = []
         self.block = "entry"  # the label of the block being written
         self.rooms: list[str] = []  # memory on the stack, taken once at the entry
         self.declarations: set[str] = set()
         self._known: dict[str, Value] = {}  # instructions of this block; each is pure
+        self._kept: set[float] = set()  # numbers that are constants of the text
+        self._numbers: dict[int, int] = {}  # the words of a table in memory, and where they are
         self._count = 0
         self._negated: dict[str, Value] = {}  # the value that a name is the negative of
 
@@ -203,6 +213,20 @@ class Emitter:
     def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 
+    def outside(self) -> list[str]:
+        """What the function needs around it: declarations and its table of numbers."""
+        words = ", ".join(f"i64 {word}" for word in self._numbers)
+        return [*sorted(self.declarations), f"@numbers = internal constant [{len(self._numbers)} x i64] [{words}]"]
+
+    def entry(self) -> list[str]:
+        """The beginning of the function. The table's address goes through memory, or LLVM would see the numbers."""
+        return [
+            *self.rooms,
+            "  %numbers.at = alloca ptr",
+            "  store volatile ptr @numbers, ptr %numbers.at",
+            "  %numbers = load volatile ptr, ptr %numbers.at",
+        ]
+
     # constants --------------------------------------------------------------------------------------------------------
 
     def lift(self, x: Number, type_: str | None = None) -> Value:
@@ -211,6 +235,18 @@ class Emitter:
             return x
         type_ = type_ or self.float.name
         return Value(self, f"splat ({type_} {literal(x, type_)})", type_)
+
+    def number(self, x: float, type_: str) -> Value:
+        """A number in every lane: the first few as constants, which stay in registers, others from a table in memory.
+
+        Those could be constants too, but in the large code model each has an address of its own, an instruction more.
+        """
+        if x in self._kept or len(self._kept) < _KEPT:
+            self._kept.add(x)
+            return self.lift(x, type_)
+        packed = struct.pack("<d", x) if type_ == "double" else struct.pack("<fxxxx", x)
+        place = self._numbers.setdefault(struct.unpack("<q", packed)[0], len(self._numbers))
+        return self.splat(self.load_scalar(self.address("%numbers", place, "i64"), type_), type_)
 
     def constants(self, numbers: list[int], type_: str) -> Value:
         return Value(self, f"<{', '.join(f'{type_} {n}' for n in numbers)}>", type_)
@@ -244,6 +280,42 @@ class Emitter:
     def copysign(self, size: Number, sign: Value) -> Value:
         return self.intrinsic("copysign", self.lift(size, sign.type), sign)
 
+    def has_scaling(self, x: Value) -> bool:
+        """Whether ``scaled`` may be asked for."""
+        return self.avx512 and self.lanes * _BYTES[x.type] % _REGISTER == 0
+
+    def scaled(self, x: Value, n: Value, keep: Value) -> Value:
+        """x * 2^n, rounded once, for any whole n; 0 where ``keep`` is false, where underflow would cost time."""
+        width = _REGISTER // _BYTES[x.type]
+        part, mask = f"<{width} x {x.type}>", f"i{width}"
+        name = f"@llvm.x86.avx512.mask.scalef.{'ps' if x.type == 'float' else 'pd'}.512"
+        self.declare(f"{part} {name}({part}, {part}, {part}, {mask}, i32)")
+        found = []
+        for first in range(0, self.lanes, width):
+            one, exponent, kept = (self._part(v, first, width) for v in (x, n, keep))
+            bits = self.instruction(MASK, f"bitcast <{width} x i1> {kept} to {mask}")
+            arguments = f"{part} {one}, {part} {exponent}, {part} zeroinitializer, {mask} {bits}, i32 {_ROUND_AS_SET}"
+            found.append(self.instruction(x.type, f"call {part} {name}({arguments})"))
+        return self._joined(found, width)
+
+    def _part(self, x: Value, first: int, width: int) -> Value:
+        """So many lanes of a vector."""
+        if width == self.lanes:
+            return x
+        vector = self.vector(x.type)
+        lanes = ", ".join(f"i32 {lane}" for lane in range(first, first + width))
+        return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} poison, <{width} x i32> <{lanes}>")
+
+    def _joined(self, parts: list[Value], width: int) -> Value:
+        """Vectors of so many lanes behind each other: two, or four ..."""
+        while len(parts) > 1:
+            vector = f"<{width} x {parts[0].type}>"
+            lanes = f"<{2 * width} x i32> <{', '.join(f'i32 {lane}' for lane in range(2 * width))}>"
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.instruction(a.type, f"shufflevector {vector} {a}, {vector} {b}, {lanes}") for a, b in pairs]
+            width *= 2
+        return parts[0]
+
     def where(self, mask: Value, a: Number, b: Number) -> Value:
         """a where the mask is true, else b; both are computed."""
         type_ = next((x.type for x in (a, b) if isinstance(x, Value)), self.float.name)
@@ -254,9 +326,9 @@ class Emitter:
 
     def polynomial(self, x: Value, coefficients: tuple[float, ...]) -> Value:
         """By Horner's rule; the coefficient of the highest power comes first."""
-        result = self.lift(coefficients[0], x.type)
+        result = self.number(coefficients[0], x.type)
         for coefficient in coefficients[1:]:
-            result = self.fma(result, x, coefficient)
+            result = self.fma(result, x, self.number(coefficient, x.type))
         return result
 
     def bits(self, x: Value) -> Value:
@@ -284,6 +356,21 @@ class Emitter:
         vector = self.vector(x.type)
         order = ", ".join(f"i32 {lane}" for lane in lanes)
         return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} {y}, <{len(lanes)} x i32> <{order}>")
+
+    @contextmanager
+    def wider(self, times: int) -> Iterator[Callable[[Value], list[Value]]]:
+        """Vectors of so many times the lanes; yields what takes one apart again."""
+        lanes, self.lanes = self.lanes, self.lanes * times
+        yield lambda x: [self._part(x, lanes * k, lanes) for k in range(times)]
+        self.lanes = lanes
+
+    def widened(self, x: Value, times: int) -> Value:
+        """A vector of equal lanes as one of so many times the lanes."""
+        if times == 1 or not x.name.startswith("%"):  # a constant has as many as are wanted
+            return x
+        vector = self.vector(x.type)
+        first = f"<{times * self.lanes} x i32> zeroinitializer"
+        return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} poison, {first}")
 
     def splat(self, scalar: str, type_: str) -> Value:
         """A scalar of the text in every lane."""

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine.llvm.emit import FLOATS
-from lossmith.engine.llvm.fast import addresses
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.run import kernel, row_layout
+from lossmith.engine.llvm.settle import settled
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, walk
 
@@ -33,13 +32,17 @@ def evaluate(
     shape = like.shape[:-1] if rows else like.shape
     classes = like.shape[-1] if rows else 1
     count = int(np.prod(shape, dtype=np.int64))
-    arrays, parameters, spec = _spec(roots, inputs, params, dtype.name, classes if rows else None)
+    known = {name: x for name, x in params.items() if isinstance(x, float) and name != "width"}
+    computed = settled(roots, known)  # as in the kernels of whole calls, to the same bits
+    arrays, parameters, spec = _spec(computed, inputs, params, dtype.name, classes if rows else None)
     results = [np.empty((*shape, classes) if root.row else shape, dtype) for root in roots]
     if count:
-        given = [np.ascontiguousarray(a, dtype) for a in arrays[: len(spec.inputs)]]
-        vectors = [np.ascontiguousarray(a, dtype) for a in arrays[len(spec.inputs) :]]
+        given = [np.ascontiguousarray(a, dtype) for a in arrays]
+        samples = [a.reshape(count, -1) for a in given[: len(spec.inputs)]]
+        written = [a.reshape(count, -1) for a in results]
         numbers = np.asarray(parameters, dtype=np.float64)
-        _run(spec, given, results, vectors, numbers, count, classes)
+        if kernel(spec).run([*samples, *written, *given[len(spec.inputs) :]], numbers, count, classes) is None:
+            raise MemoryError("there is no memory for one row of scores")
     found = dict(zip(roots, results, strict=True))
     return [[found[root] for root in group] for group in groups]
 
@@ -63,20 +66,3 @@ def _spec(
     )
     arrays = [inputs[node.data] for node in named] + [params[name] for name in vectors]
     return arrays, [params[name] for name in numbers], spec
-
-
-def _run(
-    spec: Spec, given: list[Array], results: list[Array], vectors: list[Array], numbers: Array, count: int, classes: int
-) -> None:
-    lanes = FLOATS[spec.float].lanes
-    if spec.classes and count < lanes:  # rows lie in lanes: there are never fewer rows than lanes
-        padded = [np.concatenate([a.reshape(count, -1), np.repeat(a.reshape(count, -1)[-1:], lanes - count, axis=0)])
-                  for a in given]  # fmt: skip
-        wide = [np.empty((lanes, classes) if root.row else lanes, spec.float) for root in spec.roots]
-        _run(spec, padded, wide, vectors, numbers, lanes, classes)
-        for result, found in zip(results, wide, strict=True):
-            result[...] = found[:count].reshape(result.shape)
-        return
-    words = addresses([*given, *results, *vectors])
-    if kernel(spec).run(words, numbers.ctypes.data, count, classes) is None:
-        raise MemoryError("there is no memory for one row of scores")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.record import Record
 
 # NumPy's name of a dtype -> (LLVM's type of its bits, how they become a float)
 _STORED = {
@@ -18,8 +17,7 @@ _LARGEST_SINGLE = float.fromhex("0x1.fffffep127")
 WRITABLE = ("float16", "bfloat16", "float32", "float64")
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(Record):
     """One array argument of a kernel: one number per sample.
 
     ``dense`` numbers follow each other; others are ``stride`` bytes apart, which the job says. An array of several

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from lossmith.engine.llvm.lower import INDEX
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.formula.expr import Expr, walk
+from lossmith.record import Record
 
 REDUCTIONS = ("sum", "max", "count")
 SCANS = ("cumsum", "reverse_cumsum")
 
 
-@dataclass(frozen=True)
-class Plain:
+class Plain(Record):
     """A pass where no class is the exceptional one (the target's, as a rule): what to compute instead of its nodes."""
 
     exception: Expr  # the number of the exceptional class
@@ -23,8 +22,7 @@ class Plain:
     instead: dict[Expr, Expr]
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(Record):
     """One sweep over the classes.
 
     ``before``: per-sample nodes to compute first; ``loads``: rows that earlier passes kept; ``order``: row nodes to

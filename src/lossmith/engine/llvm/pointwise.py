@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block
-from lossmith.engine.llvm.control import loop, when
-from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.nodes import compute
+from lossmith.engine.llvm.control import loop
+from lossmith.engine.llvm.emit import MASK, Value
+from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the block
+_PAIR = 2  # vectors of samples
+_MUCH = 1.0  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
 
 
 def text(spec: Spec) -> str:
     """The IR of the kernel."""
     block = Block(spec, spec.roots)
     e = block.e
-    whole = e.integer("add", e.integer("and", e.integer("sub", "%stop", "%start"), -e.lanes), "%start")
+    pairs = e.integer("and", e.integer("sub", "%stop", "%start"), -_PAIR * e.lanes)
+    whole = e.integer("add", pairs, "%start")
     last = e.integer("sub", "%stop", 1)
     wide = [e.lift(0.0, "double") for _ in spec.sums]
     narrow = [e.lift(0.0, _lane_type(spec)) for _ in spec.sums]
     good = [e.lift(1, "i1")] if spec.checked else []
+    at_once = _PAIR if spec.avx512 and cost(spec.roots) > _MUCH else 1  # without AVX-512 there are too few registers
+    sampler = block.widened(at_once)
 
     def vectors(index: str, states: list[Value]) -> list[Value]:
-        return _sample(block, index, states, None, last)
+        with e.wider(at_once) as parts:
+            found = [parts(x) for x in _sample(sampler, index, None, last)]
+        for vector in zip(*found, strict=True):
+            states = _added(states, vector)
+        return states
 
     def joined(states: list[Value], found: list[Value]) -> list[Value]:
         sums = [a + e.to_float(b, "double") for a, b in zip(states, found[: len(wide)], strict=False)]
@@ -32,16 +43,21 @@ def text(spec: Spec) -> str:
 
     def chunk(index: str, states: list[Value]) -> list[Value]:
         end = e.smaller(e.integer("add", index, _CHUNK * e.lanes), whole)
-        return joined(states, loop(e, index, end, e.lanes, [*narrow, *states[len(wide) :]], vectors))
+        return joined(states, loop(e, index, end, at_once * e.lanes, [*narrow, *states[len(wide) :]], vectors))
 
-    def rest(states: list[Value]) -> list[Value]:
-        left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', whole)} to i32"), "i32")
+    def rest(index: str, states: list[Value]) -> list[Value]:
+        left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', index)} to i32"), "i32")
         lanes = e.lane_numbers("i32") < left
-        return joined(states, _sample(block, whole, [*narrow, *states[len(wide) :]], lanes, last))
+        return joined(states, _added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last)))
 
     states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *good], chunk)
-    states = when(e, e.integer("icmp slt", whole, "%stop"), states, rest)
+    states = loop(e, whole, "%stop", e.lanes, states, rest)
     return block.finish(states[: len(wide)], states[-1] if good else None)
+
+
+def _added(states: Iterable[Value], found: Iterable[Value]) -> list[Value]:
+    """Sums and flags with those of one more vector."""
+    return [a & b if a.type == MASK else a + b for a, b in zip(states, found, strict=True)]
 
 
 def _lane_type(spec: Spec) -> str:
@@ -50,8 +66,8 @@ def _lane_type(spec: Spec) -> str:
     return "float" if narrow else "double"
 
 
-def _sample(block: Block, index: str, states: list[Value], mask: Value | None, last: str) -> list[Value]:
-    """One vector of samples: load, check, compute, write; the new states are sums and flags."""
+def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Value]:
+    """One vector of samples: load, check, compute, write; what it adds to the sums, and the lanes where all is well."""
     e, spec = block.e, block.spec
     loaded = block.load(lambda a, stored: memory.load(e, stored, a.base, a.stride, index, mask, last), mask)
     values: dict[Expr, Value] = {**block.invariants, **loaded.values}
@@ -61,9 +77,8 @@ def _sample(block: Block, index: str, states: list[Value], mask: Value | None, l
     results = [values[root] for root in spec.roots]
     for output, base in zip(spec.outputs, block.outputs, strict=True):
         block.write(output, base, [results[k] for k in output.roots], loaded, index, None if mask is None else last)
-    type_ = _lane_type(spec)
-    sums = [total + block.counted(results[k], loaded, type_) for k, total in zip(spec.sums, states, strict=False)]
+    sums = [block.counted(results[k], loaded, _lane_type(spec)) for k in spec.sums]
     if not spec.checked:
         return sums
     unseen = [x for k, x in enumerate(results) if k not in spec.sums]  # NaN in a sum is seen there
-    return [*sums, block.checked(states[-1], loaded, unseen)]
+    return [*sums, block.checked(e.lift(1, MASK), loaded, unseen)]

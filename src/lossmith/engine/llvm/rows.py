@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from lossmith.engine.llvm.plan import LOOK, SCANS, Pass, Plan
 from lossmith.engine.llvm.reducers import REDUCERS, OverLanes, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, apply, leaf
+from lossmith.record import Record
 
 ROW_TOLERANCE = 1e-3
 
@@ -29,8 +30,7 @@ ROW_TOLERANCE = 1e-3
 Found = tuple[dict[Expr, Value], Value | None]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Record):
     """Where in a row a pass is: the first class, its number (in every lane, or counting up), lanes with a class."""
 
     at: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -16,10 +17,13 @@ from lossmith.engine.llvm import pointwise, pool
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across
 from lossmith.engine.llvm.along import Along
+from lossmith.engine.llvm.emit import FLOATS
 from lossmith.engine.llvm.frame import ADDED
+from lossmith.engine.llvm.glue import addresses
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 
+Array = Any
 _PARALLEL = 100_000.0  # nanoseconds of predicted work from which a second thread pays
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
 
@@ -28,7 +32,7 @@ class Kernel:
     """Machine code for one spec."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec = spec = replace(spec, avx512=machine.has_avx512())
         self._library = machine.load(source(spec), ("kernel",))  # the code lives as long as this
         self.address = self._library.addresses["kernel"]
         self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.address)
@@ -47,27 +51,55 @@ class Kernel:
         return _HEAD.pack(*fixed) + arrays
 
     def run(
-        self, arrays: bytes, parameters: int, count: int, classes: int = 1, scale: float = 1.0, divisor: float = 1.0
-    ) -> list[float] | None:
-        """The sums, one per root that is summed, by the divisor; None where the data must be looked at again.
+        self, arrays: Sequence[Array], parameters: Array, count: int, classes: int = 1, scale: float = 1.0,
+        divisor: float = 1.0,
+    ) -> float | None:  # fmt: skip
+        """The sum by the divisor (0 where nothing is summed); None where the data must be looked at again.
 
-        That is so when something is illegal, and when a sum overflows.
-
-        ``arrays`` holds, for every array, the words of its address and its two strides.
+        That is so when something is illegal, and when a sum overflows. The arrays are in the order of the spec.
         """
+        least = least_rows(self.spec)
+        if count >= least:
+            return self._run(arrays, parameters, count, classes, scale, divisor)
+        end = len(arrays) - len(self.spec.vectors)
+        padded = [_padded(array, least) for array in arrays[:end]]
+        found = self._run([*padded, *arrays[end:]], parameters, count, classes, scale, divisor)
+        for k in range(end - len(self.spec.outputs), end):
+            arrays[k][...] = padded[k]
+        return found
+
+    def _run(
+        self, arrays: Sequence[Array], parameters: Array, count: int, classes: int, scale: float, divisor: float
+    ) -> float | None:
         blocks = -(-count // rows_per_block(self.spec, classes))
-        size = _HEAD.size + len(arrays)
+        words = addresses(arrays)
+        size = _HEAD.size + len(words)
         memory = bytearray(size + 8 * blocks * self._sums)
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        memory[:size] = self.job(arrays, parameters, count, classes, scale, base + size)
+        memory[:size] = self.job(words, parameters.ctypes.data, count, classes, scale, base + size)
+        used = memory, arrays, parameters
+
+        def cancel() -> None:
+            """Claim no further blocks. A thread that still works at the job keeps this, and so all that it works on."""
+            _WORD.pack_into(used[0], 8 * job.STOP, 1)
+
         if blocks == 1:
             self.function(base)
         else:
             helpers = min(pool.thread_count(), blocks) - 1 if count * classes > self.alone else 0
-            pool.run(self.function, base, helpers, lambda: _WORD.pack_into(memory, 8 * job.STOP, 1))
+            pool.run(self.function, base, helpers, cancel)
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        return _added(memory, size, base + size, blocks, self._sums, divisor)
+        found = _adder()(base + size, blocks * self._sums, 1, divisor)
+        return found if math.isfinite(found) else None
+
+
+def _padded(array: Array, rows: int) -> Array:
+    """The same samples, with copies of the first one in front of them."""
+    room = np.empty((rows, *array.shape[1:]), array.dtype)
+    room[: rows - len(array)] = array[:1]
+    room[rows - len(array) :] = array
+    return room[rows - len(array) :]
 
 
 _HEAD = struct.Struct(f"={job.SCALE}qd")
@@ -84,13 +116,9 @@ def _adder() -> Callable[[int, int, int, float], float]:
     return adder
 
 
-def _added(memory: bytearray, start: int, address: int, blocks: int, sums: int, divisor: float) -> list[float] | None:
-    """The sums of the blocks' sums, divided; None if they are not finite."""
-    if (blocks == 1 and divisor == 1.0) or not sums:
-        found = list(struct.unpack_from(f"={sums}d", memory, start))
-    else:  # in machine code, which sets aside whatever mode another library has left numbers in
-        found = [_adder()(address + 8 * k, blocks, sums, divisor) for k in range(sums)]
-    return found if all(map(math.isfinite, found)) else None
+def least_rows(spec: Spec) -> int:
+    """How many rows there must be room for: in lanes there are never fewer than lanes."""
+    return FLOATS[spec.float].lanes if spec.classes else 1
 
 
 def rows_per_block(spec: Spec, classes: int) -> int:

@@ -59,6 +59,7 @@ class Spec:
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     long: bool = False  # rows of so many classes that each is worked on by itself
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
+    avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 
     @property
     def arrays(self) -> int:

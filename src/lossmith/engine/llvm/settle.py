@@ -1,0 +1,58 @@
+"""Formulas with parameters that are known to be 1 or 2, as most are by default: less is left to compute.
+
+Only such numbers are settled, so that a search over a parameter does not compile a kernel for each of its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lossmith.formula.expr import ONE, Expr, apply, const, mul, neg, rebuild, walk
+
+_PLAIN = (1.0, 2.0)
+_COMPARED = {"eq": lambda a, b: a == b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b}
+
+
+def settled(roots: tuple[Expr, ...], params: Mapping[str, Any]) -> tuple[Expr, ...]:
+    """The same numbers, from fewer nodes."""
+    new: dict[Expr, Expr] = {}
+    for node in walk(roots):
+        if node.op == "param" and params.get(node.data) in _PLAIN:
+            new[node] = const(float(params[node.data]))
+            continue
+        args = tuple(new[arg] for arg in node.args)
+        if any(arg is not old for arg, old in zip(args, node.args, strict=True)):
+            new[node] = _settled(node, args)
+        else:
+            new[node] = node
+    return tuple(new[root] for root in roots)
+
+
+def _settled(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    rule = _RULES.get(node.op)
+    found = None if rule is None else rule(*args)
+    if found is None:
+        found = rebuild(node, args)
+    return apply("per_class", found) if node.row and not found.row else found
+
+
+def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
+    """where(2 == 0, a, b) is b."""
+    if condition.op not in _COMPARED or any(x.op != "const" for x in condition.args):
+        return None
+    left, right = (x.data for x in condition.args)
+    return a if _COMPARED[condition.op](left, right) else b
+
+
+def _power_of_sigmoid(x: Expr) -> Expr | None:
+    """exp(-2 softplus(a)) is sigmoid(-a)^2, without a second exponential."""
+    size = x.args[0] if x.op == "neg" else x
+    times, surprise = size.args if size.op == "mul" else (ONE, size)
+    if size is x or surprise.op != "softplus" or times.op != "const" or times.data not in _PLAIN:
+        return None
+    other = apply("sigmoid", neg(surprise.args[0]))
+    return other if times is ONE else mul(other, other)
+
+
+_RULES: dict[str, Callable[..., Expr | None]] = {"where": _chosen, "exp": _power_of_sigmoid}

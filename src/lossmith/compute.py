@@ -6,7 +6,6 @@ import copy
 import importlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
 from lossmith.inputs import Inputs, prepare
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating, namespace_of
+from lossmith.record import replace
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss

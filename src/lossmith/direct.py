@@ -7,7 +7,7 @@ overflows) gives None, and the call takes the checked road instead, which says i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from lossmith.compute import check_reduction
 from lossmith.engine.threads import thread_count
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
-from lossmith.plans import TOTAL, Request, plan
+from lossmith.plans import TOTAL, Plan, Request, Served, plan
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -25,8 +25,7 @@ Array = Any
 _ARRAY = np.ndarray
 _FEW = 4096  # so many numbers are copied sooner than a road for their layout is found
 _UNKNOWN: Any = object()
-_Road = tuple[Callable[[Sequence[Any], Any], list[Any] | None] | None, int]
-_NO_ROAD: _Road = (None, 0)
+_NO_ROAD: tuple[Served | None, int] = (None, 0)
 
 
 def served(
@@ -102,18 +101,31 @@ def direct(
         masks = {"weighted": weight is not None, "masked": where is not None}
         request = Request(outputs, reduction, width)
         made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
-        if made is not None and made.fast is not None:
-            loss.roads[known] = made.fast, made.kernel.alone
     if made is None:
         return None
     place = None if out is None else _place(out, made.results[-1].dtype)
-    results: list[Any] | None = made.run(list(arrays.values()), place)
+    fast, alone = loss.roads.get(known, _NO_ROAD)
+    if known not in loss.roads:  # the first call does not wait for a road of later ones
+        loss.roads[known] = _opening(loss, known, made), made.kernel.alone
+    run = made.run if fast is None or (y_pred.size > alone and thread_count() > 1) else fast
+    results: list[Any] | None = run(list(arrays.values()), place)
     if results is not None and out is not None:
         if place is None:
             with np.errstate(all="ignore"):
                 out[...] = results[-1]
         results[-1] = out
     return results
+
+
+def _opening(loss: Loss, key: tuple[Any, ...], made: Plan) -> Served:
+    """A road that makes the fast one when it is first taken."""
+
+    def opened(arrays: Sequence[Array], out: Any) -> list[Any] | None:
+        fast = made.fast()
+        loss.roads[key] = fast, made.kernel.alone
+        return None if fast is None else fast(arrays, out)
+
+    return opened
 
 
 def _laid_out(array: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from lossmith.formula.domains import Domain
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, namespace_of, on_host
+from lossmith.record import Record
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -20,8 +20,7 @@ Array = Any
 ROW_TOLERANCE = 1e-3  # of a sum that should be 1: half precision and columns of rounded decimals pass
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(Record):
     """One call's data, ready for an engine.
 
     ``arrays`` holds every input by name in the compute dtype (row formulas: per-sample ones with a last axis of 1);

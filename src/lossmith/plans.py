@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lossmith.engine.choice import machine_code
 from lossmith.engine.reduce import Total
-from lossmith.engine.threads import thread_count
 from lossmith.formula.expr import ONE, Expr, apply, walk
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating
+from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
     from lossmith.engine.llvm.fast import Argument, Feed
@@ -30,8 +29,7 @@ _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Record):
     """What a call asks of a loss, apart from the data."""
 
     outputs: tuple[Any, ...]  # "value", "gradient" ...
@@ -44,8 +42,7 @@ class Request:
         return bool(self.reduction != "none")
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record):
     """A kernel, and how the arrays of a call are fed to it."""
 
     request: Request
@@ -59,17 +56,15 @@ class Plan:
     results: tuple[Argument, ...]  # every array that is written
     many: bool  # y_pred has a last axis of its own
     dense: bool
-    fast: Served | None = field(init=False)  # ``run`` on one thread by the fast road, where there is one
-
-    def __post_init__(self) -> None:  # not a cached property: a process may fork while another thread has its lock
-        road = self._road() if self.dense else None
-        object.__setattr__(self, "fast", None if road is None else self._serving(road))
 
     def run(self, arrays: Sequence[Array], out: Any) -> list[Any] | None:
         """The outputs asked for, the last array of them in ``out``; None where the checked road must be taken."""
-        if self.fast is not None and (arrays[1].size <= self.kernel.alone or thread_count() == 1):
-            return self.fast(arrays, out)
         return self._serving(self._run)(arrays, out)
+
+    def fast(self) -> Served | None:
+        """``run`` on one thread in machine code, where the arrays allow it."""
+        road = self._road() if self.dense else None
+        return None if road is None else self._serving(road)
 
     def _serving(self, run: Callable[..., Any]) -> Served:
         """Make the arrays to write, run, and put the sum beside them: a function that has all it needs at hand."""

@@ -4,7 +4,6 @@ import itertools
 import math
 import platform
 import re
-from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -18,6 +17,7 @@ from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pool, run
 from lossmith.formula import Real
 from lossmith.plans import Request, plan
+from lossmith.record import replace
 
 LEVELS = {"baseline": "x86-64", "avx2": "haswell", "avx512": "skylake-avx512", "host": ""}
 OUTPUTS = ("value", "gradient", "hessian")

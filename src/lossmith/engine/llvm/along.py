@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -16,6 +15,7 @@ from lossmith.engine.llvm.reducers import States
 from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
+from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -16,10 +15,10 @@ from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import compute, constant, invariant
 from lossmith.engine.llvm.spec import Output, Spec
 from lossmith.formula.expr import Expr, leaf, walk
+from lossmith.record import Record
 
 
-@dataclass(frozen=True)
-class Array:
+class Array(Record):
     """An array of the job: names of its pointer and its strides in the text."""
 
     base: str
@@ -27,8 +26,7 @@ class Array:
     class_stride: str
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Record):
     """One vector of samples: inputs, and which of them count (None: all)."""
 
     values: dict[Expr, Value]

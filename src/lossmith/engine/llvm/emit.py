@@ -12,12 +12,12 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeAlias, Union
 
+from lossmith.record import Record
 
-@dataclass(frozen=True)
-class Float:
+
+class Float(Record):
     """What the emitters of functions need to know of a floating type."""
 
     name: str  # LLVM's

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lossmith.engine.llvm import road
-from lossmith.engine.llvm.glue import Glue, addresses, glue
-from lossmith.engine.llvm.run import Kernel, least_rows, rows_per_block
+from lossmith.engine.llvm.glue import Glue, glue
+from lossmith.engine.llvm.run import Kernel, addresses, least_rows, rows_per_block
 from lossmith.engine.llvm.spec import WORDS_PER_ARRAY
+from lossmith.record import Record
 
 Road = Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Argument:
+class Argument(Record):
     """An array of a call: its dtype, and how many numbers a last axis of its own has, if it has one."""
 
     dtype: np.dtype[Any]
@@ -34,8 +33,7 @@ class Argument:
         return (self.width or 1) * self.dtype.itemsize
 
 
-@dataclass(frozen=True)
-class Feed:
+class Feed(Record):
     """A kernel, and what its arrays are: numbers of arrays of the call, then arrays that are the same for all calls."""
 
     kernel: Kernel

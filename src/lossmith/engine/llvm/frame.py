@@ -29,6 +29,9 @@ _MODES = (
 )
 
 
+DECLARATIONS = _MODES[0]
+
+
 def _word(name: str, number: int, type_: str) -> str:
     return f"""  %{name}.at = getelementptr i64, ptr %job, i64 {number}
   %{name} = load {type_}, ptr %{name}.at
@@ -40,15 +43,15 @@ def kernel(sums: int) -> str:
 
     It returns 1 when it stopped for a breath (every TURN blocks, so that signals are seen) and 0 when nothing is left.
     A block that is bad is remembered if no earlier one is. These few instructions are not optimised: it saves a
-    millisecond of compiling, and no run is slower.
+    millisecond of compiling, and no run is slower. After it comes ``added``.
     """
-    declarations, enter, leave = _MODES
+    _, enter, leave = _MODES
     mark = """  br i1 %bad, label %mark, label %done
 mark:
   %old = atomicrmw umin ptr %first.bad, i64 %k monotonic
   br label %done
 """
-    return f"""{declarations}
+    return f"""{DECLARATIONS}
 define i64 @kernel(ptr %job) noinline optnone {{
 entry:
 {enter}{_word("n", job.COUNT, "i64")}{_word("blocks", job.BLOCKS, "i64")}{_word("turn", job.TURN, "i64")}\
@@ -85,12 +88,12 @@ breath:
 end:
 {leave}  ret i64 0
 }}
-"""
+{ADDED}"""
 
 
-# added(numbers, count, stride, divisor): their sum in order with what rounding took from it (Knuth 1969), divided.
-ADDED = f"""{_MODES[0]}
-define double @added(ptr %numbers, i64 %count, i64 %stride, double %divisor) noinline {{
+# added(numbers, count, divisor): their sum in order with what rounding took from it (Knuth 1969), divided.
+ADDED = f"""
+define double @added(ptr %numbers, i64 %count, double %divisor) noinline {{
 entry:
 {_MODES[1]}  %any = icmp sgt i64 %count, 0
   br i1 %any, label %loop, label %end
@@ -98,8 +101,7 @@ loop:
   %k = phi i64 [0, %entry], [%k.next, %loop]
   %s = phi double [0.0, %entry], [%t, %loop]
   %c = phi double [0.0, %entry], [%c.next, %loop]
-  %place = mul i64 %k, %stride
-  %at = getelementptr double, ptr %numbers, i64 %place
+  %at = getelementptr double, ptr %numbers, i64 %k
   %x = load double, ptr %at
   %t = fadd double %s, %x
   %b = fsub double %t, %s

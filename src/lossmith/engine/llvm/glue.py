@@ -6,7 +6,7 @@ import ctypes
 import functools
 import platform
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from lossmith.engine.llvm import road
 
 _FAST_CALL = 0x80  # METH_FASTCALL
 _HEAD = object.__basicsize__
-_TYPE = struct.pack("=q", id(np.ndarray))
 
 
 class _MethodDef(ctypes.Structure):
@@ -29,13 +28,12 @@ class Glue:
     """Machine code as functions of this interpreter."""
 
     def __init__(self) -> None:
-        self._library = machine.load(road.text(_HEAD), ("call", "addresses", "dtype"))
+        self._library = machine.load(road.text(_HEAD), ("call", "dtype"))
         self._make = ctypes.pythonapi.PyCFunction_NewEx
         self._make.restype = ctypes.py_object
         self._make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
         addresses = self._library.addresses
         self._methods = {name: _MethodDef(name.encode(), addresses[name], _FAST_CALL, None) for name in addresses}
-        self.addresses = self.function("addresses", _TYPE, None)
         self.dtype = self.function("dtype", b"", None)
 
     def function(self, name: str, data: bytes, keep: object) -> Callable[..., Any]:
@@ -63,12 +61,3 @@ def _arrays_lie_as_known() -> bool:
     kind, byte_order, number = struct.unpack("=cxcxi", ctypes.string_at(description + _HEAD + 8, 8))
     known = (kind, byte_order, number) == (b"i", b"=", array.dtype.num)
     return known and sizes == array.shape and steps == array.strides and flags & 0x501 == 0x500
-
-
-def addresses(arrays: Sequence[Any]) -> bytes:
-    """The words of a job that say where its arrays are: address, stride between samples, 0."""
-    functions = glue()
-    found = None if functions is None else functions.addresses(*arrays)
-    if found is None:  # an array of a subclass
-        found = b"".join(struct.pack("=3q", a.ctypes.data, a.strides[0] if a.ndim else 0, 0) for a in arrays)
-    return found

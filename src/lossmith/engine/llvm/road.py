@@ -10,7 +10,7 @@ copied to where there is room in front of them.
 from __future__ import annotations
 
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.frame import ADDED
+from lossmith.engine.llvm.frame import ADDED, DECLARATIONS
 from lossmith.engine.llvm.spec import NEVER
 
 # The words of a road, then those of every array of the call, then two parts, each followed by what its arrays are
@@ -22,7 +22,7 @@ KERNEL, STEP, SUMS, LEAST, ROOM, ARRAYS, LENGTH, SOURCES = range(8)
 MOST_ARRAYS = 16
 _MOST_WORDS = job.ARRAYS + MOST_ARRAYS * job.WORDS_PER_ARRAY
 # what of an array is where, in words behind the head of every object (NumPy's C interface, fixed since its first day)
-_DATA, _AXES, _SHAPE, _STRIDES, _BASE, _DESCRIPTION, _FLAGS = range(7)
+_DATA, _AXES, _SHAPE, _, _BASE, _DESCRIPTION, _FLAGS = range(7)  # words of an array; its strides are not needed
 _KIND = 1  # of a description: its letters, byte order and number in one word
 _DENSE, _WRITABLE = 0x101, 0x501  # flags: contiguous and aligned, and writable too
 _FINE, _AGAIN, _INTERRUPTED = range(3)
@@ -40,9 +40,7 @@ def _put(name: str, base: str, word: int | str, value: str, type_: str = "i64") 
 def text(head: int) -> str:
     """The IR, for an interpreter whose objects have a head of so many bytes."""
     head //= 8
-    data, axes, shape, strides, description, flags = (
-        head + k for k in (_DATA, _AXES, _SHAPE, _STRIDES, _DESCRIPTION, _FLAGS)
-    )
+    data, axes, shape, description, flags = (head + k for k in (_DATA, _AXES, _SHAPE, _DESCRIPTION, _FLAGS))
     return f"""
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyComplex_FromDoubles(double, double)
@@ -203,7 +201,7 @@ copied:
   %b.next = add i64 %b, 1
   br label %back
 judge:
-  %total = call double @added(ptr %memory, i64 %counted, i64 1, double %divisor)
+  %total = call double @added(ptr %memory, i64 %counted, double %divisor)
   call void @free(ptr %memory)
   store double %total, ptr %result
 {_get("bad", "job", job.BAD)}  %good = icmp eq i64 %bad, {NEVER}
@@ -336,50 +334,6 @@ refuse:
   ret ptr @_Py_NoneStruct
 }}
 
-; addresses(data: bytes of NumPy's type)(arrays...) -> bytes: for every array its address, its first stride, and 0
-define ptr @addresses(ptr %self, ptr %args, i64 %count) {{
-entry:
-  %type.at = call ptr @PyBytes_AsString(ptr %self)
-  %type = load ptr, ptr %type.at
-  %size = mul i64 %count, {8 * job.WORDS_PER_ARRAY}
-  %result = call ptr @PyBytes_FromStringAndSize(ptr null, i64 %size)
-  %missing = icmp eq ptr %result, null
-  br i1 %missing, label %fail, label %start
-start:
-  %words = call ptr @PyBytes_AsString(ptr %result)
-  br label %loop
-loop:
-  %k = phi i64 [0, %start], [%k.next, %done]
-  %more = icmp slt i64 %k, %count
-  br i1 %more, label %open, label %end
-open:
-  %array.arg = getelementptr ptr, ptr %args, i64 %k
-  %array = load ptr, ptr %array.arg
-{_get("kind", "array", head - 1, "ptr")}  %is.array = icmp eq ptr %kind, %type
-  br i1 %is.array, label %find, label %drop
-find:
-{_get("data", "array", data)}{_get("axes", "array", axes, "i32")}{_get("strides", "array", strides, "ptr")}\
-  %scalar = icmp eq i32 %axes, 0
-  %stride.at = select i1 %scalar, ptr @no.stride, ptr %strides
-  %stride = load i64, ptr %stride.at
-  %place = mul i64 %k, {job.WORDS_PER_ARRAY}
-  %to = getelementptr i64, ptr %words, i64 %place
-  store i64 %data, ptr %to, align 1
-{_put("stride", "to", 1, "%stride")}{_put("zero", "to", 2, "0")}  br label %done
-done:
-  %k.next = add i64 %k, 1
-  br label %loop
-end:
-  ret ptr %result
-drop:
-  call void @Py_DecRef(ptr %result)
-  call void @Py_IncRef(ptr @_Py_NoneStruct)
-  ret ptr @_Py_NoneStruct
-fail:
-  ret ptr null
-}}
-@no.stride = internal constant i64 0
-
 ; dtype(data: nothing)(array) -> the word that says which dtype the array has
 define ptr @dtype(ptr %self, ptr %args, i64 %count) {{
   %array = load ptr, ptr %args
@@ -387,4 +341,4 @@ define ptr @dtype(ptr %self, ptr %args, i64 %count) {{
   %number = call ptr @PyLong_FromLongLong(i64 %kind)
   ret ptr %number
 }}
-{ADDED}"""
+{DECLARATIONS}{ADDED}"""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import accumulate
 from typing import Protocol
 
@@ -22,7 +21,7 @@ from lossmith.engine.llvm.plan import LOOK, SCANS, Pass, Plan
 from lossmith.engine.llvm.reducers import REDUCERS, OverLanes, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, apply, leaf
-from lossmith.record import Record
+from lossmith.record import Record, replace
 
 ROW_TOLERANCE = 1e-3
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,14 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across
 from lossmith.engine.llvm.along import Along
 from lossmith.engine.llvm.emit import FLOATS
-from lossmith.engine.llvm.frame import ADDED
-from lossmith.engine.llvm.glue import addresses
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
+from lossmith.record import replace
 
 Array = Any
 _PARALLEL = 100_000.0  # nanoseconds of predicted work from which a second thread pays
+_KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+_ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
 
 
@@ -33,9 +33,10 @@ class Kernel:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec = replace(spec, avx512=machine.has_avx512())
-        self._library = machine.load(source(spec), ("kernel",))  # the code lives as long as this
+        self._library = machine.load(source(spec), ("kernel", "added"))  # the code lives as long as this
         self.address = self._library.addresses["kernel"]
-        self.function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self.address)
+        self.function = _KERNEL(self.address)
+        self._added = _ADDED(self._library.addresses["added"])
         self._nanoseconds = cost(spec.roots)  # per number
         self.alone = int(_PARALLEL / self._nanoseconds)  # so many numbers are no work for two threads
         limits = np.finfo(spec.float)
@@ -90,7 +91,7 @@ class Kernel:
             pool.run(self.function, base, helpers, cancel)
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        found = _adder()(base + size, blocks * self._sums, 1, divisor)
+        found = self._added(base + size, blocks * self._sums, divisor)
         return found if math.isfinite(found) else None
 
 
@@ -103,17 +104,13 @@ def _padded(array: Array, rows: int) -> Array:
 
 
 _HEAD = struct.Struct(f"={job.SCALE}qd")
-_WORD = struct.Struct("=q")
+_WORD, _PLACE = struct.Struct("=q"), struct.Struct(f"={job.WORDS_PER_ARRAY}q")
 _LINE = (0,) * 7  # the rest of a cache line
 
 
-@cache
-def _adder() -> Callable[[int, int, int, float], float]:
-    library = machine.load(ADDED, ("added",))
-    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
-    adder = function(library.addresses["added"])
-    adder.library = library  # type: ignore[attr-defined]  # lives as long as the function
-    return adder
+def addresses(arrays: Sequence[Array]) -> bytes:
+    """The words of a job that say where its arrays are: address, stride between samples, 0."""
+    return b"".join(_PLACE.pack(a.ctypes.data, a.strides[0] if a.ndim else 0, 0) for a in arrays)
 
 
 def least_rows(spec: Spec) -> int:

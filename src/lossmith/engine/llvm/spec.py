@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lossmith.engine.llvm.memory import Stored
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import Expr
+from lossmith.record import Record
 
 BLOCK = 8192  # numbers a thread claims at once
 # words of 8 bytes in a job; what threads write has cache lines of its own
@@ -16,8 +15,7 @@ WORDS_PER_ARRAY = 3  # pointer, stride between samples, stride between classes, 
 NEVER = (1 << 63) - 1  # the first bad block where there is none
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(Record):
     """A named input of the formula. ``domain`` is checked where it is given."""
 
     name: str
@@ -28,8 +26,7 @@ class Input:
     ignored: float | None = None  # the target of samples that are left out
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Record):
     """An array that receives roots: one, or several named predictions beside each other."""
 
     dtype: str
@@ -37,8 +34,7 @@ class Output:
     row: bool = False
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Record):
     """One kernel: the roots of a formula, computed in one float type, summed or written.
 
     Job arrays are in the order: inputs, weight, where, outputs, vectors. Parameters are float64 numbers in the order of

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # In the large model code and its constants may lie anywhere: with holes in the address space they come to lie more than
@@ -92,10 +94,22 @@ class Library:
 
 def load(text: str, names: tuple[str, ...]) -> Library:
     """The functions of a module, from the disk cache if any process on such a processor has compiled it before."""
-    with _lock:  # the import too: it is made when a kernel is first needed, and no process forks in the midst of it
+    with _lock, _collector_paused():  # the import too: no process forks in the midst of it
         from lossmith.engine.llvm.cache import kept
 
         return Library(kept((text, *_target()), lambda: object_code(text)), names)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Nearly all that is made while LLVM is imported stays: looking for garbage in it would take milliseconds."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 @functools.cache

@@ -41,7 +41,8 @@ def ours(loss: lm.Loss, y: Array, f: Array, out: Array | None = None) -> dict[st
 
 
 def loops(y: Array, f: Array, out: Array) -> dict[str, Run]:
-    return {name: lambda loop=loop: loop(f, y, out=out) for name, loop in LOOPS.items()}
+    other = y if y.shape == f.shape else f.copy()  # for several predictions a sample, as many other numbers
+    return {name: lambda loop=loop: loop(f, other, out=out) for name, loop in LOOPS.items()}
 
 
 def contests(names: Iterable[str], effort: Effort) -> Iterator[Contest]:

@@ -22,7 +22,7 @@ from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 from lossmith.record import replace
 
 Array = Any
-_PARALLEL = 100_000.0  # nanoseconds of predicted work from which a second thread pays
+_PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals

@@ -214,3 +214,25 @@ def test_the_sums_of_blocks_are_added_with_what_rounding_takes():
     y[::8192] = [1e16, 3.0, -1e16, 1.25, 1e-3]
     assert product()(y, np.ones_like(y), reduction="sum") == pytest.approx(math.fsum(y), rel=1e-15)
     assert math.fsum(y) != pytest.approx(sum(y), rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["cross_entropy", "kl_divergence", "multiclass_hinge"])
+def test_rows_written_past_the_caches_are_the_same(name, dtype, monkeypatch):
+    """Also where they do not lie well for that: there they are written as always."""
+    random = np.random.default_rng(5)
+    case = next(case for case in PLAIN if case.name == name)
+    streamed, true = [], run.Kernel._is_streamed
+    for classes in (1028, 2050):
+        y, f = data(case, random, 40, dtype, classes)
+        room = np.empty(f.size + 8, f.dtype)
+        places = [room[k : k + f.size].reshape(f.shape) for k in (0, 1)]
+        loss = fresh(case.loss)
+        expected = bits(loss.value_and_gradient(y, f))
+        with monkeypatch.context() as patched:
+            patched.setattr(run, "_STREAMED", 0)
+            patched.setattr(run.Kernel, "_is_streamed", lambda *args: streamed.append(true(*args)) or streamed[-1])
+            for out in places:
+                loss = fresh(case.loss)
+                assert bits(loss.value_and_gradient(y, f, out=out)) == expected
+    assert set(streamed) == {True, False}

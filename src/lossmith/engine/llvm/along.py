@@ -33,7 +33,7 @@ class Along:
         self.output = {
             self.rows.roots[o.roots[0]]: (o, a) for o, a in zip(spec.outputs, self.block.outputs, strict=True)
         }
-        self.borrowed = self._borrowed()
+        self.borrowed = {} if spec.streamed else self._borrowed()
         self.together = "1" if spec.long else str(e.lanes)
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
         for pointer in self.allocated.values():
@@ -223,7 +223,7 @@ class Along:
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False)
-        for root, pointer in self.written.items():
+        for root, pointer in () if self.spec.streamed else self.written.items():
             e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True)
 
     def _backward(self, sweep: Sweep, states: States) -> States:
@@ -304,8 +304,13 @@ class Along:
 
     def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None:
         output, _ = self.output[root]
-        pointer = self.e.address(self.written[root], place.at, Stored(output.dtype).type)
-        memory.store(self.e, output.dtype, self.block.weighted(x, loaded), pointer, place.mask)
+        stored = Stored(output.dtype)
+        pointer = self.e.address(self.written[root], place.at, stored.type)
+        x = self.block.weighted(x, loaded)
+        if self.spec.streamed and place.mask is None and stored.type == x.type:
+            self.e.stream(x, pointer, job.STREAM)
+        else:
+            memory.store(self.e, output.dtype, x, pointer, place.mask)
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, index)

@@ -414,6 +414,11 @@ class Emitter:
         self.declare(f"void {name}({vector}, ptr, i32, {self.vector(MASK)})")
         self.line(f"call void {name}({vector} {x}, ptr {pointer}, i32 {align}, {self.vector(MASK)} {mask})")
 
+    def stream(self, x: Value, pointer: str, align: int) -> None:
+        """Consecutive numbers, written past the caches: for more of them than caches hold."""
+        self.declarations.add("!0 = !{i32 1}")
+        self.line(f"store {self.vector(x.type)} {x}, ptr {pointer}, align {align}, !nontemporal !0")
+
     def prefetch(self, pointer: str, *, write: bool) -> None:
         """Bring a cache line near; an address that does not exist is harmless."""
         self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")

@@ -23,6 +23,7 @@ from lossmith.record import replace
 
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
+_STREAMED = 1 << 23  # numbers of long rows from which results are written past the caches
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
@@ -72,6 +73,8 @@ class Kernel:
     def _run(
         self, arrays: Sequence[Array], parameters: Array, count: int, classes: int, scale: float, divisor: float
     ) -> float | None:
+        if self._is_streamed(arrays, count, classes):
+            return kernel(replace(self.spec, streamed=True))._run(arrays, parameters, count, classes, scale, divisor)
         blocks = -(-count // rows_per_block(self.spec, classes))
         words = addresses(arrays)
         size = _HEAD.size + len(words)
@@ -93,6 +96,15 @@ class Kernel:
             return None
         found = self._added(base + size, blocks * self._sums, divisor)
         return found if math.isfinite(found) else None
+
+    def _is_streamed(self, arrays: Sequence[Array], count: int, classes: int) -> bool:
+        """Whether there is so much to write that the caches would only be in the way, and it lies well for that."""
+        spec = self.spec
+        if not spec.long or spec.streamed or count * classes < _STREAMED:
+            return False
+        written = arrays[len(arrays) - len(spec.vectors) - len(spec.outputs) :][: len(spec.outputs)]
+        places = [(a.ctypes.data, a.strides[0]) for a in written]
+        return bool(places) and not any(place % job.STREAM or stride % job.STREAM for place, stride in places)
 
 
 def _padded(array: Array, rows: int) -> Array:

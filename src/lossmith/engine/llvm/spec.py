@@ -12,6 +12,7 @@ BLOCK = 8192  # numbers a thread claims at once
 NEXT, BAD, STOP = 0, 8, 16
 COUNT, BLOCKS, TURN, SUMS, PARAMETERS, CLASSES, STEP, SCALE, ARRAYS = range(17, 26)
 WORDS_PER_ARRAY = 3  # pointer, stride between samples, stride between classes, in bytes
+STREAM = 16  # what processors write past their caches is a multiple of so many bytes
 NEVER = (1 << 63) - 1  # the first bad block where there is none
 
 
@@ -55,6 +56,7 @@ class Spec(Record):
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     long: bool = False  # rows of so many classes that each is worked on by itself
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
+    streamed: bool = False  # long rows that are written past the caches, to places that are multiples of STREAM bytes
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 
     @property

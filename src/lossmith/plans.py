@@ -75,11 +75,16 @@ class Plan(Record):
             found = run(*arrays)
             return None if found is None else [found]
 
+        def one(arrays: Sequence[Array], out: Any) -> list[Any] | None:
+            made = empty(arrays[1].shape, every[0][0]) if out is None else out
+            found = run(*arrays, made)
+            return None if found is None else [found, made] if summed else [made]
+
         def several(arrays: Sequence[Array], out: Any) -> list[Any] | None:
             made: list[Any] = []
-            for dtype, one in every if out is None else others:
+            for dtype, single in every if out is None else others:
                 shape = arrays[1].shape
-                made.append(empty(shape[:-1] if one else shape, dtype))
+                made.append(empty(shape[:-1] if single else shape, dtype))
             if out is not None:
                 made.append(out)
             found = run(*arrays, *made)
@@ -87,7 +92,9 @@ class Plan(Record):
                 return None if found is None else [Total(found.real, found.imag)]
             return [found, *made] if summed else made
 
-        return several if every or total else value
+        if total or len(every) > 1 or (every and every[0][1]):
+            return several
+        return one if every else value
 
     def _road(self) -> Callable[..., Any] | None:
         from lossmith.engine.llvm.fast import fast

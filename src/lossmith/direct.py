@@ -7,6 +7,7 @@ overflows) gives None, and the call takes the checked road instead, which says i
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ Array = Any
 _ARRAY = np.ndarray
 _FEW = 4096  # so many numbers are copied sooner than a road for their layout is found
 _UNKNOWN: Any = object()
-_NO_ROAD: tuple[Served | None, int] = (None, 0)
+_NO_ROAD: tuple[Served | None, float, float] = (None, 0, 0)  # a road, for how many numbers on how many threads
 
 
 def served(
@@ -36,10 +37,11 @@ def served(
     try:
         written = None if out is None or out.dtype is y_pred.dtype else out.dtype
         key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
-        fast, alone = loss.roads.get(key, _NO_ROAD)
+        fast, alone, most = loss.roads.get(key, _NO_ROAD)
+        size = y_pred.size
     except (AttributeError, IndexError, TypeError):  # no arrays, or a reduction that is no word
-        fast, alone = _NO_ROAD
-    if fast is not None and (y_pred.size <= alone or thread_count() == 1):
+        fast = None
+    if fast is not None and (size <= alone or (size < most and thread_count() == 1)):
         arrays = [y_true, y_pred, *extras.values()] if extras else [y_true, y_pred]
         if weight is not None:
             arrays.append(weight)
@@ -104,10 +106,11 @@ def direct(
     if made is None:
         return None
     place = None if out is None else _place(out, made.results[-1].dtype)
-    fast, alone = loss.roads.get(known, _NO_ROAD)
+    fast, alone, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
-        loss.roads[known] = _opening(loss, known, made), made.kernel.alone
-    run = made.run if fast is None or (y_pred.size > alone and thread_count() > 1) else fast
+        loss.roads[known] = _opening(loss, known, made), *made.reach
+    size = y_pred.size
+    run = made.run if fast is None or (size > alone and (size >= most or thread_count() > 1)) else fast
     results: list[Any] | None = run(list(arrays.values()), place)
     if results is not None and out is not None:
         if place is None:
@@ -118,11 +121,13 @@ def direct(
 
 
 def _opening(loss: Loss, key: tuple[Any, ...], made: Plan) -> Served:
-    """A road that makes the fast one when it is first taken."""
+    """A road that makes the fast one when it is first taken. It does not keep the loss alive, which keeps it."""
+    owner = weakref.ref(loss)
 
     def opened(arrays: Sequence[Array], out: Any) -> list[Any] | None:
-        fast = made.fast()
-        loss.roads[key] = fast, made.kernel.alone
+        fast, loss = made.fast(), owner()
+        if loss is not None:
+            loss.roads[key] = fast, *made.reach
         return None if fast is None else fast(arrays, out)
 
     return opened

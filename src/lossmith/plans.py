@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +60,11 @@ class Plan(Record):
         """The outputs asked for, the last array of them in ``out``; None where the checked road must be taken."""
         return self._serving(self._run)(arrays, out)
 
+    @property
+    def reach(self) -> tuple[float, float]:
+        """For how many numbers the fast road serves: at most, beside other threads; less than, on one."""
+        return min(self.kernel.alone, self.kernel.most - 1), self.kernel.most
+
     def fast(self) -> Served | None:
         """``run`` on one thread in machine code, where the arrays allow it."""
         road = self._road() if self.dense else None
@@ -103,7 +107,6 @@ class Plan(Record):
         return fast(
             main, weigh, (*self.given, *self.results), len(self.given), self.parameters, many=self.many,
             classes=self._classes, mean=self.request.reduction in MEANS, total=self.request.reduction is TOTAL,
-            most=self._most,
         )  # fmt: skip
 
     @property
@@ -113,11 +116,6 @@ class Plan(Record):
         results = range(len(self.given), len(self.given) + len(self.results))
         main = Feed(self.kernel, (*self.order, *results), self.vectors[0])
         return main, None if self.weigh is None else Feed(self.weigh, self.weighed, self.vectors[1])
-
-    @property
-    def _most(self) -> float:
-        """The largest total weight: where results are written, their type has to hold every weight."""
-        return self.kernel.largest if self.results else math.inf
 
     @property
     def _classes(self) -> int:
@@ -139,7 +137,7 @@ class Plan(Record):
             fed = [*(arrays[k] for k in weigh.sources), *weigh.vectors]
             weight = weigh.kernel.run(fed, self.parameters, count, self._classes)
         mean = self.request.reduction in MEANS
-        if weight is None or (mean and not weight > 0.0) or weight > self._most:
+        if weight is None or (mean and not weight > 0.0):
             return None
         divisor = weight if mean else 1.0
         scale = 1.0 / divisor
@@ -184,10 +182,11 @@ def plan(
     if rows and inputs[0].labels and len(inputs[0].labels) != classes:
         return None
     wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result))
-    roots = settled(wanted, loss.params)
+    numbers = [p.name for p in formula.params if not p.per_class]
+    roots = settled(wanted, {name: float(compute.type(loss.params[name])) for name in numbers})
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
-        compute.name, roots, inputs, (*(p.name for p in formula.params if not p.per_class), "width"), sums, outputs,
+        compute.name, roots, inputs, (*numbers, "width"), sums, outputs,
         weight=masks[0] if weighted else None, where=masks[-1] if masked else None, checked=True,
         exact=weighted or request.reduction is TOTAL,
         scaled=request.reduction in MEANS and request.outputs != ("value",),
@@ -205,12 +204,12 @@ def plan(
     def width(k: int) -> int | None:
         return y_pred.shape[-1] if (many and k == 1) or (k == 0 and inputs[0].row) else None
 
-    numbers = [*(float(loss.params[name]) for name in spec.parameters[:-1]), request.width]
+    values = [*(float(loss.params[name]) for name in numbers), request.width]
     return Plan(
         request=request,
         kernel=kernel(spec),
         weigh=None if weigh is None else kernel(weigh),
-        parameters=np.asarray(numbers, dtype=np.float64),
+        parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),
         order=(*(places[given.name] for given in inputs), *outside),
         weighed=() if weigh is None else (*(places[given.name] for given in weigh.inputs), *outside),
@@ -226,14 +225,10 @@ def plan(
 
 def _weigh(spec: Spec, formula: Formula, request: Request) -> Spec | None:
     """The kernel of what a mean divides by: the weight of the samples that count, of "weighted_mean" times their
-    class's weight. None where that is their number. Weights that may be too large for the results are added up too."""
+    class's weight. None where that is their number."""
     factor = formula.class_factor if request.reduction == "weighted_mean" else None
     samples = spec.weight is not None or spec.where is not None or spec.inputs[0].ignored is not None
-    divides = (request.reduction in MEANS or request.reduction is TOTAL) and (samples or factor is not None)
-    wider = (
-        spec.float == "float32" and bool(spec.outputs) and spec.weight is not None and spec.weight.dtype == "float64"
-    )
-    if not (divides or wider):
+    if not (request.reduction in MEANS or request.reduction is TOTAL) or not (samples or factor is not None):
         return None
     root = ONE if factor is None else factor
     used = {node.data for node in walk((root,)) if node.op in ("input", "param")}

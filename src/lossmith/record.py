@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 class Record:
     """Fields are annotated in the class, in order. Those whose names begin with _ are neither compared nor shown."""
 
+    __match_args__: ClassVar[tuple[str, ...]]
     _fields: ClassVar[tuple[str, ...]]
     _defaults: ClassVar[dict[str, Any]]
     _key: ClassVar[attrgetter[Any]]  # what equal records have in common
@@ -21,14 +22,16 @@ class Record:
     def __init_subclass__(cls) -> None:
         cls._fields = tuple(cls.__annotations__)
         cls._defaults = {name: vars(cls)[name] for name in cls._fields if name in vars(cls)}
+        cls.__match_args__ = cls._fields  # type: ignore[misc]  # which mypy knows of tuples only
         cls._key = attrgetter("__class__", *_shown(cls))
 
     def __init__(self, *values: Any, **named: Any) -> None:
         known, names = vars(self), self._fields
         known.update(self._defaults)
         known.update(zip(names, values, strict=False))
+        twice = named.keys() & names[: len(values)]
         known.update(named)
-        if len(values) > len(names) or len(known) != len(names) or (named and not named.keys() <= set(names)):
+        if twice or len(values) > len(names) or len(known) != len(names) or (named and not named.keys() <= set(names)):
             raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
 
     def __eq__(self, other: object) -> bool:

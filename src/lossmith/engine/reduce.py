@@ -90,7 +90,8 @@ def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None
         result = total(xp, values, weight, keep) / denominator
         if xp is np and not math.isfinite(result):
             result = total(xp, values / denominator, weight, keep)
-        if xp is np and not math.isfinite(result) and weight is not None:  # the weights' own sum overflowed
+        if xp is np and weight is not None and (denominator == math.inf or not math.isfinite(result)):
+            # the weights' own sum overflowed
             largest = float(np.max(weight if keep is None else weight[keep], initial=0.0))
             relative = weight / largest
             result = total(xp, values, relative, keep) / total_weight(xp, values, relative, keep)

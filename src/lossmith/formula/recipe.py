@@ -203,7 +203,9 @@ class Recipe(Record):
                 curvature,
                 class_factor or first.class_factor,
             )
-            self.variants.append(Variant(function, options, settings))
+            new = Variant(function, options, settings)
+            new.parameters  # noqa: B018  # its signature is read: a variant that cannot be is not kept
+            self.variants.append(new)
             return function
 
         return decorate

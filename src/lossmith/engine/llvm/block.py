@@ -114,7 +114,7 @@ class Block:
             raw = take(self.weight, spec.weight)
             kind = raw.type if raw.is_float else "float" if spec.weight.dtype in ("float16", "bfloat16") else "double"
             weight = memory.to_float(e, spec.weight, raw, kind)
-            legal += [unless(keep, condition) for condition in (weight >= 0.0, weight < math.inf)]
+            legal += [unless(keep, condition) for condition in self._held(weight)]
             keep = both(keep, weight.ne(0.0))
         values: dict[Expr, Value] = {}
         conditions: list[Value] = []
@@ -136,6 +136,13 @@ class Block:
         legal += [unless(keep, condition) for condition in conditions]
         return Loaded(values, lanes, keep, weight, legal, numbers)
 
+    def _held(self, weight: Value) -> tuple[Value, Value]:
+        """What is asked of a weight: also that results can be multiplied by it in their own type."""
+        float_ = self.e.float
+        if (weight.type, float_.name) != ("double", "float") or not self.spec.outputs:
+            return weight >= 0.0, weight < math.inf
+        return (weight >= float_.smallest_normal) | weight.eq(0.0), weight <= float_.largest
+
     def _label(self, x: Value, labels: tuple[float, ...]) -> Value:
         """The number of the label that x is, or -1."""
         number = self.e.lift(-1.0)
@@ -145,10 +152,14 @@ class Block:
 
     def weighted(self, x: Value, loaded: Loaded) -> Value:
         """An output with its sample's weight, 0 where the sample is left out, times the scale."""
-        if loaded.weight is not None:
-            x = x * self.e.to_float(loaded.weight, x.type)
-        if self.scale is not None:
-            x = x * self.scale
+        factor, scale = loaded.weight, self.scale
+        if factor is not None and scale is not None:  # first: weights of any size by their sum are at most 1
+            wide = "double" if factor.type == "double" else x.type
+            factor = self.e.to_float(factor, wide) * self.e.to_float(scale, wide)
+        elif factor is None:
+            factor = scale
+        if factor is not None:
+            x = x * self.e.to_float(factor, x.type)
         return x if loaded.keep is None else self.e.where(loaded.keep, x, 0.0)
 
     def counted(self, x: Value, loaded: Loaded, type_: str = "double") -> Value:

@@ -32,7 +32,8 @@ def available() -> bool:
 @functools.cache
 def _llvm() -> Any:
     """LLVM, loaded when a kernel is first needed: it takes longer than the rest of a first call."""
-    import llvmlite.binding
+    with _collector_paused():
+        import llvmlite.binding
 
     llvmlite.binding.initialize_native_target()
     llvmlite.binding.initialize_native_asmprinter()
@@ -94,7 +95,7 @@ class Library:
 
 def load(text: str, names: tuple[str, ...]) -> Library:
     """The functions of a module, from the disk cache if any process on such a processor has compiled it before."""
-    with _lock, _collector_paused():  # the import too: no process forks in the midst of it
+    with _lock:  # the import too: no process forks in the midst of it
         from lossmith.engine.llvm.cache import kept
 
         return Library(kept((text, *_target()), lambda: object_code(text)), names)

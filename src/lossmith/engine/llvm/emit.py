@@ -36,6 +36,10 @@ class Float(Record):
     def smallest_normal(self) -> float:
         return math.ldexp(1.0, 1 - self.bias)
 
+    @property
+    def largest(self) -> float:
+        return math.ldexp(2.0 - self.epsilon, self.bias)
+
 
 SINGLE = Float("float", "i32", 16, 4, 23, 127, "f32")
 DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
@@ -361,8 +365,10 @@ class Emitter:
     def wider(self, times: int) -> Iterator[Callable[[Value], list[Value]]]:
         """Vectors of so many times the lanes; yields what takes one apart again."""
         lanes, self.lanes = self.lanes, self.lanes * times
-        yield lambda x: [self._part(x, lanes * k, lanes) for k in range(times)]
-        self.lanes = lanes
+        try:
+            yield lambda x: [self._part(x, lanes * k, lanes) for k in range(times)]
+        finally:
+            self.lanes = lanes
 
     def widened(self, x: Value, times: int) -> Value:
         """A vector of equal lanes as one of so many times the lanes."""

@@ -55,12 +55,11 @@ class Feed(Record):
 
 def fast(
     main: Feed, weigh: Feed | None, arguments: Sequence[Argument], inputs: int, parameters: Any, *, many: bool,
-    classes: int, mean: bool, total: bool, most: float,
+    classes: int, mean: bool, total: bool,
 ) -> Road | None:  # fmt: skip
     """A function of the arrays of a call, of which so many are inputs and the rest are written, to its sum or mean.
 
-    Totals are a complex number: sum and weight. None where an argument is odd or illegal, a result not finite, or the
-    total weight more than ``most``.
+    Totals are a complex number: sum and weight. None where an argument is odd or illegal, or a result not finite.
     """
     functions = glue()
     if functions is None or len(main.sources) + len(main.vectors) > road.MOST_ARRAYS:
@@ -72,7 +71,7 @@ def fast(
     start = road.ABOUT + road.WORDS_PER_ARGUMENT * len(arguments)
     limits = (main.kernel.smallest, main.kernel.largest) if main.kernel.spec.scaled else (0.0, math.inf)
     head = struct.pack(
-        f"=5q3d3q{len(about)}q", inputs, len(arguments), int(many), int(mean), int(total), most, *limits,
+        f"=5q2d3q{len(about)}q", inputs, len(arguments), int(many), int(mean), int(total), *limits,
         id(np.ndarray), 0 if weigh is None else start + len(first) // 8, start, *about,
     )  # fmt: skip
     second = b"" if weigh is None else weigh.words(arguments, parameters, classes)

@@ -89,12 +89,16 @@ breath:
 end:
 {leave}  ret i64 0
 }}
-{ADDED.replace("noinline", _PLAIN)}"""
+{added(_PLAIN)}"""
 
 
-# added(numbers, count, divisor): their sum in order with what rounding took from it (Knuth 1969), divided.
-ADDED = f"""
-define double @added(ptr %numbers, i64 %count, double %divisor) noinline {{
+def added(attributes: str) -> str:
+    """The function ``added(numbers, count, divisor)``: their sum in order with what rounding took from it, divided.
+
+    The lost digits are those of Knuth 1969, The Art of Computer Programming 2, section 4.2.2.
+    """
+    return f"""
+define double @added(ptr %numbers, i64 %count, double %divisor) {attributes} {{
 entry:
 {_MODES[1]}  %any = icmp sgt i64 %count, 0
   br i1 %any, label %loop, label %end

@@ -14,6 +14,7 @@ import numpy as np
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import road
 
+_NEW = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
 _FAST_CALL = 0x80  # METH_FASTCALL
 _HEAD = object.__basicsize__
 
@@ -29,9 +30,7 @@ class Glue:
 
     def __init__(self) -> None:
         self._library = machine.load(road.text(_HEAD), ("call", "dtype"))
-        self._make = ctypes.pythonapi.PyCFunction_NewEx
-        self._make.restype = ctypes.py_object
-        self._make.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+        self._make = _NEW(("PyCFunction_NewEx", ctypes.pythonapi))  # our own: ctypes.pythonapi's is everybody's
         addresses = self._library.addresses
         self._methods = {name: _MethodDef(name.encode(), addresses[name], _FAST_CALL, None) for name in addresses}
         self.dtype = self.function("dtype", b"", None)
@@ -43,8 +42,13 @@ class Glue:
 
 @functools.cache
 def glue() -> Glue | None:
-    """None where interpreter or arrays are of another kind."""
-    return Glue() if platform.python_implementation() == "CPython" and _arrays_lie_as_known() else None
+    """None where interpreter or arrays are of another kind: there the other roads serve."""
+    if platform.python_implementation() != "CPython" or not _arrays_lie_as_known():
+        return None
+    try:
+        return Glue()
+    except RuntimeError:  # this interpreter does not show LLVM its functions
+        return None
 
 
 def _arrays_lie_as_known() -> bool:

@@ -10,12 +10,12 @@ copied to where there is room in front of them.
 from __future__ import annotations
 
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.frame import ADDED, DECLARATIONS
+from lossmith.engine.llvm.frame import DECLARATIONS, added
 from lossmith.engine.llvm.spec import NEVER
 
 # The words of a road, then those of every array of the call, then two parts, each followed by what its arrays are
 # (numbers of arrays of the call; -1: the template knows where) and by the template of its job.
-INPUTS, ARGUMENTS, MANY, MEAN, TOTAL, MOST, SMALLEST, LARGEST, TYPE, WEIGH, MAIN, ABOUT = range(12)
+INPUTS, ARGUMENTS, MANY, MEAN, TOTAL, SMALLEST, LARGEST, TYPE, WEIGH, MAIN, ABOUT = range(11)
 DTYPE, OWN, WIDTH, BYTES, WORDS_PER_ARGUMENT = range(5)  # dtype, has a last axis of its own, its length, per sample
 KERNEL, STEP, SUMS, LEAST, ROOM, ARRAYS, LENGTH, SOURCES = range(8)
 
@@ -299,14 +299,11 @@ divide:
   %divisor = select i1 %is.mean, double %weight, double 1.0
   %scale = fdiv double 1.0, %divisor
 {_get("smallest", "config", SMALLEST, "double")}{_get("largest", "config", LARGEST, "double")}\
-{_get("most", "config", MOST, "double")}\
   %positive = fcmp ogt double %divisor, 0.0
   %not.small = fcmp oge double %scale, %smallest
   %not.large = fcmp ole double %scale, %largest
   %inside = and i1 %not.small, %not.large
-  %held = fcmp ole double %weight, %most
-  %usual = and i1 %positive, %inside
-  %possible = and i1 %usual, %held
+  %possible = and i1 %positive, %inside
   br i1 %possible, label %go, label %refuse
 go:
 {_get("main", "config", MAIN)}  %main.part = getelementptr i64, ptr %config, i64 %main
@@ -341,4 +338,4 @@ define ptr @dtype(ptr %self, ptr %args, i64 %count) {{
   %number = call ptr @PyLong_FromLongLong(i64 %kind)
   ret ptr %number
 }}
-{DECLARATIONS}{ADDED}"""
+{DECLARATIONS}{added("noinline")}"""

@@ -42,7 +42,13 @@ class Kernel:
         self.alone = int(_PARALLEL / self._nanoseconds)  # so many numbers are no work for two threads
         limits = np.finfo(spec.float)
         self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
+        self._writes_rows = spec.long and bool(spec.outputs) and all(output.row for output in spec.outputs)
         self._sums = len(spec.sums)
+
+    @property
+    def most(self) -> float:
+        """From so many numbers on there is a better kernel."""
+        return _STREAMED if self._writes_rows else math.inf
 
     def job(self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int) -> bytes:
         """The words of a job; ``sums`` is the address where the blocks' sums go."""
@@ -100,11 +106,11 @@ class Kernel:
     def _is_streamed(self, arrays: Sequence[Array], count: int, classes: int) -> bool:
         """Whether there is so much to write that the caches would only be in the way, and it lies well for that."""
         spec = self.spec
-        if not spec.long or spec.streamed or count * classes < _STREAMED:
+        if spec.streamed or count * classes < self.most:
             return False
         written = arrays[len(arrays) - len(spec.vectors) - len(spec.outputs) :][: len(spec.outputs)]
-        places = [(a.ctypes.data, a.strides[0]) for a in written]
-        return bool(places) and not any(place % job.STREAM or stride % job.STREAM for place, stride in places)
+        places = [place for a in written for place in (a.ctypes.data, classes * a.itemsize)]
+        return not any(place % job.STREAM for place in places)
 
 
 def _padded(array: Array, rows: int) -> Array:

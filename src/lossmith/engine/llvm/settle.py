@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lossmith.formula.expr import ONE, Expr, apply, const, mul, neg, rebuild, walk
+from lossmith.formula.expr import ONE, ZERO, Expr, apply, const, mul, neg, rebuild, walk
 
 _PLAIN = (1.0, 2.0)
 _COMPARED = {"eq": lambda a, b: a == b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b}
@@ -34,6 +34,8 @@ def _settled(node: Expr, args: tuple[Expr, ...]) -> Expr:
     found = None if rule is None else rule(*args)
     if found is None:
         found = rebuild(node, args)
+        if found is ZERO and any(arg.op != "const" for arg in args):  # 0 times what may be infinite
+            found = Expr(node.op, args, node.data, row=node.row, boolean=node.boolean)
     return apply("per_class", found) if node.row and not found.row else found
 
 

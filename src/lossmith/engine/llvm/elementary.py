@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 
 from lossmith.engine.llvm import polynomials
+from lossmith.engine.llvm.avx512 import can_scale, scaled
 from lossmith.engine.llvm.emit import DOUBLE, MASK, SINGLE, Emitter, Float, Value
 
 _KINDS = {kind.name: kind for kind in (SINGLE, DOUBLE)}
@@ -86,9 +87,9 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
     """
     least, _ = _EXP_RANGE[x.type]
     zero = x < least
-    if e.has_scaling(x):
+    if can_scale(e, x):
         n, _ = _nearest(e, x)
-        return e.scaled(_left(e, x, n) + 1.0, n, ~zero)
+        return scaled(e, _left(e, x, n) + 1.0, n, ~zero)
     x, up = e.where(zero, 0.0, x), kind(x).bias // 2
     n, bits = _nearest(e, x, kind(x).bias + up)
     scale = e.from_bits(bits << kind(x).mantissa)
@@ -102,8 +103,8 @@ def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
     x = e.where(x > most, most, x)
     n, bits = _nearest(e, x, 2 * kind(x).bias)
     left = _left(e, x, n) if rest is None else _left_exactly(e, x, n, rest)
-    if e.has_scaling(x):
-        return e.scaled(left + 1.0, n, e.lift(1, MASK))
+    if can_scale(e, x):
+        return scaled(e, left + 1.0, n, e.lift(1, MASK))
     half = bits.logical_shift(1)  # 2^n as two factors, so that what overflows or is denormal is rounded once
     first = e.from_bits(half << kind(x).mantissa)
     return e.fma(left, first, first) * e.from_bits((bits - half) << kind(x).mantissa)

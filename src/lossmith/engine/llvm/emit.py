@@ -45,10 +45,8 @@ SINGLE = Float("float", "i32", 16, 4, 23, 127, "f32")
 DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
 FLOATS = {"float32": SINGLE, "float64": DOUBLE}
 MASK = "i1"
-_REGISTER = 64  # bytes of an AVX-512 register
-_ROUND_AS_SET = 4  # by the processor's mode
 _KEPT = 12  # so many registers can be spared
-_BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
+BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
 
 Number: TypeAlias = Union["Value", float, int]
 
@@ -265,7 +263,7 @@ class Emitter:
     def intrinsic(self, name: str, *args: Value) -> Value:
         """An LLVM intrinsic that takes and gives vectors of one type, such as sqrt."""
         type_ = self.vector(args[0].type)
-        suffix = f"v{self.lanes}{'f' if args[0].is_float else 'i'}{8 * _BYTES[args[0].type]}"
+        suffix = f"v{self.lanes}{'f' if args[0].is_float else 'i'}{8 * BYTES[args[0].type]}"
         self.declare(f"{type_} @llvm.{name}.{suffix}({', '.join([type_] * len(args))})")
         arguments = ", ".join(f"{type_} {arg}" for arg in args)
         return self.instruction(args[0].type, f"call {type_} @llvm.{name}.{suffix}({arguments})")
@@ -283,42 +281,6 @@ class Emitter:
 
     def copysign(self, size: Number, sign: Value) -> Value:
         return self.intrinsic("copysign", self.lift(size, sign.type), sign)
-
-    def has_scaling(self, x: Value) -> bool:
-        """Whether ``scaled`` may be asked for."""
-        return self.avx512 and self.lanes * _BYTES[x.type] % _REGISTER == 0
-
-    def scaled(self, x: Value, n: Value, keep: Value) -> Value:
-        """x * 2^n, rounded once, for any whole n; 0 where ``keep`` is false, where underflow would cost time."""
-        width = _REGISTER // _BYTES[x.type]
-        part, mask = f"<{width} x {x.type}>", f"i{width}"
-        name = f"@llvm.x86.avx512.mask.scalef.{'ps' if x.type == 'float' else 'pd'}.512"
-        self.declare(f"{part} {name}({part}, {part}, {part}, {mask}, i32)")
-        found = []
-        for first in range(0, self.lanes, width):
-            one, exponent, kept = (self._part(v, first, width) for v in (x, n, keep))
-            bits = self.instruction(MASK, f"bitcast <{width} x i1> {kept} to {mask}")
-            arguments = f"{part} {one}, {part} {exponent}, {part} zeroinitializer, {mask} {bits}, i32 {_ROUND_AS_SET}"
-            found.append(self.instruction(x.type, f"call {part} {name}({arguments})"))
-        return self._joined(found, width)
-
-    def _part(self, x: Value, first: int, width: int) -> Value:
-        """So many lanes of a vector."""
-        if width == self.lanes:
-            return x
-        vector = self.vector(x.type)
-        lanes = ", ".join(f"i32 {lane}" for lane in range(first, first + width))
-        return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} poison, <{width} x i32> <{lanes}>")
-
-    def _joined(self, parts: list[Value], width: int) -> Value:
-        """Vectors of so many lanes behind each other: two, or four ..."""
-        while len(parts) > 1:
-            vector = f"<{width} x {parts[0].type}>"
-            lanes = f"<{2 * width} x i32> <{', '.join(f'i32 {lane}' for lane in range(2 * width))}>"
-            pairs = zip(parts[::2], parts[1::2], strict=True)
-            parts = [self.instruction(a.type, f"shufflevector {vector} {a}, {vector} {b}, {lanes}") for a, b in pairs]
-            width *= 2
-        return parts[0]
 
     def where(self, mask: Value, a: Number, b: Number) -> Value:
         """a where the mask is true, else b; both are computed."""
@@ -366,7 +328,7 @@ class Emitter:
         """Vectors of so many times the lanes; yields what takes one apart again."""
         lanes, self.lanes = self.lanes, self.lanes * times
         try:
-            yield lambda x: [self._part(x, lanes * k, lanes) for k in range(times)]
+            yield lambda x: [self.part(x, lanes * k, lanes) for k in range(times)]
         finally:
             self.lanes = lanes
 
@@ -377,6 +339,14 @@ class Emitter:
         vector = self.vector(x.type)
         first = f"<{times * self.lanes} x i32> zeroinitializer"
         return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} poison, {first}")
+
+    def part(self, x: Value, first: int, width: int) -> Value:
+        """So many lanes of a vector."""
+        if width == self.lanes:
+            return x
+        vector = self.vector(x.type)
+        lanes = ", ".join(f"i32 {lane}" for lane in range(first, first + width))
+        return self.instruction(x.type, f"shufflevector {vector} {x}, {vector} poison, <{width} x i32> <{lanes}>")
 
     def splat(self, scalar: str, type_: str) -> Value:
         """A scalar of the text in every lane."""
@@ -403,7 +373,7 @@ class Emitter:
 
     def load(self, pointer: str, type_: str, mask: Value | None = None, filler: Number = 0) -> Value:
         """Consecutive numbers; where the mask is false memory is not touched and the lane holds the filler."""
-        vector, align = self.vector(type_), _BYTES[type_]
+        vector, align = self.vector(type_), BYTES[type_]
         if mask is None:
             return Value(self, self.fresh(f"load {vector}, ptr {pointer}, align {align}"), type_)
         name = f"@llvm.masked.load.v{self.lanes}{_short(type_)}.p0"
@@ -412,7 +382,7 @@ class Emitter:
         return Value(self, self.fresh(f"call {vector} {name}({arguments})"), type_)
 
     def store(self, x: Value, pointer: str, mask: Value | None = None) -> None:
-        vector, align = self.vector(x.type), _BYTES[x.type]
+        vector, align = self.vector(x.type), BYTES[x.type]
         if mask is None:
             self.line(f"store {vector} {x}, ptr {pointer}, align {align}")
             return
@@ -431,7 +401,7 @@ class Emitter:
         self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 3, i32 1)")
 
     def load_scalar(self, pointer: str, type_: str) -> str:
-        return self.fresh(f"load {type_}, ptr {pointer}, align {_BYTES[type_]}")
+        return self.fresh(f"load {type_}, ptr {pointer}, align {BYTES[type_]}")
 
 
 def _short(type_: str) -> str:

@@ -316,3 +316,12 @@ def test_two_judges_can_disagree():
     judge.other = lm.squared_error()
     with pytest.raises(AssertionError):
         judge.refusal(np.full(3, 2.0), np.zeros(3))
+
+
+@pytest.mark.parametrize("classes", [3, 20, 60, 1100])
+def test_a_probability_of_minus_zero_is_zero(classes):
+    """The one of the true class, which is taken as it lies, too."""
+    f = np.full((1, classes), 0.5)
+    f[0, 1] = -0.0
+    gradient = lm.focal_cross_entropy(from_logits=False).gradient([1], f, reduction="none")
+    assert gradient[0, 1] == -np.inf

@@ -181,8 +181,9 @@ class Across:
             for k in range(self.classes):
                 here = self._number_of_class(x.data, k) if x.op == "param" else self.inputs[x.data].get(k)
                 found = self.e.where(y.eq(float(k)), here, found)
-            return found
-        return self._gathered(x, y)
+        else:
+            found = self._gathered(x, y)
+        return found + 0.0  # as a sum, which is never -0
 
     def _gathered(self, x: Expr, y: Value) -> Value:
         e, type_, tile = self.e, self.e.float.name, self.inputs.get(x.data)

@@ -291,7 +291,7 @@ class Along:
             return []
 
         loop(e, "0", self.count, 1, [], row)
-        return e.load(found, type_)
+        return e.load(found, type_) + 0.0  # as a sum, which is never -0
 
     def _kept_at(self, node: Expr, place: Place) -> str:
         return self.e.address(self.kept_rows[node], place.at, self.e.float.name)

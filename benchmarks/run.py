@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PARTS = (
     "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
-    "calls", "first_call", "memory", "growth",
+    "calls", "first_call", "memory", "growth", "torch_adapter", "boosters",
 )  # fmt: skip
 ACCURACY = "accuracy"
 

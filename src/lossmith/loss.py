@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
+import pkgutil
 from collections.abc import Mapping
 from functools import cached_property
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from lossmith.compute import Call, check_out, differentiable
@@ -277,19 +279,13 @@ class Loss:
         return class_weighted(self, weights)
 
     def to(self, framework: str, **options: Any) -> Any:
-        """This loss as the framework takes it, such as ``loss.to("lightgbm")``."""
-        if not str(framework).isidentifier():
-            raise ValueError(f"a framework is named by a word such as 'lightgbm', not {framework!r}")
-        if framework in ("torch", "jax"):
-            raise ValueError(
-                f"a loss takes {framework} arrays as it is: call loss(y_true, y_pred) and differentiate it"
-            )
-        try:
-            adapter: ModuleType = importlib.import_module(f"lossmith.adapters.{framework}")
-        except ModuleNotFoundError as error:
-            if error.name != f"lossmith.adapters.{framework}":
-                raise
-            raise ValueError(f"there is no adapter for {framework!r} yet; there is one for lightgbm") from None
+        """This loss as a framework takes it, such as ``loss.to("torch")``; the options are the adapter's."""
+        package = importlib.import_module("lossmith.adapters")
+        files = [module.name for module in pkgutil.iter_modules(package.__path__)]
+        adapter: Any = importlib.import_module(f"lossmith.adapters.{framework}") if framework in files else None
+        if not hasattr(adapter, "adapt"):
+            known = ", ".join(name for name in files if importlib.util.find_spec(name))
+            raise ValueError(f"there is no adapter for {framework!r}; of what is installed, there is one for {known}")
         return adapter.adapt(self, **options)
 
     # identity ---------------------------------------------------------------------------------------------------------

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lossmith.formula.curvature import of_residual
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -34,8 +40,12 @@ def finite_start(loss: Loss, y: NDArray[Any], weight: Array | None = None, class
     """The best constant as an array of shape (outputs,), made finite.
 
     The best constant is infinite where only one class, or only zero counts, were seen. Such a score is clipped to
-    +-log(2 n + 1), n the number of samples: what it would be had half a sample of the other kind been seen as well.
+    +-log(2 n + 1), n the number of samples: what it would be had half a sample of the other kind been seen as well. A
+    redescending loss has a low point in every cluster of targets: it starts from the constant of its convex relative.
     """
+    reach = redescends(loss)
+    if reach is not None:
+        return np.array([_relaxed_constant(loss, y, weight, reach)])
     if loss.kind == "rowwise" and loss.target_kind == "class id":
         counted = y if weight is None else y[weight > 0]
         present = np.unique(counted[counted >= 0])  # below 0 there may be an ignored label
@@ -50,13 +60,18 @@ def finite_start(loss: Loss, y: NDArray[Any], weight: Array | None = None, class
     return clipped - clipped.mean() if loss.kind == "rowwise" else clipped
 
 
+def has_units(loss: Loss) -> bool:
+    """Whether scores are measured in the units of the target."""
+    return loss.target_kind == "real" and loss.link.name == "identity" and loss.outputs == 1
+
+
 def residual_scale(loss: Loss, y: NDArray[Any], score: Array, weight: Array | None = None) -> float:
     """How far targets typically lie from a score, or one per sample, in its units; 1 where scores have no units.
 
     The median absolute deviation (as a standard deviation), which no outlier can inflate; the mean absolute deviation
     where more than half of the targets equal the score.
     """
-    if loss.target_kind != "real" or loss.link.name != "identity" or loss.outputs != 1:
+    if not has_units(loss):
         return 1.0
     distance = np.abs(np.asarray(y, dtype=np.float64) - score)
     if weight is not None:
@@ -85,3 +100,92 @@ def _smoothed_log_prior(y: NDArray[Any], weight: Array | None, k: int) -> Array:
     counts = np.bincount(ids[kept], weights=None if weight is None else weight[kept], minlength=k).astype(np.float64)
     scores = np.log(counts + counts.sum() / (2.0 * len(y)))
     return np.asarray(scores - scores.mean())
+
+
+# redescending losses --------------------------------------------------------------------------------------------------
+
+_RESIDUALS = np.geomspace(1e-30, 1e30, 6001)  # parameters in units of y may have any size
+
+
+def _of_residual(loss: Loss) -> bool:
+    formula = loss.formula
+    plain = has_units(loss) and not formula.extras
+    return plain and of_residual(formula.value, formula.target.as_input, formula.predictions[0].as_input)
+
+
+@lru_cache(maxsize=256)
+def redescends(loss: Loss) -> tuple[float, float] | None:
+    """Residuals below and above 0 where the loss pulls hardest, if it pulls less beyond; None where it never lets go.
+
+    Held at its pull there, it becomes its convex relative: Huber's loss of Tukey's, so to speak.
+    """
+    if not _of_residual(loss):
+        return None
+    reach, falls = [], False
+    for side in (-1.0, 1.0):
+        pull = side * np.asarray(loss.gradient(np.zeros_like(_RESIDUALS), side * _RESIDUALS, reduction="none"))
+        highest = int(np.argmax(pull))
+        falls |= bool((pull[highest:] < (1 - 1e-6) * pull[highest]).any())
+        reach.append(side * float(_RESIDUALS[highest]))
+    return (reach[0], reach[1]) if falls else None
+
+
+def _relaxed_constant(loss: Loss, y: NDArray[Any], weight: Array | None, reach: tuple[float, float]) -> float:
+    """The best constant of the convex relative, by bisection on its slope."""
+    target = np.asarray(y, dtype=np.float64)
+    loss.total(target, target, weight=weight)  # says what is wrong with targets or weights
+    if weight is not None:
+        target, weight = target[weight > 0], weight[weight > 0]
+    low, high = float(target.min()), float(target.max())
+    while low < (middle := low + (high - low) / 2) < high:
+        held = target + np.clip(middle - target, *reach)
+        if float(np.sum(loss.gradient(target, held, weight=weight, reduction="none"))) < 0:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+# parameters in units of the target ------------------------------------------------------------------------------------
+
+_FACTORS = (0.3, 7.0)
+_TRIED = np.concatenate([-np.geomspace(100.0, 0.01, 25), np.geomspace(0.01, 100.0, 25)])
+
+
+@lru_cache(maxsize=256)
+def scale_parameters(loss: Loss) -> tuple[str, ...]:
+    """The parameters in units of y: multiplied by the same factor as the residuals, they change the loss's size alone.
+
+    Found by trying. Losses that have no such parameter, or need none, have an empty tuple.
+    """
+    if not _of_residual(loss):
+        return ()
+    names = [
+        p.name
+        for p in loss.formula.params
+        if not p.per_class and p.domain.low >= 0 and p.domain.high == math.inf and loss.params[p.name]
+    ]
+    for count in range(len(names) + 1):
+        for chosen in combinations(names, count):
+            if all(_homogeneous(loss, chosen, factor) for factor in _FACTORS):
+                return chosen
+    return ()
+
+
+def _homogeneous(loss: Loss, names: tuple[str, ...], factor: float) -> bool:
+    typical = math.exp(sum(math.log(loss.params[name]) for name in names) / len(names)) if names else 1.0
+    residuals = typical * _TRIED
+    zero = np.zeros_like(residuals)
+    before = np.asarray(loss(zero, residuals, reduction="none"))
+    after = np.asarray(in_units(loss, factor, names)(zero, factor * residuals, reduction="none"))
+    largest = int(np.argmax(before))
+    if not 0 < before[largest] < math.inf:
+        return False
+    ratio = after[largest] / before[largest]
+    return np.allclose(after, ratio * before, rtol=1e-9, atol=1e-12 * after[largest])
+
+
+def in_units(loss: Loss, unit: float, names: tuple[str, ...]) -> Loss:
+    """The loss with these parameters multiplied by the unit."""
+    scaled: Mapping[str, Any] = {name: unit * loss.params[name] for name in names}
+    return loss.replaced(params={**loss.params, **scaled})

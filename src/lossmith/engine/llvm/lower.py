@@ -66,8 +66,12 @@ def _at(x: Expr, y: Expr) -> Expr | None:
             new[node] = y if node is INDEX else at_class(node, y)
         elif node.op in ("cumsum", "reverse_cumsum"):
             return None
+        elif node.op == "per_class":
+            new[node] = new[node.args[0]]
+        elif node.op == "exp_nonpositive":  # of a softmax inside: this file's own, which no builder knows
+            new[node] = Expr(node.op, (new[node.args[0]],), row=False, boolean=False)
         else:
-            new[node] = new[node.args[0]] if node.op == "per_class" else rebuild(node, tuple(new[a] for a in node.args))
+            new[node] = rebuild(node, tuple(new[a] for a in node.args))
     return new[x]
 
 

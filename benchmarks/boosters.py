@@ -1,0 +1,185 @@
+"""Training with our objective beside the built-in of the same loss, and the objective alone beside NumPy."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import lossmith as lm
+from measure import Contest, Effort, Run, Spread, count, number, paired
+from page import Target, table
+
+TITLE = "In boosters"
+ABOUT = """Training: 200,000 rows, 50 columns, 200 rounds, one thread on one core, seconds; `loss.to(booster)` with the
+booster's own convention, on a dataset with its start, beside the built-in objective from the same start, everything
+else as the booster has it by default. Datasets are made before. The objective alone: gradient and second-order weight
+of 200,000 predictions as LightGBM asks for them, milliseconds; lossmith checks them and gives its curvature, NumPy
+gives the second derivative, written so that nothing overflows, and checks nothing.
+"""
+ROWS, COLUMNS, TREES = 200_000, 50, 200
+BUILT_IN = {
+    "lightgbm": {"squared_error": "regression", "binary_cross_entropy": "binary"},
+    "xgboost": {"squared_error": "reg:squarederror", "binary_cross_entropy": "binary:logistic"},
+    "catboost": {"squared_error": "RMSE", "binary_cross_entropy": "Logloss"},
+}
+BOUND = {"lightgbm": 1.1, "xgboost": 1.1, "catboost": 5.0}
+LEAD = 3.0
+OURS, THEIRS, ALONE = "lossmith", "built-in", "NumPy"
+LONG = 3  # rounds of a training that takes minutes
+
+Array = np.ndarray
+
+
+def problem(name: str, rows: int) -> tuple[Array, Array]:
+    """A table, and a target that depends on five of its columns."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((rows, COLUMNS), dtype="float32")
+    signal = X[:, 0] + np.abs(X[:, 1]) + X[:, 2] * X[:, 3] + np.sin(3 * X[:, 4])
+    if name == "binary_cross_entropy":
+        return X, (signal + rng.logistic(size=rows) > 1).astype("float32")
+    return X, (signal + rng.standard_normal(rows)).astype("float32")
+
+
+def trainings(booster: str, name: str, X: Array, y: Array, trees: int) -> dict[str, Run]:
+    objective = lm.get(name).to(booster, hessian="booster")
+    runs: Callable[..., dict[str, Run]] = {"lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}[booster]
+    return runs(objective, objective.dataset(X, y), objective.start(y)[0], BUILT_IN[booster][name], X, y, trees)
+
+
+def lightgbm(objective: Any, train: Any, start: float, peer: str, X: Array, y: Array, trees: int) -> dict[str, Run]:
+    library = importlib.import_module("lightgbm")
+    params = {"num_threads": 1, "verbosity": -1, "force_row_wise": True}
+    theirs = library.Dataset(X, y, init_score=np.full(len(y), start), free_raw_data=False)
+    told = objective.params(train, params)
+    return {
+        OURS: lambda: library.train(told, train, trees),
+        THEIRS: lambda: library.train({**params, "objective": peer}, theirs, trees),
+    }
+
+
+def xgboost(objective: Any, train: Any, start: float, peer: str, X: Array, y: Array, trees: int) -> dict[str, Run]:
+    library = importlib.import_module("xgboost")
+    params = {"nthread": 1}
+    theirs = library.DMatrix(X, y, base_margin=np.full(len(y), start))
+    told = objective.params(train, params)
+    return {
+        OURS: lambda: library.train(told, train, trees, obj=objective),
+        THEIRS: lambda: library.train({**params, "objective": peer}, theirs, trees),
+    }
+
+
+def catboost(objective: Any, train: Any, start: float, peer: str, X: Array, y: Array, trees: int) -> dict[str, Run]:
+    library = importlib.import_module("catboost")
+    params = {
+        "thread_count": 1, "iterations": trees, "allow_writing_files": False, "verbose": False, "learning_rate": 0.03,
+        "leaf_estimation_method": "Newton", "leaf_estimation_iterations": 1,
+    }  # fmt: skip
+    theirs = library.Pool(X, y, baseline=np.full(len(y), start))
+    told = objective.params(train, params)
+    return {
+        OURS: lambda: library.CatBoost(told).fit(train),
+        THEIRS: lambda: library.CatBoost({**params, "loss_function": peer}).fit(theirs),
+    }
+
+
+def binary_cross_entropy(f: Array, y: Array) -> tuple[Array, Array]:
+    e = np.exp(-np.abs(f))  # never overflows
+    larger = 1 / (1 + e)
+    smaller = e * larger
+    return np.where(f > 0, larger, smaller) - y, smaller * larger
+
+
+def poisson(f: Array, y: Array) -> tuple[Array, Array]:
+    mean = np.exp(f)
+    return mean - y, mean
+
+
+def gamma(f: Array, y: Array) -> tuple[Array, Array]:
+    ratio = y * np.exp(-f)
+    return 1 - ratio, ratio
+
+
+def log_cosh(f: Array, y: Array) -> tuple[Array, Array]:
+    slope = np.tanh(f - y)
+    return slope, 1 - slope * slope
+
+
+def focal(f: Array, y: Array) -> tuple[Array, Array]:
+    sign = 2 * y - 1
+    a = sign * f
+    e = np.exp(-np.abs(a))
+    surprise = np.log1p(e) + np.maximum(-a, 0)
+    right = np.where(a > 0, 1.0, e) / (1 + e)
+    wrong = np.where(a > 0, e, 1.0) / (1 + e)
+    pull = 2 * right * surprise + wrong
+    change = right * wrong * (2 * surprise - 3)
+    return -sign * wrong**2 * pull, wrong**2 * (2 * right * pull - change)
+
+
+NUMPY = {f.__name__: f for f in (binary_cross_entropy, poisson, gamma, log_cosh, focal)}
+
+
+def objectives(name: str, rows: int) -> dict[str, Run]:
+    """The call that LightGBM makes each round."""
+    rng = np.random.default_rng(0)
+    f = rng.standard_normal(rows)
+    if lm.get(name).formula.target.domain.high == 1:
+        y = (rng.random(rows) < 0.4).astype(float)
+    else:
+        y = rng.standard_normal(rows) if name == "log_cosh" else rng.poisson(2.0, rows) + 1.0
+    objective = lm.get(name).to("lightgbm", scale=1.0)
+    data, start = objective.dataset(np.zeros((rows, 1)), y), objective.start(y)[0]
+    return {OURS: lambda: objective(f, data), ALONE: lambda: NUMPY[name](f + start, y)}
+
+
+def contests(effort: Effort) -> Iterator[Contest]:
+    rows, trees = (ROWS, TREES) if effort.largest >= ROWS else (2_000, 5)
+    for name in NUMPY:
+        yield Contest(
+            {"booster": "objective alone", "loss": name, "rows": rows}, paired(objectives(name, rows), effort)
+        )
+    for name in ("squared_error", "binary_cross_entropy"):
+        X, y = problem(name, rows)
+        for booster in BUILT_IN:
+            runs = trainings(booster, name, X, y, trees)
+            yield Contest({"booster": booster, "loss": name, "rows": rows}, paired(runs, effort, rounds=LONG))
+
+
+def _alone(found: list[Contest]) -> list[Contest]:
+    return [contest for contest in found if ALONE in contest.rounds]
+
+
+def _trained(found: list[Contest], booster: str | None = None) -> list[Contest]:
+    return [contest for contest in found if THEIRS in contest.rounds and booster in (None, contest.case["booster"])]
+
+
+def tables(found: list[Contest]) -> str:
+    training = table(
+        ("booster", "loss", "rows", OURS, THEIRS, f"{OURS} / {THEIRS}"),
+        (
+            [*(f.case[key] for key in ("booster", "loss")), count(f.case["rows"]), number(f.median(OURS)),
+             number(f.median(THEIRS)), str(f.ratio(OURS, THEIRS))]
+            for f in _trained(found)
+        ),
+    )  # fmt: skip
+    alone = table(
+        ("objective alone", "rows", OURS, ALONE, f"{ALONE} / {OURS}"),
+        (
+            [f.case["loss"], count(f.case["rows"]), number(1e3 * f.median(OURS)), number(1e3 * f.median(ALONE)),
+             str(f.ratio(ALONE, OURS))]
+            for f in _alone(found)
+        ),
+    )  # fmt: skip
+    return f"{training}\n{alone}"
+
+
+def targets(found: list[Contest]) -> list[Target]:
+    def ratios(booster: str) -> dict[str, Spread]:
+        return {f.case["loss"]: f.ratio(OURS, THEIRS) for f in _trained(found, booster)}
+
+    leads = {f.case["loss"]: f.ratio(ALONE, OURS) for f in _alone(found)}
+    return [
+        *(Target(f"{booster}: training, lossmith / built-in", BOUND[booster], ratios(booster)) for booster in BUILT_IN),
+        Target("boosters' objective alone: NumPy / lossmith", LEAD, leads, at_least=True),
+    ]

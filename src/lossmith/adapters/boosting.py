@@ -1,0 +1,350 @@
+"""What every booster needs of a loss.
+
+Boosters leave six things to whoever brings an objective, mostly without saying so: the order of the arguments, the sign
+of the derivatives, the start, the weights, the layout of several scores, and the link at prediction. Each booster's own
+file says how it wants them; what they share is here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, plain, power_of_two, rows_of, weights
+from lossmith.formula.expr import walk
+from lossmith.formula.model import WIDTH
+from lossmith.inputs import to_host
+from lossmith.start import (
+    finite_start,
+    has_units,
+    in_units,
+    redescends,
+    residual_scale,
+    scale_parameters,
+    without_labels,
+)
+
+if TYPE_CHECKING:
+    from lossmith.adapters.boosting_model import BoostedModel
+    from lossmith.loss import Loss
+
+Hessian = Literal["curvature", "exact", "booster"] | Callable[[Any, Array], Any]
+
+FLOOR = 1e-6
+"""Least exact second derivative handed on, in units of the mean curvature; the loss's own curvature needs no floor."""
+
+
+class Convention(NamedTuple):
+    """How a booster trains a loss it has built in: second-order weight, our loss as a multiple of its, parameters."""
+
+    hessian: Literal["curvature", "exact"] | Callable[[Loss, Any, Array], Any] = "exact"
+    multiple: float = 1.0
+    params: Mapping[str, Any] = {}
+
+
+@dataclass(eq=False)
+class Objective(ABC):
+    """A loss for a booster: call `fit`, or pass it where the booster takes an objective.
+
+    Used with datasets made by `dataset`, start and scale are carried, and `model` turns the booster into predictions.
+    Used with any other dataset, or in the booster's scikit-learn interface, it takes the booster's raw score as the
+    loss's; give such training its start (`start(y)`), as boosters begin at a constant that knows nothing of the loss.
+
+    `hessian` is what trees divide by: "curvature", the loss's positive second-order weight, which trains safely;
+    "exact", the second derivative, which warns where it is not positive; "booster", the booster's own choice for a loss
+    it has built in; or a function of (y, scores). `classes` is the number of classes where the targets may not show
+    them all. `scale` replaces the measured size of the residuals, and derivatives are handed on as the loss has them.
+    `in_mads` says that the loss's parameters in units of y (such as Huber's delta) are multiples of the size of the
+    residuals at the start: 1.4826 times the median of their absolute values.
+    """
+
+    loss: Loss
+    hessian: Hessian = "curvature"
+    classes: int | None = None
+    scale: float | None = None
+    in_mads: bool = False
+
+    FRAMEWORK: ClassVar[str]
+    CONVENTIONS: ClassVar[Mapping[str, Convention]]
+    RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
+    ROUNDS: ClassVar[int]  # its own default
+    START: ClassVar[str]  # what the booster calls a start given from outside
+
+    def __post_init__(self) -> None:
+        loss, hessian = self.loss, self.hessian
+        if not (callable(hessian) or hessian in ("curvature", "exact", "booster")):
+            raise ValueError(
+                f'hessian is {hessian!r}: expected "curvature", "exact", "booster" or a function of (y, scores)'
+            )
+        if hessian == "booster" and loss.name not in self.CONVENTIONS:
+            known = ", ".join(self.CONVENTIONS)
+            raise ValueError(f"{self.FRAMEWORK} has no convention of its own for {loss.name}; it has for {known}")
+        if loss.formula.extras:
+            names = ", ".join(extra.name for extra in loss.formula.extras)
+            raise ValueError(f"{loss.name} needs {names} for each sample, which a booster does not pass on")
+        if self.in_mads and not scale_parameters(loss):
+            raise ValueError(f"in_mads: {loss.name} has no parameter in units of the target")
+        if self.scale is not None and not 0 < self.scale < np.inf:
+            raise ValueError(f"scale is {self.scale!r}: it must be a positive number")
+        self._plain = plain(loss)
+        self._convention = self.CONVENTIONS[loss.name] if hessian == "booster" else None
+        self._warned: set[str] = set()
+        self._known: Rows | None = None
+
+    # training with start and scale carried
+
+    @abstractmethod
+    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
+        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
+
+    @abstractmethod
+    def _told(self, rows: Rows) -> dict[str, Any]:
+        """Parameters that follow from loss and training rows."""
+
+    @abstractmethod
+    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
+        """The trained booster."""
+
+    @abstractmethod
+    def model(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster trained on a dataset made by `dataset`."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        weight: Any = None,
+        params: Mapping[str, Any] | None = None,
+        rounds: int | None = None,
+        valid: tuple[Any, ...] | None = None,
+        early_stopping: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Train; `valid` is (X, y) or (X, y, weight), and `early_stopping` the rounds to wait for its loss to improve.
+
+        `rounds` are as many trees (for each score) as the booster itself makes by default, where nothing is said.
+        `params` are the booster's, without objective and metric, which are this loss; further options go to its
+        datasets. Returns a model whose `predict` is on the natural scale.
+        """
+        if early_stopping is not None and valid is None:
+            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+        train = self.dataset(X, y, weight, **options)
+        held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
+        booster = self._train(
+            self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
+        )
+        return self.model(booster, train)
+
+    def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
+        for name in self.RESERVED:
+            if name in params:
+                raise ValueError(
+                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
+                )
+        own = {} if self._convention is None else self._convention.params
+        return {**own, **params, **self._told(rows_of(train))}
+
+    def start(self, y: Any, weight: Any = None) -> Array:
+        """Where training should start: the best constant score, made finite; shape (outputs,)."""
+        return finite_start(self._plain, self._targets(y), weights(weight), self.classes)
+
+    # derivatives
+
+    def _derivatives(self, rows: Rows, u: NDArray[Any]) -> tuple[Array, Array]:
+        """Gradient and second-order weight in u, the trees' own units."""
+        loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
+        f = units.scores(u)
+        rule: Any = self.hessian if self._convention is None else self._convention.hessian
+        if rule == "curvature":
+            gradient, curvature = self._descent(rows, f)
+        else:
+            gradient = np.asarray(loss.gradient(y, f, weight=weight, reduction="none"))
+            asked = (loss, y, f) if self._convention is not None else (y, f)
+            curvature = np.array(loss.hessian(y, f) if rule == "exact" else rule(*asked), dtype=np.float64)
+            curvature = curvature if weight is None else (curvature.T * weight).T
+        squares = np.vdot(gradient, gradient) + np.vdot(curvature, curvature)
+        if not (squares < np.inf and curvature.min(initial=np.inf) > 0):  # NaN answers no
+            _check_finite(loss, y, f, gradient, curvature)
+            curvature = self._positive(curvature, weight, units)
+        units.to_u(gradient, curvature)
+        return gradient, curvature
+
+    def _descent(self, rows: Rows, f: Array) -> tuple[Array, Array]:
+        """Gradient and curvature of the loss or, while most rows are out of its reach, of its convex relative."""
+        setting, y = rows.setting, rows.y
+        width, held = 1.0, f
+        if setting.residual is not None:
+            # How near to a kink counts as at it, and how far a step may go: between the residuals' size at first and
+            # now. With the first alone, training would come to swing about kinks; with the present alone be slow.
+            now = rows.spread(f)
+            width = float(np.sqrt(now * setting.residual))
+            if setting.reach is not None and now > min(-setting.reach[0], setting.reach[1]):
+                held = y + np.clip(f - y, *setting.reach)
+        gradient, curvature = (
+            np.asarray(part)
+            for part in setting.loss.gradient_and_curvature(y, held, weight=rows.weight, reduction="none", width=width)
+        )
+        if held is not f:  # the pull stays, so its weight falls with the distance, as Huber's does
+            far = np.abs(f - y)
+            curvature = curvature * np.where(held == f, 1.0, np.abs(held - y) / np.where(far > 0, far, 1.0))
+        return gradient, curvature
+
+    def _positive(self, curvature: Array, weight: Array | None, units: Units) -> Array:
+        bad = ~(curvature > 0)
+        if weight is not None:
+            bad = (bad.T & (weight > 0)).T  # rows without weight are to stay exactly without effect
+        if not bad.any():
+            return curvature
+        row = int(np.argwhere(bad)[0][0])
+        self._warn_once(
+            "positive",
+            f"{self.loss.name}: the second-order weight of {int(bad.sum())} predictions is not positive (first: "
+            f'row {row}), and raised to {FLOOR:g} of its mean; such training often stalls: use hessian="curvature"',
+        )
+        least = FLOOR * np.asarray(units.divisor) / np.square(units.scale)
+        return np.where(bad, least, curvature)
+
+    def _warn_once(self, about: str, message: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            warnings.warn(message, stacklevel=2)
+
+    # what the rows settle
+
+    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
+        """Checked rows; of a validation set, `reference` is the training set."""
+        target, kept = self._targets(y), weights(weight)
+        if reference is None:
+            return Rows(target, kept, self._settled(target, kept))
+        rows = Rows(target, kept, rows_of(reference).setting)
+        rows.setting.loss.total(target, rows.start(), weight=kept)
+        return rows
+
+    def _zeros(self, y: NDArray[Any]) -> Array:
+        """Scores to check targets with."""
+        if self.loss.outputs == 1:
+            return np.zeros(len(y))
+        seen = y.shape[-1] if y.ndim == 2 else int(np.max(y, initial=1)) + 1 if y.dtype.kind == "i" else 2
+        return np.zeros((len(y), self.loss.outputs or self.classes or seen))
+
+    def _settled(self, y: NDArray[Any], weight: Array | None) -> Setting:
+        stated, loss = self.loss, self._plain
+        loss.total(y, self._zeros(y), weight=weight)  # says what is wrong with targets or weights
+        start = finite_start(loss, y, weight, self.classes)
+        residual = residual_scale(loss, y, start, weight)
+        if self.in_mads:
+            stated = in_units(stated, residual, scale_parameters(stated))
+            loss = plain(stated)
+            start = finite_start(loss, y, weight, self.classes)
+        reach = redescends(loss)
+        matters = has_units(loss) and (reach is not None or _uses_width(loss))
+        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach)
+        if self._convention is not None:
+            return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
+        if self.scale is not None:
+            return replace(setting, units=replace(setting.units, scale=(self.scale,)))
+        if loss.formula.target.domain.high == 1 or loss.target_kind == "class id":
+            return setting  # of classes and shares: thresholds and penalties are meant for their curvature as it is
+        return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
+
+    def _normalised(self, rows: Rows, residual: float) -> Units:
+        """Units in which steps and curvatures at the start are near 1: what thresholds and penalties expect."""
+        derivatives = self._derivatives(rows, np.zeros_like(rows.start()))
+        total = float(len(rows.y)) if rows.weight is None else float(rows.weight.sum())
+        pull, curvature = (np.abs(part).reshape(len(rows.y), -1).sum(axis=0) / total for part in derivatives)
+        if not pull.any():
+            hint = "; in_mads=True measures its parameters by the residuals" if scale_parameters(self.loss) else ""
+            self._warn_once(
+                "flat", f"{self.loss.name}: no target pulls at the best constant, so there is nothing to learn{hint}"
+            )
+        steps = [residual] if has_units(rows.setting.loss) else pull / curvature
+        scale = tuple(power_of_two(float(step)) for step in steps)
+        divisor = tuple(power_of_two(float(c)) for c in curvature * np.square(scale))
+        return replace(rows.setting.units, scale=scale, divisor=divisor)
+
+    def _targets(self, y: Any) -> NDArray[Any]:
+        _, target = without_labels(self.loss, to_host(y, "y"))
+        kind = self.loss.target_kind
+        if target.dtype.kind == "f" and kind == "class id" and np.array_equal(target, np.round(target)):
+            return target.astype(np.int64)  # boosters hand class ids over as floats
+        return target.astype(np.float64) if target.dtype.kind in "fiub" and kind in ("real", "row") else target
+
+    def _shown(self, rows: Rows) -> NDArray[np.float32]:
+        """Labels for the booster itself, which needs some: the targets, or the likeliest class of a row."""
+        return (rows.y if rows.y.ndim == 1 else rows.y.argmax(axis=1)).astype(np.float32)
+
+    # datasets that were not made here
+
+    def _given(self, first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Rows]:
+        """The trees' predictions and the rows they are for, from the arguments of either interface."""
+        u, y, weight, rows = _arguments(first, second, weight)
+        return u, self._by_hand(y, weight, u) if rows is None else rows
+
+    def _mean_loss(self, first: Any, second: Any, weight: Any) -> float:
+        """The weighted mean loss, from the arguments of either interface."""
+        u, y, weight, rows = _arguments(first, second, weight)
+        if rows is None:
+            self._refuse_in_mads()
+            rows = Rows(self._targets(y), weights(weight), Setting(self.loss, self._plain, RAW))
+        return float(rows.setting.loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
+
+    def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
+        """Rows whose scores are the booster's raw ones, settled when they are first seen."""
+        target, kept = self._targets(y), weights(weight)
+        if self._known is not None and self._known.same_as(target, kept):
+            return self._known
+        self._refuse_in_mads()
+        classes = u.shape[1] if self.loss.kind == "rowwise" and u.ndim == 2 else None
+        setting = replace(self, classes=classes)._settled(target, kept)
+        self._check_start(u.reshape(len(target), -1), setting.units)
+        # so that neither penalties (which want curvatures of 1) nor least gains are larger than what is to be learnt
+        divisor = tuple((np.asarray(setting.units.divisor) / np.maximum(setting.units.scale, 1.0) ** 2).tolist())
+        self._known = Rows(target, kept, replace(setting, units=replace(RAW, divisor=divisor)))
+        return self._known
+
+    def _refuse_in_mads(self) -> None:
+        if self.in_mads:
+            raise ValueError("in_mads: train with .fit or on a .dataset of this objective, which measure the residuals")
+
+    def _check_start(self, u: NDArray[Any], units: Units) -> None:
+        """Warn where all predictions are one constant, and not nearly the best."""
+        start = np.asarray(units.start)
+        if (
+            len(u)
+            and u.shape[1] == len(start)
+            and (u == u[0]).all()
+            and (np.abs(u[0] - start) > 3 * np.asarray(units.scale)).any()
+        ):
+            self._warn_once(
+                "start",
+                f"{self.loss.name}: training starts at {u[0].tolist()}, but the best constant is {start.tolist()}: "
+                f"give it as {self.START}, or train with .fit or on a .dataset of this objective",
+            )
+
+
+def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any, Any, Rows | None]:
+    """(prediction, dataset) or (y_true, prediction, weight) as prediction, target, weight and what was noted."""
+    if not hasattr(second, "get_label"):
+        return np.asarray(second), first, weight, None
+    rows = getattr(second, "_lossmith", None)
+    y, weight = (None, None) if rows is not None else (second.get_label(), second.get_weight())
+    return np.asarray(first), y, weight, rows
+
+
+def _uses_width(loss: Loss) -> bool:
+    return any(node is WIDTH for node in walk(loss.formula.curvature))
+
+
+def _check_finite(loss: Loss, y: NDArray[Any], f: Array, *derivatives: Array) -> None:
+    for what, values in zip(("gradient", "second-order weight"), derivatives, strict=True):
+        if np.isfinite(values).all():
+            continue
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise ValueError(f"{loss.name}: the {what} at row {row} is not finite (y = {y[row]}, score = {f[row]})")

@@ -1,0 +1,130 @@
+"""The rows a booster trains on, and what they settle: where it starts, and in which units its trees learn.
+
+The trees learn u, where score = start + scale * u. Start is the loss's best constant, scale the size of the residuals
+about it (of the Newton steps from it, where scores have no units), so that targets far from zero, tiny or huge train as
+well as any, whatever digits a booster keeps and whatever gain it takes for none. Scale and the divisor that brings the
+mean curvature near 1 are powers of two: they change no digit of a gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.start import residual_scale
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """score = start + scale * u, u what the trees learn; gradient and curvature are divided by `divisor`.
+
+    A number for each output, or one for all of them.
+    """
+
+    start: tuple[float, ...]
+    scale: tuple[float, ...] = (1.0,)
+    divisor: tuple[float, ...] = (1.0,)
+
+    def scores(self, u: NDArray[Any]) -> Array:
+        """Scores of shape (n,), or (n, outputs), in new memory."""
+        if self.scale == (1.0,):
+            return np.asarray(np.add(u, np.asarray(self.start), dtype=np.float64))
+        scores = np.asarray(np.multiply(u, np.asarray(self.scale), dtype=np.float64))
+        scores += np.asarray(self.start)
+        return scores
+
+    def to_u(self, gradient: Array, curvature: Array) -> None:
+        """Turns derivatives in the score into derivatives in u, over the divisor."""
+        scale = np.asarray(self.scale)
+        first = scale / np.asarray(self.divisor)
+        for derivative, factor in ((gradient, first), (curvature, first * scale)):
+            if (factor != 1).any():
+                derivative *= factor
+
+
+RAW = Units((0.0,))
+"""Of trees that predict scores themselves, however many."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the training rows settle, once, for every set of rows and for the model."""
+
+    stated: Loss  # as the user reads it, its parameters in units of y
+    loss: Loss  # as it is trained: of numbers, not labels, and of any score
+    units: Units
+    residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
+    reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Targets with all their digits (boosters keep 24 bits) and weights."""
+
+    y: NDArray[Any]
+    weight: Array | None
+    setting: Setting
+
+    def start(self) -> Array:
+        """The start as scores of these rows."""
+        loss, start, n = self.setting.loss, self.setting.units.start, len(self.y)
+        one = loss.kind == "pointwise" and loss.outputs == 1
+        return np.full(n, start[0]) if one else np.tile(np.asarray(start), (n, 1))
+
+    def spread(self, f: Array) -> float:
+        """The size of the residuals about these scores."""
+        return residual_scale(self.setting.loss, self.y, f, self.weight)
+
+    def same_as(self, y: NDArray[Any], weight: Array | None) -> bool:
+        """Whether these are the rows of such targets and weights."""
+        if (weight is None) is not (self.weight is None) or not np.array_equal(y, self.y):
+            return False
+        return weight is None or self.weight is None or np.array_equal(weight, self.weight)
+
+
+def rows_of(dataset: Any) -> Rows:
+    """What an objective's `dataset` noted on a dataset."""
+    rows = getattr(dataset, "_lossmith", None)
+    if not isinstance(rows, Rows):
+        raise ValueError("this dataset was not made by the objective's own dataset(): start and scale are unknown")
+    return rows
+
+
+def weights(given: Any) -> Array | None:
+    """Weights as numbers; boosters say none in several ways."""
+    return None if given is None or not len(given) else np.asarray(given, dtype=np.float64)
+
+
+def plain(loss: Loss) -> Loss:
+    """As it is trained: of numbers, not labels (targets are translated once, when they arrive), and of any score."""
+    return unbounded(loss if loss.labels is None else loss.replaced(labels=None))
+
+
+def unbounded(loss: Loss) -> Loss:
+    """The loss of a score that may be any number, which is what trees emit: probabilities and means get their link."""
+    from lossmith.links import get_link
+
+    domain, *more = (p.domain for p in loss.formula.predictions)
+    if all(np.isinf([d.low, d.high]).all() for d in (domain, *more)):
+        return loss
+    share = "softmax" if domain.row else "logit"
+    links = {(0.0, 1.0): share, (0.0, np.inf): "log", (-1.0, np.inf): "log1p"}
+    if more or (domain.low, domain.high) not in links:
+        raise ValueError(
+            f"{loss.name}: a booster emits any number, but a prediction must be {domain.describe()}: "
+            "write the loss for a raw score"
+        )
+    return loss.replaced(link=get_link("identity")).with_link(links[domain.low, domain.high])
+
+
+def power_of_two(x: float) -> float:
+    """The nearest one, which multiplies without changing a digit; 1 where there is none."""
+    return float(2.0 ** np.round(np.log2(x))) if np.isfinite(x) and x > 0 else 1.0

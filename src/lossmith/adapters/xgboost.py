@@ -1,0 +1,130 @@
+"""XGBoost: a loss as objective, as metric, and as a model that predicts on the natural scale.
+
+* order: natively (prediction, DMatrix), in the scikit-learn interface (y_true, prediction, sample_weight=);
+* sign: the gradient goes downhill as it is;
+* start: a custom objective starts at a margin of 0.5 in every class, unless `base_score` or a `base_margin` says else;
+* weights: native training does not apply them, the scikit-learn interface hands them over;
+* layout: several scores arrive and leave as (n, k), where `num_class` was told;
+* link: natively `predict` of a custom objective is the margin, of several classes the number of the largest; a saved
+  model forgets its objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.adapters.boosting import Convention, Hessian, Objective
+from lossmith.adapters.boosting_model import BoostedModel
+from lossmith.adapters.boosting_rows import Array, Rows, rows_of
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+
+def adapt(
+    loss: Loss,
+    *,
+    hessian: Hessian = "curvature",
+    classes: int | None = None,
+    scale: float | None = None,
+    in_mads: bool = False,
+) -> XGBoostObjective:
+    """An XGBoost objective from a loss; the options are those of every booster, see `Objective`."""
+    return XGBoostObjective(loss, hessian, classes, scale, in_mads)
+
+
+class XGBoostObjective(Objective):
+    """A loss for XGBoost; see `Objective`."""
+
+    FRAMEWORK = "xgboost"
+    CONVENTIONS: ClassVar[Mapping[str, Convention]] = {
+        "squared_error": Convention("curvature", multiple=2.0),
+        "binary_cross_entropy": Convention("curvature"),
+        "poisson": Convention(lambda loss, y, f: loss.hessian(y, f + 0.7), params={"max_delta_step": 0.7}),
+        "gamma": Convention(),
+        "tweedie": Convention(),
+        "cross_entropy": Convention(lambda loss, y, f: 2.0 * loss.hessian(y, f)),
+        "pseudo_huber": Convention(),
+    }
+    RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
+    ROUNDS = 10
+    START = "base_score or base_margin"
+
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+        """Gradient and curvature: (prediction, DMatrix) natively, (y_true, prediction) from scikit-learn."""
+        u, rows = self._given(first, second, sample_weight)
+        return self._derivatives(rows, u)
+
+    @property
+    def metric(self) -> Metric:
+        """The weighted mean loss as `custom_metric`, or as `eval_metric` of the scikit-learn interface."""
+        return Metric(self)
+
+    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
+        """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
+        import xgboost
+
+        rows = self._rows(y, weight, reference)
+        margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
+        data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
+        data._lossmith = rows
+        return data
+
+    def _told(self, rows: Rows) -> dict[str, Any]:
+        outputs = len(rows.setting.units.start)
+        several = {"num_class": outputs} if outputs > 1 else {}
+        return {"base_score": 0.0, "disable_default_eval_metric": True, **several}
+
+    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
+        import xgboost
+
+        booster = xgboost.train(
+            params, train, num_boost_round=rounds, obj=self, evals=() if valid is None else [(valid, "valid")],
+            custom_metric=None if valid is None else self.metric, early_stopping_rounds=patience, verbose_eval=False,
+        )  # fmt: skip
+        return booster if patience is None else booster[: booster.best_iteration + 1]
+
+    def model(self, booster: Any, train: Any) -> XGBoostModel:
+        """Predictions from a booster trained on a dataset made by `dataset`."""
+        setting = rows_of(train).setting
+        return XGBoostModel(booster, setting.stated, setting.units)
+
+
+class Metric:
+    """The mean of an objective's loss: natively its name and value, in the scikit-learn interface the value."""
+
+    def __init__(self, objective: XGBoostObjective) -> None:
+        self.objective, self.__name__ = objective, objective.loss.name
+
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
+        value = self.objective._mean_loss(first, second, sample_weight)
+        return (self.__name__, value) if hasattr(second, "get_label") else value
+
+
+class XGBoostModel(BoostedModel):
+    """An XGBoost booster with its loss; `save` writes XGBoost's UBJSON format."""
+
+    FRAMEWORK, SUFFIX = "xgboost", ".ubj"
+
+    def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
+        import xgboost
+
+        if not isinstance(X, xgboost.DMatrix):
+            X = xgboost.DMatrix(X)
+            outputs = len(self.units.start)
+            X.set_base_margin(np.zeros((X.num_row(), outputs) if outputs > 1 else X.num_row()))
+        return np.asarray(self.booster.predict(X, output_margin=True, **options))
+
+    def _write(self, path: Path) -> None:
+        self.booster.save_model(path)
+
+    @classmethod
+    def _read(cls, path: Path) -> Any:
+        import xgboost
+
+        return xgboost.Booster(model_file=path)

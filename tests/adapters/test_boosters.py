@@ -1,0 +1,360 @@
+"""What holds on every booster: the six things an adapter carries, bad input, files."""
+
+import copy
+import json
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from adapters.boosters import BOOSTERS, ONE_THREAD, PLAIN, at_the_start, table, target_for
+from lossmith.formula import Positive, Real, exp, log1p
+from lossmith.start import redescends, scale_parameters
+
+pytestmark = pytest.mark.slow
+
+on_every_booster = pytest.mark.parametrize("booster", BOOSTERS)
+
+
+def problem(loss, n=400, seed=0):
+    X, signal, rng = table(n, seed)
+    return np.round(X, 1), target_for(loss, signal, rng)  # few values: the bins do not depend on counts
+
+
+def model_class(booster):
+    module = __import__(f"lossmith.adapters.{booster}", fromlist=["adapt"])
+    return {"lightgbm": "LightGBMModel", "xgboost": "XGBoostModel", "catboost": "CatBoostModel"}[booster], module
+
+
+# weights, start, units ------------------------------------------------------------------------------------------------
+
+WEIGHED = ("squared_error", "absolute_error", "poisson", "binary_cross_entropy", "cross_entropy", "gaussian_nll")
+
+
+@on_every_booster
+@pytest.mark.parametrize("name", WEIGHED)
+def test_weights_of_one_are_none_and_weights_of_two_are_doubled_rows(name, booster):
+    loss = lm.get(name)
+    X, y = problem(loss, 120 if booster == "catboost" and loss.outputs != 1 else 400)
+    several = loss.outputs != 1
+
+    def raw(X_train, y_train, weight=None):
+        objective = loss.to(booster)
+        return objective.fit(X_train, y_train, weight, params=PLAIN[booster], rounds=4 if several else 10).raw(X)
+
+    alone = raw(X, y)
+    np.testing.assert_allclose(raw(X, y, np.ones(len(y))), alone, rtol=1e-6, atol=1e-6 * np.abs(alone).max())
+    doubled = raw(np.repeat(X, 2, axis=0), np.repeat(y, 2, axis=0))
+    np.testing.assert_allclose(raw(X, y, np.full(len(y), 2.0)), doubled, rtol=1e-5, atol=1e-5 * np.abs(alone).max())
+    assert np.abs(raw(X, y, np.where(X[:, 0] > 0, 9.0, 1.0)) - alone).max() > 1e-3  # else they would not count at all
+
+
+@on_every_booster
+def test_units_follow_the_target(booster):
+    loss = lm.absolute_error()
+    X, y = problem(loss)
+    y = np.round(y * 2**12) / 2**12  # so that shifts keep every digit
+    plain = loss.to(booster).fit(X, y, params=PLAIN[booster], rounds=10)
+    for shift, scale in ((2.0**20, 1.0), (0.0, 2.0**-20), (0.0, 2.0**20)):
+        moved = loss.to(booster).fit(X, y * scale + shift, params=PLAIN[booster], rounds=10)
+        np.testing.assert_allclose((moved.predict(X) - shift) / scale, plain.predict(X), rtol=1e-6, atol=1e-6)
+
+
+@on_every_booster
+def test_training_starts_at_the_best_constant_whatever_the_booster_thinks(booster):
+    for loss in (lm.quantile(q=0.9), lm.focal(), lm.poisson(), lm.cross_entropy(), lm.gaussian_nll()):
+        X, y = problem(loss, 100)
+        model = loss.to(booster).fit(X, y, params={**PLAIN[booster], "learning_rate": 1e-6}, rounds=1)
+        best = np.broadcast_to(loss.best_constant(y), np.shape(model.raw(X)))
+        np.testing.assert_allclose(model.raw(X), best, atol=1e-4)
+        np.testing.assert_allclose(at_the_start(model, len(X)), best, atol=1e-9)
+
+
+@on_every_booster
+def test_the_mean_loss_is_the_metric_and_stops_training(booster):
+    loss = lm.quantile(q=0.8)
+    X, y = problem(loss, 600)
+    params = {**PLAIN[booster], "learning_rate": 0.3}
+    model = loss.to(booster).fit(
+        X[:200], y[:200], params=params, rounds=400, valid=(X[200:], y[200:]), early_stopping=10
+    )
+    longer = loss.to(booster).fit(X[:200], y[:200], params=params, rounds=400)
+    assert loss(y[200:], model.predict(X[200:])) < loss(y[200:], longer.predict(X[200:]))
+    with pytest.raises(ValueError, match="no validation set"):
+        loss.to(booster).fit(X, y, early_stopping=10)
+
+
+# robust losses --------------------------------------------------------------------------------------------------------
+
+
+@lm.pointwise
+def welsch(y: Real, f: Real, *, c: Positive = 2.985):
+    """Lets go of large errors."""
+    return c**2 / 2 * (1 - exp(-(((f - y) / c) ** 2)))
+
+
+@lm.pointwise
+def cauchy(y: Real, f: Real, *, c: Positive = 2.385):
+    """Grows like the logarithm."""
+    return c**2 / 2 * log1p(((f - y) / c) ** 2)
+
+
+def test_which_losses_let_go_and_where():
+    below, above = redescends(cauchy(c=3.0))
+    assert below == pytest.approx(-3, rel=0.02) and above == pytest.approx(3, rel=0.02)
+    assert redescends(welsch(c=1e-3))[1] == pytest.approx(1e-3 / np.sqrt(2), rel=0.02)
+    for name in lm.names():
+        assert redescends(lm.get(name)) is None, name
+
+
+def test_which_parameters_have_the_units_of_the_target():
+    found = {name: scale_parameters(lm.get(name)) for name in lm.names()}
+    assert {name: known for name, known in found.items() if known} == {
+        "huber": ("delta",), "smooth_l1": ("beta",), "pseudo_huber": ("delta",), "epsilon_insensitive": ("epsilon",),
+    }  # fmt: skip
+    assert scale_parameters(cauchy()) == scale_parameters(2 * welsch()) == ("c",)
+
+
+@on_every_booster
+@pytest.mark.parametrize("loss", [welsch(), cauchy(), lm.huber(delta=1.345)], ids=lambda loss: loss.name)
+def test_parameters_in_units_of_the_residuals(booster, loss):
+    X, y = problem(loss)
+    model = loss.to(booster, in_mads=True).fit(X, 1000 * y, params=PLAIN[booster], rounds=5)
+    (name,) = scale_parameters(loss)
+    median = model.units.start[0] if loss.name == "huber" else lm.huber(delta=1e-6).best_constant(1000 * y)
+    mad = 1.4826 * np.median(np.abs(1000 * y - median))
+    assert model.loss.params[name] == pytest.approx(loss.params[name] * mad, rel=0.3)
+    with pytest.raises(ValueError, match="no parameter in units"):
+        lm.squared_error().to(booster, in_mads=True)
+
+
+@on_every_booster
+def test_redescending_losses_start_from_their_convex_relative(booster):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 3))
+    truth = 5 * X[:, 0]
+    far = rng.random(1500) < 0.3
+    y = np.where(far, 80 + rng.normal(size=1500), truth + 0.3 * rng.normal(size=1500))
+    rounds = {"catboost": 300, "xgboost": 30, "lightgbm": 100}[booster]
+
+    def error(loss):
+        model = loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=rounds)
+        return np.abs(model.predict(X) - truth)[~far].mean()
+
+    loss = welsch(c=1.5)  # most rows are beyond its reach at any constant
+    start = loss.to(booster).start(y)[0]
+    assert np.abs(np.median(y[~far]) - start) < 5
+    assert error(loss) < 0.1 * error(lm.squared_error())
+    assert error(loss) < 0.5 * error(lm.huber(delta=1.5))
+
+
+# curvature ------------------------------------------------------------------------------------------------------------
+
+
+@on_every_booster
+def test_the_exact_hessian_warns_where_it_is_not_positive(booster):
+    loss = lm.huber(delta=0.1)
+    X, y = problem(loss)
+    with pytest.warns(UserWarning, match=r"huber.*not positive.*first: row \d+"):
+        loss.to(booster, hessian="exact").fit(X, y, params=ONE_THREAD[booster], rounds=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=3)
+        lm.squared_error().to(booster, hessian="exact").fit(X, y, params=ONE_THREAD[booster], rounds=3)
+
+
+@on_every_booster
+def test_a_function_may_be_the_second_order_weight(booster):
+    loss = lm.squared_error()
+    X, y = problem(loss)
+    weight = np.random.default_rng(0).uniform(1, 2, size=len(y))
+    own = loss.to(booster, hessian=lambda y, f: np.full_like(f, 2.0)).fit(X, y, weight, params=PLAIN[booster], rounds=5)
+    np.testing.assert_allclose(own.raw(X), loss.to(booster).fit(X, y, weight, params=PLAIN[booster], rounds=5).raw(X))
+
+
+@on_every_booster
+def test_options_that_do_not_exist_are_refused(booster):
+    with pytest.raises(ValueError, match="hessian is 'other'"):
+        lm.focal().to(booster, hessian="other")
+    with pytest.raises(ValueError, match=r"no convention of its own for focal; it has for squared_error"):
+        lm.focal().to(booster, hessian="booster")
+    with pytest.raises(ValueError, match="scale is -1"):
+        lm.squared_error().to(booster, scale=-1)
+    with pytest.raises(TypeError):
+        lm.squared_error().to(booster, hesian="exact")
+    reserved = {"lightgbm": "metric", "xgboost": "base_score", "catboost": "loss_function"}[booster]
+    X, y = problem(lm.squared_error())
+    with pytest.raises(ValueError, match=f"params\\['{reserved}'\\].*come from the loss"):
+        lm.squared_error().to(booster).fit(X, y, params={reserved: 0.5})
+
+
+# bad input ------------------------------------------------------------------------------------------------------------
+
+
+@on_every_booster
+def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
+    X, y = problem(lm.squared_error())
+    broken = np.where(np.arange(len(y)) == 7, np.nan, y)
+    with pytest.raises(ValueError, match=r"squared_error.*\[7\] = nan"):
+        lm.squared_error().to(booster).fit(X, broken)
+    with pytest.raises(ValueError, match=r"squared_error.*\[7\] = nan"):
+        lm.squared_error().to(booster).fit(X, y, valid=(X, broken))
+    with pytest.raises(ValueError, match=r"poisson.*is not a number >= 0"):
+        lm.poisson().to(booster).fit(X, y)
+    with pytest.raises(ValueError, match=r"hinge.*is not a label 0 or 1"):
+        lm.hinge().to(booster).fit(X, y)
+    with pytest.raises(ValueError, match=r"binary_cross_entropy.*not one of the labels"):
+        lm.binary_cross_entropy(labels=("no", "yes")).to(booster).fit(X, np.where(y > 0, "yes", "maybe"))
+    with pytest.raises(ValueError, match="weight"):
+        lm.squared_error().to(booster).fit(X, y, -np.ones(len(y)))
+    with pytest.raises(ValueError, match="shape"):
+        lm.squared_error().to(booster).fit(X, y[:, None])
+    with pytest.raises(ValueError, match="not made by"):
+        lm.squared_error().to(booster).dataset(X, y, reference=object())
+
+
+@on_every_booster
+def test_what_goes_wrong_in_mid_training_is_not_trained_on(booster):
+    X, y = problem(lm.squared_error())
+    seen = []
+
+    def soon_nan(y, f):
+        seen.append(len(f))
+        curvature = np.full_like(f, 2.0)
+        curvature[3] = np.nan if len(seen) > 4 else 2.0
+        return curvature
+
+    with pytest.raises(ValueError, match="squared_error: the second-order weight at row 3 is not finite"):
+        lm.squared_error().to(booster, hessian=soon_nan).fit(X, y, params=ONE_THREAD[booster], rounds=50)
+    assert len(seen) == 5
+
+
+@on_every_booster
+def test_a_loss_that_is_flat_everywhere_says_so(booster):
+    loss = lm.epsilon_insensitive()
+    X, y = problem(loss)
+    y = y * 1e-6
+    with pytest.warns(UserWarning, match="nothing to learn; in_mads=True"):
+        loss.to(booster).dataset(X, y)
+    loss.to(booster, in_mads=True).dataset(X, y)
+
+
+@on_every_booster
+def test_inputs_are_not_written_to(booster):
+    loss = lm.poisson()
+    X, y = problem(loss)
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    before = [part.copy() for part in (X, y, weight)]
+    loss.to(booster).fit(X, y, weight, params=ONE_THREAD[booster], rounds=3)
+    for part, then in zip((X, y, weight), before, strict=True):
+        np.testing.assert_array_equal(part, then)
+
+
+# links, labels, predictions -------------------------------------------------------------------------------------------
+
+
+@on_every_booster
+@pytest.mark.parametrize(
+    ("stated", "same_as"),
+    [
+        (lm.binary_cross_entropy(from_logits=False), lm.binary_cross_entropy()),
+        (lm.poisson(log_input=False), lm.poisson()),
+        (lm.brier(from_logits=False), lm.brier()),
+        (lm.cross_entropy(from_logits=False), lm.cross_entropy()),
+    ],
+    ids=lambda loss: loss.name,
+)
+def test_losses_of_means_and_probabilities_are_trained_through_their_link(booster, stated, same_as):
+    X, y = problem(stated, 150)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # brier is not convex in the score
+        a, b = (
+            loss.to(booster, hessian="exact", scale=1.0).fit(X, y, params=PLAIN[booster], rounds=3)
+            for loss in (stated, same_as)
+        )
+    np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-5)
+    np.testing.assert_allclose(a.raw(X), a.predict(X))  # the loss takes what one reads
+    assert np.isfinite(stated(y, a.raw(X)))
+
+
+@on_every_booster
+def test_labels_by_any_name(booster):
+    X, y = problem(lm.binary_cross_entropy())
+    plain = lm.binary_cross_entropy().to(booster).fit(X, y, params=PLAIN[booster], rounds=5)
+    for labels in ((-1, 1), ("no", "yes")):
+        named = np.asarray(labels)[y.astype(int)]
+        model = lm.binary_cross_entropy(labels=labels).to(booster).fit(X, named, params=PLAIN[booster], rounds=5)
+        np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    classes = np.asarray(["a", "b", "c"])
+    y3 = problem(lm.cross_entropy(), 150)[1] % 3
+    loss = lm.cross_entropy(labels=tuple(classes.tolist()))
+    p = loss.to(booster).fit(X[:150], classes[y3], params=PLAIN[booster], rounds=5).predict(X[:150])
+    assert p.shape == (150, 3)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+def test_a_prediction_that_no_link_leads_to_is_refused():
+    from lossmith.formula import OpenUnitInterval
+
+    @lm.pointwise
+    def odd(y: Real, a: OpenUnitInterval, b: OpenUnitInterval):
+        """Two shares."""
+        return (y - a * b) ** 2
+
+    for booster in BOOSTERS:
+        with pytest.raises(ValueError, match="emits any number"):
+            odd().to(booster)
+
+
+# files and copies -----------------------------------------------------------------------------------------------------
+
+PARAMETERISED = [
+    lm.pseudo_huber(delta=0.7), lm.quantile(q=0.8), lm.tweedie(power=1.2), lm.focal(gamma=0.5, alpha=0.25),
+    lm.binary_cross_entropy(pos_weight=3.0, label_smoothing=0.1, labels=("no", "yes")), lm.lq(q=1.7),
+    lm.cross_entropy(class_weight=(1.0, 2.0, 0.5, 1.0)), lm.gaussian_nll(full=True),
+    lm.epsilon_insensitive(epsilon=0.2), lm.poisson(log_input=False), 2 * lm.huber(delta=3.0), welsch(c=9.0),
+]  # fmt: skip
+
+
+@on_every_booster
+@pytest.mark.parametrize("loss", PARAMETERISED, ids=lambda loss: loss.name)
+def test_bst_08_a_saved_model_comes_back_with_its_loss_and_every_parameter(booster, loss, tmp_path):
+    X, y = problem(loss, 150)
+    y = np.asarray(loss.labels)[y.astype(int)] if loss.labels else y
+    model = loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=3)
+    name, module = model_class(booster)
+    for place in ("folder/model", f"model{getattr(module, name).SUFFIX}"):
+        model.save(tmp_path / place)
+        again = getattr(module, name).load(tmp_path / place)
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+        np.testing.assert_array_equal(again.raw(X), model.raw(X))
+        assert again.loss == loss and dict(again.loss.params) == dict(loss.params) and again.units == model.units
+    spec = json.loads((tmp_path / "folder/model/model.json").read_text())
+    assert spec["framework"] == booster and spec["format"] == 1 and spec["loss"] == json.loads(json.dumps(loss.spec()))
+    for key, value in (("format", 2), ("framework", "abacus")):
+        (tmp_path / "folder/model/model.json").write_text(json.dumps({**spec, key: value}))
+        with pytest.raises(ValueError, match=str(value)):
+            getattr(module, name).load(tmp_path / "folder/model")
+    with pytest.raises(ValueError, match=r"\.json is for the loss"):
+        model.save(tmp_path / "model.json")
+
+
+@on_every_booster
+def test_objectives_copy_and_pickle(booster):
+    X, y = problem(lm.huber(delta=2.0))
+    objective = lm.huber(delta=2.0).to(booster)
+    expected = objective.fit(X, y, params=PLAIN[booster], rounds=3).predict(X)
+    for again in (copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))):
+        np.testing.assert_array_equal(again.fit(X, y, params=PLAIN[booster], rounds=3).predict(X), expected)
+
+
+@on_every_booster
+def test_pandas_tables(booster):
+    pd = pytest.importorskip("pandas")
+    X, y = problem(lm.squared_error())
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    a = lm.squared_error().to(booster).fit(frame, pd.Series(y), params=PLAIN[booster], rounds=3)
+    b = lm.squared_error().to(booster).fit(X, y, params=PLAIN[booster], rounds=3)
+    np.testing.assert_array_equal(a.predict(frame), b.predict(X))

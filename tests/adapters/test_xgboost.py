@@ -1,0 +1,193 @@
+"""The XGBoost adapter: equal to the built-in objectives, in both of XGBoost's interfaces."""
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from adapters.boosters import table
+
+xgb = pytest.importorskip("xgboost")
+
+pytestmark = pytest.mark.slow
+
+PARAMS = {"nthread": 1, "max_depth": 3, "seed": 0}
+ROUNDS = 20
+
+
+def problem(kind, n=800):
+    X, signal, rng = table(n)
+    y = {
+        "real": signal + 0.5 * rng.standard_t(3, size=n),
+        "positive": np.exp(signal / 2) * rng.gamma(3.0, 1 / 3.0, size=n),
+        "count": rng.poisson(np.exp(signal / 2)),
+        "label": rng.random(n) < 1 / (1 + np.exp(-2 * signal + 1)),
+        "class": np.digitize(signal + 0.3 * rng.normal(size=n), [0.0, 1.0, 2.0]),
+    }[kind]
+    return X, np.asarray(y, dtype=np.int64 if kind == "class" else np.float32)
+
+
+def close(a, b):
+    """XGBoost computes in 24 bits: so may the comparison."""
+    np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * np.abs(b).max())
+
+
+BUILT_IN = [
+    ("squared_error", "reg:squarederror", "real", {}),
+    ("pseudo_huber", "reg:pseudohubererror", "real", {}),
+    ("binary_cross_entropy", "binary:logistic", "label", {}),
+    ("poisson", "count:poisson", "count", {}),
+    ("gamma", "reg:gamma", "positive", {}),
+    ("tweedie", "reg:tweedie", "positive", {"tweedie_variance_power": 1.5}),
+]
+
+
+@pytest.mark.parametrize(("name", "objective", "kind", "extra"), BUILT_IN, ids=[row[0] for row in BUILT_IN])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_bst_01_equals_the_built_in_objective_from_the_same_start(name, objective, kind, extra, weighted):
+    X, y = problem(kind)
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32) if weighted else None
+    loss = lm.get(name)
+    model = loss.to("xgboost", hessian="booster").fit(X, y, weight, params=PARAMS, rounds=ROUNDS)
+    base = float(loss.link.inverse(model.units.start[0]))
+    data = xgb.DMatrix(X, label=y, weight=weight)
+    peer = xgb.train({**PARAMS, **extra, "objective": objective, "base_score": base}, data, ROUNDS)
+    close(model.predict(X), peer.predict(data))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_bst_03_several_classes_equal_the_built_in_objective_from_their_own_starts(weighted):
+    X, y = problem("class")
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32) if weighted else None
+    loss = lm.cross_entropy()
+    model = loss.to("xgboost", hessian="booster").fit(X, y, weight, params=PARAMS, rounds=ROUNDS)
+    np.testing.assert_allclose(model.units.start, loss.best_constant(y, weight=weight))
+    assert np.ptp(model.units.start) > 0.1  # 0.5 in every class would be another start
+    data = xgb.DMatrix(X, label=y, weight=weight, base_margin=np.tile(model.units.start, (len(y), 1)))
+    peer = xgb.train({**PARAMS, "objective": "multi:softprob", "num_class": 4}, data, ROUNDS)
+    close(model.predict(X), peer.predict(data))
+
+
+def test_bst_03_several_predictions_start_at_the_best_constant_each():
+    X, y = problem("real")
+    model = lm.gaussian_nll().to("xgboost").fit(X, y + 7, params=PARAMS, rounds=0)
+    np.testing.assert_allclose(model.raw(X), np.tile([np.mean(y + 7), np.log(np.std(y))], (len(y), 1)), rtol=1e-5)
+
+
+def test_bst_02_an_offset_of_log_two_doubles_the_mean():
+    X, _ = problem("count")
+    exposure = np.where(X[:, 1] > 0, 2.0, 1.0)
+    y = np.random.default_rng(0).poisson(exposure * np.exp(X[:, 0] / 2))
+    loss = lm.poisson()
+    objective = loss.to("xgboost")
+    start = np.log(y.sum() / exposure.sum())
+    data = xgb.DMatrix(X[:, :1], label=y, base_margin=start + np.log(exposure))
+    booster = xgb.train({**PARAMS, "disable_default_eval_metric": True}, data, ROUNDS, obj=objective)
+
+    def mean(offset):
+        again = xgb.DMatrix(X[:, :1], base_margin=np.full(len(X), start + offset))
+        return loss.link.inverse(booster.predict(again, output_margin=True))
+
+    np.testing.assert_allclose(mean(np.log(2.0)), 2 * mean(0.0), rtol=1e-5)
+    assert mean(0.0)[X[:, 0] > 1].mean() > mean(0.0)[X[:, 0] < -1].mean() + 0.5
+
+
+def test_the_models_start_is_its_own_whatever_base_score_says():
+    X, y = problem("real")
+    objective = lm.absolute_error().to("xgboost")
+    train = objective.dataset(X, y + 1e6)
+    told = xgb.train(objective.params(train, PARAMS), train, ROUNDS, obj=objective)
+    untold = xgb.train({**PARAMS, "disable_default_eval_metric": True}, train, ROUNDS, obj=objective)
+    a, b = (objective.model(booster, train).predict(X) for booster in (told, untold))
+    np.testing.assert_allclose(a, b, rtol=1e-12)
+    assert np.abs(a - y - 1e6).mean() < 0.8 * np.abs(y - np.median(y)).mean()
+
+
+def test_native_training_with_a_validation_set():
+    X, y = problem("count")
+    objective = lm.poisson().to("xgboost")
+    train = objective.dataset(X[:400], y[:400])
+    valid = objective.dataset(X[400:], y[400:], reference=train)
+    seen = {}
+    booster = xgb.train(
+        objective.params(train, PARAMS), train, ROUNDS, obj=objective, custom_metric=objective.metric,
+        evals=[(valid, "valid")], evals_result=seen, verbose_eval=False,
+    )  # fmt: skip
+    truth = lm.poisson()(y[400:], objective.model(booster, train).raw(X[400:]))
+    assert list(seen["valid"]) == ["poisson"]
+    assert seen["valid"]["poisson"][-1] == pytest.approx(truth, rel=1e-6)
+
+
+def test_scikit_learn_interface():
+    X, y = problem("real")
+    y = y + 50
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32)
+    objective = lm.squared_error().to("xgboost")
+    options = {"n_estimators": ROUNDS, "max_depth": 3, "n_jobs": 1, "base_score": objective.start(y, weight)[0]}
+    model = xgb.XGBRegressor(objective=objective, eval_metric=objective.metric, **options)
+    model.fit(X, y, sample_weight=weight, eval_set=[(X, y)], verbose=False)
+    close(model.predict(X), xgb.XGBRegressor(**options).fit(X, y, sample_weight=weight).predict(X))
+    assert list(model.evals_result()["validation_0"]) == ["rmse", "squared_error"]
+    seen = model.evals_result()["validation_0"]["squared_error"][-1]
+    assert seen == pytest.approx(lm.squared_error()(y, model.predict(X)), rel=1e-5)
+
+
+def test_scikit_learn_classes_and_clones():
+    sklearn = pytest.importorskip("sklearn.base")
+    X, y = problem("class")
+    objective = lm.cross_entropy().to("xgboost")
+    model = sklearn.clone(xgb.XGBClassifier(objective=objective, n_estimators=ROUNDS, max_depth=3, n_jobs=1))
+    assert (model.fit(X, y).predict(X) == y).mean() > 0.8
+
+
+def test_a_start_that_is_far_from_the_best_is_said_aloud():
+    X, y = problem("real")
+    objective = lm.absolute_error().to("xgboost")
+    with pytest.warns(UserWarning, match=r"absolute_error: training starts at .* base_score or base_margin"):
+        xgb.train({**PARAMS, "base_score": 0.5}, xgb.DMatrix(X, y + 1000), 2, obj=objective)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_datasets_made_by_hand_train_at_any_size(scale):
+    X, y = problem("real")
+    objective = lm.absolute_error().to("xgboost")
+    options = {**PARAMS, "base_score": objective.start(y * scale)[0]}
+    data = xgb.DMatrix(X, y * scale)
+    predicted = xgb.train(options, data, ROUNDS, obj=objective).predict(data)
+    assert np.abs(predicted - y * scale).mean() < 0.8 * np.abs(y - np.median(y)).mean() * scale
+
+
+def test_order_sign_shape_and_weights():
+    X, y = problem("real")
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y)).astype(np.float32).astype(np.float64)
+    loss = lm.squared_error()
+    objective = loss.to("xgboost", scale=1.0)  # derivatives as the loss has them
+    f = np.linspace(-1, 1, len(y)).astype(np.float32)
+    data = xgb.DMatrix(X, label=y, weight=weight)
+    for gradient, curvature in (objective(f, data), objective(y, f, sample_weight=weight)):
+        np.testing.assert_allclose(gradient, 2 * (f.astype(float) - y) * weight)
+        np.testing.assert_allclose(curvature, 2 * weight)
+    value = loss(y, f, weight=weight)
+    assert objective.metric(f, data) == ("squared_error", pytest.approx(value))
+    assert objective.metric(y, f, weight) == pytest.approx(value)
+    scores = np.zeros((len(y), 3), dtype=np.float32)
+    for part in lm.cross_entropy().to("xgboost")(scores, xgb.DMatrix(X, label=np.arange(len(y)) % 3)):
+        assert part.shape == scores.shape
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "message"),
+    [("hinge", 2.0, r"hinge: y_true\[5\] = 2 is not a label"), ("gamma", 0.0, r"gamma: y_true\[5\] = 0 is not")],
+)
+def test_bad_labels_of_a_dataset_made_by_hand_stop_training(name, label, message):
+    X, y = problem("label")
+    y[:] = 1.0
+    y[5] = label
+    with pytest.raises(ValueError, match=message):
+        xgb.train(PARAMS, xgb.DMatrix(X, label=y), 2, obj=lm.get(name).to("xgboost"))
+
+
+def test_predictions_that_are_not_numbers_stop_training():
+    X, y = problem("real")
+    margin = np.where(np.arange(len(y)) == 9, np.nan, 0.0)
+    with pytest.raises(ValueError, match=r"squared_error: y_pred\[9\] = nan"):
+        xgb.train(PARAMS, xgb.DMatrix(X, y, base_margin=margin), 2, obj=lm.squared_error().to("xgboost", scale=1.0))

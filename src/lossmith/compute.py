@@ -16,7 +16,7 @@ from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total,
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
 from lossmith.inputs import Inputs, prepare
-from lossmith.namespaces import compute_dtype, dtype_name, is_floating, namespace_of
+from lossmith.namespaces import compute_dtype, dtype_name, is_floating, library_of, namespace_of
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class Call:
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
             (factor,) = self.outputs("class_factor")
             kind = data.xp.float64 if data.host else factor.dtype
-            weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
+            with np.errstate(all="ignore"):  # of samples that are left out it may be anything
+                weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
         result = total_weight(
             data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep
         )
@@ -159,11 +160,12 @@ class Call:
     def _weighed(self, values: Array, denominator: Any = None) -> Array:
         """Values times weight by denominator: in float64 where their own type does not hold every weight."""
         weight, keep, limits = self.data.weight, self.data.keep, np.finfo(values.dtype)
+        if weight is not None and denominator is not None:  # first: weights of any size by their sum are at most 1
+            weight, denominator = weight.astype(np.float64) / denominator, None
         if weight is None or np.all((weight == 0) | ((weight >= limits.tiny) & (weight <= limits.max))):
             found = apply_weight(np, values, weight, keep)
             return found if denominator is None else found / denominator
-        relative = weight.astype(np.float64) / (1.0 if denominator is None else denominator)
-        return apply_weight(np, values.astype(np.float64), relative, keep).astype(values.dtype)
+        return apply_weight(np, values.astype(np.float64), weight.astype(np.float64), keep).astype(values.dtype)
 
     def _written(self, values: Array, out: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -250,8 +252,5 @@ def _share_memory(out: Any, other: Any) -> bool:
 
 def differentiable(loss: Loss, y_pred: Any) -> Any:
     """The adapter that makes results differentiable in y_pred, where its library differentiates; else None."""
-    module = type(y_pred).__module__.partition(".")[0]
-    if module in ("jax", "jaxlib") or (module == "torch" and y_pred.requires_grad):
-        name = "torch" if module == "torch" else "jax"
-        return importlib.import_module(f"lossmith.adapters.{name}")
-    return None
+    library = library_of(y_pred).replace("jaxlib", "jax")
+    return importlib.import_module(f"lossmith.adapters.{library}") if library in ("jax", "torch") else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossmith.engine.functions import device_of
 from lossmith.formula.domains import Domain
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, namespace_of, on_host
@@ -119,7 +120,7 @@ def prepare(
     xp, host = namespace_of(y_pred, y_true, weight, where, *extras.values())
     if not host and namespace_of(y_pred)[1]:
         raise TypeError(f"{loss.name}: y_pred is host data but another argument is not; move them to the same library")
-    device = None if host else getattr(y_pred, "device", None)
+    device = None if host else device_of(y_pred)
 
     def load(x: Any, name: str) -> Array:
         if not namespace_of(x)[1]:

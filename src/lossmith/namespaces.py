@@ -12,14 +12,22 @@ import numpy as np
 Array = Any
 
 
+_ELSEWHERE = ("torch", "jax", "jaxlib", "array_api_strict", "cupy", "dpnp")
+_TABLES = ("numpy", "pandas", "polars", "pyarrow", "builtins")
+
+
+def library_of(x: Any) -> str:
+    """The top-level package of an array, such as "torch", also for classes that others derive from its tensors."""
+    names = [kind.__module__.partition(".")[0] for kind in type(x).__mro__]
+    return next((name for name in names if name in _ELSEWHERE), names[0])
+
+
 def is_host(x: Any) -> bool:
     """NumPy arrays, numbers, lists, and tables (pandas, Polars, Arrow), which all become NumPy arrays."""
     if isinstance(x, np.ndarray):
         return True
-    module = type(x).__module__.partition(".")[0]
-    return module not in ("torch", "jax", "jaxlib", "array_api_strict", "cupy", "dpnp") and not (
-        hasattr(x, "__array_namespace__") and module not in ("numpy", "pandas", "polars", "pyarrow", "builtins")
-    )
+    library = library_of(x)
+    return library not in _ELSEWHERE and (library in _TABLES or not hasattr(x, "__array_namespace__"))
 
 
 def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
@@ -29,7 +37,7 @@ def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
         return np, True
     import array_api_compat
 
-    kinds = {type(x).__module__.partition(".")[0].replace("jaxlib", "jax") for x in foreign}
+    kinds = {library_of(x).replace("jaxlib", "jax") for x in foreign}
     if len(kinds) > 1:
         raise TypeError(f"arrays of different libraries ({', '.join(sorted(kinds))}) cannot be mixed in one call")
     return array_api_compat.array_namespace(*foreign[:1]), False
@@ -61,9 +69,20 @@ def is_traced(x: Any) -> bool:
     if jax is not None and isinstance(x, jax.core.Tracer):
         return True
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        return bool(torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x))
-    return False
+    return torch is not None and isinstance(x, torch.Tensor) and not plain_tensor(torch, x)
+
+
+def plain_tensor(torch: Any, x: Any) -> bool:
+    """Whether a tensor holds the numbers it stands for, and nobody watches what is done to them: no compiler, no
+    exporter, no transformation of torch.func, no dispatch mode, no class with operations of its own."""
+    own = torch._C
+    return not (
+        type(x).__torch_dispatch__ is not own._disabled_torch_dispatch_impl
+        or own._functorch.peek_interpreter_stack() is not None
+        or own._len_torch_dispatch_stack()
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+    )
 
 
 def on_host(x: Any) -> bool:

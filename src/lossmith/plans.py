@@ -92,8 +92,10 @@ class Plan(Record):
             if out is not None:
                 made.append(out)
             found = run(*arrays, *made)
-            if found is None or total:
-                return None if found is None else [Total(found.real, found.imag)]
+            if found is None:
+                return None
+            if total:
+                return [Total(found.real, found.imag), *made]
             return [found, *made] if summed else made
 
         if total or len(every) > 1 or (every and every[0][1]):

@@ -1,71 +1,200 @@
-"""Results on PyTorch tensors that autograd can differentiate.
+"""PyTorch: ``loss.to("torch")`` is a module whose forward takes (input, target), as torch's own losses do.
 
-Gradients come from the formula, never through ``where``.
+Tensors in host memory are read by the loss's kernel where they lie, value and gradient in one pass; the backward pass
+only scales. Everywhere else (other devices, torch.compile, torch.export, torch.func, double backward) the loss and its
+derivatives are plain tensor operations.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lossmith.compute import Call
+from lossmith import __version__
+from lossmith.adapters import torch_host, torch_triton
+from lossmith.adapters.torch_autograd import TOTAL, Given, Value, differentiable_in_target
+from lossmith.adapters.torch_total import gathered, mean_gradients
+from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
+from lossmith.record import Record, fields
+from lossmith.specs import from_spec, identity
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
+__all__ = ["LossModule", "adapt", "functional", "gathered", "mean_gradients", "value"]
 
-def _arguments(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(inputs[0])
-    ctx.rest = inputs[1:]
-
-
-class _Value(torch.autograd.Function):
-    """The loss, with the formula's gradient as its backward."""
-
-    generate_vmap_rule = True
-    setup_context = staticmethod(_arguments)
-
-    @staticmethod
-    def forward(y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
-        return loss._value(y_true, y_pred.detach(), reduction, **arguments)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Any) -> Any:
-        (y_pred,) = ctx.saved_tensors
-        return _scaled(_Gradient.apply(y_pred, *ctx.rest), upstream), None, None, None, None
+Tensor = Any
+BATCHMEAN = "batchmean"
 
 
-class _Gradient(torch.autograd.Function):
-    """The gradient, with the full Hessian's product as its backward."""
+class Options(Record):
+    """What a module adds to its loss; see ``adapt``."""
 
-    generate_vmap_rule = True
-    setup_context = staticmethod(_arguments)
-
-    @staticmethod
-    def forward(y_pred: Any, loss: Loss, y_true: Any, reduction: str, arguments: dict[str, Any]) -> Any:
-        return loss.gradient(y_true, y_pred.detach(), reduction=reduction, **arguments)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
-    def backward(ctx: Any, upstream: Any) -> Any:
-        (y_pred,) = ctx.saved_tensors
-        loss, y_true, reduction, arguments = ctx.rest
-        extras = {name: value for name, value in arguments.items() if name not in ("weight", "where", "validate")}
-        call = Call(loss, y_true, y_pred, arguments["weight"], arguments["where"], extras, arguments["validate"])
-        return call.hessian_product(upstream, reduction), None, None, None, None
+    reduction: str = "mean"
+    ignore_index: float | None = None
+    class_dim: int = -1
+    validate: bool | None = None
+    engine: str = "auto"
 
 
-def _scaled(gradient: Any, upstream: Any) -> Any:
-    """Upstream has one number per reduced loss: per sample, or a single one."""
-    return gradient * upstream.reshape(upstream.shape + (1,) * (gradient.ndim - upstream.ndim)).to(gradient.dtype)
+def adapt(
+    loss: Loss, *, reduction: str = "mean", ignore_index: float | None = None, class_dim: int = -1,
+    validate: bool | None = None, engine: str = "auto",
+) -> LossModule:  # fmt: skip
+    """A ``torch.nn.Module`` of the loss.
+
+    ``reduction`` is "mean" (the weighted mean, as everywhere in lossmith), "weighted_mean" (torch's "mean" of a
+    cross-entropy with class weights), "sum", "none", or torch's "batchmean" (sum / length of the first axis). Samples
+    whose target is ``ignore_index`` do not count. ``class_dim`` is the axis of the classes in the input: 1 for
+    torch's layout of images, (N, C, H, W). ``validate=True`` looks at the values of tensors on other devices too.
+    ``engine="triton"`` serves tensors on a GPU by a Triton kernel printed from the formula, where it has one.
+    """
+    return LossModule(loss, Options(reduction, ignore_index, class_dim, validate, engine))
 
 
-def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any) -> Any:
-    """``loss(y_true, y_pred)`` as a tensor that is differentiable (twice) in y_pred, and in nothing else."""
-    for name, x in (("y_true", y_true), *arguments.items()):
-        if getattr(x, "requires_grad", False):
+class LossModule(torch.nn.Module):
+    """A loss as a module: ``module(input, target, weight=..., where=...)``.
+
+    ``input`` holds the raw scores. The module's state is its loss's spec and its options, as JSON: a checkpoint says
+    what was trained with, and gives it back.
+    """
+
+    def __init__(self, loss: Loss, options: Options) -> None:
+        super().__init__()
+        self._choose(loss, options)
+
+    def _choose(self, loss: Loss, options: Options) -> None:
+        for name, known in (("reduction", (*REDUCTIONS, BATCHMEAN)), ("engine", ("auto", "triton"))):
+            if getattr(options, name) not in known:
+                raise ValueError(
+                    f"{loss.name}: {name} must be one of {', '.join(known)}, not {getattr(options, name)!r}"
+                )
+        if options.class_dim != -1 and loss.outputs == 1:
+            raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
+        self.loss, self.options, self._text = loss, options, _text_of(loss)
+
+    def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
+        """The loss of raw scores and their targets; raises what the loss raises."""
+        return self._run(self.options.reduction, input, target, weight, where, extras)
+
+    def total(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Total:
+        """Sum of weight * loss, differentiable, and sum of weights: what adds up over micro-batches and processes."""
+        found: Total = self._run(TOTAL, input, target, weight, where, extras)
+        return found
+
+    def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
+        input, target, where = self._arranged(input, target, where)
+        if torch.compiler.is_dynamo_compiling():
+            operands = input, target, weight, where, list(extras.values()), list(extras), self._text
+            if reduction == TOTAL:
+                return Total(*torch.ops.lossmith.total(*operands))
+            return torch.ops.lossmith.value(*operands, reduction)
+        arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
+        if self.options.engine == "triton":
+            found = torch_triton.value(self.loss, target, input, reduction, arguments)
+            if found is not None:
+                return found
+        return _value(self.loss, target, input, reduction, arguments)
+
+    def _arranged(self, input: Tensor, target: Any, where: Any) -> tuple[Tensor, Any, Any]:
+        axis, ignored = self.options.class_dim, self.options.ignore_index
+        if axis != -1:
+            input = input.movedim(axis, -1)
+            if target.ndim == input.ndim:
+                target = target.movedim(axis, -1)
+        if ignored is not None:
+            kept = target != ignored
+            where = kept if where is None else where & kept
+        return input, target, where
+
+    def extra_repr(self) -> str:
+        return ", ".join([repr(self.loss), *(f"{name}={x!r}" for name, x in fields(self.options).items())])
+
+    # what is saved
+
+    def get_extra_state(self) -> str:
+        return json.dumps({"loss": self.loss.spec(), "options": fields(self.options)})
+
+    def set_extra_state(self, state: str) -> None:
+        content = json.loads(state)
+        self._choose(from_spec(content["loss"]), Options(**content["options"]))
+
+
+def functional(
+    loss: Loss, input: Tensor, target: Any, *, reduction: str = "mean", weight: Any = None, where: Any = None,
+    **extras: Any,
+) -> Tensor:  # fmt: skip
+    """``loss.to("torch", reduction=...)(input, target, ...)`` without a module, as in torch.nn.functional."""
+    return value(loss, target, input, reduction, weight=weight, where=where, validate=None, **extras)
+
+
+def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any) -> Tensor:
+    """``loss(y_true, y_pred)`` as a tensor, differentiable in y_pred and, where that is known, in y_true."""
+    return _value(loss, y_true, y_pred, reduction, arguments)
+
+
+def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict[str, Any]) -> Any:
+    if not isinstance(y_pred, torch.Tensor):
+        raise TypeError(f"{loss.name}: the input must be a tensor, not {type(y_pred).__name__}")
+    if reduction == BATCHMEAN:
+        return _value(loss, y_true, y_pred, "sum", arguments) / y_pred.shape[0]
+    named = {"y_true": y_true, **arguments}
+    for name, x in named.items():
+        if getattr(x, "requires_grad", False) and not (name == "y_true" and differentiable_in_target(loss, reduction)):
             raise ValueError(
-                f"{loss.name}: {name} requires a gradient, but a loss is differentiable in y_pred only: detach it"
+                f"{loss.name}: {name} requires a gradient, but the loss is not differentiable in it: detach it"
             )
-    return _Value.apply(y_pred, loss, y_true, reduction, arguments)
+    if torch_host.in_reach(y_pred, named.values()):
+        return torch_host.value(loss, y_true, y_pred, reduction, arguments)
+    given, tensors = Given.of(loss, reduction, named)
+    found = Value.apply(y_pred, given, *tensors)
+    return Total(found, _total_weight(given, y_pred, tensors)) if reduction == TOTAL else found
+
+
+def _total_weight(given: Given, y_pred: Tensor, tensors: list[Tensor]) -> Any:
+    data = given.call(y_pred, tensors).data
+    like = data.like if data.formula.kind == "pointwise" else data.like[..., 0]
+    found = total_weight(data.xp, like, data.weight, data.keep)
+    return found if isinstance(found, torch.Tensor) else float(found)
+
+
+# torch.compile -------------------------------------------------------------------------------------------------------
+
+# The compiler meets one operator, which it then traces as the plain tensor operations that it is made of. The loss is
+# an argument: a text that holds all of it, because compiled code is kept on disk under the texts of its graph.
+_LIBRARY = torch.library.Library("lossmith", "FRAGMENT")
+_ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? where, Tensor[] extras, str[] names, str loss"
+
+
+def _text_of(loss: Loss) -> str:
+    formulas = hashlib.sha256(identity(loss).encode()).hexdigest()
+    return json.dumps({"lossmith": __version__, "formulas": formulas, "spec": loss.spec()})
+
+
+@lru_cache(maxsize=256)
+def _loss_of(text: str) -> Loss:
+    return from_spec(json.loads(text)["spec"])
+
+
+def _traced_value(
+    input: Tensor, target: Tensor, weight: Tensor, where: Tensor, extras: list[Tensor], names: list[str], loss: str,
+    reduction: str,
+) -> Any:  # fmt: skip
+    arguments = {"weight": weight, "where": where, "validate": False, **dict(zip(names, extras, strict=True))}
+    return _value(_loss_of(loss), target, input, reduction, arguments)
+
+
+def _traced_total(*operands: Any) -> tuple[Tensor, Tensor]:
+    input, target, weight, where, extras, names, loss = operands
+    found = _traced_value(input, target, weight, where, extras, names, loss, TOTAL)
+    return found.sum, torch.as_tensor(found.weight, dtype=torch.float64, device=found.sum.device)
+
+
+_LIBRARY.define(f"value({_ARGUMENTS}, str reduction) -> Tensor")
+_LIBRARY.define(f"total({_ARGUMENTS}) -> (Tensor, Tensor)")
+_LIBRARY.impl("value", _traced_value, "CompositeImplicitAutograd")
+_LIBRARY.impl("total", _traced_total, "CompositeImplicitAutograd")

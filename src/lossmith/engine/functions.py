@@ -18,8 +18,9 @@ _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
 
 
 def device_of(x: Array) -> Any:
-    """Where an array lives; None for a placeholder inside JAX's transformations, which lives nowhere yet."""
-    return getattr(x, "device", None)
+    """Where an array lives; None for JAX's placeholders, which live nowhere yet, and arrays over several devices."""
+    device = getattr(x, "device", None)
+    return None if hasattr(device, "device_set") else device
 
 
 def _sign(xp: ModuleType, x: Array) -> Array:

@@ -33,7 +33,7 @@ class Total(Record):
         back = high - self.sum
         lost = (self.sum - (high - back)) + (other.sum - back)  # Knuth 1969: exact
         low = self._low + other._low + lost
-        if not math.isfinite(float(high)):
+        if high - high != 0:  # infinite or NaN; a sum may be a tensor that should not become a float
             return Total(high, self.weight + other.weight)
         return Total(high + low, self.weight + other.weight, low - ((high + low) - high))
 

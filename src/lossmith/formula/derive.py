@@ -199,8 +199,9 @@ def directional(root: Expr, variable: Expr, tangent: Expr) -> Expr:
     total = ZERO
     for (shape, q), p in terms.items():
         along = mul(q, tangent)
-        total = add(total, mul(p, along if shape == "one" else apply(_OVER_J[shape], _row_of(along))))
+        total = add(total, mul(p, along if shape == "one" else apply(OVER_CLASSES[shape], _row_of(along))))
     return total
 
 
-_OVER_J = {"others": "others", "all": "sum", "lower": "cumsum", "upper": "reverse_cumsum"}
+# what sums a term's q times a tangent over j; of the shape "one" there is nothing to sum
+OVER_CLASSES = {"others": "others", "all": "sum", "lower": "cumsum", "upper": "reverse_cumsum"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -32,6 +32,14 @@ class _Linear(BaseEstimator):
     l1: float
     tol: float
     max_iter: int
+
+    def set_params(self, **params: Any) -> Self:
+        """As of every estimator; ``loss__delta=2.0``, as in a grid of a search, sets a parameter of the loss."""
+        inner = {name.removeprefix("loss__"): params.pop(name) for name in list(params) if name.startswith("loss__")}
+        super().set_params(**params)
+        if inner:
+            self.loss = _reparametrised(self.loss, inner)
+        return self
 
     def _fit(self, loss: Loss, X: Array, y: NDArray[Any], weight: Array, classes: int | None = None) -> Solution:
         self._check_parameters()
@@ -167,6 +175,14 @@ def _named(loss: Any) -> Loss:
 
         return get(loss)
     return cast("Loss", loss)
+
+
+def _reparametrised(loss: Any, params: Mapping[str, Any]) -> Loss:
+    """The same loss with other parameters."""
+    known = None if loss is None else _named(loss)
+    if known is None or known.recipe is None:
+        raise ValueError(f"loss__{next(iter(params))}: the loss {loss!r} has no parameters to set")
+    return type(known).from_recipe(known.recipe, known.labels, **{**known.params, **params})
 
 
 class LinearRegressor(RegressorMixin, _Linear):

@@ -91,7 +91,6 @@ def epsilon_insensitive(y: Real, f: Real, *, epsilon: NonNegative = 0.1) -> Expr
 @pointwise(
     source="Kaggle 2010s; see Tofallis 2015, doi:10.1057/jors.2014.103",
     aliases=("msle", "mean_squared_logarithmic_error"),
-    link="log1p",
 )
 def squared_log_error(y: AboveMinusOne, f: AboveMinusOne) -> Expr:
     """Squared error of log(1 + y): relative errors count, and predictions lie below the mean."""

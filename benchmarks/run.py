@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PARTS = (
     "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
-    "calls", "first_call", "memory", "growth", "torch_adapter", "boosters",
+    "calls", "first_call", "memory", "growth", "torch_adapter", "jax_adapter", "boosters",
 )  # fmt: skip
 ACCURACY = "accuracy"
 

@@ -63,13 +63,13 @@ def test_traced_weights_and_rows_give_nan_where_illegal():
     assert np.allclose(each, 2 * (f - y) / 3)
 
 
-def test_only_predictions_have_gradients_and_it_is_said():
+def test_gradients_in_the_target_are_right_or_refused():
     jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
-    with pytest.raises(TypeError, match="y_pred only"):
+    with pytest.raises(TypeError, match="in the predictions only"):
         jax.grad(lambda z: SQUARED(z, 2 * z))(jax.numpy.ones(2))
     z = torch.ones(2, requires_grad=True)
-    with pytest.raises(ValueError, match="y_true requires a gradient"):
-        SQUARED(z, 2 * z)
+    SQUARED(z, 2 * z).backward()
+    assert torch.equal(z.grad, torch.ones(2))  # of the mean of z^2
     stopped = jax.grad(lambda z: SQUARED(jax.lax.stop_gradient(z), 2 * z))(jax.numpy.ones(2))
     assert np.allclose(stopped, 2.0)
 
@@ -77,7 +77,8 @@ def test_only_predictions_have_gradients_and_it_is_said():
 def test_third_derivatives_are_right_or_refused():
     jax, torch = pytest.importorskip("jax"), pytest.importorskip("torch")
     third = jax.grad(jax.grad(jax.grad(lambda p: lm.log_cosh()(jax.numpy.array([0.0]), p[None]))))
-    assert float(third(0.3)) == pytest.approx(-2 * math.tanh(0.3) / math.cosh(0.3) ** 2, rel=1e-5)
+    with pytest.raises(TypeError, match="third derivatives are not available"):
+        third(0.3)
     f = torch.tensor([0.3, 0.5], dtype=torch.float64, requires_grad=True)
     (first,) = torch.autograd.grad(lm.log_cosh()(torch.zeros(2, dtype=torch.float64), f), f, create_graph=True)
     (second,) = torch.autograd.grad((first**2).sum(), f, create_graph=True)
@@ -168,9 +169,3 @@ def test_poisson_curvature_never_asks_for_a_step_longer_than_one():
     y, f = np.array([0.0, 990.0, 3.0]), np.array([5.0, -4.0, 1.0])
     g, h = lm.poisson().gradient_and_curvature(y, f)
     assert (np.abs(g) <= h).all()
-
-
-@pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_libraries_that_need_no_adapter_say_so(framework):
-    with pytest.raises(ValueError, match="as it is"):
-        SQUARED.to(framework)

@@ -24,8 +24,15 @@ EVERY = pytest.mark.parametrize("sample", samples.everything(), ids=lambda sampl
 FEW = pytest.mark.parametrize("name", ["huber", "binary_cross_entropy", "poisson", "cross_entropy", "gaussian_nll"])
 
 
+@pytest.fixture(autouse=True)
+def single_precision():
+    """As JAX starts, whatever other tests of the same process have set."""
+    with jax.enable_x64(False):
+        yield
+
+
 @pytest.fixture
-def x64():
+def x64(single_precision):
     with jax.enable_x64(True):
         yield
 

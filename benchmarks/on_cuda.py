@@ -1,7 +1,7 @@
-"""On a GPU: value and gradient beside a copy of the same memory.
+"""On a GPU: value and gradient beside a copy of the same memory. (Not named `cuda`: PyTorch imports that name itself.)
 
-    python benchmarks/cuda.py             prints a table; needs PyTorch with CUDA, and Triton
-    python benchmarks/cuda.py --quick     tiny sizes
+    python benchmarks/on_cuda.py             prints a table; needs PyTorch with CUDA, and Triton
+    python benchmarks/on_cuda.py --quick     tiny sizes
 
 Contestants: lossmith compiled by torch.compile, lossmith's Triton kernel, torch's own loss eager and compiled, and
 Liger-Kernel where it is installed. The figure is the share of the copy's bandwidth: bytes that have to move (scores and

@@ -218,13 +218,13 @@ class Along:
 
     def _prefetch(self, index: str) -> None:
         """While there is much to compute, the same place of the next row is brought from memory."""
-        e = self.e
+        e, level = self.e, 2 if self.spec.long else 1
         there = e.integer("add", self.classes, index)
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
-            e.prefetch(e.address(pointer, there, stored.type), write=False)
+            e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)
         for root, pointer in () if self.spec.streamed else self.written.items():
-            e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True)
+            e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True, level=level)
 
     def _backward(self, sweep: Sweep, states: States) -> States:
         e = self.e

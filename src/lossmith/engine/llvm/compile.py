@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# In the large model code and its constants may lie anywhere: with holes in the address space they come to lie more than
-# 2 GB apart, which ends the process where the small model is used.
-_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "large"}
+# The small model reaches constants at a distance from the code. LLVM's JITLink lays both out in one piece of memory; its
+# older linker does not, and where the address space is full of holes they came to lie too far apart.
+_OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()
 _lock = threading.RLock()  # one thread at a time in LLVM, importing it included, and none while the process forks
@@ -60,7 +60,7 @@ def target_machine(cpu: str = "", features: str = "") -> Any:
 
 @functools.cache
 def _linker() -> Any:
-    return _llvm().create_lljit_compiler(target_machine())
+    return _llvm().create_lljit_compiler(target_machine(), use_jit_link=True)
 
 
 def object_code(text: str, cpu: str = "", features: str = "") -> bytes:

@@ -86,10 +86,10 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
     Where it is 0 nothing underflows on the way: that would cost some processors hundreds of cycles.
     """
     least, _ = _EXP_RANGE[x.type]
-    zero = x < least
     if can_scale(e, x):
         n, _ = _nearest(e, x)
-        return scaled(e, _left(e, x, n) + 1.0, n, ~zero)
+        return scaled(e, _left(e, x, n) + 1.0, n, x.not_less(least))
+    zero = x < least
     x, up = e.where(zero, 0.0, x), kind(x).bias // 2
     n, bits = _nearest(e, x, kind(x).bias + up)
     scale = e.from_bits(bits << kind(x).mantissa)

@@ -140,6 +140,10 @@ class Value:
     def __ge__(self, other: Number) -> Value:
         return self._compare(other, "oge", "sge")
 
+    def not_less(self, other: Number) -> Value:
+        """As >=, and true where either is NaN."""
+        return self._compare(other, "uge", "sge")
+
     def eq(self, other: Number) -> Value:
         return self._compare(other, "oeq", "eq")
 
@@ -395,10 +399,10 @@ class Emitter:
         self.declarations.add("!0 = !{i32 1}")
         self.line(f"store {self.vector(x.type)} {x}, ptr {pointer}, align {align}, !nontemporal !0")
 
-    def prefetch(self, pointer: str, *, write: bool) -> None:
-        """Bring a cache line near; an address that does not exist is harmless."""
+    def prefetch(self, pointer: str, *, write: bool, level: int = 1) -> None:
+        """Bring a cache line into the cache of a level; an address that does not exist is harmless."""
         self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 3, i32 1)")
+        self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 {4 - level}, i32 1)")
 
     def load_scalar(self, pointer: str, type_: str) -> str:
         return self.fresh(f"load {type_}, ptr {pointer}, align {BYTES[type_]}")

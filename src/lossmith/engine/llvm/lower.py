@@ -87,9 +87,10 @@ def _exponentials(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
     The classes that reach the maximum are counted, so the sum of the others is exact however small it is.
     """
     top, reached = _top(x)
-    e = Expr("exp_nonpositive", (choose(reached, ZERO, sub(x, top)),), row=True, boolean=False)
+    below = apply("not", reached)
+    e = Expr("exp_nonpositive", (choose(below, sub(x, top), ZERO),), row=True, boolean=False)
     ties = Expr("count", (reached,), row=False, boolean=False)
-    return e, add(apply("sum", choose(reached, ZERO, e)), sub(ties, ONE)), top, reached
+    return e, add(apply("sum", choose(below, e, ZERO)), sub(ties, ONE)), top, reached
 
 
 def _logsumexp(x: Expr) -> Expr:

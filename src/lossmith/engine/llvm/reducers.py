@@ -43,7 +43,9 @@ class Sum:
         return [self.e.lift(0.0)]
 
     def add(self, states: States, x: Value, mask: Value | None) -> States:
-        return [states[0] + (x if mask is None else self.e.where(mask, x, 0.0))]
+        x = x if mask is None else self.e.where(mask, x, 0.0)
+        # what is 0 may be left out, whatever its sign: from +0 on no sum becomes -0
+        return [self.e.instruction(x.type, f"fadd nsz {self.e.vector(x.type)} {states[0]}, {x}")]
 
     def join(self, outer: States, inner: States) -> States:
         x = self.e.to_float(inner[0], "double")

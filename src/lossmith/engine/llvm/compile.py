@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 # The small model reaches constants at a distance from the code. LLVM's JITLink lays both out in one piece of memory; its
-# older linker does not, and where the address space is full of holes they came to lie too far apart.
+# older linker does not: where the address space was full of holes they came to lie too far apart.
 _OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()

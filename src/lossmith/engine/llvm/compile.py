@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# The small model reaches constants at a distance from the code. JITLink of LLVM lays both out in one piece of memory; its
+# The small model reaches constants at a distance from the code. LLVM JITLink lays both out in one piece of memory; its
 # older linker does not: where the address space was full of holes they came to lie too far apart.
 _OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 

@@ -204,8 +204,8 @@ class Block:
         e.line(f"ret i1 {flag}")
         e.lines.append("}")
         entry = e.lines.index("entry:") + 1
-        e.lines[entry:entry] = e.entry()
-        return "\n".join([*e.outside(), *e.lines, kernel(len(self.spec.sums))])
+        e.lines[entry:entry] = e.rooms
+        return "\n".join([*sorted(e.declarations), *e.lines, kernel(len(self.spec.sums))])
 
 
 def across(e: Emitter, x: Value) -> Value:

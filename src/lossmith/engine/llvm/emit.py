@@ -45,7 +45,6 @@ SINGLE = Float("float", "i32", 16, 4, 23, 127, "f32")
 DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
 FLOATS = {"float32": SINGLE, "float64": DOUBLE}
 MASK = "i1"
-_KEPT = 12  # so many registers can be spared
 BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
 
 Number: TypeAlias = Union["Value", float, int]
@@ -172,8 +171,6 @@ class Emitter:
         self.rooms: list[str] = []  # memory on the stack, taken once at the entry
         self.declarations: set[str] = set()
         self._known: dict[str, Value] = {}  # instructions of this block; each is pure
-        self._kept: set[float] = set()  # numbers that are constants of the text
-        self._numbers: dict[int, int] = {}  # the words of a table in memory, and where they are
         self._count = 0
         self._negated: dict[str, Value] = {}  # the value that a name is the negative of
 
@@ -219,20 +216,6 @@ class Emitter:
     def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 
-    def outside(self) -> list[str]:
-        """What the function needs around it: declarations and its table of numbers."""
-        words = ", ".join(f"i64 {word}" for word in self._numbers)
-        return [*sorted(self.declarations), f"@numbers = internal constant [{len(self._numbers)} x i64] [{words}]"]
-
-    def entry(self) -> list[str]:
-        """The beginning of the function. The table's address goes through memory, or LLVM would see the numbers."""
-        return [
-            *self.rooms,
-            "  %numbers.at = alloca ptr",
-            "  store volatile ptr @numbers, ptr %numbers.at",
-            "  %numbers = load volatile ptr, ptr %numbers.at",
-        ]
-
     # constants --------------------------------------------------------------------------------------------------------
 
     def lift(self, x: Number, type_: str | None = None) -> Value:
@@ -241,18 +224,6 @@ class Emitter:
             return x
         type_ = type_ or self.float.name
         return Value(self, f"splat ({type_} {literal(x, type_)})", type_)
-
-    def number(self, x: float, type_: str) -> Value:
-        """A number in every lane: the first few as constants, which stay in registers, others from a table in memory.
-
-        Those could be constants too, but in the large code model each has an address of its own, an instruction more.
-        """
-        if x in self._kept or len(self._kept) < _KEPT:
-            self._kept.add(x)
-            return self.lift(x, type_)
-        packed = struct.pack("<d", x) if type_ == "double" else struct.pack("<fxxxx", x)
-        place = self._numbers.setdefault(struct.unpack("<q", packed)[0], len(self._numbers))
-        return self.splat(self.load_scalar(self.address("%numbers", place, "i64"), type_), type_)
 
     def constants(self, numbers: list[int], type_: str) -> Value:
         return Value(self, f"<{', '.join(f'{type_} {n}' for n in numbers)}>", type_)
@@ -296,9 +267,9 @@ class Emitter:
 
     def polynomial(self, x: Value, coefficients: tuple[float, ...]) -> Value:
         """By Horner's rule; the coefficient of the highest power comes first."""
-        result = self.number(coefficients[0], x.type)
+        result = self.lift(coefficients[0], x.type)
         for coefficient in coefficients[1:]:
-            result = self.fma(result, x, self.number(coefficient, x.type))
+            result = self.fma(result, x, self.lift(coefficient, x.type))
         return result
 
     def bits(self, x: Value) -> Value:

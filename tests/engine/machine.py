@@ -28,10 +28,10 @@ def text(function, dtype, arity=1, lanes_of=None, level="host"):
     arguments = [e.load(e.address(pointer, "%at", type_), type_) for pointer in inputs]
     e.store(function(e, *arguments), e.address("%out", "%at", type_))
     lines = (
-        *e.outside(),
+        *sorted(e.declarations),
         f"define void @{name}({', '.join(f'ptr noalias {pointer}' for pointer in [*inputs, '%out'])}, i64 %vectors) {{",
         "entry:",
-        *e.entry(),
+        *e.rooms,
         "  br label %loop",
         "loop:",
         "  %i = phi i64 [0, %entry], [%next, %loop]",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.engine.llvm import compile as machine
-from lossmith.engine.llvm import pointwise, pool
+from lossmith.engine.llvm import linear, pointwise, pool
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across
 from lossmith.engine.llvm.along import Along
@@ -140,6 +140,8 @@ def rows_per_block(spec: Spec, classes: int) -> int:
     """How many samples a thread claims at once: the same for every call, so that sums are."""
     if spec.classes is None:
         return BLOCK
+    if spec.matrix:
+        return linear.rows_per_block(classes)
     whole = max(1, BLOCK // classes)
     return whole if whole < 16 else whole // 16 * 16
 
@@ -157,6 +159,8 @@ def source(spec: Spec) -> str:
     """The IR of the kernel."""
     if spec.classes is None:
         return pointwise.text(spec)
+    if spec.matrix:
+        return linear.text(spec)
     return Across(spec).text() if spec.classes else Along(spec).text()
 
 

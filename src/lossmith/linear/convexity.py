@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 TARGETS = 24
+SEEN = 10_000
 STEPS = np.concatenate([-np.geomspace(1e3, 1e-2, 60), [0.0], np.geomspace(1e-2, 1e3, 60)])
 CLASS_STEPS = np.linspace(-30.0, 30.0, 121)
 
 
 def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool:
     """Whether the loss's slope along lines through the start never falls, for targets picked across those of y."""
-    order = np.argsort(y, kind="stable") if y.ndim == 1 else np.arange(len(y))
-    picked = y[np.unique(order[np.linspace(0, len(y) - 1, TARGETS).astype(np.intp)])]
+    some = y[np.linspace(0, len(y) - 1, min(len(y), SEEN)).astype(np.intp)]
+    if y.ndim == 1:
+        some = np.sort(np.append(some, [y.min(), y.max()]))
+    picked = some[np.unique(np.linspace(0, len(some) - 1, TARGETS).astype(np.intp))]
     steps = unit * STEPS if loss.target_kind == "real" and loss.link.name == "identity" else CLASS_STEPS
     one = loss.kind == "pointwise" and loss.outputs == 1
     if one:

@@ -16,15 +16,6 @@ DENSE = 600
 SWEEPS = 40
 
 
-def gram(Z: Array, weight: Array) -> Array:
-    """Z^T diag(weight) Z, reading the rows of positive weight only."""
-    used = np.flatnonzero(weight > 0)
-    if len(used) < 0.7 * len(weight):
-        Z, weight = Z[used], weight[used]
-    scaled = Z * np.sqrt(weight)[:, None]
-    return np.asarray(scaled.T @ scaled)
-
-
 def solve(H: Array, g: Array, ridge: float) -> Array:
     """-(H + ridge)^-1 g, with as much more ridge as the factorisation needs."""
     n = len(H)

@@ -13,6 +13,7 @@ from lossmith.start import finite_start, residual_scale, without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
 from .blas import suited_threads
+from .design import Design
 from .problem import Problem
 from .solver import Solution, minimise
 from .validation import as_features, as_numbers, as_target, as_weight, feature_names
@@ -51,13 +52,14 @@ class _Linear(BaseEstimator):
         origin = float(start[0]) if _shiftable(loss, y, float(start[0]), unit) else 0.0
         if origin:
             y, start = y - origin, start - origin
-        problem = Problem(loss, X, y, weight, float(self.l2), float(self.l1), unit)
         theta = np.zeros((X.shape[1] + 1, len(start)))
         theta[0] = start
         with suited_threads(*X.shape):
+            design = Design(X, weight)
+            problem = Problem(loss, design, y, weight, float(self.l2), float(self.l1), unit)
             solution = minimise(problem, theta, float(self.tol), int(self.max_iter))
         self.loss_ = loss
-        self.coef_, self.intercept_ = problem.original(solution.theta)
+        self.coef_, self.intercept_ = design.original(solution.theta)
         self.intercept_ = self.intercept_ + origin
         self.objective_, self.gap_, self.converged_ = solution.objective, solution.gap, solution.converged
         self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history

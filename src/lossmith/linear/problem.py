@@ -1,8 +1,8 @@
 """The problem: weighted mean of a loss over a linear model, plus a penalty, and a certificate of how good a point is.
 
-Features are centred and scaled inside, so that every direction has a similar size; the penalty is carried over, so that
-the objective is the stated one, in the coefficients of the features as given. A point `theta` has shape
-(1 + features, outputs): the intercept of the centred features first.
+A solver sees features that are centred and scaled, so that every direction has a similar size; the penalty is carried
+over, so that the objective is the stated one, in the coefficients of the features as given. Coefficients ``theta`` have
+shape (1 + features, outputs): the intercept of the centred features first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import smoothing
+from lossmith.formula.expr import apply
+
+from .design import Design
+from .samples import Samples
+from .views import View, tangent, window
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -26,70 +30,166 @@ REACH = 10.0
 
 
 @dataclass(frozen=True)
+class Point:
+    """Coefficients, and what one read of the features tells of them."""
+
+    theta: Array
+    mu: float  # the window over which the loss is averaged; 0: the loss itself
+    f: Array  # scores, (n,) or (n, outputs)
+    support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
+    v: Array  # derivative of the weighted mean in theta, the penalty left out
+    bend: Array | None  # second derivatives of each sample; None: they have to be asked for
+
+
+@dataclass(frozen=True)
 class Bound:
     """What a supporting line per sample proves."""
 
     lower: float  # no coefficients within reach have a smaller objective
-    gradient: Array  # of the smooth part, the l2 penalty left out
     stationarity: float  # what the remaining gradient may still be worth, in units of the objective
 
 
 class Problem:
-    """Minimise mean of loss(y, X w + b), weighted, + l2/2 |w|^2 + l1 |w|_1 over w and b."""
+    """Minimise mean of loss(y, X w + b), weighted, + l2/2 |w|^2 + l1 |w|_1 over w and b.
 
-    def __init__(self, loss: Loss, X: Array, y: NDArray[Any], weight: Array, l2: float, l1: float, unit: float) -> None:
-        self.loss, self.y = loss, y
-        self.weight = weight / weight.sum()
-        self.unit = unit  # a typical size of the scores' deviations
-        mean = self.weight @ X
-        centred = X - mean
-        spread = np.sqrt(self.weight @ centred**2)
-        constant = spread <= 1e-13 * np.abs(X).max(axis=0, initial=0.0)
-        centred[:, constant] = 0.0
-        self.mean, self.spread = mean, np.where(constant, 1.0, spread)
-        self.X = np.divide(centred, self.spread, out=centred)
-        self.l2 = np.concatenate([[0.0], l2 / self.spread**2])
-        self.l1 = np.concatenate([[0.0], l1 / self.spread])
-        self.constant = constant
+    ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations.
+    """
+
+    def __init__(
+        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float
+    ) -> None:
+        self.loss, self.design, self.y, self.weight = loss, design, y, weight
+        self.penalties, self.unit = (l2, l1), unit
+        self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
+        self.l1 = np.concatenate([[0.0], l1 / design.spread])
+        self.total = float(len(y) if weight is None else weight.sum())
+        single = loss.kind == "pointwise" and loss.outputs == 1
+        self.samples = Samples(loss, y, weight) if single else None
+
+    def part(self, chosen: NDArray[np.intp]) -> Problem:
+        """The same problem on some of the samples."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit)
 
     @cached_property
-    def Z(self) -> Array:
-        """The features with a leading column of ones."""
-        return np.column_stack([np.ones(len(self.X)), self.X])
+    def _tangent(self) -> View:
+        return tangent(self.loss.formula)
+
+    @cached_property
+    def _window(self) -> View:
+        return window(self.loss.formula)
+
+    def view(self, mu: float) -> View:
+        return self._window if mu > 0 else self._tangent
+
+    # one read of the features -----------------------------------------------------------------------------------------
+
+    def at(self, theta: Array, mu: float = 0.0) -> Point:
+        if self.samples is None:
+            f = self.design.scores(theta)
+            height, slope = self.loss.value_and_gradient(self.y, f, reduction="none")
+            return Point(theta, mu, f, self.mean(np.asarray(height)), self.pull(np.asarray(slope)), None)
+        view, samples, design = self.view(mu), self.samples, self.design
+        if samples.can_pass(design.X):
+            (f, bend), support, pulled, total = samples.passed(
+                (samples.score, view.bend), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
+                design.centre, float(theta[0, 0]), mu,
+            )  # fmt: skip
+            v = np.concatenate([[total], np.where(design.constant, 0.0, pulled / design.spread)])[:, None]
+            return Point(theta, mu, f, support, v, bend)
+        f = design.scores(theta)[:, 0]
+        slope, height, bend = samples.each((view.slope, view.support, view.bend), f, mu)
+        return Point(theta, mu, f, self.mean(height), self.pull(slope), bend)
 
     def scores(self, theta: Array) -> Array:
         """The raw scores: shape (n,) for one output, (n, outputs) for several."""
-        f = self.X @ theta[1:] + theta[0]
-        return np.asarray(f[:, 0] if self.one_score(theta) else f)
+        f = self.design.scores(theta)
+        return f if self.samples is None else f[:, 0]
 
-    def one_score(self, theta: Array) -> bool:
-        return bool(self.loss.kind == "pointwise") and theta.shape[1] == 1
+    def pull(self, each: Array) -> Array:
+        """Derivative in theta of the weighted mean, from one in the scores of each sample."""
+        weight = 1.0 if self.weight is None else self.weight[:, None]
+        return self.design.pull(each.reshape(self.design.n, -1) * weight / self.total)
+
+    def mean(self, each: Array) -> float:
+        """The weighted mean of a number per sample."""
+        return float(each.mean() if self.weight is None else self.weight @ each / self.total)
+
+    # from the scores alone --------------------------------------------------------------------------------------------
+
+    def value(self, f: Array) -> float:
+        """The weighted mean of the loss; NaN where it is not defined."""
+        if self.samples is not None:
+            return self.samples.sum(self._tangent.support, f)
+        return self.mean(np.asarray(self.loss(self.y, f, reduction="none")))
+
+    def slope_along(self, f: Array, step: Array, length: float, mu: float) -> float:
+        """The derivative of the weighted mean at f + length * step, along step."""
+        if self.samples is not None:
+            return self.samples.along(self.view(mu).slope, f, step, length, mu)
+        slope = np.asarray(self.loss.gradient(self.y, f + length * step, reduction="none"))
+        return self.mean((slope * step).sum(axis=1))
+
+    def bends(self, point: Point) -> tuple[Array, bool]:
+        """Second derivatives of the samples that are never negative, and whether the loss curves upwards at every one.
+
+        Where the exact one is negative or not finite, the loss's curvature.
+        """
+        exact = point.bend
+        if exact is None:
+            exact = np.asarray(self.loss.hessian(self.y, point.f, reduction="none"), dtype=np.float64)
+        finite = np.isfinite(exact)
+        usable = finite & (exact >= 0)
+        if usable.all():
+            return exact, True
+        curvature = np.asarray(self.loss.curvature(self.y, point.f, reduction="none"), dtype=np.float64)
+        noise = 1e-12 * np.abs(np.where(finite, exact, 0.0)).max()
+        return np.where(usable, exact, curvature), not bool((exact < -noise).any())
+
+    def kinks(self, point: Point) -> Array | None:
+        """How far each sample's score is from the kink in its window, NaN where there is none."""
+        kink = self.view(point.mu).kink
+        return None if kink is None or self.samples is None else self.samples.each((kink,), point.f, point.mu)[0]
+
+    def size(self, f: Array) -> float:
+        """The weighted mean of the size of the loss."""
+        if self.samples is not None:
+            return self.samples.sum(apply("abs", self._tangent.support), f)
+        return self.mean(np.abs(np.asarray(self.loss(self.y, f, reduction="none"))))
+
+    # second derivatives of the whole ----------------------------------------------------------------------------------
+
+    def gram(self, bend: Array, columns: NDArray[np.intp] | None = None) -> Array:
+        """Second derivatives in theta, or in some of its rows, the penalty left out."""
+        return self.design.gram(self._shared(bend), columns)
+
+    def squares(self, bend: Array) -> Array:
+        """The diagonal of ``gram``."""
+        return self.design.squares(self._shared(bend))
+
+    def _shared(self, each: Array) -> Array:
+        return (each if self.weight is None else each * self.weight) / self.total
+
+    # the penalty and the certificate ----------------------------------------------------------------------------------
 
     def penalty(self, theta: Array) -> float:
         return float((self.l2 / 2 @ theta**2 + self.l1 @ np.abs(theta)).sum())
 
+    def penalised(self, point: Point) -> float:
+        """The objective, or for a window the height of its supporting lines and the penalty."""
+        return point.support + self.penalty(point.theta)
+
     def objective(self, theta: Array, f: Array | None = None) -> float:
-        f = self.scores(theta) if f is None else f
-        return float(self.weight @ smoothing.value(self.loss, self.y, f)) + self.penalty(theta)
+        return self.value(self.scores(theta) if f is None else f) + self.penalty(theta)
 
-    def pull(self, per_sample: Array) -> Array:
-        """Derivative in theta of a derivative in the scores."""
-        weighted = (per_sample.reshape(len(self.X), -1).T * self.weight).T
-        return np.concatenate([weighted.sum(axis=0)[None], self.X.T @ weighted])
-
-    def view(self, f: Array, mu: float) -> smoothing.View:
-        if mu > 0:
-            return smoothing.window(self.loss, self.y, f, mu)
-        return smoothing.tangent(self.loss, self.y, f)
-
-    def bound(self, theta: Array, view: smoothing.View) -> Bound:
+    def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point).
 
         A sum of lines is a line, with gradient v in theta; line plus penalty is minimised coordinate by coordinate.
         Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
         lie within REACH times (largest present coefficient + unit) of where it is.
         """
-        v = self.pull(view.slope)
+        theta, v = point.theta, point.v
         radius = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0))
         excess = np.maximum(np.abs(v) - self.l1[:, None], 0.0)
         far = radius + np.abs(theta) * (self.l1 + self.l2 > 0)[:, None]
@@ -98,16 +198,10 @@ class Problem:
         dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
         free = (self.l1 + self.l2 == 0)[:, None]
         dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
-        lower = float(self.weight @ view.support) + float(dip.sum())
-        return Bound(lower, v, float((self._subgradient(theta, v) * radius).sum()))
+        return Bound(point.support + float(dip.sum()), float((self._subgradient(theta, v) * radius).sum()))
 
     def _subgradient(self, theta: Array, v: Array) -> Array:
         """Size, per coordinate, of the smallest subgradient of the objective."""
         g = v + self.l2[:, None] * theta
         l1 = np.broadcast_to(self.l1[:, None], v.shape)
         return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))
-
-    def original(self, theta: Array) -> tuple[Array, Array]:
-        """Coefficients (outputs, features) and intercepts (outputs,) for the features as they were given."""
-        coefficients = (np.where(self.constant[:, None], 0.0, theta[1:]) / self.spread[:, None]).T
-        return coefficients, np.asarray(theta[0] - coefficients @ self.mean)

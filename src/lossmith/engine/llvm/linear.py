@@ -20,21 +20,21 @@ from lossmith.formula.expr import leaf, walk
 PRODUCT = leaf("input", "row times coefficients")
 MATRIX, COEFFICIENTS, CENTRE, PULL = "matrix", "coefficients", "centre", "pull"
 VECTORS = (MATRIX, COEFFICIENTS, CENTRE, PULL)
-"""What a kernel takes beside the arrays of the formula: rows (samples, features); coefficients and what to subtract from
-each feature first (float64, zeros behind them up to ``width``); and what is pulled, a row of ``width`` for each block,
-with the sum of the pull itself behind those of the features."""
+"""What a kernel takes beside the arrays of the formula: rows (samples, features); coefficients and what to subtract
+from each feature first (float64, zeros behind them up to ``width``); and what is pulled, a row of ``width`` for each
+block, with the sum of the pull itself behind those of the features."""
 _AHEAD = 8192  # bytes from where a row is read to where memory is asked for the next ones
-_LANES = 8
+LANES = 8
 
 
 def width(features: int) -> int:
     """The numbers of a row of what is pulled: whole vectors, and one for the sum."""
-    return -(-features // _LANES) * _LANES + _LANES
+    return -(-features // LANES) * LANES + LANES
 
 
 def rows_per_block(features: int) -> int:
     """How many rows a thread claims at once: some megabytes of them, by the number of features alone."""
-    return max(64, min(8192, (1 << 18) // features // _LANES * _LANES))
+    return max(64, min(8192, (1 << 18) // features // LANES * LANES))
 
 
 def text(spec: Spec) -> str:

@@ -1,0 +1,146 @@
+"""Where to go from a point: Newton's direction by whatever is cheapest for the size of the problem."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from .direction import DENSE, conjugate_gradients, shortest, solve, sparse_step
+from .problem import Bound, Point, Problem
+from .sketch import MOST, Memory, Sketch, chosen, enough
+
+Array = NDArray[np.float64]
+
+RIDGE = 1e-12
+"""Least damping of a Newton step, relative to the mean curvature: decides between collinear features."""
+
+WORKING_SET = 300
+"""With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
+
+_SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
+
+
+class Directions:
+    """What a solver remembers of second derivatives from step to step."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.damping = 0.0  # relative to the mean curvature
+        self._sketch: Sketch | None = None
+        self._memory: Memory | None = None
+        self._stationarity = np.inf
+
+    def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
+        """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
+        problem = self.problem
+        bend, upwards = problem.bends(point)
+        outputs = point.theta.shape[1]
+        mean_bend = problem.mean(bend.reshape(problem.design.n, -1).sum(axis=1)) / outputs
+        least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
+        ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
+        g = self._gradient(point)
+        if problem.l1.any():
+            return self._sparse(point, g, bend, ridge), upwards
+        if self._from_some(point):
+            return self._sketched(point, g, bend, ridge, bound), upwards
+        if outputs == 1 and len(g) <= DENSE + 1:
+            H = problem.gram(bend) + np.diag(problem.l2)
+            noise = 1e-14 * float(np.abs(point.v).max()) if point.mu == 0 else 0.0
+            return (shortest(H, g[:, 0], ridge, noise) if noise else solve(H, g[:, 0], ridge))[:, None], upwards
+        return self._conjugate(point, g, bend, ridge), upwards
+
+    def judge(self, length: float) -> bool:
+        """Learn from how far the last direction led; whether there is hope."""
+        if length <= 0:
+            self._memory = None
+            if self.damping >= 1e6:
+                return False
+            self.damping = max(1e3 * self.damping, 1.0)
+        elif length < 0.3:
+            self.damping = max(10 * self.damping, 1e-3)
+        elif length > 0.7:
+            self.damping = self.damping / 10 if self.damping > 1e-9 else 0.0
+        return True
+
+    def learn(self, old: Point, new: Point) -> None:
+        if self._memory is not None:
+            change = self._gradient(new) - self._gradient(old)
+            self._memory.add((new.theta - old.theta).ravel("F"), change.ravel("F"))
+
+    def _gradient(self, point: Point) -> Array:
+        return point.v + self.problem.l2[:, None] * point.theta
+
+    # from some of the samples -----------------------------------------------------------------------------------------
+
+    def _from_some(self, point: Point) -> bool:
+        few = enough(self.problem, point.theta.shape[1])
+        return point.mu == 0 and point.theta.size <= MOST and self.problem.design.n > 2 * few
+
+    def _sketched(self, point: Point, g: Array, bend: Array, ridge: float, bound: Bound) -> Array:
+        slow, self._stationarity = bound.stationarity > _SLOW * self._stationarity, bound.stationarity
+        if self._memory is None or slow:
+            problem, outputs = self.problem, point.theta.shape[1]
+            if self._sketch is None:
+                few = enough(problem, outputs)
+                self._sketch = Sketch(problem, chosen(problem.design.n, few))
+            H = self._sketch.matrix(point, bend)
+            H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + max(ridge, 1e-10 * float(np.diag(H).mean()))
+            self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
+        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F")
+
+    # with an l1 penalty -----------------------------------------------------------------------------------------------
+
+    def _sparse(self, point: Point, g: Array, bend: Array, ridge: float) -> Array:
+        problem, d = self.problem, np.zeros_like(g)
+        bend = bend.reshape(problem.design.n, -1)
+        for k in range(g.shape[1]):
+            working = self._working_set(g[:, k], point.theta[:, k])
+            H = problem.gram(bend[:, k], working) + np.diag(problem.l2[working] + ridge)
+            d[working, k] = sparse_step(H, g[working, k], point.theta[working, k], problem.l1[working])
+        return d
+
+    def _working_set(self, g: Array, u: Array) -> NDArray[np.intp]:
+        if len(g) <= DENSE + 1:
+            return np.arange(len(g))
+        wish = np.where(u != 0, np.inf, np.abs(g) - self.problem.l1)
+        wish[0] = np.inf
+        count = int((wish == np.inf).sum()) + WORKING_SET
+        best = np.argsort(-wish, kind="stable")[:count]
+        return np.sort(best[wish[best] > 0])
+
+    # many coefficients ------------------------------------------------------------------------------------------------
+
+    def _conjugate(self, point: Point, g: Array, bend: Array, ridge: float) -> Array:
+        problem, f = self.problem, point.f
+        rough = bend.reshape(problem.design.n, -1).mean(axis=1)
+        if len(g) <= DENSE + 1:
+            # Weighting by rows, alike for all outputs: at most a factor from the truth, and cheap to factor once.
+            M = problem.gram(rough) + np.diag(problem.l2)
+            precondition = partial(_against, M, max(ridge, 1e-8 * float(np.diag(M).mean())))
+        else:
+            precondition = partial(_divide, (problem.squares(rough) + problem.l2 + ridge)[:, None])
+
+        def product(d: Array) -> Array:
+            delta = problem.scores(d)
+            if problem.samples is not None:
+                turned = bend * delta
+            else:
+                # a difference of gradients: exact to about ten digits, and it knows how the outputs hang together
+                h = 1e-6 * (problem.unit + float(np.abs(f).max())) / max(float(np.abs(delta).max()), 1e-300)
+                up, down = (problem.loss.gradient(problem.y, f + s * delta, reduction="none") for s in (h, -h))
+                turned = (np.asarray(up) - np.asarray(down)) / (2 * h)
+            return problem.pull(turned) + (problem.l2[:, None] + ridge) * d
+
+        relative = float(np.abs(g).max()) / problem.unit / max(problem.mean(rough), 1e-300)
+        return conjugate_gradients(product, g, precondition, min(0.1, np.sqrt(relative)), 200)
+
+
+def _against(M: Array, ridge: float, r: Array) -> Array:
+    return -solve(M, r, ridge)
+
+
+def _divide(diagonal: Array, r: Array) -> Array:
+    return r / diagonal

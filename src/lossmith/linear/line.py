@@ -1,0 +1,77 @@
+"""How far to go along a direction: the sign of the slope decides, which convexity makes safe, and no values."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import Point, Problem
+
+Array = NDArray[np.float64]
+
+
+class Line:
+    """The objective from a point along d; ``ahead`` is the point at its end."""
+
+    def __init__(self, problem: Problem, point: Point, d: Array, ahead: Point) -> None:
+        self.problem, self.point, self.d, self.ahead = problem, point, d, ahead
+        self.step = ahead.f - point.f
+        self.l2_first = float((problem.l2 @ (point.theta * d)).sum())
+        self.l2_second = float((problem.l2 @ d**2).sum())
+        self.first = self._slope(0.0, float((point.v * d).sum()))
+        self.last = self._slope(1.0, float((ahead.v * d).sum()))
+
+    def slope(self, t: float) -> float:
+        """Derivative at t (from the right at 0, from the left elsewhere); inf where the loss is not defined."""
+        try:
+            with np.errstate(all="ignore"):
+                loss = self.problem.slope_along(self.point.f, self.step, t, self.point.mu)
+        except ValueError:  # out of the loss's domain
+            return np.inf
+        return self._slope(t, loss)
+
+    def _slope(self, t: float, loss: float) -> float:
+        at = self.point.theta + t * self.d
+        sign = np.where(at != 0, np.sign(at), np.sign(self.d) * (1.0 if t == 0 else -1.0))
+        total = loss + self.l2_first + t * self.l2_second + float((self.problem.l1 @ (sign * self.d)).sum())
+        return total if np.isfinite(total) else np.inf
+
+    def length(self) -> float:
+        """To about where the objective stops falling; 0 where it does not fall."""
+        first = self.first
+        if not first < 0:
+            return 0.0
+        low, slope_low, high, slope_high, t, slope = 0.0, first, np.inf, np.inf, 1.0, self.last
+        for _ in range(60):
+            if -0.5 * abs(first) <= slope <= 0.1 * abs(first) and (t == 1.0 or slope >= -0.1 * abs(first)):
+                break
+            if slope < 0:
+                low, slope_low = t, slope
+                if high == np.inf:
+                    if t >= 1e6:
+                        break
+                    t *= 4.0
+                    slope = self.slope(t)
+                    continue
+            else:
+                high, slope_high = t, slope
+            share = slope_low / (slope_low - slope_high) if np.isfinite(slope_high) else 0.1
+            t = low + (high - low) * min(max(share, 0.1), 0.9)
+            slope = self.slope(t)
+        return self._shorter(t) if self.point.mu == 0 else t
+
+    def _shorter(self, t: float) -> float:
+        """Less than t, if the objective at t is higher than here by more than rounding explains."""
+        problem, point, ahead = self.problem, self.point, self.ahead
+        here = point.support + problem.penalty(point.theta)
+        for _ in range(40):
+            try:
+                with np.errstate(all="ignore"):
+                    value = ahead.support if t == 1.0 else problem.value(point.f + t * self.step)
+                there = value + problem.penalty(point.theta + t * self.d)
+            except ValueError:  # out of the loss's domain
+                there = np.inf
+            if there <= here + 1e-13 * abs(here):
+                return t
+            t /= 2
+        return 0.0

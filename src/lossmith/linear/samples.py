@@ -1,0 +1,177 @@
+"""Targets and weights under one loss: expressions of it at given scores, or at the product of rows and coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.engine import evaluate
+from lossmith.engine.choice import machine_code
+from lossmith.formula.expr import Expr, leaf, substitute
+
+from .views import MU
+
+if TYPE_CHECKING:
+    from lossmith.engine.llvm.run import Kernel
+    from lossmith.loss import Loss
+
+Array = NDArray[np.float64]
+
+LARGE = 200_000
+"""From so many numbers on a kernel of its own is worth compiling; for less there is the array engine."""
+
+FROM, STEP, LENGTH = leaf("input", "score where a line begins"), leaf("input", "step along it"), leaf("param", "length")
+INTERCEPT = leaf("param", "intercept")
+
+
+class Samples:
+    """Samples of a loss of one score each. ``weight``: None, or one number per sample."""
+
+    def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None) -> None:
+        self.formula = loss.formula
+        self.y, self.weight = np.ascontiguousarray(y, dtype=np.float64), weight
+        self.total = float(len(y) if weight is None else weight.sum())
+        self.score = self.formula.predictions[0].as_input
+        self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
+        self._known: dict[Any, Any] = {}  # what has been built of expressions: the same ones come again and again
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0) -> list[Array]:
+        """The expressions at the scores, an array each."""
+        if not self._by_kernel(len(self)):
+            arrays = {self.formula.target.name: self.y, self.score.data: f}
+            (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
+            return list(found)
+        made = [np.empty_like(f) for _ in roots]
+        kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
+        kernel.run([self.y, f, *made], self._numbers(mu), len(self))
+        return made
+
+    def sum(self, root: Expr, f: Array, mu: float = 0.0) -> float:
+        """The weighted mean of an expression at the scores; NaN where it is not defined."""
+        return self._sum(root, {self.score.data: f}, mu)
+
+    def along(self, root: Expr, f: Array, step: Array, length: float, mu: float = 0.0) -> float:
+        """The weighted mean of an expression, times the step, at f + length * step."""
+        moved = self._built(("along", root), lambda: self._moved(root))
+        return self._sum(moved, {FROM.data: f, STEP.data: step}, mu, length)
+
+    def _moved(self, root: Expr) -> Expr:
+        (moved,) = substitute((root,), {self.score: FROM + LENGTH * STEP})
+        return moved * STEP
+
+    def _sum(self, root: Expr, arrays: dict[str, Array], mu: float, length: float = 0.0) -> float:
+        if not self._by_kernel(len(self)):
+            numbers = self._params | {MU.data: mu, LENGTH.data: length}
+            (like, *_) = arrays.values()
+            ((each,),) = evaluate(
+                [[root]], {self.formula.target.name: self.y, **arrays}, numbers, np, rows=False, like=like
+            )
+            return float(each.mean() if self.weight is None else self.weight @ each / self.total)
+        kernel = self._kernel((root,), tuple(arrays), summed=True)
+        given = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
+        found = kernel.run(given, self._numbers(mu, length), len(self))
+        return float("nan") if found is None else found / self.total
+
+    def passed(
+        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, X: NDArray[Any], coefficients: Array, centre: Array,
+        intercept: float, mu: float,
+    ) -> tuple[list[Array], float, Array, float]:  # fmt: skip
+        """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted mean of
+        ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself."""
+        from lossmith.engine.llvm import linear
+
+        n, p = X.shape
+        made = [np.empty(n) for _ in roots]
+        w, c = np.zeros((2, linear.width(p)))
+        w[:p], c[:p] = coefficients, centre
+        pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
+        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name)
+        given = [self.y, *([] if self.weight is None else [self.weight]), *made, X, w, c, pull]
+        found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
+        total = pull.sum(axis=0) / self.total
+        mean = float("nan") if found is None else found / self.total
+        return made, mean, total[:p], float(total[-linear.LANES :].sum())
+
+    # kernels ----------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _by_kernel(numbers: int) -> bool:
+        return numbers >= LARGE and machine_code()
+
+    def can_pass(self, X: Any) -> bool:
+        """Whether rows like these can be read by a kernel: of numbers, one after the other, and many."""
+        from lossmith.engine.llvm.memory import DTYPES
+
+        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.strides[1] == X.itemsize
+        return dense and X.dtype.isnative and self._by_kernel(X.size)
+
+    def _numbers(self, mu: float, length: float = 0.0, intercept: float = 0.0) -> Array:
+        return np.array([*self._params.values(), mu, length, intercept])
+
+    def _built(self, key: Any, build: Callable[[], Any]) -> Any:
+        if key not in self._known:
+            self._known[key] = build()
+        return self._known[key]
+
+    def _kernel(self, roots: tuple[Expr, ...], inputs: tuple[str, ...], *, summed: bool) -> Kernel:
+        """Of expressions at scores that are given: their sum, or all of them."""
+        from lossmith.engine.llvm.run import kernel
+        from lossmith.engine.llvm.spec import Output, Spec
+
+        def build() -> Kernel:
+            sums, outputs = ((0,), ()) if summed else ((), tuple(Output("float64", (k,)) for k in range(len(roots))))
+            return kernel(
+                Spec(
+                    "float64", self._settled(roots), self._inputs(inputs), self._parameters, sums, outputs,
+                    weight=self._stored_weight if summed else None, exact=True,
+                )
+            )  # fmt: skip
+
+        found: Kernel = self._built((roots, inputs, summed), build)
+        return found
+
+    def _linear_kernel(self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str) -> Kernel:
+        """Of expressions at the product of rows and coefficients."""
+        from lossmith.engine.llvm import linear
+        from lossmith.engine.llvm.run import kernel
+        from lossmith.engine.llvm.spec import Output, Spec
+
+        def build() -> Kernel:
+            every = substitute(self._settled((*roots, pulled, summed)), {self.score: linear.PRODUCT + INTERCEPT})
+            return kernel(
+                Spec(
+                    "float64", every, self._inputs(()), self._parameters, (len(roots) + 1,),
+                    tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
+                    classes=0, vectors=linear.VECTORS, matrix=dtype, pulled=len(roots),
+                )
+            )  # fmt: skip
+
+        found: Kernel = self._built((roots, pulled, summed, dtype), build)
+        return found
+
+    def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
+        from lossmith.engine.llvm.settle import settled
+
+        return settled(roots, self._params)
+
+    @property
+    def _parameters(self) -> tuple[str, ...]:
+        return (*self._params, MU.data, LENGTH.data, INTERCEPT.data)
+
+    @property
+    def _stored_weight(self) -> Any:
+        from lossmith.engine.llvm.memory import Stored
+
+        return None if self.weight is None else Stored("float64")
+
+    def _inputs(self, others: tuple[str, ...]) -> tuple[Any, ...]:
+        from lossmith.engine.llvm.memory import Stored
+        from lossmith.engine.llvm.spec import Input
+
+        return tuple(Input(name, Stored("float64")) for name in (self.formula.target.name, *others))

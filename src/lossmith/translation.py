@@ -264,7 +264,7 @@ def _kind(value: object) -> tuple[str, str]:
 def from_torch(module: Any) -> Translation:
     """Translate a loss of ``torch.nn`` with its parameters, such as ``nn.SmoothL1Loss(beta=0.5)``."""
     where, kind = _kind(module)
-    if where != "torch.nn.modules.loss":
+    if where not in ("torch.nn.modules.loss", "torch.nn.modules.adaptive"):
         raise TypeError(f"from_torch takes a loss of torch.nn, such as nn.HuberLoss(), not {where}.{kind}")
     return _read(f"torch.nn.{kind}", lambda key: _plain(getattr(module, key)), kind)
 
@@ -287,6 +287,7 @@ def from_sklearn(estimator: Any) -> Translation:
     if not where.startswith("sklearn."):
         raise TypeError(f"from_sklearn takes an estimator or a loss of scikit-learn, not {where}.{kind}")
     if where == "sklearn._loss.loss":
+        kind = kind.removesuffix("ArrayAPI")  # the same loss, of other arrays
         return _read(f"sklearn._loss.{kind}", lambda key: _loss_attribute(estimator, key), kind)
     settings = estimator.get_params() if hasattr(estimator, "get_params") else {}
     loss = settings.get("loss")

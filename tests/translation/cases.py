@@ -1,10 +1,11 @@
 """Every row of every table, with each of its parameters away from its default, and points to try them on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 from lossmith.translation import Peer, Row, Translation, entries, translate
 
@@ -54,6 +55,28 @@ class Case:
     def translation(self) -> Translation:
         return translate(self.full, **self.params)
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it has the row's first name; others are the same loss."""
+        return self.name == self.row.names.split()[0]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All parameters, those left at the peer's defaults too."""
+        return {key: self.params.get(key, p.default) for key, p in self.row.parameters.items()}
+
+    @property
+    def with_defaults(self) -> "Case":
+        """The same name with no more parameters than it needs."""
+        needed = {key for key, p in self.row.parameters.items() if p.default is p.empty}
+        return Case(self.peer, self.row, self.name, {key: self.params[key] for key in needed})
+
+    @property
+    def changes(self) -> bool:
+        """Whether the parameters change the loss or the factor."""
+        found, usual = self.translation, self.with_defaults.translation
+        return (found.loss, found.factor) != (usual.loss, usual.factor)
+
     def __str__(self) -> str:
         return f"{self.full}({', '.join(f'{k}={v}' for k, v in self.params.items())})"
 
@@ -82,6 +105,12 @@ def cases(peer: str) -> list[Case]:
         for name in row.names.split()
         for case in _with(table, row, name)
     ]
+
+
+def fewer(cases: Iterable[Case]) -> list[Any]:
+    """With the mark of the full sweep on other names of the same loss, where the peer compiles for each."""
+    slow = ("keras", "optax")
+    return [pytest.param(c, marks=pytest.mark.full) if c.peer.name in slow and not c.is_first else c for c in cases]
 
 
 def numbers(translation: Translation) -> list[float]:

@@ -1,7 +1,6 @@
 """How each peer computes: its own loss per sample and, where it gives one, the gradient, for y and f in our terms."""
 
 import json
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +14,6 @@ from sklearn.neural_network._base import LOSS_FUNCTIONS
 from torch import nn
 
 from translation.cases import Array, Case
-
-os.environ["KERAS_BACKEND"] = "jax"
 
 Result = tuple[Array | None, Array | None]  # values and gradients per sample; None where the peer does not give them
 
@@ -53,26 +50,15 @@ def run_torch(case: Case, y: Array, f: Array) -> Result:
 
 
 def run_keras(case: Case, y: Array, f: Array) -> Result:
+    """In a process of on_keras.py."""
+    import jax
     import keras
 
-    keras.config.set_floatx("float64")
-    try:
-        return _keras(keras, case, y, f)
-    finally:
-        keras.config.set_floatx("float32")
-
-
-def _keras(keras: Any, case: Case, y: Array, f: Array) -> Result:
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
+    assert (keras.config.backend(), keras.config.floatx()) == ("jax", "float64")
     name = case.name.rpartition(".")[2]
     rows = f.ndim == 2
-    y = (
-        one_hot(y)
-        if rows and y.ndim == 1 and name.lower().startswith("categorical") and "eneralized" not in name
-        else y
-    )
+    if rows and y.ndim == 1 and name.lower().startswith("categorical") and "eneralized" not in name:
+        y = one_hot(y)
     y, f = (y, f) if rows else (y[:, None], f[:, None])
     if name[0].isupper():
         call = getattr(keras.losses, name)(reduction="none", dtype="float64", **case.params)
@@ -91,13 +77,14 @@ def run_optax(case: Case, y: Array, f: Array) -> Result:
     import jax
     import optax
 
-    jax.config.update("jax_enable_x64", True)
     name = case.name.rpartition(".")[2]
     y = one_hot(y) if name in ("softmax_cross_entropy", "safe_softmax_cross_entropy", "poly_loss_cross_entropy") else y
-    y = np.log(y) if name == "kl_divergence_with_log_targets" else y
+    if name == "kl_divergence_with_log_targets":
+        with np.errstate(divide="ignore"):
+            y = np.log(y)
     y = y.astype(int) if name.startswith("multiclass") else y
     call = lambda x: getattr(optax.losses, name)(x, y, **case.params)  # noqa: E731
-    with warnings.catch_warnings():
+    with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of convex_kl_divergence, an older name
         return np.asarray(call(f)), np.asarray(jax.grad(lambda x: call(x).sum())(f))
 
@@ -297,19 +284,40 @@ def run_lightgbm(case: Case, y: Array, f: Array) -> Result:
 # CatBoost -------------------------------------------------------------------------------------------------------------
 
 
+CATBOOST_METRICS: dict[str, Callable[[Array], Array]] = {  # what it reports, as what it trains with
+    "RMSE": lambda v: v**2 / 2, "MultiRMSE": lambda v: v**2 / 2, "RMSPE": lambda v: v**2 / 2, "MAE": lambda v: v / 2,
+    "MultiClassOneVsAll": lambda v: 2 * v - np.log(2),
+}  # fmt: skip
+UNTRAINED = ("MSLE", "FairLoss", "HingeLoss", "BrierScore", "RMSEWithUncertainty")  # metrics; no start of two numbers
+
+
 def run_catboost(case: Case, y: Array, f: Array) -> Result:
     from catboost.utils import eval_metric
 
     given = ";".join(f"{key}={value}" for key, value in case.params.items())
-    metric = f"{case.name}:{given}" if given else case.name
+    name = f"{case.name}:{given}" if given else case.name
     if case.name == "MultiClassOneVsAll":  # our one score, and another that always costs log 2
         y, f = np.where(y == 1, 0, 1), np.stack([f, np.zeros_like(f)], axis=-1)
-    values = np.asarray(
-        [eval_metric([a], [b], metric, thread_count=1)[0] for a, b in zip(y.tolist(), f.tolist(), strict=True)]
-    )
-    if case.name == "MultiClassOneVsAll":
-        values = 2 * values - np.log(2)
-    return (values**2 / 2 if case.name in ("RMSE", "MultiRMSE") else values), None
+    values = [eval_metric([a], [b], name, thread_count=1)[0] for a, b in zip(y.tolist(), f.tolist(), strict=True)]
+    values = CATBOOST_METRICS.get(case.name, np.asarray)(np.asarray(values))
+    slopes = None if case.name in UNTRAINED or len(y) < 4 else _catboost_slopes(name, y, f)
+    return values, slopes[:, 0] if case.name == "MultiClassOneVsAll" and slopes is not None else slopes
+
+
+def _catboost_slopes(name: str, y: Array, f: Array) -> Array:
+    """From a tree with a leaf for each row, whose value is -gradient."""
+    from catboost import CatBoost, Pool
+
+    X = np.asarray([[i >> bit & 1 for bit in range(7)] for i in range(len(y))], dtype=float)
+    model = CatBoost(
+        {"loss_function": name, "iterations": 1, "depth": 7, "learning_rate": 1.0, "l2_leaf_reg": 1e-9,
+         "leaf_estimation_method": "Gradient", "leaf_estimation_iterations": 1, "leaf_estimation_backtracking": "No",
+         "boost_from_average": False, "bootstrap_type": "No", "boosting_type": "Plain", "score_function": "L2",
+         "random_strength": 0, "thread_count": 1, "verbose": False, "allow_writing_files": False}
+    )  # fmt: skip
+    model.fit(Pool(X, y, baseline=f))
+    assert len(np.unique(model.calc_leaf_indexes(X))) == len(y)
+    return -np.asarray(model.predict(X, prediction_type="RawFormulaVal"))
 
 
 RUNNERS: dict[str, Callable[[Case, Array, Array], Result]] = {

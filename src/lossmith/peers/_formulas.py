@@ -10,6 +10,7 @@ from lossmith.formula import (
     IgnoredLabel,
     Label,
     NonNegative,
+    NonZero,
     OpenUnitInterval,
     PerClass,
     Positive,
@@ -147,6 +148,12 @@ def squared_epsilon_insensitive(y: Real, f: Real, *, epsilon: NonNegative = 0.1)
 def clipped_percentage_error(y: Real, f: Real) -> Expr:
     """Absolute error relative to y, or to 1 where y is smaller."""
     return abs(f - y) / maximum(1, abs(y))
+
+
+@pointwise(source="CatBoost, RMSPE", curvature=lambda y: 2 / y**2)
+def squared_percentage_error(y: NonZero, f: Real) -> Expr:
+    """Squared error relative to y."""
+    return ((f - y) / y) ** 2
 
 
 @pointwise(source="LightGBM, reg_sqrt")

@@ -11,6 +11,7 @@ from lossmith.peers import _formulas as own
 from lossmith.registry import get
 from lossmith.translation import Missing, Peer, Row, Shift, refuse
 
+_PASSIVE = "each step makes the loss of one sample small at once; no sum over samples is minimised"
 _OF_LABELS = "SGDClassifier takes it of labels -1 and 1 as numbers."
 
 
@@ -90,6 +91,15 @@ PEER = Peer(
             notes="Its quantile parameter says how gradient boosting sets delta anew in every round."),
         Missing("ensemble.GradientBoostingRegressor:huber",
                 "its threshold is set anew in every round, to the alpha-quantile of the errors", "huber"),
+        Missing("ensemble.AdaBoostRegressor:linear ensemble.AdaBoostRegressor:square ensemble.AdaBoostRegressor:exponential",
+                "it says how errors relative to the largest weigh samples in the next round; nothing minimises it",
+                "absolute_error squared_error"),
+        Missing("linear_model.RANSACRegressor:absolute_error linear_model.RANSACRegressor:squared_error",
+                "it says which samples count as inliers; the estimator inside has the loss", "absolute_error squared_error"),
+        Missing("linear_model.PassiveAggressiveRegressor:epsilon_insensitive "
+                "linear_model.PassiveAggressiveRegressor:squared_epsilon_insensitive", _PASSIVE, "epsilon_insensitive"),
+        Missing("linear_model.PassiveAggressiveClassifier:hinge linear_model.PassiveAggressiveClassifier:squared_hinge",
+                _PASSIVE, "hinge squared_hinge"),
         Row("linear_model.SGDRegressor:huber linear_model.SGDClassifier:huber",
             lambda epsilon=0.1: get("huber", delta=epsilon), notes=_OF_LABELS),
         Row("linear_model.HuberRegressor",

@@ -57,7 +57,7 @@ PEER = Peer(
             'the number of samples, which is "mean" here.',
         ),
         Row(
-            "nn.NLLLoss nn.functional.nll_loss",
+            "nn.NLLLoss nn.NLLLoss2d nn.functional.nll_loss",
             lambda weight=None, ignore_index=-100: own.negative_log_likelihood(
                 class_weight=weight, ignore_index=ignore_index
             ),

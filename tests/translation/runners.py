@@ -32,7 +32,9 @@ def run_torch(case: Case, y: Array, f: Array) -> Result:
     if case.name.startswith("nn.functional."):
         call: Callable[..., Any] = lambda *a: getattr(nn.functional, name)(*a, reduction="none", **params)  # noqa: E731
     else:
-        call = getattr(nn, name)(reduction="none", **params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of NLLLoss2d, an older name
+            call = getattr(nn, name)(reduction="none", **params)
     x, t = torch.tensor(f, requires_grad=True), torch.tensor(y)
     if "Gaussian" in name or "gaussian" in name:
         values = call(x[:, 0], t, torch.exp(2 * x[:, 1]))
@@ -46,12 +48,26 @@ def run_torch(case: Case, y: Array, f: Array) -> Result:
     return values.detach().numpy(), slopes.numpy()
 
 
+# JAX ------------------------------------------------------------------------------------------------------------------
+
+
+def _with_gradient(call: Callable[[Any], Any], f: Array) -> tuple[Array, Array]:
+    """Values and gradients per sample, compiled once."""
+    import jax
+
+    def both(x: Any) -> tuple[Any, Any]:
+        values, back = jax.vjp(call, x)
+        return values, back(jax.numpy.ones_like(values))[0]
+
+    values, slopes = jax.jit(both)(f)
+    return np.asarray(values), np.asarray(slopes)
+
+
 # Keras ----------------------------------------------------------------------------------------------------------------
 
 
 def run_keras(case: Case, y: Array, f: Array) -> Result:
     """In a process of on_keras.py."""
-    import jax
     import keras
 
     assert (keras.config.backend(), keras.config.floatx()) == ("jax", "float64")
@@ -65,8 +81,7 @@ def run_keras(case: Case, y: Array, f: Array) -> Result:
     else:
         function = getattr(keras.losses, name, None) or keras.losses.get(name)  # mse and other short names
         call = lambda a, b: function(a, b, **case.params)  # noqa: E731
-    values = np.asarray(call(y, f))
-    slopes = np.asarray(jax.grad(lambda x: call(y, x).sum())(f))
+    values, slopes = _with_gradient(lambda x: call(y, x), f)
     return values.reshape(len(f)), slopes if rows else slopes[:, 0]
 
 
@@ -86,7 +101,7 @@ def run_optax(case: Case, y: Array, f: Array) -> Result:
     call = lambda x: getattr(optax.losses, name)(x, y, **case.params)  # noqa: E731
     with jax.enable_x64(True), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of convex_kl_divergence, an older name
-        return np.asarray(call(f)), np.asarray(jax.grad(lambda x: call(x).sum())(f))
+        return _with_gradient(call, f)
 
 
 # scikit-learn ---------------------------------------------------------------------------------------------------------

@@ -15,9 +15,8 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 def _needed(row: Row) -> dict[str, object]:
     """Something for parameters without a default, to print the loss with."""
-    examples = {"base_norm": "HuberT", "q": 1.5, "variance_power": 1.5}
-    found = {name: p for name, p in row.parameters.items() if p.default is p.empty}
-    return {name: 0.5 if "base_norm" in found and name == "q" else examples.get(name, 0.5) for name in found}
+    examples: dict[str, object] = {"base_norm": "HuberT", "variance_power": 1.5, "q": 1.5 if row.names == "Lq" else 0.5}
+    return {name: examples.get(name, 0.5) for name, p in row.parameters.items() if p.default is p.empty}
 
 
 def _line(peer: Peer, row: Row) -> str:

@@ -179,6 +179,9 @@ def _find(name: str) -> tuple[Peer, str, Row | Missing]:
             return known[found[0]]
     if found:
         raise ValueError(f"{name!r} may be {' or '.join(found)}: say which")
+    inside = [full for full in known if f".{wanted}:" in full or full.startswith(f"{library}:{wanted}:")]
+    if wanted and inside:
+        raise ValueError(f"{name!r} has a loss= of its own: {' or '.join(inside)}: say which")
     tables = ", ".join(dict.fromkeys(p.name for p, _, _ in known.values()))
     raise ValueError(f"there is no loss {name!r} in the tables of {tables}{_nearest(wanted, known)}")
 
@@ -199,7 +202,7 @@ def _last(name: str) -> str:
 def _translated(peer: Peer, name: str, row: Row | Missing, params: dict[str, Any]) -> Translation:
     full = peer.full(name)
     if isinstance(row, Missing):
-        near = f"; nearest: {', '.join(row.near.split())}" if row.near else "; nothing in the catalogue is near"
+        near = f"; nearest: {', '.join(row.near.split())}" if row.near else ""
         raise ValueError(f"lossmith has no loss that is {full}: {row.why}{near}")
     shown = ", ".join(f"{key}={value!r}" for key, value in params.items())
     reductions = {**peer.reductions, **row.reductions}

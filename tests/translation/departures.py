@@ -1,4 +1,4 @@
-"""Where a peer's number is not what its definition says: what it computes instead, as the translation's words have it."""
+"""Where a peer's number is not what its definition says: what it is instead, as the translation's words have it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ def _ours(loss: Loss, y: Array, f: Array, params: Params) -> Array:
 
 @dataclass(frozen=True)
 class Departure:
-    """The peer computes ``value`` of our loss, at points ``moved``: at one point, ``at``, no other number, at ``apart`` yes.
+    """The peer computes ``value`` of our loss at points ``moved``: at ``at`` the same number, at ``apart`` another.
 
     ``everywhere``: not just beyond some limit, but a little at all points.
     """

@@ -45,7 +45,7 @@ def sklearn_losses() -> set[str]:
     objects = [name for name in _subclasses(loss, loss.BaseLoss) if not name.endswith("ArrayAPI")]  # other arrays
     found = {f"_loss.{name}" for name in objects}
     for _, estimator in all_estimators():
-        place = ".".join(estimator.__module__.split(".")[1:2] + [estimator.__name__])
+        place = f"{estimator.__module__.split('.')[1]}.{estimator.__name__}"
         for allowed in getattr(estimator, "_parameter_constraints", {}).get("loss", ()):
             found |= {f"{place}:{name}" for name in allowed.options} if isinstance(allowed, StrOptions) else set()
     return found

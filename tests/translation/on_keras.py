@@ -55,6 +55,13 @@ def test_from_keras_reads_every_parameter(loss, expected):
     assert lm.from_keras(loss).loss == expected
 
 
+@pytest.mark.parametrize("case", [case for case in FIRST if case.name[7].isupper()], ids=str)
+def test_what_is_read_is_what_the_name_and_parameters_say(case):
+    read = lm.from_keras(getattr(losses, case.name.removeprefix("losses."))(**case.params))
+    said = case.translation
+    assert (read.loss, read.factor, read.shift) == (said.loss, said.factor, said.shift)
+
+
 def test_from_keras_reads_factor_and_reduction():
     assert lm.from_keras(losses.CategoricalFocalCrossentropy(0.5)).factor == 0.5
     assert lm.from_keras(losses.Huber(reduction="sum")).reduction == "sum"

@@ -1,4 +1,4 @@
-"""Keras reads its backend when it is imported, and JAX its precision: the tests of on_keras.py have their own process."""
+"""Keras reads its backend when it is imported: the tests of on_keras.py have a process of their own, in 64-bit JAX."""
 
 import importlib.util
 import os

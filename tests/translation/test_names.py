@@ -45,6 +45,8 @@ def test_the_loss_may_be_a_parameter():
         ("SmoothL1Loss", r"may be torch\.nn\.SmoothL1Loss: say which"),
         ("huber", "may be .*lightgbm:huber"),
         ("sklearn:hinge", r"may be .*SGDClassifier:hinge or sklearn\.svm\.LinearSVC:hinge"),
+        ("sklearn:SGDRegressor", r"has a loss= of its own: .*SGDRegressor:squared_error or .*: say which"),
+        ("scipy:least_squares", "least_squares:linear or .*least_squares:arctan: say which"),
         ("tensorflow:foo", "in the tables of catboost, keras"),
         ("", "in the tables of"),
         ("torch", "in the tables of"),

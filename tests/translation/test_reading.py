@@ -9,7 +9,7 @@ from sklearn import ensemble, linear_model, neural_network, svm
 from torch import nn
 
 import lossmith as lm
-from translation.cases import points
+from translation.cases import cases, points
 
 TORCH = [
     nn.MSELoss(), nn.L1Loss(reduction="sum"), nn.HuberLoss(delta=0.3), nn.SmoothL1Loss(beta=0.5, reduction="none"),
@@ -28,6 +28,44 @@ def test_from_torch_reads_parameters_and_reduction(module):
     theirs = module(torch.tensor(f), torch.tensor(y)).numpy()
     ours = found.factor * found.loss(y, f, reduction=found.reduction)
     np.testing.assert_allclose(theirs, ours, rtol=1e-12)
+
+
+def test_torch_means_of_rows_divide_by_their_number():
+    module = nn.CrossEntropyLoss(weight=torch.tensor([0.5, 2.0, 1.0]).double(), label_smoothing=0.1)
+    y, f = np.random.default_rng(2).dirichlet(np.ones(3), 20), np.random.default_rng(3).normal(size=(20, 3))
+    theirs = module(torch.tensor(f), torch.tensor(y)).item()
+    assert theirs == pytest.approx(lm.from_torch(module).loss(y, f, reduction="mean"), rel=1e-12)
+
+
+def test_torch_means_over_outputs():
+    module = nn.MultiLabelSoftMarginLoss()
+    y, f = np.random.default_rng(2).integers(0, 2, (20, 4)), np.random.default_rng(3).normal(size=(20, 4))
+    found = lm.from_torch(module)
+    assert module(torch.tensor(f), torch.tensor(y)).item() == pytest.approx(
+        found.loss(y, f, reduction=found.reduction), rel=1e-12
+    )
+
+
+def _shown(case):
+    """An object of the peer with the case's parameters."""
+    place, _, loss = case.name.partition(":")
+    module, _, kind = place.rpartition(".")
+    if case.peer.name == "torch":
+        tensors = {k: torch.tensor(v, dtype=torch.float64) for k, v in case.params.items() if "weight" in k and v}
+        return getattr(nn, kind)(**case.params | tensors)
+    module = importlib.import_module("sklearn._loss.loss" if module == "_loss" else f"sklearn.{module}")
+    return getattr(module, kind)(**case.params | ({"loss": loss} if loss else {}))
+
+
+READ = [case for case in cases("torch") if ".functional." not in case.name and "NLLLoss2d" not in case.name]
+READ += [case for case in cases("sklearn") if not {"classes", "scale"} & set(case.params)]
+
+
+@pytest.mark.parametrize("case", READ, ids=str)
+def test_what_is_read_is_what_the_name_and_parameters_say(case):
+    read = {"torch": lm.from_torch, "sklearn": lm.from_sklearn}[case.peer.name](_shown(case))
+    said = case.translation
+    assert (read.loss, read.factor, read.shift) == (said.loss, said.factor, said.shift)
 
 
 def test_torch_reductions_that_lossmith_has_not_are_none():

@@ -150,7 +150,7 @@ def clipped_percentage_error(y: Real, f: Real) -> Expr:
     return abs(f - y) / maximum(1, abs(y))
 
 
-@pointwise(source="CatBoost, RMSPE", curvature=lambda y: 2 / y**2)
+@pointwise(source="CatBoost, RMSPE")
 def squared_percentage_error(y: NonZero, f: Real) -> Expr:
     """Squared error relative to y."""
     return ((f - y) / y) ** 2

@@ -50,17 +50,18 @@ PEER = Peer(
             notes="The mean of one binary loss for each class: hand it the (n, K) array of one-hot rows."),
         Missing("MultiQuantile", "it adds up several quantiles", "quantile"),
         Missing("SMAPE", "the prediction is in its denominator", "absolute_percentage_error squared_log_error"),
-        Missing("MultiRMSEWithMissingValues", "targets that are missing: say where=, with squared_error", "squared_error"),
+        Missing("MultiRMSEWithMissingValues", "targets may be missing: say which with where=", "squared_error"),
         Missing("Combination", "it adds up other losses: translate each and add them", ""),
         Missing("PythonUserDefinedPerObject PythonUserDefinedMultiTarget UserPerObjMetric UserQuerywiseMetric",
                 "it is a place for the user's own loss: Loss.to('catboost') fills it"),
         Missing("Cox", "a row's loss depends on the rows still at risk", "poisson"),
         Missing("SurvivalAft", "its targets are censored times", "gaussian_nll"),
         Missing("PairLogit PairLogitPairwise YetiRank YetiRankPairwise LambdaMart StochasticFilter StochasticRank "
-                "QueryRMSE QuerySoftMax QueryCrossEntropy GroupQuantile QueryAverage QueryAUC PFound PrecisionAt RecallAt "
-                "MAP NDCG DCG FilteredDCG MRR ERR AverageGain PairAccuracy", _RANKING),
-        Missing("R2 MedianAbsoluteError NumErrors Accuracy BalancedAccuracy BalancedErrorRate Precision Recall F1 TotalF1 "
-                "F MCC ZeroOneLoss HammingLoss Kappa WKappa LogLikelihoodOfPrediction NormalizedGini PRAUC AUC CtrFactor",
+                "QueryRMSE QuerySoftMax QueryCrossEntropy GroupQuantile QueryAverage QueryAUC PFound PrecisionAt "
+                "RecallAt MAP NDCG DCG FilteredDCG MRR ERR AverageGain PairAccuracy", _RANKING),
+        Missing("R2 MedianAbsoluteError NumErrors Accuracy BalancedAccuracy BalancedErrorRate Precision Recall F1 "
+                "TotalF1 F MCC ZeroOneLoss HammingLoss Kappa WKappa LogLikelihoodOfPrediction NormalizedGini PRAUC AUC "
+                "CtrFactor",
                 "a metric of whole columns, or one that counts: nothing trains with it"),
     ),
 )  # fmt: skip

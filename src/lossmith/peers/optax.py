@@ -39,7 +39,7 @@ PEER = Peer(
             differs="optax gives NaN where a target's probability is 0."),
         Row("losses.generalized_kl_divergence losses.convex_kl_divergence",
             lambda: get("generalized_kl_divergence").with_link("log"), notes=_LOGS),
-        Missing("losses.smooth_labels", "it is no loss: it makes targets, as label_smoothing= does here", "cross_entropy"),
+        Missing("losses.smooth_labels", "it makes targets, as label_smoothing= does here", "cross_entropy"),
         Missing("losses.multiclass_sparsemax_loss", "it sorts the scores of a row", "cross_entropy multiclass_hinge"),
         Missing("losses.cosine_similarity losses.cosine_distance", "it compares directions of vectors"),
         Missing("losses.make_fenchel_young_loss", "it takes a function that solves a maximisation", "cross_entropy"),

@@ -91,11 +91,13 @@ PEER = Peer(
             notes="Its quantile parameter says how gradient boosting sets delta anew in every round."),
         Missing("ensemble.GradientBoostingRegressor:huber",
                 "its threshold is set anew in every round, to the alpha-quantile of the errors", "huber"),
-        Missing("ensemble.AdaBoostRegressor:linear ensemble.AdaBoostRegressor:square ensemble.AdaBoostRegressor:exponential",
+        Missing("ensemble.AdaBoostRegressor:linear ensemble.AdaBoostRegressor:square "
+                "ensemble.AdaBoostRegressor:exponential",
                 "it says how errors relative to the largest weigh samples in the next round; nothing minimises it",
                 "absolute_error squared_error"),
         Missing("linear_model.RANSACRegressor:absolute_error linear_model.RANSACRegressor:squared_error",
-                "it says which samples count as inliers; the estimator inside has the loss", "absolute_error squared_error"),
+                "it says which samples count as inliers; the estimator inside has the loss",
+                "absolute_error squared_error"),
         Missing("linear_model.PassiveAggressiveRegressor:epsilon_insensitive "
                 "linear_model.PassiveAggressiveRegressor:squared_epsilon_insensitive", _PASSIVE, "epsilon_insensitive"),
         Missing("linear_model.PassiveAggressiveClassifier:hinge linear_model.PassiveAggressiveClassifier:squared_hinge",
@@ -128,8 +130,8 @@ PEER = Peer(
         Row("linear_model.TweedieRegressor",
             lambda power=0.0, link="auto": _power(power, log=_takes_logs(power, link)), factor=_half,
             shift=lambda power, link: 0.0 if _takes_logs(power, link) else _deviance_at_y(power)),
-        Row("_loss.HalfBinomialLoss linear_model.SGDClassifier:log_loss",
-            lambda classes=None: _two("binary_cross_entropy", classes)),
+        Row("_loss.HalfBinomialLoss", lambda: get("binary_cross_entropy")),
+        Row("linear_model.SGDClassifier:log_loss", lambda classes=None: _two("binary_cross_entropy", classes)),
         Row("_loss.HalfMultinomialLoss", lambda n_classes=3: get("cross_entropy"),
             notes="n_classes is the number of scores."),
         Row("linear_model.LogisticRegression ensemble.HistGradientBoostingClassifier:log_loss "
@@ -137,10 +139,10 @@ PEER = Peer(
             _log_loss, notes="classes are the classes, or how many: two (as assumed where they are not known) make "
             "binary_cross_entropy, more make cross_entropy."),
         Row("neural_network.MLPClassifier", _log_loss, notes="classes as for LogisticRegression.",
-            differs="It takes logarithms of probabilities, rounded and at least 2.2e-16 away from 0 and 1: a score of 40 "
-            "on the wrong side costs 36."),
-        Row("_loss.ExponentialLoss ensemble.GradientBoostingClassifier:exponential",
-            lambda classes=None: _two("exponential", classes)),
+            differs="It takes logarithms of probabilities, rounded and at least 2.2e-16 away from 0 and 1: a score of "
+            "40 on the wrong side costs 36."),
+        Row("_loss.ExponentialLoss", lambda: get("exponential")),
+        Row("ensemble.GradientBoostingClassifier:exponential", lambda classes=None: _two("exponential", classes)),
         Row("linear_model.SGDClassifier:hinge", lambda classes=None: _two("hinge", classes)),
         Row("svm.LinearSVC:hinge svm.SVC", lambda classes=None: _two("hinge", classes), reduction="sum"),
         Row("linear_model.SGDClassifier:squared_hinge", lambda classes=None: _two("squared_hinge", classes)),

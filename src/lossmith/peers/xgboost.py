@@ -38,8 +38,8 @@ PEER = Peer(
         Row("reg:quantileerror", lambda quantile_alpha: get("quantile", q=_one(quantile_alpha, "quantile_alpha")),
             notes="Leaves are set to the quantile of their residuals, whatever the gradients."),
         Row("binary:logistic reg:logistic binary:logitraw", _logistic,
-            notes="reg:logistic takes targets in [0, 1]; scale_pos_weight multiplies rows whose label is exactly 1. The "
-            "metric logloss takes logarithms of float32 probabilities, and stops at 36.8."),
+            notes="reg:logistic takes targets in [0, 1]; scale_pos_weight multiplies rows whose label is exactly 1. "
+            "The metric logloss takes logarithms of float32 probabilities, and stops at 36.8."),
         Row("binary:hinge", lambda: get("hinge"), notes="Predictions are turned into 0 and 1."),
         Row("count:poisson", lambda max_delta_step=0.7: get("poisson"),
             notes="The Hessian is multiplied by exp(max_delta_step)."),
@@ -47,7 +47,7 @@ PEER = Peer(
         Row("reg:tweedie", lambda tweedie_variance_power=1.5: get("tweedie", power=tweedie_variance_power)),
         Row("multi:softprob multi:softmax", lambda: get("cross_entropy"),
             notes="num_class is the number of scores. The Hessian is 2 p (1 - p). The metric mlogloss stops at 36.8."),
-        Missing("reg:expectileerror", "it comes with XGBoost 3.3, whose numbers have not been compared yet", "expectile"),
+        Missing("reg:expectileerror", "it comes with XGBoost 3.3, whose numbers nobody has compared yet", "expectile"),
         Missing("survival:cox", "a row's loss depends on the rows still at risk", "poisson"),
         Missing("survival:aft", _CENSORED, "gaussian_nll"),
         Missing("rank:ndcg", _RANKING),

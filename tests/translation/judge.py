@@ -99,7 +99,7 @@ def depart_as_said(name: str, cases: list[Case]) -> None:
         theirs = run(case, y, f)[int(departs.by_gradient)]
         assert theirs is not None
         ours, said = what(found, y, f, case), what(found, y, f, case, departs)
-        close = max(closeness(case), 1e-4 if departs.by_gradient else 0.0)
+        close = closeness(case)
         if same:
             np.testing.assert_allclose(theirs, ours, rtol=close, atol=1e-12)
         else:

@@ -10,7 +10,7 @@ from lossmith.registry import get
 from lossmith.translation import Missing, Peer, Row, refuse
 
 _CLIPPED = "Keras moves probabilities into [1e-7, 1 - 1e-7]: beyond that the loss is flat, and never infinite."
-_NORMALISED = f"{_CLIPPED} It divides a row of probabilities by its sum, without a word; so do its gradients."
+_NORMALISED = f"{_CLIPPED} It divides a row of probabilities by its sum, and gradients go through that division."
 _ONE_HOT = "Keras takes one-hot rows; class ids serve as well here."
 _WHOLE = "it compares whole arrays, not one sample at a time"
 

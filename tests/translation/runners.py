@@ -76,11 +76,11 @@ def run_keras(case: Case, y: Array, f: Array) -> Result:
     if rows and y.ndim == 1 and name.lower().startswith("categorical") and "eneralized" not in name:
         y = one_hot(y)
     y, f = (y, f) if rows else (y[:, None], f[:, None])
-    if name[0].isupper():
-        call = getattr(keras.losses, name)(reduction="none", dtype="float64", **case.params)
+    found = getattr(keras.losses, name, None) or keras.losses.get(name)  # mse, MSE and other short names
+    if isinstance(found, type):
+        call = found(reduction="none", dtype="float64", **case.params)
     else:
-        function = getattr(keras.losses, name, None) or keras.losses.get(name)  # mse and other short names
-        call = lambda a, b: function(a, b, **case.params)  # noqa: E731
+        call = lambda a, b: found(a, b, **case.params)  # noqa: E731
     values, slopes = _with_gradient(lambda x: call(y, x), f)
     return values.reshape(len(f)), slopes if rows else slopes[:, 0]
 

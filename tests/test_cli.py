@@ -199,3 +199,25 @@ def test_help_is_quick_and_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert "choose" in call("--help").stdout
+
+
+def test_translate_prints_the_loss_and_what_differs():
+    done = call("translate", "torch.nn.SmoothL1Loss", "beta=0.5", "reduction=sum")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("torch.nn.SmoothL1Loss(beta=0.5, reduction='sum') = smooth_l1(beta=0.5)\n")
+    assert "reduction  sum" in done.stdout
+    assert "0.5 * squared_error()" in call("translate", "xgboost:reg:squarederror").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["torch:SmoothL1Los"], "did you mean torch.nn.SmoothL1Loss"),
+        (["torch:CTCLoss"], "it sums over alignments of a sequence; nearest: cross_entropy"),
+        (["torch:HuberLoss", "betta=1"], "has no parameter 'betta'"),
+        (["torch:HuberLoss", "delta=-1"], "delta must be a positive number"),
+    ],
+)
+def test_what_translate_cannot_say_is_one_line(arguments, message):
+    done = call("translate", *arguments)
+    assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout

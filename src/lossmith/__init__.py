@@ -21,6 +21,10 @@ _WHERE = {
     "LinearClassifier": "linear",
     "choose": "choosing",
     "set_threads": "threads",
+    "translate": "translation",
+    "from_torch": "translation",
+    "from_keras": "translation",
+    "from_sklearn": "translation",
 }
 
 __all__ = ["__version__"]

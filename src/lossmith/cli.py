@@ -1,4 +1,4 @@
-"""The command line: `lossmith choose`, `lossmith losses`, `lossmith show`."""
+"""The command line: `lossmith choose`, `lossmith losses`, `lossmith show`, `lossmith translate`."""
 
 from __future__ import annotations
 
@@ -128,6 +128,21 @@ def show(
         if plot is not None:
             draw(name, plot)
             typer.echo(f"drawn to {plot}")
+
+
+@app.command()
+def translate(
+    name: Annotated[str, typer.Argument(help="library and loss, such as torch.nn.SmoothL1Loss", show_default=False)],
+    params: Annotated[list[str] | None, typer.Argument(help="the library's parameters, such as beta=0.5")] = None,
+) -> None:
+    """Say what another library's loss is here, and by which factor and shift its number differs."""
+    with told():
+        from lossmith.translation import translate as run
+
+        try:
+            typer.echo(run(f"{name}:{';'.join(params)}" if params else name))
+        except TypeError as error:  # a parameter that the library's loss has not
+            raise ValueError(error) from None
 
 
 @contextmanager

@@ -105,3 +105,14 @@ class Design:
         """Coefficients (outputs, features) and intercepts (outputs,) for the features as they were given."""
         coefficients = (np.where(self.constant[:, None], 0.0, theta[1:]) / self.spread[:, None]).T
         return coefficients, np.asarray(theta[0] - coefficients @ self.centre)
+
+
+def products(X: NDArray[Any], coefficients: Array) -> Array:
+    """X @ coefficients, (n, outputs), of rows of any numbers; none but those of a tile are turned into float64."""
+    if X.dtype == np.float64:
+        return np.asarray(X @ coefficients)
+    found = np.empty((len(X), coefficients.shape[1]))
+    step = max(1, TILE // X.shape[1])
+    for start in range(0, len(X), step):
+        found[start : start + step] = X[start : start + step].astype(np.float64) @ coefficients
+    return found

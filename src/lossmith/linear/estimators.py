@@ -13,7 +13,7 @@ from lossmith.start import finite_start, residual_scale, without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
 from .blas import suited_threads
-from .design import Design
+from .design import Design, products
 from .problem import Problem
 from .solver import Solution, minimise
 from .validation import as_features, as_numbers, as_target, as_weight, feature_names
@@ -42,10 +42,11 @@ class _Linear(BaseEstimator):
             self.loss = _reparametrised(self.loss, inner)
         return self
 
-    def _fit(self, loss: Loss, X: Array, y: NDArray[Any], weight: Array, classes: int | None = None) -> Solution:
+    def _fit(
+        self, loss: Loss, X: NDArray[Any], y: NDArray[Any], weight: Array | None, classes: int | None = None
+    ) -> Solution:
         self._check_parameters()
-        kept = weight > 0
-        if not kept.all():
+        if weight is not None and not (kept := weight > 0).all():
             X, y, weight = X[kept], y[kept], weight[kept]
         start = finite_start(loss, y, weight, classes)
         unit = residual_scale(loss, y, start, weight)
@@ -92,7 +93,7 @@ class _Linear(BaseEstimator):
         if self.max_iter < 1:
             raise ValueError(f"max_iter is {self.max_iter!r}: it must be at least 1")
 
-    def _features(self, X: Any) -> Array:
+    def _features(self, X: Any) -> NDArray[Any]:
         """X of a first fit: remembers how many features there are and what they are called."""
         features = as_features(X)
         self.n_features_in_ = features.shape[1]
@@ -110,7 +111,7 @@ class _Linear(BaseEstimator):
         self._check_names(X)
         features = as_features(X, fitted=self.n_features_in_, who=type(self).__name__)
         coef = np.atleast_2d(self.coef_)
-        raw = features @ coef.T + self.intercept_
+        raw = products(features, coef.T) + self.intercept_
         one = self.loss_.kind == "pointwise" and raw.shape[1] == 1
         return np.asarray(raw[:, 0] if one else raw)
 
@@ -235,8 +236,8 @@ class LinearRegressor(RegressorMixin, _Linear):
         prediction = self.predict(X)
         target = as_numbers(as_target(y, len(prediction)))
         weight = as_weight(sample_weight, len(prediction))
-        spread = float(weight @ (target - np.average(target, weights=weight)) ** 2)
-        error = float(weight @ (target - prediction) ** 2)
+        spread = float(np.average((target - np.average(target, weights=weight)) ** 2, weights=weight))
+        error = float(np.average((target - prediction) ** 2, weights=weight))
         if spread == 0:
             return 1.0 if error == 0 else 0.0
         return float(1.0 - error / spread)
@@ -265,7 +266,7 @@ class LinearClassifier(ClassifierMixin, _Linear):
         given = None if self.loss is None else self._loss()
         self.classes_, code = _coded(target, given)
         k = len(self.classes_)
-        if k < 2 or len(np.unique(code[weight > 0])) < 2:
+        if k < 2 or len(np.unique(code if weight is None else code[weight > 0])) < 2:
             raise ValueError(
                 f"y holds one class only ({self.classes_[0]!r}): a classifier needs samples of at least two "
                 "classes, with positive weight"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator") -> Array:
-    """X as a finite float64 matrix."""
+def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator") -> NDArray[Any]:
+    """X as a finite matrix: of the floats or whole numbers it has, float64 where it has none."""
     if hasattr(X, "tocsr") or type(X).__module__.startswith("scipy.sparse"):
         raise TypeError("X is a sparse matrix; sparse data is not supported: convert it with X.toarray()")
     given = np.asarray(X)
@@ -27,7 +27,7 @@ def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator
             f"X has shape {given.shape}: expected two dimensions (samples, features), dim {given.ndim} found"
         )
     try:
-        features = np.asarray(given, dtype=np.float64)
+        features = given if given.dtype.kind in "fiub" and given.dtype.isnative else np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"X must hold numbers: argument must be a string or a number to become one ({error})") from error
@@ -38,7 +38,9 @@ def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator
         raise ValueError(f"X has 0 feature(s) (shape={features.shape}) while a minimum of 1 is required.")
     if fitted is not None and p != fitted:
         raise ValueError(f"X has {p} features, but {who} is expecting {fitted} features as input")
-    if not np.isfinite(features).all():
+    with np.errstate(all="ignore"):
+        fine = features.dtype.kind != "f" or np.isfinite(features.sum(dtype=np.float64))  # else one look at each
+    if not fine and not np.isfinite(features).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(features))[0])
         bad = float(features[row, column])
         raise ValueError(f"X[{row}, {column}] is {_spelled(bad)}: features must be finite (no NaN, no infinity)")
@@ -80,10 +82,10 @@ def as_numbers(y: NDArray[Any]) -> Array:
     return numbers
 
 
-def as_weight(weight: Any, n: int) -> Array:
-    """Sample weights: finite, not negative, not all zero; ones when there are none."""
+def as_weight(weight: Any, n: int) -> Array | None:
+    """Sample weights: finite, not negative, not all zero; None when there are none."""
     if weight is None:
-        return np.ones(n)
+        return None
     array = np.asarray(weight, dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, float(array))

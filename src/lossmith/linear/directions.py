@@ -124,7 +124,7 @@ class Directions:
             precondition = partial(_divide, (problem.squares(rough) + problem.l2 + ridge)[:, None])
 
         def product(d: Array) -> Array:
-            delta = problem.scores(d)
+            delta = problem.changes(d)
             if problem.samples is not None:
                 turned = bend * delta
             else:

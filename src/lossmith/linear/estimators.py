@@ -63,7 +63,7 @@ class _Linear(BaseEstimator):
         self.coef_, self.intercept_ = design.original(solution.theta)
         self.intercept_ = self.intercept_ + origin
         self.objective_, self.gap_, self.converged_ = solution.objective, solution.gap, solution.converged
-        self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
+        self.n_iter_, self.history_, self.stopped_ = max(solution.n_iter, 1), solution.history, solution.reason
         if not solution.converged:
             self._warn(solution)
         return solution

@@ -47,29 +47,32 @@ class Bound:
 
     lower: float  # no coefficients within reach have a smaller objective
     stationarity: float  # what the remaining gradient may still be worth, in units of the objective
+    subgradient: float  # the largest entry of the smallest subgradient
 
 
 class Problem:
     """Minimise mean of loss(y, X w + b), weighted, + l2/2 |w|^2 + l1 |w|_1 over w and b.
 
-    ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations.
+    ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations. ``offset``:
+    None, or what is added to each sample's score, or scores.
     """
 
     def __init__(
-        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float
-    ) -> None:
-        self.loss, self.design, self.y, self.weight = loss, design, y, weight
+        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float,
+        offset: Array | None = None,
+    ) -> None:  # fmt: skip
+        self.loss, self.design, self.y, self.weight, self.offset = loss, design, y, weight, offset
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
-        self.samples = Samples(loss, y, weight) if single else None
+        self.samples = Samples(loss, y, weight, offset) if single else None
 
     def part(self, chosen: NDArray[np.intp]) -> Problem:
         """The same problem on some of the samples."""
-        weight = None if self.weight is None else self.weight[chosen]
-        return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit)
+        weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
+        return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset)
 
     @cached_property
     def _tangent(self) -> View:
@@ -86,7 +89,7 @@ class Problem:
 
     def at(self, theta: Array, mu: float = 0.0) -> Point:
         if self.samples is None:
-            f = self.design.scores(theta)
+            f = self.scores(theta)
             height, slope = self.loss.value_and_gradient(self.y, f, reduction="none")
             return Point(theta, mu, f, self.mean(np.asarray(height)), self.pull(np.asarray(slope)), None)
         view, samples, design = self.view(mu), self.samples, self.design
@@ -97,13 +100,20 @@ class Problem:
             )  # fmt: skip
             v = np.concatenate([[total], np.where(design.constant, 0.0, pulled / design.spread)])[:, None]
             return Point(theta, mu, f, support, v, bend)
-        f = design.scores(theta)[:, 0]
+        f = self.scores(theta)
         slope, height, bend = samples.each((view.slope, view.support, view.bend), f, mu)
         return Point(theta, mu, f, self.mean(height), self.pull(slope), bend)
 
     def scores(self, theta: Array) -> Array:
         """The raw scores: shape (n,) for one output, (n, outputs) for several."""
-        f = self.design.scores(theta)
+        f = self.changes(theta)
+        if self.offset is not None:
+            f += self.offset
+        return f
+
+    def changes(self, step: Array) -> Array:
+        """What a step adds to the raw scores."""
+        f = self.design.scores(step)
         return f if self.samples is None else f[:, 0]
 
     def pull(self, each: Array) -> Array:
@@ -198,7 +208,8 @@ class Problem:
         dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
         free = (self.l1 + self.l2 == 0)[:, None]
         dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
-        return Bound(point.support + float(dip.sum()), float((self._subgradient(theta, v) * radius).sum()))
+        left = self._subgradient(theta, v)
+        return Bound(point.support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
 
     def _subgradient(self, theta: Array, v: Array) -> Array:
         """Size, per coordinate, of the smallest subgradient of the objective."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lossmith.engine import evaluate
 from lossmith.engine.choice import machine_code
-from lossmith.formula.expr import Expr, leaf, substitute
+from lossmith.formula.expr import ZERO, Expr, leaf, substitute
 
 from .views import MU
 
@@ -24,14 +24,15 @@ LARGE = 200_000
 """From so many numbers on a kernel of its own is worth compiling; for less there is the array engine."""
 
 FROM, STEP, LENGTH = leaf("input", "score where a line begins"), leaf("input", "step along it"), leaf("param", "length")
-INTERCEPT = leaf("param", "intercept")
+INTERCEPT, OFFSET = leaf("param", "intercept"), leaf("input", "offset")
 
 
 class Samples:
-    """Samples of a loss of one score each. ``weight``: None, or one number per sample."""
+    """Samples of a loss of one score each. ``weight`` and ``offset`` (what is added to scores): None, or one number per
+    sample."""
 
-    def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None) -> None:
-        self.formula = loss.formula
+    def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None = None) -> None:
+        self.formula, self.offset = loss.formula, offset
         self.y, self.weight = np.ascontiguousarray(y, dtype=np.float64), weight
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
@@ -92,7 +93,7 @@ class Samples:
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
         kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name)
-        given = [self.y, *([] if self.weight is None else [self.weight]), *made, X, w, c, pull]
+        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, X, w, c, pull]
         found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
         total = pull.sum(axis=0) / self.total
         mean = float("nan") if found is None else found / self.total
@@ -143,10 +144,12 @@ class Samples:
         from lossmith.engine.llvm.spec import Output, Spec
 
         def build() -> Kernel:
-            every = substitute(self._settled((*roots, pulled, summed)), {self.score: linear.PRODUCT + INTERCEPT})
+            score = linear.PRODUCT + INTERCEPT + (ZERO if self.offset is None else OFFSET)
+            given = () if self.offset is None else (OFFSET.data,)
+            every = substitute(self._settled((*roots, pulled, summed)), {self.score: score})
             return kernel(
                 Spec(
-                    "float64", every, self._inputs(()), self._parameters, (len(roots) + 1,),
+                    "float64", every, self._inputs(given), self._parameters, (len(roots) + 1,),
                     tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
                     classes=0, vectors=linear.VECTORS, matrix=dtype, pulled=len(roots),
                 )

@@ -37,8 +37,10 @@ class Step:
 
     iteration: int
     objective: float
+    gradient: float  # size of the smallest subgradient, per coefficient of the scaled features the largest
+    length: float  # of the step that led here, 1 being Newton's
     gap: float
-    window: float
+    window: float  # over which a kinked loss was averaged; 0: the loss itself
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Solution:
     converged: bool
     n_iter: int
     convex: bool
+    reason: str  # why the solver stopped
     history: list[Step] = field(default_factory=list)
 
 
@@ -75,7 +78,7 @@ class _Solver:
         self.target = tol * (problem.size(start.f) or 1.0)
         self.max_iter = max_iter
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
-        self.n_iter = 0
+        self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
         self.directions = Directions(problem)
         self.history: list[Step] = []
@@ -94,7 +97,17 @@ class _Solver:
             self._narrowing_windows()
             converged = self.convex and self.gap <= self.target
         gap = self.gap if self.convex else float("nan")
-        return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, self.history)
+        reason = self._reason(converged)
+        return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
+
+    def _reason(self, converged: bool) -> str:
+        if converged and self.convex:
+            return f"the objective is proven to lie within {self.gap:.3g} of the optimum"
+        if converged:
+            return "the gradient vanished; the loss is not convex, so the optimum is a local one"
+        if self.n_iter >= self.max_iter:
+            return f"max_iter={self.max_iter} was reached"
+        return "no step made the objective smaller than rounding lets one see"
 
     def _narrowing_windows(self) -> None:
         unit = self.problem.unit
@@ -136,7 +149,8 @@ class _Solver:
         self._offer(point.theta, objective)
         if self.convex:
             self.lower = max(self.lower, bound.lower)
-        self.history.append(Step(self.n_iter, objective, max(objective - self.lower, 0.0), point.mu))
+        gap = max(objective - self.lower, 0.0)
+        self.history.append(Step(self.n_iter, objective, bound.subgradient, self.length, gap, point.mu))
         return objective
 
     def _offer(self, theta: Array, objective: float) -> None:
@@ -159,7 +173,7 @@ class _Solver:
         moved = point.theta + length * d
         if np.array_equal(moved, point.theta):
             return False
-        self.point = ahead if length == 1.0 else problem.at(moved, point.mu)
+        self.point, self.length = ahead if length == 1.0 else problem.at(moved, point.mu), length
         directions.learn(point, self.point)
         return True
 

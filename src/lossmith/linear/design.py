@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 
 TILE = 1 << 17
 """Numbers of a tile: what a core has in its nearer caches."""
+
+_NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two of sixteen digits
 
 
 class Design:
@@ -24,7 +26,7 @@ class Design:
         some = X[np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp)]
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
         first, second, size = np.zeros(self.p), np.zeros(self.p), np.zeros(self.p)
-        for part, tile in self._raw(shift):
+        for part, tile in self._shifted(shift):
             share = np.ones(len(tile)) if weight is None else weight[part]
             first += share @ tile
             np.maximum(size, np.abs(tile).max(axis=0, initial=0.0), out=size)
@@ -42,7 +44,7 @@ class Design:
         found.X, found.n = self.X[chosen], len(chosen)
         return found
 
-    def _raw(self, shift: Array) -> Iterator[tuple[slice, Array]]:
+    def _shifted(self, shift: Array) -> Iterator[tuple[slice, Array]]:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
         step = max(1, TILE // self.p)
         room = np.empty((min(step, self.n), self.p))
@@ -51,11 +53,17 @@ class Design:
             tile = room[: part.stop - start]
             yield part, np.subtract(self.X[part], shift, out=tile)
 
-    def tiles(self) -> Iterator[tuple[slice, Array]]:
-        """(rows, the same rows of Z without its ones)."""
-        for part, tile in self._raw(self.centre):
-            tile /= self.spread
-            yield part, tile
+    def tiles(self) -> tuple[Iterator[tuple[slice, Array]], Array]:
+        """(rows, these rows less a shift) one after the other, and how far the shift is from the centre.
+
+        Features near 0 are taken as they are: what a multiplication by 0 takes away from them is lost to no rounding.
+        """
+        near = (np.abs(self.centre) <= _NEAR * self.spread).all()
+        if not near or self.X.dtype != np.float64:
+            return self._shifted(self.centre), np.zeros(self.p)
+        step = max(1, TILE // self.p)
+        parts = (slice(start, min(start + step, self.n)) for start in range(0, self.n, step))
+        return ((part, self.X[part]) for part in parts), self.centre
 
     def rows(self, chosen: NDArray[np.intp]) -> Array:
         """Some rows of Z, copied."""
@@ -66,26 +74,36 @@ class Design:
 
     def scores(self, theta: Array) -> Array:
         """Z theta, shape (n, outputs)."""
-        f = np.empty((self.n, theta.shape[1]))
-        for part, tile in self.tiles():
-            np.dot(tile, theta[1:], out=f[part])
-        f += theta[0]
+        f, (tiles, left) = np.empty((self.n, theta.shape[1])), self.tiles()
+        w = theta[1:] / self.spread[:, None]
+        for part, tile in tiles:
+            np.dot(tile, w, out=f[part])
+        f += theta[0] - left @ w
         return f
 
     def pull(self, weights: Array) -> Array:
         """Z^T weights, shape (1 + p, outputs)."""
-        found = np.zeros((1 + self.p, weights.shape[1]))
-        found[0] = weights.sum(axis=0)
-        for part, tile in self.tiles():
-            found[1:] += tile.T @ weights[part]
+        return self.passed(np.zeros((1 + self.p, weights.shape[1])), lambda part, _: weights[part])
+
+    def passed(self, theta: Array, weights: Callable[[slice, Array], Array]) -> Array:
+        """Z^T weights, those of some rows being made of (rows, Z theta): the features are read once."""
+        (tiles, left), found = self.tiles(), np.zeros_like(theta)
+        w = theta[1:] / self.spread[:, None]
+        intercept = theta[0] - left @ w
+        for part, tile in tiles:
+            each = weights(part, tile @ w + intercept)
+            found[0] += each.sum(axis=0)
+            found[1:] += tile.T @ each
+        found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
         return found
 
     def squares(self, weight: Array) -> Array:
         """The diagonal of Z^T diag(weight) Z."""
         found = np.zeros(1 + self.p)
         found[0] = weight.sum()
-        for part, tile in self.tiles():
+        for part, tile in self._shifted(self.centre):
             found[1:] += weight[part] @ np.square(tile, out=tile)
+        found[1:] /= self.spread**2
         return found
 
     def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:

@@ -20,6 +20,7 @@ RIDGE = 1e-12
 WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
+_COLLINEAR = 1e-10  # as RIDGE, of a matrix that is only near the true one
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
 
@@ -31,21 +32,20 @@ class Directions:
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
-        self._stationarity = np.inf
+        self._stationarity, self._upwards = np.inf, True
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
-        problem = self.problem
+        problem, outputs = self.problem, point.theta.shape[1]
+        if self._from_some(point):
+            return self._sketched(point, bound)
         bend, upwards = problem.bends(point)
-        outputs = point.theta.shape[1]
         mean_bend = problem.mean(bend.reshape(problem.design.n, -1).sum(axis=1)) / outputs
         least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
         ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
         g = self._gradient(point)
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
-        if self._from_some(point):
-            return self._sketched(point, g, bend, ridge, bound), upwards
         if outputs == 1 and len(g) <= DENSE + 1:
             H = problem.gram(bend) + np.diag(problem.l2)
             noise = 1e-14 * float(np.abs(point.v).max()) if point.mu == 0 else 0.0
@@ -76,20 +76,22 @@ class Directions:
     # from some of the samples -----------------------------------------------------------------------------------------
 
     def _from_some(self, point: Point) -> bool:
-        few = enough(self.problem, point.theta.shape[1])
-        return point.mu == 0 and point.theta.size <= MOST and self.problem.design.n > 2 * few
+        problem = self.problem
+        suited = point.mu == 0 and point.theta.size <= MOST and not problem.l1.any()
+        return suited and problem.design.n > 2 * enough(problem, point.theta.shape[1])
 
-    def _sketched(self, point: Point, g: Array, bend: Array, ridge: float, bound: Bound) -> Array:
+    def _sketched(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         slow, self._stationarity = bound.stationarity > _SLOW * self._stationarity, bound.stationarity
         if self._memory is None or slow:
             problem, outputs = self.problem, point.theta.shape[1]
             if self._sketch is None:
-                few = enough(problem, outputs)
-                self._sketch = Sketch(problem, chosen(problem.design.n, few))
-            H = self._sketch.matrix(point, bend)
-            H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + max(ridge, 1e-10 * float(np.diag(H).mean()))
+                self._sketch = Sketch(problem, chosen(problem.design.n, enough(problem, outputs)))
+            H, self._upwards = self._sketch.matrix(point)
+            ridge = max(self.damping, _COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
+            H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
             self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
-        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F")
+        g = self._gradient(point)
+        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F"), self._upwards
 
     # with an l1 penalty -----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from .problem import Point, Problem
 
 Array = NDArray[np.float64]
 
+_NOISE = 1e-13  # of an objective: what rounding explains
+_LOST = 1e-15
+
 
 class Line:
     """The objective from a point along d; ``ahead`` is the point at its end."""
@@ -41,6 +44,8 @@ class Line:
         first = self.first
         if not first < 0:
             return 0.0
+        if self._is_lost(first):
+            return 1.0
         low, slope_low, high, slope_high, t, slope = 0.0, first, np.inf, np.inf, 1.0, self.last
         for _ in range(60):
             if -0.5 * abs(first) <= slope <= 0.1 * abs(first) and (t == 1.0 or slope >= -0.1 * abs(first)):
@@ -60,6 +65,11 @@ class Line:
             slope = self.slope(t)
         return self._shorter(t) if self.point.mu == 0 else t
 
+    def _is_lost(self, first: float) -> bool:
+        """Whether all that the whole step changes is rounding of the objective: slopes would say nothing of lengths."""
+        here, there = (p.support + self.problem.penalty(p.theta) for p in (self.point, self.ahead))
+        return self.point.mu == 0 and -first <= _LOST * abs(here) and there <= here + _NOISE * abs(here)
+
     def _shorter(self, t: float) -> float:
         """Less than t, if the objective at t is higher than here by more than rounding explains."""
         problem, point, ahead = self.problem, self.point, self.ahead
@@ -71,7 +81,7 @@ class Line:
                 there = value + problem.penalty(point.theta + t * self.d)
             except ValueError:  # out of the loss's domain
                 there = np.inf
-            if there <= here + 1e-13 * abs(here):
+            if there <= here + _NOISE * abs(here):
                 return t
             t /= 2
         return 0.0

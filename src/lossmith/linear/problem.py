@@ -89,9 +89,7 @@ class Problem:
 
     def at(self, theta: Array, mu: float = 0.0) -> Point:
         if self.samples is None:
-            f = self.scores(theta)
-            height, slope = self.loss.value_and_gradient(self.y, f, reduction="none")
-            return Point(theta, mu, f, self.mean(np.asarray(height)), self.pull(np.asarray(slope)), None)
+            return self._at_scores(theta)
         view, samples, design = self.view(mu), self.samples, self.design
         if samples.can_pass(design.X):
             (f, bend), support, pulled, total = samples.passed(
@@ -103,6 +101,18 @@ class Problem:
         f = self.scores(theta)
         slope, height, bend = samples.each((view.slope, view.support, view.bend), f, mu)
         return Point(theta, mu, f, self.mean(height), self.pull(slope), bend)
+
+    def _at_scores(self, theta: Array) -> Point:
+        """Of a loss of several scores."""
+        f, height = np.empty((len(self.y), theta.shape[1])), np.empty(len(self.y))
+
+        def slopes(part: slice, scores: Array) -> Array:
+            f[part] = scores if self.offset is None else scores + self.offset[part]
+            height[part], slope = self.loss.value_and_gradient(self.y[part], f[part], reduction="none")
+            return np.asarray(slope if self.weight is None else slope * self.weight[part, None])
+
+        v = self.design.passed(theta, slopes) / self.total
+        return Point(theta, mu=0.0, f=f, support=self.mean(height), v=v, bend=None)
 
     def scores(self, theta: Array) -> Array:
         """The raw scores: shape (n,) for one output, (n, outputs) for several."""
@@ -140,19 +150,21 @@ class Problem:
         slope = np.asarray(self.loss.gradient(self.y, f + length * step, reduction="none"))
         return self.mean((slope * step).sum(axis=1))
 
-    def bends(self, point: Point) -> tuple[Array, bool]:
+    def bends(self, point: Point, rows: Any = slice(None)) -> tuple[Array, bool]:
         """Second derivatives of the samples that are never negative, and whether the loss curves upwards at every one.
 
         Where the exact one is negative or not finite, the loss's curvature.
         """
-        exact = point.bend
-        if exact is None:
-            exact = np.asarray(self.loss.hessian(self.y, point.f, reduction="none"), dtype=np.float64)
+        y, f = self.y[rows], point.f[rows]
+        if point.bend is None:
+            exact = np.asarray(self.loss.hessian(y, f, reduction="none"), dtype=np.float64)
+        else:
+            exact = point.bend[rows]
         finite = np.isfinite(exact)
         usable = finite & (exact >= 0)
         if usable.all():
             return exact, True
-        curvature = np.asarray(self.loss.curvature(self.y, point.f, reduction="none"), dtype=np.float64)
+        curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
         noise = 1e-12 * np.abs(np.where(finite, exact, 0.0)).max()
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 LARGE = 200_000
-"""From so many numbers on a kernel of its own is worth compiling; for less there is the array engine."""
+"""From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 
 FROM, STEP, LENGTH = leaf("input", "score where a line begins"), leaf("input", "step along it"), leaf("param", "length")
 INTERCEPT, OFFSET = leaf("param", "intercept"), leaf("input", "offset")
@@ -44,7 +44,7 @@ class Samples:
 
     def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0) -> list[Array]:
         """The expressions at the scores, an array each."""
-        if not self._by_kernel(len(self)):
+        if not machine_code():
             arrays = {self.formula.target.name: self.y, self.score.data: f}
             (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
             return list(found)
@@ -67,7 +67,7 @@ class Samples:
         return moved * STEP
 
     def _sum(self, root: Expr, arrays: dict[str, Array], mu: float, length: float = 0.0) -> float:
-        if not self._by_kernel(len(self)):
+        if not machine_code():
             numbers = self._params | {MU.data: mu, LENGTH.data: length}
             (like, *_) = arrays.values()
             ((each,),) = evaluate(
@@ -101,16 +101,12 @@ class Samples:
 
     # kernels ----------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _by_kernel(numbers: int) -> bool:
-        return numbers >= LARGE and machine_code()
-
     def can_pass(self, X: Any) -> bool:
         """Whether rows like these can be read by a kernel: of numbers, one after the other, and many."""
         from lossmith.engine.llvm.memory import DTYPES
 
         dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.strides[1] == X.itemsize
-        return dense and X.dtype.isnative and self._by_kernel(X.size)
+        return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
 
     def _numbers(self, mu: float, length: float = 0.0, intercept: float = 0.0) -> Array:
         return np.array([*self._params.values(), mu, length, intercept])

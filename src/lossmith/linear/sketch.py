@@ -43,16 +43,17 @@ class Sketch:
         weight = np.ones(len(rows)) if problem.weight is None else problem.weight[rows]
         self.share = weight / weight.sum()
 
-    def matrix(self, point: Point, bend: Array) -> Array:
-        """Second derivatives in theta, flattened output by output, the penalty left out."""
+    def matrix(self, point: Point) -> tuple[Array, bool]:
+        """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
         outputs = point.theta.shape[1]
+        bend, upwards = self.problem.bends(point, self.rows)
         if outputs == 1:
-            return self._floored(self._gram(bend[self.rows]))
+            return self._floored(self._gram(bend)), upwards
         each = self._between(point.f[self.rows])
         blocks = [[self._gram(each[:, k, m]) for m in range(outputs)] for k in range(outputs)]
         for k in range(outputs):
             self._floored(blocks[k][k])
-        return np.block(blocks)
+        return np.block(blocks), upwards
 
     def _gram(self, each: Array) -> Array:
         return np.asarray(self.Z.T @ (self.Z * (self.share * each)[:, None]))

@@ -28,6 +28,7 @@ SMOOTH_STEPS = 100
 """A smooth loss that takes more Newton steps than this is treated as a kinked one."""
 
 _MANY = 4  # times the samples that tell enough: from here on these give the start
+_PATIENCE = 30  # steps
 _ROUGH = 1e-5  # how well the start is solved for: what some samples say is less certain than that
 
 
@@ -137,11 +138,16 @@ class _Solver:
                     return True
             elif bound.stationarity <= target and (self.gap <= self.target or not self.convex):
                 return True
-            if self.n_iter >= self.max_iter or self.n_iter - begun >= limit:
+            if self.n_iter >= self.max_iter or self.n_iter - begun >= limit or self._has_stalled():
                 return False
             self.n_iter += 1
             if not self._step(bound):  # there is no better point among those that numbers can say
                 return bound.stationarity <= target or (self.convex and self.gap <= self.target)
+
+    def _has_stalled(self) -> bool:
+        """Whether what is proven has not become any better for long, though nothing stands in the way."""
+        last = self.history[-_PATIENCE:]
+        return len(last) == _PATIENCE and last[0].window == 0.0 and min(s.gap for s in last[1:]) >= last[0].gap
 
     def _note(self, point: Point, bound: Bound) -> float:
         problem = self.problem

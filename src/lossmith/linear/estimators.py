@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import finite_start, residual_scale, without_labels
+from lossmith.start import without_labels
 
 from .base import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError, RegressorMixin
+from .beginning import beginning
 from .blas import suited_threads
 from .design import Design, products
 from .problem import Problem
@@ -48,8 +49,7 @@ class _Linear(BaseEstimator):
         self._check_parameters()
         if weight is not None and not (kept := weight > 0).all():
             X, y, weight = X[kept], y[kept], weight[kept]
-        start = finite_start(loss, y, weight, classes)
-        unit = residual_scale(loss, y, start, weight)
+        start, unit = beginning(loss, y, weight, classes)
         origin = float(start[0]) if _shiftable(loss, y, float(start[0]), unit) else 0.0
         if origin:
             y, start = y - origin, start - origin

@@ -33,7 +33,8 @@ class View(Record):
 def tangent(formula: Formula) -> View:
     """The loss itself: its gradient, and the tangent as supporting line."""
     (prediction,), (slope,), (bend,) = formula.predictions, formula.gradient, formula.hessian
-    return View(_legal(slope, prediction.domain, prediction.as_input), formula.value, bend)
+    value, slope = (_legal(x, prediction.domain, prediction.as_input) for x in (formula.value, slope))
+    return View(slope, value, bend)
 
 
 def window(formula: Formula) -> View:

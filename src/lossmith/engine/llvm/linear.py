@@ -16,6 +16,7 @@ from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import compute
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import leaf, walk
+from lossmith.record import replace
 
 PRODUCT = leaf("input", "row times coefficients")
 MATRIX, COEFFICIENTS, CENTRE, PULL = "matrix", "coefficients", "centre", "pull"
@@ -94,10 +95,9 @@ class _Linear:
             if node not in values:
                 values[node] = compute(e, node, values)
         results = [values[root] for root in spec.roots]
+        plain, last = replace(loaded, weight=None, keep=None), None if lanes is None else self.last  # not times weights
         for output, array in zip(spec.outputs, self.block.outputs, strict=True):
-            self.block.write(
-                output, array, [results[k] for k in output.roots], loaded, index, None if lanes is None else self.last
-            )
+            self.block.write(output, array, [results[k] for k in output.roots], plain, index, last)
         found = [total + self.block.counted(results[k], loaded) for k, total in zip(spec.sums, states, strict=False)]
         if spec.pulled is None:
             return [*found, states[-1]]

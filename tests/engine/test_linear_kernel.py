@@ -18,8 +18,8 @@ def one_thread_again():
 
 
 LOSSES = {
-    "squared_error": lm.squared_error(), "huber": lm.huber(delta=0.7), "binary_cross_entropy": lm.binary_cross_entropy(),
-    "poisson": lm.poisson(), "quantile": lm.quantile(q=0.9), "hinge": lm.hinge(),
+    "squared_error": lm.squared_error(), "huber": lm.huber(delta=0.7), "hinge": lm.hinge(), "poisson": lm.poisson(),
+    "binary_cross_entropy": lm.binary_cross_entropy(), "quantile": lm.quantile(q=0.9),
 }  # fmt: skip
 
 

@@ -339,16 +339,41 @@ def test_a_compiled_total():
     assert f.grad is not None
 
 
+class Step(torch.nn.Module):
+    def __init__(self, criterion):
+        super().__init__()
+        self.layer, self.criterion = torch.nn.Linear(3, 4), criterion
+
+    def forward(self, x, y):
+        return self.criterion(self.layer(x), y)
+
+
 @COMPILES
 @pytest.mark.slow
-def test_exported_as_plain_operations():
-    y, f = torch.randint(0, 4, (6,)), torch.randn(6, 4)
-    program = torch.export.export(lm.cross_entropy().to("torch"), (f, y), strict=False)
-    program = program.run_decompositions({})
-    operations = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
-    assert not any("lossmith" in name for name in operations)
-    other = torch.randn(6, 4)
-    same(program.module()(other, y), lm.cross_entropy()(y, other).item(), rtol=1e-6)
+@pytest.mark.parametrize("strict", [False, True], ids=["followed", "strict"])
+def test_exported_with_its_loss_and_decomposed_into_plain_operations(strict):
+    step, rows = Step(lm.cross_entropy(label_smoothing=0.1).to("torch")), torch.export.Dim("rows", min=2)
+    x, y = torch.randn(6, 3), torch.randint(0, 4, (6,))
+    program = torch.export.export(step, (x, y), dynamic_shapes=({0: rows}, {0: rows}), strict=strict)
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    again = torch.export.load(file).module()
+    x, y = torch.randn(9, 3), torch.randint(0, 4, (9,))
+    expected = step(x, y)
+    (slope,) = torch.autograd.grad(expected, step.layer.weight)
+    value = again(x, y)
+    assert value.item() == expected.item()
+    same(torch.autograd.grad(value, again.layer.weight)[0], slope, rtol=1e-6, atol=1e-9)
+    plain = program.run_decompositions()
+    assert not any("lossmith" in str(node.target) for node in plain.graph.nodes)
+    same(plain.module()(x, y), expected.item(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", [lm.huber().to("torch"), lm.huber()], ids=["module", "loss"])
+def test_a_trace_which_would_fix_the_number_of_samples_is_refused(criterion):
+    with pytest.raises(RuntimeError, match=r"huber: torch\.jit\.trace.*use torch\.export"):
+        torch.jit.trace(lambda f, y: criterion(f, y), (torch.randn(3), torch.randn(3)))
 
 
 @COMPILES

@@ -88,7 +88,7 @@ class LossModule(torch.nn.Module):
 
     def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
         input, target, where = self._arranged(input, target, where)
-        if torch.compiler.is_dynamo_compiling():
+        if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
             operands = input, target, weight, where, list(extras.values()), list(extras), self._text
             if reduction == TOTAL:
                 return Total(*torch.ops.lossmith.total(*operands))
@@ -140,6 +140,10 @@ def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any
 def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict[str, Any]) -> Any:
     if not isinstance(y_pred, torch.Tensor):
         raise TypeError(f"{loss.name}: the input must be a tensor, not {type(y_pred).__name__}")
+    if torch.jit.is_tracing():
+        raise RuntimeError(
+            f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient; use torch.export.export"
+        )
     if reduction == BATCHMEAN:
         return _value(loss, y_true, y_pred, "sum", arguments) / y_pred.shape[0]
     named = {"y_true": y_true, **arguments}
@@ -164,8 +168,9 @@ def _total_weight(given: Given, y_pred: Tensor, tensors: list[Tensor]) -> Any:
 
 # torch.compile -------------------------------------------------------------------------------------------------------
 
-# The compiler meets one operator, which it then traces as the plain tensor operations that it is made of. The loss is
-# an argument: a text that holds all of it, because compiled code is kept on disk under the texts of its graph.
+# The compiler and the exporter meet one operator, which they then trace as the plain tensor operations that it is made
+# of. The loss is an argument: a text that holds all of it, because compiled code is kept on disk under the texts of its
+# graph, and an exported program is read elsewhere.
 _LIBRARY = torch.library.Library("lossmith", "FRAGMENT")
 _ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? where, Tensor[] extras, str[] names, str loss"
 

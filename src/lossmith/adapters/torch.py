@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["LossModule", "adapt", "functional", "gathered", "mean_gradients", "value"]
 
 Tensor = Any
-BATCHMEAN = "batchmean"
+_COUNTS: dict[str, Callable[[Tensor], int]] = {  # torch's means that count no weights
+    "batchmean": lambda y_pred: y_pred.shape[0],
+    "elementwise_mean": lambda y_pred: y_pred.numel(),
+}
 
 
 class Options(Record):
@@ -48,8 +52,9 @@ def adapt(
     """A ``torch.nn.Module`` of the loss.
 
     ``reduction`` is "mean" (the weighted mean, as everywhere in lossmith), "weighted_mean" (torch's "mean" of a
-    cross-entropy with class weights), "sum", "none", or torch's "batchmean" (sum / length of the first axis). Samples
-    whose target is ``ignore_index`` do not count. ``class_dim`` is the axis of the classes in the input: 1 for
+    cross-entropy with class weights), "sum", "none", "batchmean" (sum / length of the first axis, as in torch's
+    KLDivLoss) or "elementwise_mean" (sum / number of elements of the input: torch's "mean", whatever the weights).
+    Samples whose target is ``ignore_index`` do not count. ``class_dim`` is the axis of the classes in the input: 1 for
     torch's layout of images, (N, C, H, W). ``validate=True`` looks at the values of tensors on other devices too.
     ``engine="triton"`` serves tensors on a GPU by a Triton kernel printed from the formula, where it has one.
     """
@@ -68,7 +73,7 @@ class LossModule(torch.nn.Module):
         self._choose(loss, options)
 
     def _choose(self, loss: Loss, options: Options) -> None:
-        for name, known in (("reduction", (*REDUCTIONS, BATCHMEAN)), ("engine", ("auto", "triton"))):
+        for name, known in (("reduction", (*REDUCTIONS, *_COUNTS)), ("engine", ("auto", "triton"))):
             if getattr(options, name) not in known:
                 raise ValueError(
                     f"{loss.name}: {name} must be one of {', '.join(known)}, not {getattr(options, name)!r}"
@@ -144,8 +149,11 @@ def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict
         raise RuntimeError(
             f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient; use torch.export.export"
         )
-    if reduction == BATCHMEAN:
-        return _value(loss, y_true, y_pred, "sum", arguments) / y_pred.shape[0]
+    if reduction in _COUNTS:
+        count = _COUNTS[reduction](y_pred)
+        if not count:
+            raise ValueError(f'{loss.name}: there is nothing to average (no samples); reduction="sum" gives 0')
+        return _value(loss, y_true, y_pred, "sum", arguments) / count
     named = {"y_true": y_true, **arguments}
     for name, x in named.items():
         if getattr(x, "requires_grad", False) and not (name == "y_true" and differentiable_in_target(loss, reduction)):

@@ -84,6 +84,29 @@ def test_every_float_in_its_own_memory(name, dtype):
     np.testing.assert_allclose(f.grad.double().numpy(), gradient, rtol=4 * eps, atol=1e-7 if eps > 1e-3 else 1e-12)
 
 
+def ulps_apart(a, b):
+    limits = torch.finfo(a.dtype)
+    a, b = (x.detach().double().numpy() for x in (a, b))
+    size = np.maximum(np.maximum(abs(a), abs(b)), limits.tiny)
+    return (abs(a - b) / (2.0 ** np.floor(np.log2(size)) * limits.eps)).max()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["huber", "pseudo_huber", "log_cosh", "binary_cross_entropy"])
+def test_kernel_and_tensor_operations_agree_to_four_ulp(name, dtype):
+    """Losses that are well-conditioned in their inputs; what is computed wider differs by less."""
+    torch.manual_seed(0)
+    dtype = getattr(torch, dtype)
+    f, y = (3 * torch.randn(3000)).to(dtype).requires_grad_(), torch.randint(0, 2, (3000,)).to(dtype)
+    module = lm.get(name).to("torch", reduction="none")
+    value = module(f, y)
+    (slope,) = torch.autograd.grad(value.sum(), f)
+    plain = torch.func.vmap(lambda a, b: module(a[None], b[None])[0])(f.detach(), y)
+    gradient = torch.func.grad(lambda scores: module(scores, y).sum())(f.detach())
+    assert plain.dtype == value.dtype and gradient.dtype == slope.dtype == dtype
+    assert ulps_apart(value, plain) <= 4 and ulps_apart(slope, gradient) <= 4
+
+
 def test_bfloat16_without_a_numpy_name_for_it(monkeypatch):
     from lossmith.adapters import torch_host
 

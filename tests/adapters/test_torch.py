@@ -352,6 +352,19 @@ def test_a_compiled_training_step_is_one_graph_and_not_mistaken_for_another():
 
 
 @COMPILES
+def test_the_compiled_function_knows_one_loss_from_another():
+    def step(loss, f, y):
+        return functional(loss, f, y, reduction="sum")
+
+    f, y, compiled = torch.randn(5), torch.randn(5), torch.compile(step, fullgraph=True, backend="aot_eager")
+    for loss in (lm.huber(delta=0.1), lm.huber(delta=2.0), lm.pseudo_huber(), lm.huber(delta=0.1)):
+        f.requires_grad_()
+        value = compiled(loss, f, y)
+        same(value, step(loss, f, y).item(), rtol=1e-6)
+        same(torch.autograd.grad(value, f)[0], loss.gradient(y, f.detach(), reduction="sum"), rtol=1e-5, atol=1e-7)
+
+
+@COMPILES
 @pytest.mark.slow
 def test_a_compiled_total():
     y, f = torch.randn(5), torch.randn(5, requires_grad=True)

@@ -94,10 +94,7 @@ class LossModule(torch.nn.Module):
     def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
         input, target, where = self._arranged(input, target, where)
         if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
-            operands = input, target, weight, where, list(extras.values()), list(extras), self._text
-            if reduction == TOTAL:
-                return Total(*torch.ops.lossmith.total(*operands))
-            return torch.ops.lossmith.value(*operands, reduction)
+            return _operator(self._text, reduction, input, target, weight, where, extras)
         arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
         if self.options.engine == "triton":
             found = torch_triton.value(self.loss, target, input, reduction, arguments)
@@ -134,6 +131,8 @@ def functional(
     **extras: Any,
 ) -> Tensor:  # fmt: skip
     """``loss.to("torch", reduction=...)(input, target, ...)`` without a module, as in torch.nn.functional."""
+    if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
+        return _operator(_text_of(loss), reduction, input, target, weight, where, extras)
     return value(loss, target, input, reduction, weight=weight, where=where, validate=None, **extras)
 
 
@@ -186,6 +185,19 @@ _ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? where, Tensor
 def _text_of(loss: Loss) -> str:
     formulas = hashlib.sha256(identity(loss).encode()).hexdigest()
     return json.dumps({"lossmith": __version__, "formulas": formulas, "spec": loss.spec()})
+
+
+# torch.compiler.assume_constant_result, without its import of two seconds: the compiler runs this and guards the loss
+vars(_text_of)["_dynamo_marked_constant"] = True
+
+
+def _operator(
+    text: str, reduction: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+) -> Any:
+    operands = input, target, weight, where, list(extras.values()), list(extras), text
+    if reduction == TOTAL:
+        return Total(*torch.ops.lossmith.total(*operands))
+    return torch.ops.lossmith.value(*operands, reduction)
 
 
 @lru_cache(maxsize=256)

@@ -91,7 +91,10 @@ def targets(found: list[Contest]) -> list[Target]:
 
     return [
         Target(
-            "PyTorch, cross-entropies of a million numbers and more: PyTorch / lossmith", LEAD, of(lambda n: n >= LARGE), at_least=True
+            "PyTorch, cross-entropies of a million numbers and more: PyTorch / lossmith",
+            LEAD,
+            of(lambda n: n >= LARGE),
+            at_least=True,
         ),
         Target("PyTorch, up to a thousand: PyTorch / lossmith", 1.0, of(lambda n: n <= SMALL), at_least=True),
     ]

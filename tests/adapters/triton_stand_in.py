@@ -1,7 +1,7 @@
 """As much of Triton as the printed kernels use, on tensors in host memory: one program after the other.
 
-It is stricter than a GPU: reading or writing outside an array, writing a place twice, or a block whose length is no power
-of two is an error.
+It is stricter than a GPU: reading or writing outside an array, writing a place twice, and a block whose length is no
+power of two are errors.
 """
 
 import sys

@@ -146,7 +146,8 @@ def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict
         raise TypeError(f"{loss.name}: the input must be a tensor, not {type(y_pred).__name__}")
     if torch.jit.is_tracing():
         raise RuntimeError(
-            f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient; use torch.export.export"
+            f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient: "
+            "use torch.export.export"
         )
     if reduction in _COUNTS:
         count = _COUNTS[reduction](y_pred)

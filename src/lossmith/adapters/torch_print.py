@@ -76,8 +76,8 @@ class _Kernel:
         found = _legal(self.lines, x, argument.domain, classes)  # type: ignore[arg-type]
         self.valid = found if self.valid is None else self.valid & found
 
-    def weigh(self, place: str, mask: str | None) -> tuple[Callable[[Name], Name], Name | None]:
-        """What is done to every result, and which samples are kept."""
+    def weigh(self, place: str, mask: str | None) -> Callable[[Any], Any]:
+        """What is done to every result."""
         lines, wanted, keep = self.lines, self.wanted, None
         weight = self.load("weight", place, mask) if wanted.weighted else None
         if weight is not None:
@@ -87,12 +87,12 @@ class _Kernel:
             where = self.load("where", place, mask) != 0.0
             keep = where if keep is None else keep & where
 
-        def weighed(x: Any) -> Name:
+        def weighed(x: Any) -> Any:
             x = lines.where(self.valid, x, math.nan)
             x = x if weight is None else x * weight
             return x if keep is None else lines.where(keep, x, 0.0)
 
-        return weighed, keep
+        return weighed
 
     def compute(self, node: Expr, values: dict[Expr, Any]) -> Any:
         op = "exp" if node.op == "exp_nonpositive" else node.op
@@ -118,7 +118,7 @@ class _Pointwise(_Kernel):
             self.env[prediction.name] = self.load("prediction", place, "inside")
         for given in (formula.target, *formula.predictions, *formula.extras):
             self.check(given, self.env[given.name])
-        weighed, _ = self.weigh("at", "inside")
+        weighed = self.weigh("at", "inside")
         roots = (formula.value, *(formula.gradient if wanted.gradient else ()))
         values: dict[Expr, Any] = {}
         for node in walk(roots):
@@ -173,7 +173,7 @@ class _Rowwise(_Kernel):
             reductions = [n for n in self.nodes if n.op in _REDUCE and self.step[n] == step + 1]
             if reductions or step == 0:
                 self._sweep(reductions, check=step == 0)
-        weighed, _ = self.weigh("row", None)
+        weighed = self.weigh("row", None)
         lines.line(f"tl.store(value_at + row, {weighed(self.values[self.roots[0]])})")
         if wanted.gradient:
             lines.line("scale = tl.load(scale_at).to(tl.float32)")

@@ -84,7 +84,7 @@ class Call:
         data, xp = self.data, self.data.xp
         if data.valid is not None:
             valid = data.valid[..., None] if result.ndim > data.valid.ndim else data.valid
-            return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=device_of(result)))
+            return xp.where(valid, result, xp.full((), math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
         if data.checked and bool(xp.any(bad)):
             keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)

@@ -180,7 +180,7 @@ def label_numbers(labels: tuple[Any, ...], target: Array, xp: Any = np) -> Array
     """The number of each label, -1 for an unknown one."""
     numbers = xp.full(target.shape, -1, dtype=xp.int32)
     for number, label in enumerate(labels):
-        numbers = xp.where(target == label, xp.asarray(number, dtype=xp.int32), numbers)
+        numbers = xp.where(target == label, xp.full((), number, dtype=xp.int32), numbers)
     return numbers
 
 

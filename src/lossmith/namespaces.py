@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +44,7 @@ def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
     return array_api_compat.array_namespace(*foreign[:1]), False
 
 
+@lru_cache(maxsize=256)  # NumPy puts a name together each time
 def dtype_name(dtype: Any) -> str:
     """ "float32" of any library's float32, in any byte order."""
     if isinstance(dtype, np.dtype):

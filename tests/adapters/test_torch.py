@@ -84,6 +84,29 @@ def test_every_float_in_its_own_memory(name, dtype):
     np.testing.assert_allclose(f.grad.double().numpy(), gradient, rtol=4 * eps, atol=1e-7 if eps > 1e-3 else 1e-12)
 
 
+def ulps_apart(a, b):
+    limits = torch.finfo(a.dtype)
+    a, b = (x.detach().double().numpy() for x in (a, b))
+    size = np.maximum(np.maximum(abs(a), abs(b)), limits.tiny)
+    return (abs(a - b) / (2.0 ** np.floor(np.log2(size)) * limits.eps)).max()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["huber", "pseudo_huber", "log_cosh", "binary_cross_entropy"])
+def test_kernel_and_tensor_operations_agree_to_four_ulp(name, dtype):
+    """Losses that are well-conditioned in their inputs; what is computed wider differs by less."""
+    torch.manual_seed(0)
+    dtype = getattr(torch, dtype)
+    f, y = (3 * torch.randn(3000)).to(dtype).requires_grad_(), torch.randint(0, 2, (3000,)).to(dtype)
+    module = lm.get(name).to("torch", reduction="none")
+    value = module(f, y)
+    (slope,) = torch.autograd.grad(value.sum(), f)
+    plain = torch.func.vmap(lambda a, b: module(a[None], b[None])[0])(f.detach(), y)
+    gradient = torch.func.grad(lambda scores: module(scores, y).sum())(f.detach())
+    assert plain.dtype == value.dtype and gradient.dtype == slope.dtype == dtype
+    assert ulps_apart(value, plain) <= 4 and ulps_apart(slope, gradient) <= 4
+
+
 def test_bfloat16_without_a_numpy_name_for_it(monkeypatch):
     from lossmith.adapters import torch_host
 
@@ -329,6 +352,19 @@ def test_a_compiled_training_step_is_one_graph_and_not_mistaken_for_another():
 
 
 @COMPILES
+def test_the_compiled_function_knows_one_loss_from_another():
+    def step(loss, f, y):
+        return functional(loss, f, y, reduction="sum")
+
+    f, y, compiled = torch.randn(5), torch.randn(5), torch.compile(step, fullgraph=True, backend="aot_eager")
+    for loss in (lm.huber(delta=0.1), lm.huber(delta=2.0), lm.pseudo_huber(), lm.huber(delta=0.1)):
+        f.requires_grad_()
+        value = compiled(loss, f, y)
+        same(value, step(loss, f, y).item(), rtol=1e-6)
+        same(torch.autograd.grad(value, f)[0], loss.gradient(y, f.detach(), reduction="sum"), rtol=1e-5, atol=1e-7)
+
+
+@COMPILES
 @pytest.mark.slow
 def test_a_compiled_total():
     y, f = torch.randn(5), torch.randn(5, requires_grad=True)
@@ -339,16 +375,41 @@ def test_a_compiled_total():
     assert f.grad is not None
 
 
+class Step(torch.nn.Module):
+    def __init__(self, criterion):
+        super().__init__()
+        self.layer, self.criterion = torch.nn.Linear(3, 4), criterion
+
+    def forward(self, x, y):
+        return self.criterion(self.layer(x), y)
+
+
 @COMPILES
 @pytest.mark.slow
-def test_exported_as_plain_operations():
-    y, f = torch.randint(0, 4, (6,)), torch.randn(6, 4)
-    program = torch.export.export(lm.cross_entropy().to("torch"), (f, y), strict=False)
-    program = program.run_decompositions({})
-    operations = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
-    assert not any("lossmith" in name for name in operations)
-    other = torch.randn(6, 4)
-    same(program.module()(other, y), lm.cross_entropy()(y, other).item(), rtol=1e-6)
+@pytest.mark.parametrize("strict", [False, True], ids=["followed", "strict"])
+def test_exported_with_its_loss_and_decomposed_into_plain_operations(strict):
+    step, rows = Step(lm.cross_entropy(label_smoothing=0.1).to("torch")), torch.export.Dim("rows", min=2)
+    x, y = torch.randn(6, 3), torch.randint(0, 4, (6,))
+    program = torch.export.export(step, (x, y), dynamic_shapes=({0: rows}, {0: rows}), strict=strict)
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    again = torch.export.load(file).module()
+    x, y = torch.randn(9, 3), torch.randint(0, 4, (9,))
+    expected = step(x, y)
+    (slope,) = torch.autograd.grad(expected, step.layer.weight)
+    value = again(x, y)
+    assert value.item() == expected.item()
+    same(torch.autograd.grad(value, again.layer.weight)[0], slope, rtol=1e-6, atol=1e-9)
+    plain = program.run_decompositions()
+    assert not any("lossmith" in str(node.target) for node in plain.graph.nodes)
+    same(plain.module()(x, y), expected.item(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", [lm.huber().to("torch"), lm.huber().__call__], ids=["module", "loss"])
+def test_a_trace_which_would_fix_the_number_of_samples_is_refused(criterion):
+    with pytest.raises(RuntimeError, match=r"huber: torch\.jit\.trace.*use torch\.export"):
+        torch.jit.trace(criterion, (torch.randn(3), torch.randn(3)))
 
 
 @COMPILES

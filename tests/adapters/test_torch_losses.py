@@ -76,6 +76,51 @@ def weighted(double: bool = True, **options: Any) -> Callable[[str], Any]:
     )
 
 
+def vector(*numbers: float) -> Any:
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def soft_columns(rng):
+    return rng.normal(size=(9, 3)), rng.uniform(size=(9, 3))
+
+
+def hard_columns(rng):
+    return rng.normal(size=(9, 3)), rng.integers(0, 2, (9, 3)).astype(float)
+
+
+COLUMNS = vector(0.5, 1.0, 3.0)  # a weight for each column
+
+
+def by_column(name: str, **params: Any) -> Callable[[str], Any]:
+    """A weight for each column is a weight for each element; torch's mean divides by their number."""
+
+    def make(reduction: str) -> Any:
+        module = lm.get(name, **params).to("torch", reduction="elementwise_mean" if reduction == "mean" else reduction)
+        return lambda f, y: module(f, y, weight=COLUMNS.expand_as(f))
+
+    return make
+
+
+def positives_by_column(reduction: str) -> Any:
+    """pos_weight of each column: an input of the formula beside y and f."""
+    from lossmith.formula import NonNegative, PerSample, Real, UnitInterval, softplus
+
+    @lm.pointwise(link="logit")
+    def multilabel(y: UnitInterval, f: Real, *, pos_weight: PerSample[NonNegative]):
+        """Binary cross-entropy with a weight for the positives of each column."""
+        return pos_weight * y * softplus(-f) + (1 - y) * softplus(f)
+
+    module = multilabel().to("torch", reduction=reduction)
+    return lambda f, y: module(f, y, pos_weight=COLUMNS.expand_as(f))
+
+
+def hard_positives_by_column(reduction: str) -> Any:
+    """Of labels 0 and 1 the weight of an element follows from its label."""
+    reduction = "elementwise_mean" if reduction == "mean" else reduction
+    module = lm.binary_cross_entropy().to("torch", reduction=reduction)
+    return lambda f, y: module(f, y, weight=torch.where(y == 1, COLUMNS, 1.0))
+
+
 def rows(reduction: str) -> Any:
     """KLDivLoss without reduction has a number per class."""
     return lambda f, y: nn.KLDivLoss(reduction="none")(f, y).sum(-1) if reduction == "none" else nn.KLDivLoss(
@@ -85,6 +130,19 @@ def rows(reduction: str) -> Any:
 def one_hot(reduction: str) -> Any:
     module = lm.kl_divergence(log_input=True).to("torch", reduction=reduction)
     return lambda f, y: module(f, nn.functional.one_hot(y, f.shape[-1]).to(f.dtype))
+
+
+def negative_log(reduction: str) -> Any:
+    """NLLLoss is a line in the language."""
+    from lossmith.formula import ClassId, NonNegative, PerClass, Scores, pick
+
+    @lm.rowwise(class_factor=lambda y, class_weight: pick(class_weight, y))
+    def nll(y: ClassId, f: Scores, *, class_weight: PerClass[NonNegative]):
+        """What the log-probability of the true class lacks to 0."""
+        return -pick(class_weight, y) * pick(f, y)
+
+    reduction = "weighted_mean" if reduction == "mean" else reduction
+    return nll(class_weight=WEIGHT).to("torch", reduction=reduction, ignore_index=-100)
 
 
 PAIRS = {
@@ -98,6 +156,19 @@ PAIRS = {
         lambda r: nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0, dtype=torch.float64), reduction=r),
         of("binary_cross_entropy", pos_weight=3.0), labels,
     ),
+    "BCEWithLogitsLoss, weight": Pair(
+        lambda r: nn.BCEWithLogitsLoss(weight=COLUMNS, reduction=r), by_column("binary_cross_entropy"), soft_columns
+    ),
+    "BCEWithLogitsLoss, pos_weight of each column": Pair(
+        lambda r: nn.BCEWithLogitsLoss(pos_weight=COLUMNS, reduction=r), positives_by_column, soft_columns
+    ),
+    "BCEWithLogitsLoss, pos_weight of each column, labels": Pair(
+        lambda r: nn.BCEWithLogitsLoss(pos_weight=COLUMNS, reduction=r), hard_positives_by_column, hard_columns
+    ),
+    "BCELoss, weight": Pair(
+        lambda r: nn.BCELoss(weight=COLUMNS, reduction=r), by_column("binary_cross_entropy", from_logits=False),
+        lambda rng: (rng.uniform(0.01, 0.99, (9, 3)), rng.uniform(size=(9, 3))),
+    ),
     "BCELoss": Pair(
         lambda r: nn.BCELoss(reduction=r), of("binary_cross_entropy", from_logits=False), probabilities
     ),
@@ -107,6 +178,10 @@ PAIRS = {
     "MultiLabelSoftMarginLoss": Pair(
         lambda r: nn.MultiLabelSoftMarginLoss(reduction=r), of("binary_cross_entropy"),
         lambda rng: (rng.normal(size=(9, 5)), rng.integers(0, 2, (9, 5)).astype(float)), ("mean",),
+    ),
+    "MultiLabelSoftMarginLoss, weight": Pair(
+        lambda r: nn.MultiLabelSoftMarginLoss(weight=COLUMNS, reduction=r), by_column("binary_cross_entropy"),
+        hard_columns, ("mean",),
     ),
     "PoissonNLLLoss": Pair(lambda r: nn.PoissonNLLLoss(reduction=r), of("poisson"), counts),
     "CrossEntropyLoss": Pair(lambda r: nn.CrossEntropyLoss(reduction=r), of("cross_entropy"), classes),
@@ -127,14 +202,32 @@ PAIRS = {
     ),
     "CrossEntropyLoss of rows": Pair(lambda r: nn.CrossEntropyLoss(reduction=r), of("cross_entropy"), score_rows),
     "CrossEntropyLoss of rows, weight": Pair(weighted(), of("cross_entropy", class_weight=WEIGHT), score_rows),
+    "CrossEntropyLoss of rows, weight, label_smoothing": Pair(
+        weighted(label_smoothing=0.2), of("cross_entropy", class_weight=WEIGHT, label_smoothing=0.2), score_rows
+    ),
+    "NLLLoss, weight, ignore_index": Pair(
+        lambda r: nn.NLLLoss(weight=vector(*WEIGHT), reduction=r), negative_log, some_ignored
+    ),
     "NLLLoss": Pair(lambda r: nn.NLLLoss(reduction=r), one_hot, lambda rng: (log_rows(rng)[0], classes(rng)[1])),
     "KLDivLoss": Pair(rows, of("kl_divergence", log_input=True), log_rows, ("sum", "none")),
     "KLDivLoss, batchmean": Pair(
         lambda _: nn.KLDivLoss(reduction="batchmean"), of("kl_divergence", log_input=True), log_rows, ("mean",)
     ),
+    "KLDivLoss, mean": Pair(
+        lambda _: nn.KLDivLoss(reduction="mean"), of("kl_divergence", mean="elementwise_mean", log_input=True),
+        log_rows, ("mean",),
+    ),
+    "KLDivLoss, log_target": Pair(
+        lambda _: lambda f, y: nn.KLDivLoss(reduction="batchmean", log_target=True)(f, y.log()),
+        of("kl_divergence", log_input=True), log_rows, ("mean",),
+    ),
     "MultiMarginLoss": Pair(lambda r: nn.MultiMarginLoss(reduction=r), of("multi_margin"), classes),
     "MultiMarginLoss, p and margin": Pair(
         lambda r: nn.MultiMarginLoss(p=2, margin=0.5, reduction=r), of("multi_margin", p=2, margin=0.5), classes
+    ),
+    "MultiMarginLoss, weight": Pair(
+        lambda r: nn.MultiMarginLoss(weight=vector(*WEIGHT), reduction=r),
+        lambda r: lm.multi_margin().class_weighted(dict(enumerate(WEIGHT))).to("torch", reduction=r), classes,
     ),
     "GaussianNLLLoss": Pair(
         lambda r: lambda f, y: nn.GaussianNLLLoss(reduction=r)(f[:, 0], y, torch.exp(2 * f[:, 1])),
@@ -147,6 +240,7 @@ PAIRS = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")  # torch of KLDivLoss
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_same_numbers_as_torch(name):
     pair = PAIRS[name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["LossModule", "adapt", "functional", "gathered", "mean_gradients", "value"]
 
 Tensor = Any
-BATCHMEAN = "batchmean"
+_COUNTS: dict[str, Callable[[Tensor], int]] = {  # torch's means that count no weights
+    "batchmean": lambda y_pred: y_pred.shape[0],
+    "elementwise_mean": lambda y_pred: y_pred.numel(),
+}
 
 
 class Options(Record):
@@ -48,8 +52,9 @@ def adapt(
     """A ``torch.nn.Module`` of the loss.
 
     ``reduction`` is "mean" (the weighted mean, as everywhere in lossmith), "weighted_mean" (torch's "mean" of a
-    cross-entropy with class weights), "sum", "none", or torch's "batchmean" (sum / length of the first axis). Samples
-    whose target is ``ignore_index`` do not count. ``class_dim`` is the axis of the classes in the input: 1 for
+    cross-entropy with class weights), "sum", "none", "batchmean" (sum / length of the first axis, as in torch's
+    KLDivLoss) or "elementwise_mean" (sum / number of elements of the input: torch's "mean", whatever the weights).
+    Samples whose target is ``ignore_index`` do not count. ``class_dim`` is the axis of the classes in the input: 1 for
     torch's layout of images, (N, C, H, W). ``validate=True`` looks at the values of tensors on other devices too.
     ``engine="triton"`` serves tensors on a GPU by a Triton kernel printed from the formula, where it has one.
     """
@@ -68,7 +73,7 @@ class LossModule(torch.nn.Module):
         self._choose(loss, options)
 
     def _choose(self, loss: Loss, options: Options) -> None:
-        for name, known in (("reduction", (*REDUCTIONS, BATCHMEAN)), ("engine", ("auto", "triton"))):
+        for name, known in (("reduction", (*REDUCTIONS, *_COUNTS)), ("engine", ("auto", "triton"))):
             if getattr(options, name) not in known:
                 raise ValueError(
                     f"{loss.name}: {name} must be one of {', '.join(known)}, not {getattr(options, name)!r}"
@@ -88,11 +93,8 @@ class LossModule(torch.nn.Module):
 
     def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
         input, target, where = self._arranged(input, target, where)
-        if torch.compiler.is_dynamo_compiling():
-            operands = input, target, weight, where, list(extras.values()), list(extras), self._text
-            if reduction == TOTAL:
-                return Total(*torch.ops.lossmith.total(*operands))
-            return torch.ops.lossmith.value(*operands, reduction)
+        if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
+            return _operator(self._text, reduction, input, target, weight, where, extras)
         arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
         if self.options.engine == "triton":
             found = torch_triton.value(self.loss, target, input, reduction, arguments)
@@ -129,6 +131,8 @@ def functional(
     **extras: Any,
 ) -> Tensor:  # fmt: skip
     """``loss.to("torch", reduction=...)(input, target, ...)`` without a module, as in torch.nn.functional."""
+    if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
+        return _operator(_text_of(loss), reduction, input, target, weight, where, extras)
     return value(loss, target, input, reduction, weight=weight, where=where, validate=None, **extras)
 
 
@@ -140,8 +144,16 @@ def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any
 def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict[str, Any]) -> Any:
     if not isinstance(y_pred, torch.Tensor):
         raise TypeError(f"{loss.name}: the input must be a tensor, not {type(y_pred).__name__}")
-    if reduction == BATCHMEAN:
-        return _value(loss, y_true, y_pred, "sum", arguments) / y_pred.shape[0]
+    if torch.jit.is_tracing():
+        raise RuntimeError(
+            f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient: "
+            "use torch.export.export"
+        )
+    if reduction in _COUNTS:
+        count = _COUNTS[reduction](y_pred)
+        if not count:
+            raise ValueError(f'{loss.name}: there is nothing to average (no samples); reduction="sum" gives 0')
+        return _value(loss, y_true, y_pred, "sum", arguments) / count
     named = {"y_true": y_true, **arguments}
     for name, x in named.items():
         if getattr(x, "requires_grad", False) and not (name == "y_true" and differentiable_in_target(loss, reduction)):
@@ -164,8 +176,9 @@ def _total_weight(given: Given, y_pred: Tensor, tensors: list[Tensor]) -> Any:
 
 # torch.compile -------------------------------------------------------------------------------------------------------
 
-# The compiler meets one operator, which it then traces as the plain tensor operations that it is made of. The loss is
-# an argument: a text that holds all of it, because compiled code is kept on disk under the texts of its graph.
+# The compiler and the exporter meet one operator, which they then trace as the plain tensor operations that it is made
+# of. The loss is an argument: a text that holds all of it, because compiled code is kept on disk under the texts of its
+# graph, and an exported program is read elsewhere.
 _LIBRARY = torch.library.Library("lossmith", "FRAGMENT")
 _ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? where, Tensor[] extras, str[] names, str loss"
 
@@ -173,6 +186,19 @@ _ARGUMENTS = "Tensor input, Tensor target, Tensor? weight, Tensor? where, Tensor
 def _text_of(loss: Loss) -> str:
     formulas = hashlib.sha256(identity(loss).encode()).hexdigest()
     return json.dumps({"lossmith": __version__, "formulas": formulas, "spec": loss.spec()})
+
+
+# torch.compiler.assume_constant_result, without its import of two seconds: the compiler runs this and guards the loss
+vars(_text_of)["_dynamo_marked_constant"] = True
+
+
+def _operator(
+    text: str, reduction: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+) -> Any:
+    operands = input, target, weight, where, list(extras.values()), list(extras), text
+    if reduction == TOTAL:
+        return Total(*torch.ops.lossmith.total(*operands))
+    return torch.ops.lossmith.value(*operands, reduction)
 
 
 @lru_cache(maxsize=256)

@@ -95,7 +95,7 @@ class Value(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         y_pred, *tensors = ctx.saved_tensors
         given: Given = ctx.given
-        slope = _scaled(Gradient.apply(y_pred, given, *tensors), upstream) if ctx.needs_input_grad[0] else None
+        slope = scaled(Gradient.apply(y_pred, given, *tensors), upstream) if ctx.needs_input_grad[0] else None
         others = [
             _in_target(given, y_pred, tensors, name, upstream) if needed else None
             for name, needed in zip(given.names, ctx.needs_input_grad[2:], strict=True)
@@ -188,7 +188,7 @@ class Known(torch.autograd.Function):
             gradient = Gradient.apply(y_pred, ctx.given, *tensors)
         elif upstream.ndim == 0 and upstream.item() == 1.0:
             return gradient, None, None, *(None for _ in tensors)
-        return _scaled(gradient, upstream), None, None, *(None for _ in tensors)
+        return scaled(gradient, upstream), None, None, *(None for _ in tensors)
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...]) -> None:
@@ -203,7 +203,7 @@ def _refuse_tangents(given: Given, others: Sequence[Tensor | None]) -> None:
         raise RuntimeError(f"{given.loss.name}: forward-mode derivatives are those in y_pred only")
 
 
-def _scaled(gradient: Tensor, upstream: Tensor) -> Tensor:
+def scaled(gradient: Tensor, upstream: Tensor) -> Tensor:
     """Upstream has one number per reduced loss: per sample, or a single one. Where a sample's is 0 the loss does not
     matter, even if its slope is infinite."""
     spread = upstream.reshape(upstream.shape + (1,) * (gradient.ndim - upstream.ndim)).to(gradient.dtype)
@@ -224,7 +224,7 @@ def _in_target(given: Given, y_pred: Tensor, tensors: Sequence[Tensor], name: st
     place = given.names.index(name)
     turned = replace(given, loss=_turned(given.loss))
     slope = turned.derivative("gradient", tensors[place], [*tensors[:place], y_pred, *tensors[place + 1 :]])
-    return _scaled(slope, upstream)
+    return scaled(slope, upstream)
 
 
 def differentiable_in_target(loss: Loss, reduction: str) -> bool:

@@ -57,7 +57,7 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, arguments: di
         )  # fmt: skip
         gradient = None
     else:
-        gradient = torch.empty(y_pred.shape, dtype=y_pred.dtype)
+        gradient = torch.empty_like(y_pred, requires_grad=False, memory_format=torch.contiguous_format)
         out = _array(gradient)
         run = _total_and_gradient if reduction == TOTAL else _value_and_gradient
         found = run(loss, truth, scores, reduction, out, host)
@@ -65,11 +65,11 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, arguments: di
             gradient.copy_(torch.from_numpy(out))
     weight = None
     if isinstance(found, Total):
-        found, weight = torch.tensor(found.sum, dtype=torch.float64), found.weight
+        found, weight = torch.scalar_tensor(found.sum, dtype=torch.float64), found.weight
     elif isinstance(found, np.ndarray):
         found = torch.from_numpy(found)
     else:
-        found = torch.tensor(found, dtype=_dtype(scores, truth, host))
+        found = torch.scalar_tensor(found, dtype=_dtype(scores, truth, host))
     if gradient is not None:
         given, tensors = Given.of(loss, reduction, {"y_true": y_true, **arguments})
         found = Known.apply(y_pred, (found, gradient), given, *tensors)
@@ -95,7 +95,10 @@ def _array(x: Any) -> Any:
     """A tensor's memory as a NumPy array; anything else as it is."""
     if not isinstance(x, torch.Tensor):
         return x
-    x = x.detach().resolve_neg()
+    if x.requires_grad:
+        x = x.detach()
+    if x.is_neg():
+        x = x.resolve_neg()
     if x.dtype is not torch.bfloat16:
         return x.numpy()
     return x.float().numpy() if _BFLOAT16 is None else x.view(torch.int16).numpy().view(_BFLOAT16)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lossmith.adapters.torch_autograd import TOTAL, Given, Known
-from lossmith.adapters.torch_print import NoKernelError, Wanted, arguments, source
-from lossmith.engine.reduce import Total, total_weight
+from lossmith.adapters.torch_autograd import TOTAL, Given, Gradient, scaled
+from lossmith.adapters.torch_lines import SCALING, NoKernelError
+from lossmith.adapters.torch_print import FUSED, STRETCH, Wanted, arguments, source
+from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
 from lossmith.formula.model import Formula
 from lossmith.inputs import Inputs, prepare
 from lossmith.namespaces import plain_tensor
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 Tensor = Any
 _SAMPLES = 1024  # per program
-_CLASSES = 8192  # per stretch of a row
 _FEWEST = 128  # classes that are work for a program; fewer are left to tensor operations
+_PER_WARP = 1024  # numbers of a row: 32 for each thread
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32)
 _NUMBER = itertools.count()
 
@@ -36,7 +37,9 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, given: dict[s
     Values outside a domain give NaN. The weight of a mean stays on the device: nothing waits for it.
     """
     named = {name: x for name, x in given.items() if name != "validate"}
-    if reduction == "batchmean" or not _served(loss, y_true, y_pred, reduction, named.values()):
+    if reduction not in (*REDUCTIONS, TOTAL) or given["validate"]:  # whoever wants to know has to look
+        return None
+    if not _served(loss, y_true, y_pred, reduction, named.values()):
         return None
     data = _shapes(loss, y_true, y_pred, named)
     formula, classes = data.formula, y_pred.shape[-1] if data.formula.kind == "rowwise" else None
@@ -94,7 +97,7 @@ def _launched(
     like = y_pred if formula.kind == "pointwise" and len(formula.predictions) == 1 else y_pred[..., 0]
     samples, summed = like.numel(), reduction != "none"
     programs = samples if classes is not None else -(-samples // _SAMPLES)
-    block = _SAMPLES if classes is None else min(_CLASSES, 1 << (classes - 1).bit_length())
+    block = _SAMPLES if classes is None else 1 << (classes - 1).bit_length() if classes <= FUSED else STRETCH
     total = _weight(like, weight, keep)
     means = reduction not in ("none", "sum", TOTAL)
     scale = torch.as_tensor(1.0 / total if means else 1.0, dtype=torch.float32, device=device)
@@ -114,7 +117,8 @@ def _launched(
         "prediction_at": y_pred, "weight_at": weight, "where_at": keep, "scale_at": scale, "value_at": values,
         "gradient_at": slopes, "n": samples,
     }  # fmt: skip
-    run[(programs,)](*(_dense(everything[name]) for name in arguments(formula)), BLOCK=block)
+    operands = [_dense(everything[name]) for name in arguments(formula)]
+    run[(programs,)](*operands, BLOCK=block, num_warps=max(4, block // _PER_WARP))
     found = values.sum(dtype=torch.float64) if summed else values.reshape(like.shape)
     if means:
         found = (found / total).to(torch.float32)
@@ -122,7 +126,7 @@ def _launched(
         found = found.to(torch.float32)
     if slopes is not None:
         call, tensors = Given.of(loss, reduction, {"y_true": y_true, **given})
-        found = Known.apply(y_pred, (found, slopes), call, *tensors)
+        found = Ahead.apply(y_pred, (found, slopes), call, *tensors)
     return Total(found, total) if reduction == TOTAL else found
 
 
@@ -139,11 +143,40 @@ def _dense(x: Any) -> Any:
     return x.view(torch.uint8) if x.dtype == torch.bool else x
 
 
+class Ahead(torch.autograd.Function):
+    """A value whose gradient was written with it. The first backward pass gives that away, scaled where it lies, and
+    does not wait for the device to say that the scale is 1; a later one computes the gradient anew."""
+
+    @staticmethod
+    def forward(ctx: Any, y_pred: Tensor, known: tuple[Tensor, Tensor], given: Given, *tensors: Tensor) -> Tensor:
+        found, ctx.gradient = known
+        ctx.given = given
+        ctx.save_for_backward(y_pred, *tensors)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+        y_pred, *tensors = ctx.saved_tensors
+        gradient, ctx.gradient = ctx.gradient, None
+        others = None, None, *(None for _ in tensors)
+        if gradient is None or torch.is_grad_enabled():  # create_graph=True
+            gradient = Gradient.apply(y_pred, ctx.given, *tensors)
+        elif upstream.ndim == 0:
+            size = gradient.numel()
+            _compiled(SCALING)[(-(-size // _SAMPLES),)](upstream, gradient, size, BLOCK=_SAMPLES)
+            return gradient, *others
+        return scaled(gradient, upstream), *others
+
+
 @lru_cache(maxsize=256)
 def kernel(formula: Formula, wanted: Wanted, classes: int | None) -> Any:
-    """The compiled kernel of a formula. Triton reads the source of what it compiles, so the text is put where
-    ``inspect`` looks for it."""
-    text = source(formula, wanted, classes)
+    """The kernel of a formula, compiled when it is first launched."""
+    return _compiled(source(formula, wanted, classes))
+
+
+@lru_cache(maxsize=256)
+def _compiled(text: str) -> Any:
+    """Triton reads the source of what it compiles, so the text is put where ``inspect`` looks for it."""
     name = f"<lossmith kernel {next(_NUMBER)}>"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     names: dict[str, Any] = {"__name__": __name__}

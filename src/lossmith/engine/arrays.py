@@ -50,8 +50,8 @@ def evaluate_block(
 
     def array(value: Any) -> Array:
         if isinstance(value, float):
-            if value not in scalars:
-                scalars[value] = xp.asarray(value, dtype=like.dtype, device=device_of(like))
+            if value not in scalars:  # not asarray: an exporter takes that for data, and keeps it beside the program
+                scalars[value] = xp.full((), value, dtype=like.dtype, device=device_of(like))
             return scalars[value]
         return value
 

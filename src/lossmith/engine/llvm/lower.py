@@ -82,15 +82,25 @@ def _top(x: Expr) -> tuple[Expr, Expr]:
 
 
 def _exponentials(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """(e^(x - max), their sum but for one class that has the largest, max, where it is reached).
+    """(e^(x - max), their sum but for one class that has the largest, max, where it is reached)."""
+    top, reached = _top(x)
+    _, rest, ties = largest_and_rest(x)
+    return _exponential(x), add(rest, sub(ties, ONE)), top, reached
+
+
+def _exponential(x: Expr) -> Expr:
+    top, reached = _top(x)
+    return Expr("exp_nonpositive", (choose(reached, ZERO, sub(x, top)),), row=True, boolean=False)
+
+
+def largest_and_rest(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(max, sum of e^(x - max) over the classes below it, number of the classes that reach it).
 
     The classes that reach the maximum are counted, so the sum of the others is exact however small it is.
     """
     top, reached = _top(x)
-    below = apply("not", reached)
-    e = Expr("exp_nonpositive", (choose(below, sub(x, top), ZERO),), row=True, boolean=False)
     ties = Expr("count", (reached,), row=False, boolean=False)
-    return e, add(apply("sum", choose(below, e, ZERO)), sub(ties, ONE)), top, reached
+    return top, apply("sum", choose(reached, ZERO, _exponential(x))), ties
 
 
 def _logsumexp(x: Expr) -> Expr:

@@ -82,8 +82,11 @@ class Call:
     def _checked(self, name: str, result: Array) -> Array:
         """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
         data, xp = self.data, self.data.xp
-        if data.valid is not None:
-            valid = data.valid[..., None] if result.ndim > data.valid.ndim else data.valid
+        if not data.checked:
+            valid = data.valid(*data.formula.undefined_with(name))
+            if valid is None:
+                return result
+            valid = valid[..., None] if result.ndim > valid.ndim else valid
             return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
         if data.checked and bool(xp.any(bad)):

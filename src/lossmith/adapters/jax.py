@@ -119,10 +119,11 @@ def value(loss: Loss, y_true: Any, y_pred: Array, reduction: str, **arguments: A
     def product(pred: Array, vector: Array, rest: dict[str, Array]) -> Array:
         this = call(*_last(loss.name, pred, rest))
         result = _hessian_product(this, vector, reduction)
-        if this.data.valid is None:
+        valid = this.data.valid()
+        if valid is None:
             return result
         # linear in the vector, so that the transposed product says it too
-        illegal = jnp.where(this.data.valid, 0.0, jnp.nan).astype(vector.dtype)
+        illegal = jnp.where(valid, 0.0, jnp.nan).astype(vector.dtype)
         return result + vector * illegal.reshape(illegal.shape + (1,) * (vector.ndim - illegal.ndim))
 
     def along(primals: Any, tangents: Any) -> tuple[Array, Array]:

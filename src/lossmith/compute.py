@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine import evaluate
-from lossmith.engine.functions import device_of
+from lossmith.engine.functions import device_of, stacked
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
@@ -77,7 +77,7 @@ class Call:
             return parts[0]
         if data.formula.kind == "rowwise":  # a number per sample serves every class
             return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
-        return parts[0] if len(parts) == 1 else xp.stack(parts, axis=-1)
+        return stacked(xp, parts)
 
     def _checked(self, name: str, result: Array) -> Array:
         """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""

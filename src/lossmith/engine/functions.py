@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +21,18 @@ def device_of(x: Array) -> Any:
     """Where an array lives; None for JAX's placeholders, which live nowhere yet, and arrays over several devices."""
     device = getattr(x, "device", None)
     return None if hasattr(device, "device_set") else device
+
+
+def stacked(xp: ModuleType, parts: Sequence[Array]) -> Array:
+    """Side by side on a new last axis; a single part as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    if "jax" not in xp.__name__:
+        return xp.stack(parts, axis=-1)
+    columns, (*others, result) = xp.arange(len(parts)), [part[..., None] for part in parts]
+    for column, part in enumerate(others):  # XLA makes a loop of this that vectorises, of a stack it does not
+        result = xp.where(columns == column, part, result)
+    return result
 
 
 def _sign(xp: ModuleType, x: Array) -> Array:

@@ -238,6 +238,18 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
         raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
 
 
+def check_pair(loss: Loss, out: Any) -> None:
+    """out= of two results must be two arrays of one dtype which share no memory."""
+    if out is None:
+        return
+    if not (isinstance(out, tuple) and len(out) == 2 and all(hasattr(part, "dtype") for part in out)):
+        raise TypeError(f"{loss.name}: out must be a tuple of two arrays, not {type(out).__name__}")
+    if out[0].dtype != out[1].dtype:
+        raise TypeError(f"{loss.name}: out must be two arrays of one dtype, not of {out[0].dtype} and {out[1].dtype}")
+    if _share_memory(*out):
+        raise ValueError(f"{loss.name}: the two arrays of out share memory")
+
+
 def _share_memory(out: Any, other: Any) -> bool:
     if other is None or isinstance(other, (list, tuple, float, int)):
         return False

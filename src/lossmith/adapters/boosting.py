@@ -160,7 +160,7 @@ class Objective(ABC):
     def _derivatives(self, rows: Rows, u: NDArray[Any]) -> tuple[Array, Array]:
         """Gradient and second-order weight in u, the trees' own units."""
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
-        f = units.scores(u)
+        f = units.scores(u, out=rows.scratch.array(u.shape))
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
         if rule == "curvature":
             gradient, curvature = self._descent(rows, f)
@@ -187,10 +187,10 @@ class Objective(ABC):
             width = float(np.sqrt(now * setting.residual))
             if setting.reach is not None and now > min(-setting.reach[0], setting.reach[1]):
                 held = y + np.clip(f - y, *setting.reach)
-        gradient, curvature = (
-            np.asarray(part)
-            for part in setting.loss.gradient_and_curvature(y, held, weight=rows.weight, reduction="none", width=width)
-        )
+        gradient, curvature = setting.loss.gradient_and_curvature(
+            y, held, weight=rows.weight, reduction="none", width=width,
+            out=(rows.scratch.array(f.shape), rows.scratch.array(f.shape)),
+        )  # fmt: skip
         if held is not f:  # the pull stays, so its weight falls with the distance, as Huber's does
             far = np.abs(f - y)
             curvature = curvature * np.where(held == f, 1.0, np.abs(held - y) / np.where(far > 0, far, 1.0))

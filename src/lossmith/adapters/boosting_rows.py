@@ -8,7 +8,7 @@ mean curvature near 1 are powers of two: they change no digit of a gradient.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,13 +33,11 @@ class Units:
     scale: tuple[float, ...] = (1.0,)
     divisor: tuple[float, ...] = (1.0,)
 
-    def scores(self, u: NDArray[Any]) -> Array:
-        """Scores of shape (n,), or (n, outputs), in new memory."""
-        if self.scale == (1.0,):
-            return np.asarray(np.add(u, np.asarray(self.start), dtype=np.float64))
-        scores = np.asarray(np.multiply(u, np.asarray(self.scale), dtype=np.float64))
-        scores += np.asarray(self.start)
-        return scores
+    def scores(self, u: NDArray[Any], out: Array | None = None) -> Array:
+        """Scores of u's shape, (n,) or (n, outputs); in new memory where `out` is none."""
+        if self.scale != (1.0,):
+            u = out = np.multiply(u, np.asarray(self.scale), out=out, dtype=np.float64)
+        return np.add(u, np.asarray(self.start), out=out, dtype=np.float64)
 
     def to_u(self, gradient: Array, curvature: Array) -> None:
         """Turns derivatives in the score into derivatives in u, over the divisor."""
@@ -65,6 +63,42 @@ class Setting:
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
 
 
+class Scratch:
+    """Memory for the arrays of a round, made once: pages that a process gets anew cost more than what is computed.
+
+    An array goes back when nobody holds it or a part of it any more, so none is ever overwritten before its holder's
+    eyes.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, ...], list[Array]] = {}
+
+    def array(self, shape: tuple[int, ...]) -> Array:
+        free = self._free.setdefault(shape, [])
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(shape)
+        return np.asarray(_Loan(memory, free))
+
+    def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
+        return Scratch, ()  # copies of rows share nothing, and need none of it
+
+
+class _Loan:
+    """What every array made of the memory keeps alive."""
+
+    def __init__(self, memory: Array, free: list[Array]) -> None:
+        self._memory, self._free, self.__array_interface__ = memory, free, memory.__array_interface__
+
+    def __del__(self) -> None:
+        if len(self._free) < _KEPT:
+            self._free.append(self._memory)
+
+
+_KEPT = 3  # scores, gradients and curvatures of one round
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Targets with all their digits (boosters keep 24 bits) and weights."""
@@ -72,6 +106,7 @@ class Rows:
     y: NDArray[Any]
     weight: Array | None
     setting: Setting
+    scratch: Scratch = field(default_factory=Scratch)
 
     def start(self) -> Array:
         """The start as scores of these rows."""

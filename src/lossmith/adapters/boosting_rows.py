@@ -9,11 +9,16 @@ mean curvature near 1 are powers of two: they change no digit of a gradient.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith import record
+from lossmith.formula.domains import Domain
+from lossmith.formula.expr import substitute
+from lossmith.formula.model import Argument
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:
@@ -62,6 +67,25 @@ class Setting:
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
 
+    @cached_property
+    def of_u(self) -> Loss | None:
+        """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""
+        formula, units = self.loss.formula, self.units
+        plain_score = self.loss.outputs == 1 and formula.predictions[0].domain.any_number
+        if self.residual is not None or not plain_score:
+            return None
+        settings = {"start": units.start[0], "scale": units.scale[0], "divisor": units.divisor[0]}
+        arguments = [Argument(f"{name} of the trees", Domain("a real number")) for name in settings]
+        start, scale, divisor = (argument.as_param for argument in arguments)
+        score = {formula.predictions[0].as_input: start + scale * formula.predictions[0].as_input}
+        value, *curvature = substitute((formula.value, *formula.curvature), score)
+        moved = record.replace(
+            formula, value=value / divisor, declared=tuple(c * (scale * scale / divisor) for c in curvature),
+            params=(*formula.params, *arguments),
+        )  # fmt: skip
+        params = {argument.name: number for argument, number in zip(arguments, settings.values(), strict=True)}
+        return self.loss.replaced(formulas={"moved": moved}, params={**self.loss.params, **params})
+
 
 class Scratch:
     """Memory for the arrays of a round, made once: pages that a process gets anew cost more than what is computed.
@@ -107,6 +131,10 @@ class Rows:
     weight: Array | None
     setting: Setting
     scratch: Scratch = field(default_factory=Scratch)
+
+    def pair(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Memory for gradient and curvature."""
+        return self.scratch.array(shape), self.scratch.array(shape)
 
     def start(self) -> Array:
         """The start as scores of these rows."""

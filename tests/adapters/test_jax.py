@@ -247,6 +247,43 @@ def test_float64_where_it_is_switched_on(wide):
         assert abs(float(value) / exact - 1) < (1e-15 if wide else 1e-6)
 
 
+# far ahead, tied, far behind, close, at infinity
+HARD = [
+    [80, 0, 0, 0], [700, 0, 1, -3], [3e4, 1, 2, 3], [0, 0, 0, 0], [30, 10, 9, -5], [1e-3, 1e-3, -20, -20],
+    [0, -20, -20, -20], [0, -16, -17, -90], [1e-4, 0, -1e-4, 2e-4], [100, -1e38, 1e-30, 99.99999],
+    [-np.inf, 0, 1, 2], [np.inf, 0, 1, 2], [0, -np.inf, -np.inf, 1], [0, -np.inf, -np.inf, -np.inf],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weight", "dtype"), [(None, np.float32), ([0.5, 2, 3, 1], np.float32), (None, np.float64)]
+)
+def test_odds_keep_their_digits(weight, dtype):
+    loss = lm.cross_entropy(class_weight=weight)
+    formula, tiny = loss.formulas["class id"], np.finfo(dtype).tiny
+    f, y = np.repeat(np.asarray(HARD, dtype=dtype), 4, axis=0), np.tile(np.arange(4), len(HARD))
+    with jax.enable_x64(dtype is np.float64):
+        values, slopes = jax.jit(jax.vmap(jax.value_and_grad(function(loss))))(jnp.asarray(f), jnp.asarray(y))
+    for row, label, value, slope in zip(f, y, values, slopes, strict=True):
+        env = oracle.environment(formula, loss.params, label, row, dtype)
+        for output, found in (("value", [value]), ("gradient", slope)):
+            truth = oracle.outputs(formula, output, env, 4)
+            condition = oracle.condition(formula, output, env, 4, truth)
+            for a, b, k in zip(found, truth, condition, strict=True):
+                allowed = 4 * max(1.0, float(k)) if np.isfinite(float(k)) else 4.0
+                flushed = abs(float(b)) < tiny and float(a) == 0
+                assert flushed or oracle.ulps(float(a), b, dtype) <= allowed, (output, row, label, a, b)
+
+
+@pytest.mark.parametrize("f", [[np.inf, np.inf, 0.0], [-np.inf] * 3])
+def test_odds_without_a_limit(f):
+    call = function(lm.cross_entropy())
+    value, slope = jax.jit(jax.value_and_grad(call))(jnp.array(f), jnp.array(0))
+    assert np.isnan(value) and np.isnan(slope).all()
+    with pytest.raises(ValueError, match="the value has no limit"):
+        call(jnp.array(f), jnp.array(0))
+
+
 # what is refused ------------------------------------------------------------------------------------------------------
 
 

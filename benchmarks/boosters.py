@@ -14,8 +14,8 @@ TITLE = "In boosters"
 ABOUT = """Training: 200,000 rows, 50 columns, 200 rounds, one thread on one core, seconds; `loss.to(booster)` with the
 booster's own convention, on a dataset with its start, beside the built-in objective from the same start, everything
 else as the booster has it by default. Datasets are made before. The objective alone: gradient and second-order weight
-of 200,000 predictions (of cross-entropy, for ten classes) as LightGBM asks for them, milliseconds; lossmith checks them and gives its curvature, NumPy
-gives the second derivative, written so that nothing overflows, and checks nothing.
+of 200,000 predictions (of cross-entropy, for ten classes) as LightGBM asks for them, milliseconds; lossmith checks them
+and gives its curvature, NumPy gives the second derivative, written so that nothing overflows, and checks nothing.
 """
 ROWS, COLUMNS, TREES = 200_000, 50, 200
 BUILT_IN = {

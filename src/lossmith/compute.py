@@ -79,7 +79,7 @@ class Call:
             return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
         return stacked(xp, parts)
 
-    def _checked(self, name: str, result: Array) -> Array:
+    def _checked(self, name: Output, result: Array) -> Array:
         """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
         data, xp = self.data, self.data.xp
         if not data.checked:
@@ -89,7 +89,7 @@ class Call:
             valid = valid[..., None] if result.ndim > valid.ndim else valid
             return xp.where(valid, result, xp.asarray(math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
-        if data.checked and bool(xp.any(bad)):
+        if bool(xp.any(bad)):
             keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)
             bad = bad & keep
             if bool(xp.any(bad)):

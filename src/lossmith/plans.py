@@ -57,7 +57,7 @@ class Plan(Record):
     dense: bool
 
     def run(self, arrays: Sequence[Array], out: Any) -> list[Any] | None:
-        """The outputs asked for, the last of them in ``out``, an array or a tuple; None where the checked road must be taken."""
+        """The outputs asked for, the last of them in ``out`` (an array, or several); None: take the checked road."""
         return self._serving(self._run)(arrays, out)
 
     @property

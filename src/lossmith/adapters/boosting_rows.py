@@ -42,7 +42,7 @@ class Units:
         """Scores of u's shape, (n,) or (n, outputs); in new memory where `out` is none."""
         if self.scale != (1.0,):
             u = out = np.multiply(u, np.asarray(self.scale), out=out, dtype=np.float64)
-        return np.add(u, np.asarray(self.start), out=out, dtype=np.float64)
+        return np.asarray(np.add(u, np.asarray(self.start), out=out, dtype=np.float64))
 
     def to_u(self, gradient: Array, curvature: Array) -> None:
         """Turns derivatives in the score into derivatives in u, over the divisor."""

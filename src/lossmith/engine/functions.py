@@ -214,7 +214,7 @@ def _others(xp: ModuleType, x: Array) -> Array:
     return before + after
 
 
-# one class per sample, where a library finds it by its number (see odds.py) ---------------------------------------------
+# one class per sample, where a library finds it by its number (see odds.py) -------------------------------------------
 
 
 def _at_class(xp: ModuleType, x: Array, y: Array) -> Array:

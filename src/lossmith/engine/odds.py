@@ -1,8 +1,8 @@
 """The odds against the true class, from the softmax of all classes.
 
-Formulas say ``logsumexp(f, where=~is_class(y)) - pick(f, y)``, which keeps the digits of a right prediction. So does what
-is made of it here, with one maximum, one exponential a class and one sum: with e_j = e^(f_j - max), and rest their sum
-but for class y, the odds are rest / e_y. It pays where a library reads and writes one class a sample by its number.
+Formulas say ``logsumexp(f, where=~is_class(y)) - pick(f, y)``, which keeps the digits of a right prediction. So does
+what is made of it here, with one maximum, one exponential a class and one sum: with e_j = e^(f_j - max), and rest their
+sum but for class y, the odds are rest / e_y. It pays where a library reads and writes one class a sample by its number.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def gradient(loss, y, f):
     if JAX:
         import jax
 
-        return numbers(jax.grad(lambda p: ops.sum(loss(y, p)))(f))
+        return numbers(jax.jit(jax.grad(lambda p: ops.sum(loss(y, p))))(f))
     import torch
 
     prediction = torch.tensor(f, requires_grad=True)

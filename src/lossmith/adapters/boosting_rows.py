@@ -67,6 +67,10 @@ class Setting:
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what follows from the rest."""
+        return {name: value for name, value in self.__dict__.items() if name != "of_u"}
+
     @cached_property
     def of_u(self) -> Loss | None:
         """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""

@@ -196,7 +196,9 @@ class Lines:
         return a | b
 
 
-_TRITON = {name: f"tl.{name}" for name in ("abs", "exp", "log", "sqrt", "sin", "cos", "where", "floor")} | {
+_TRITON = {
+    name: f"tl.{name}" for name in ("abs", "exp", "log", "sqrt", "sin", "cos", "where", "floor", "minimum")
+} | {
     name: f"_{name}" for name in ("log1p", "expm1", "tanh", "pow")
 }
 _REDUCE = {  # where it starts, and how a stretch of the row joins it

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine import evaluate
-from lossmith.engine.functions import device_of
+from lossmith.engine.functions import device_of, stacked
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
@@ -77,16 +77,19 @@ class Call:
             return parts[0]
         if data.formula.kind == "rowwise":  # a number per sample serves every class
             return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
-        return parts[0] if len(parts) == 1 else xp.stack(parts, axis=-1)
+        return stacked(xp, parts)
 
-    def _checked(self, name: str, result: Array) -> Array:
+    def _checked(self, name: Output, result: Array) -> Array:
         """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
         data, xp = self.data, self.data.xp
-        if data.valid is not None:
-            valid = data.valid[..., None] if result.ndim > data.valid.ndim else data.valid
+        if not data.checked:
+            valid = data.valid(*data.formula.undefined_with(name))
+            if valid is None:
+                return result
+            valid = valid[..., None] if result.ndim > valid.ndim else valid
             return xp.where(valid, result, xp.full((), math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
-        if data.checked and bool(xp.any(bad)):
+        if bool(xp.any(bad)):
             keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)
             bad = bad & keep
             if bool(xp.any(bad)):
@@ -233,6 +236,18 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
         raise TypeError(f"{loss.name}: a JAX array cannot be written to, so it cannot be out")
     if any(_share_memory(out, other) for other in inputs):
         raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+
+
+def check_pair(loss: Loss, out: Any) -> None:
+    """out= of two results must be two arrays of one dtype which share no memory."""
+    if out is None:
+        return
+    if not (isinstance(out, tuple) and len(out) == 2 and all(hasattr(part, "dtype") for part in out)):
+        raise TypeError(f"{loss.name}: out must be a tuple of two arrays, not {type(out).__name__}")
+    if out[0].dtype != out[1].dtype:
+        raise TypeError(f"{loss.name}: out must be two arrays of one dtype, not of {out[0].dtype} and {out[1].dtype}")
+    if _share_memory(*out):
+        raise ValueError(f"{loss.name}: the two arrays of out share memory")
 
 
 def _share_memory(out: Any, other: Any) -> bool:

@@ -81,7 +81,8 @@ def direct(
     found = _host_arrays(given)
     if found is None or not all(array.ndim for array in found.values()):
         return None
-    if out is not None and not _writable(out, found["y_pred"].shape, [*given.values(), *found.values()]):
+    outs = () if out is None else out if isinstance(out, tuple) else (out,)
+    if not all(_writable(each, found["y_pred"].shape, [*given.values(), *found.values()]) for each in outs):
         return None
     if loss.labels is not None and loss.numbered is not None:
         if loss.target_kind == "class id" and len(loss.labels) != found["y_pred"].shape[-1]:
@@ -89,7 +90,7 @@ def direct(
         found["y_true"], loss = label_numbers(loss.labels, found["y_true"]), loss.numbered
     arrays = {name: _laid_out(array) for name, array in found.items()}
     y_pred, dense = arrays["y_pred"], [array.flags.c_contiguous for array in arrays.values()]
-    written = None if out is None else out.dtype.newbyteorder("=")
+    written = outs[-1].dtype.newbyteorder("=") if outs else None
     key = _key(
         loss, outputs, reduction, width, arrays["y_true"], y_pred, arrays.get("weight"), arrays.get("where"),
         None if written == y_pred.dtype else written, {name: arrays[name] for name in extras},
@@ -105,18 +106,20 @@ def direct(
         made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
     if made is None:
         return None
-    place = None if out is None else _place(out, made.results[-1].dtype)
+    places = tuple(_place(each, made.results[-1].dtype) for each in outs)
+    fits = bool(places) and all(place is not None for place in places)
     fast, alone, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
         loss.roads[known] = _opening(loss, known, made), *made.reach
     size = y_pred.size
     run = made.run if fast is None or (size > alone and (size >= most or thread_count() > 1)) else fast
-    results: list[Any] | None = run(list(arrays.values()), place)
-    if results is not None and out is not None:
-        if place is None:
-            with np.errstate(all="ignore"):
-                out[...] = results[-1]
-        results[-1] = out
+    results: list[Any] | None = run(list(arrays.values()), (places if len(outs) > 1 else places[0]) if fits else None)
+    if results is not None and outs:
+        for each, result in zip(outs, results[-len(outs) :], strict=True):
+            if not fits:
+                with np.errstate(all="ignore"):
+                    each[...] = result
+        results[-len(outs) :] = outs
     return results
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from functools import reduce
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,8 @@ class Inputs(Record):
 
     ``arrays`` holds every input by name in the compute dtype (row formulas: per-sample ones with a last axis of 1);
     ``like`` is the first of the predictions, ``shape`` that of the per-sample loss; ``keep`` and ``weight`` are None
-    where everything counts. ``checked`` is False where values could not be looked at; ``valid`` then says where they
-    are legal.
+    where everything counts. ``checked`` is False where values could not be looked at; ``legal`` then says of every
+    argument where it is in its domain.
     """
 
     formula: Formula
@@ -40,7 +42,12 @@ class Inputs(Record):
     keep: Array | None
     prediction: Array  # as passed, in its own dtype
     checked: bool
-    valid: Array | None
+    legal: dict[str, Array]
+
+    def valid(self, *but: str) -> Array | None:
+        """Where all arguments but these are legal, as far as that is not known; None where it is."""
+        found = [legal for name, legal in self.legal.items() if name not in but]
+        return reduce(operator.and_, found) if found else None
 
 
 def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
@@ -152,13 +159,13 @@ def prepare(
 
     predictions = _split(formula, convert(prediction))
     arrays = {formula.target.name: convert(target), **predictions, **{n: convert(a) for n, a in named.items()}}
-    valid = _check_domains(loss, formula, arrays, raw, keep, xp, look)
-    if valid is not None and sound is not None:
-        valid = valid & sound
+    legal = _check_domains(loss, formula, arrays, raw, keep, xp, look)
+    if sound is not None:
+        legal["weight"] = sound
     if formula.kind == "rowwise":
         arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
     like = next(iter(predictions.values()))
-    return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, valid)
+    return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, legal)
 
 
 def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
@@ -283,23 +290,25 @@ def _legal(xp: ModuleType, x: Array, domain: Domain, classes: int | None) -> Arr
 
 def _check_domains(
     loss: Loss, formula: Formula, arrays: dict[str, Array], raw: Array, keep: Array | None, xp: ModuleType, look: bool
-) -> Array | None:
-    """Raise at the first illegal value; where values cannot be looked at, return where they are legal instead."""
+) -> dict[str, Array]:
+    """Raise at the first illegal value; where values cannot be looked at, return where each argument's are legal."""
     classes = arrays[formula.predictions[0].name].shape[-1] if formula.kind == "rowwise" else None
-    valid: Array | None = None
+    found: dict[str, Array] = {}
     for argument in (formula.target, *formula.predictions, *formula.extras):
         shown = "y_true" if argument is formula.target else argument.name if argument in formula.extras else "y_pred"
         x, domain = arrays[argument.name], argument.domain
         if look:
             _refuse_outside(loss, domain, x, shown, keep, xp, classes, raw if argument is formula.target else None)
             continue
-        legal = _legal(xp, x, domain, classes)
-        if domain.row:
-            legal = xp.all(legal, axis=-1)
+        if domain.row and domain.any_number:  # a NaN is the largest of its row, which most formulas ask for anyway
+            legal = _legal(xp, xp.max(x, axis=-1), domain, classes)
+        else:
+            legal = _legal(xp, x, domain, classes)
+            legal = xp.all(legal, axis=-1) if domain.row else legal
         if domain.simplex:
             legal = legal & (xp.abs(xp.sum(x, axis=-1) - 1.0) <= ROW_TOLERANCE)
-        valid = legal if valid is None else valid & legal
-    return valid
+        found[argument.name] = legal
+    return found
 
 
 def _refuse_outside(

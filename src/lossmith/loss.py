@@ -11,7 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from lossmith.compute import Call, check_out, differentiable
+from lossmith.compute import Call, check_out, check_pair, differentiable
 from lossmith.direct import served
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
@@ -145,16 +145,21 @@ class Loss:
         return call.value(values, reduction), call.derivative(gradients, reduction, out)
 
     def gradient_and_curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
-                               reduction: str = "none", validate: bool | None = None, width: float = 1.0,
+                               reduction: str = "none", out: tuple[Any, Any] | None = None,
+                               validate: bool | None = None, width: float = 1.0,
                                **extras: Any) -> tuple[Any, Any]:  # fmt: skip
-        """(gradient, curvature) in one pass: what boosters want."""
-        width = _checked_width(self, width)
-        found = served(self, _NEWTON, reduction, y_true, y_pred, weight, where, None, extras, width)
+        """(gradient, curvature) in one pass: what boosters want. ``out``, two arrays of one dtype, receives them."""
+        width, given = _checked_width(self, width), (y_true, y_pred, weight, where, *extras.values())
+        check_pair(self, out)
+        found = served(self, _NEWTON, reduction, y_true, y_pred, weight, where, out, extras, width)
         if found is not None:
             return found[0], found[1]
+        places = out or (None, None)
+        for place, other in zip(places, reversed(places), strict=True):
+            check_out(self, place, y_pred, other, *given)
         call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
         first, second = call.outputs("gradient", "curvature")
-        return call.derivative(first, reduction), call.derivative(second, reduction)
+        return call.derivative(first, reduction, places[0]), call.derivative(second, reduction, places[1])
 
     def total(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, validate: bool | None = None,
               **extras: Any) -> Total:  # fmt: skip

@@ -57,7 +57,7 @@ class Plan(Record):
     dense: bool
 
     def run(self, arrays: Sequence[Array], out: Any) -> list[Any] | None:
-        """The outputs asked for, the last array of them in ``out``; None where the checked road must be taken."""
+        """The outputs asked for, the last of them in ``out`` (an array, or several); None: take the checked road."""
         return self._serving(self._run)(arrays, out)
 
     @property
@@ -73,7 +73,7 @@ class Plan(Record):
     def _serving(self, run: Callable[..., Any]) -> Served:
         """Make the arrays to write, run, and put the sum beside them: a function that has all it needs at hand."""
         every = [(result.dtype, self.many and result.width is None) for result in self.results]
-        others, summed, total, empty = every[:-1], self.kernel.spec.sums, self.request.reduction is TOTAL, np.empty
+        summed, total, empty = self.kernel.spec.sums, self.request.reduction is TOTAL, np.empty
 
         def value(arrays: Sequence[Array], out: Any) -> list[Any] | None:
             found = run(*arrays)
@@ -85,12 +85,12 @@ class Plan(Record):
             return None if found is None else [found, made] if summed else [made]
 
         def several(arrays: Sequence[Array], out: Any) -> list[Any] | None:
+            last = () if out is None else out if type(out) is tuple else (out,)
             made: list[Any] = []
-            for dtype, single in every if out is None else others:
+            for dtype, single in every[: len(every) - len(last)]:
                 shape = arrays[1].shape
                 made.append(empty(shape[:-1] if single else shape, dtype))
-            if out is not None:
-                made.append(out)
+            made += last
             found = run(*arrays, *made)
             if found is None:
                 return None

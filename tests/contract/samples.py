@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 import lossmith as lm
 
@@ -144,3 +145,10 @@ def everything() -> list[Sample]:
 def plain() -> list[Sample]:
     """One sample for each loss, its defaults where the table begins with them."""
     return [of(name)[0] for name in lm.names() if of(name)]
+
+
+def each_loss_at_least_once() -> Any:
+    """A parametrisation over everything: one sample a loss in the covering subset, the others in the full sweep."""
+    covering = {s.id for s in plain()}
+    marked = [pytest.param(s, id=s.id, marks=() if s.id in covering else pytest.mark.full) for s in everything()]
+    return pytest.mark.parametrize("sample", marked)

@@ -194,3 +194,36 @@ def test_out_may_lie_beside_an_input_in_the_same_memory():
     memory[:, 0] = samples.REAL[1]
     lm.huber().gradient(samples.REAL[0], memory[:, 0], out=memory[:, 1])
     np.testing.assert_array_equal(memory[:, 1], lm.huber().gradient(*samples.REAL))
+
+
+@PLAIN
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_out_takes_gradient_and_curvature_side_by_side(sample, dtype):
+    expected = sample.loss.gradient_and_curvature(sample.y, sample.f)
+    memory = np.full((*sample.f.shape, 2), 99.0, dtype)  # a view: not one number after the other
+    for out in ((np.empty(sample.f.shape, dtype), np.empty(sample.f.shape, dtype)), (memory[..., 0], memory[..., 1])):
+        found = sample.loss.gradient_and_curvature(sample.y, sample.f, out=out)
+        for each, place, wanted in zip(found, out, expected, strict=True):
+            assert each is place
+            np.testing.assert_array_equal(each, wanted.astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (np.zeros(6), "a tuple of two arrays"), ((np.zeros(6),), "a tuple of two arrays"),
+        ((np.zeros(6), [0.0] * 6), "a tuple of two arrays"), ((np.zeros(6), np.zeros(6, "f4")), "of one dtype"),
+        ((np.zeros(6), np.zeros(5)), "out has shape"), ((np.zeros(6, int), np.zeros(6, int)), "floating dtype"),
+    ],
+)  # fmt: skip
+def test_what_two_results_cannot_be_written_to(out, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        lm.huber().gradient_and_curvature(*samples.REAL, out=out)
+
+
+def test_two_results_are_not_written_to_one_memory_or_an_input():
+    memory, (y, f) = np.zeros(7), samples.REAL
+    with pytest.raises(ValueError, match="share memory"):
+        lm.huber().gradient_and_curvature(y, f, out=(memory[:6], memory[1:]))
+    with pytest.raises(ValueError, match="shares memory with an input"):
+        lm.huber().gradient_and_curvature(y, f, out=(np.zeros(6), f))

@@ -159,9 +159,13 @@ class Objective(ABC):
 
     def _derivatives(self, rows: Rows, u: NDArray[Any]) -> tuple[Array, Array]:
         """Gradient and second-order weight in u, the trees' own units."""
-        loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
-        f = units.scores(u)
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
+        loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
+        if rule == "curvature" and rows.setting.of_u is not None:
+            gradient, curvature = rows.setting.of_u.gradient_and_curvature(y, u, weight=weight, out=rows.pair(u.shape))
+            if _sound(gradient, curvature):
+                return gradient, curvature
+        f = units.scores(u, out=rows.scratch.array(u.shape))
         if rule == "curvature":
             gradient, curvature = self._descent(rows, f)
         else:
@@ -169,8 +173,7 @@ class Objective(ABC):
             asked = (loss, y, f) if self._convention is not None else (y, f)
             curvature = np.array(loss.hessian(y, f) if rule == "exact" else rule(*asked), dtype=np.float64)
             curvature = curvature if weight is None else (curvature.T * weight).T
-        squares = np.vdot(gradient, gradient) + np.vdot(curvature, curvature)
-        if not (squares < np.inf and curvature.min(initial=np.inf) > 0):  # NaN answers no
+        if not _sound(gradient, curvature):
             _check_finite(loss, y, f, gradient, curvature)
             curvature = self._positive(curvature, weight, units)
         units.to_u(gradient, curvature)
@@ -187,10 +190,10 @@ class Objective(ABC):
             width = float(np.sqrt(now * setting.residual))
             if setting.reach is not None and now > min(-setting.reach[0], setting.reach[1]):
                 held = y + np.clip(f - y, *setting.reach)
-        gradient, curvature = (
-            np.asarray(part)
-            for part in setting.loss.gradient_and_curvature(y, held, weight=rows.weight, reduction="none", width=width)
-        )
+        gradient, curvature = setting.loss.gradient_and_curvature(
+            y, held, weight=rows.weight, reduction="none", width=width,
+            out=rows.pair(f.shape),
+        )  # fmt: skip
         if held is not f:  # the pull stays, so its weight falls with the distance, as Huber's does
             far = np.abs(f - y)
             curvature = curvature * np.where(held == f, 1.0, np.abs(held - y) / np.where(far > 0, far, 1.0))
@@ -340,6 +343,11 @@ def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any,
 
 def _uses_width(loss: Loss) -> bool:
     return any(node is WIDTH for node in walk(loss.formula.curvature))
+
+
+def _sound(gradient: Array, curvature: Array) -> bool:
+    """Whether curvatures are positive and all is finite: else a product with a positive number is not. NaN says no."""
+    return bool(curvature.min(initial=np.inf) > 0 and abs(np.vdot(gradient, curvature)) < np.inf)
 
 
 def _check_finite(loss: Loss, y: NDArray[Any], f: Array, *derivatives: Array) -> None:

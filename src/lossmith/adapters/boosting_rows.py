@@ -8,12 +8,17 @@ mean curvature near 1 are powers of two: they change no digit of a gradient.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith import record
+from lossmith.formula.domains import Domain
+from lossmith.formula.expr import substitute
+from lossmith.formula.model import Argument
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:
@@ -33,13 +38,11 @@ class Units:
     scale: tuple[float, ...] = (1.0,)
     divisor: tuple[float, ...] = (1.0,)
 
-    def scores(self, u: NDArray[Any]) -> Array:
-        """Scores of shape (n,), or (n, outputs), in new memory."""
-        if self.scale == (1.0,):
-            return np.asarray(np.add(u, np.asarray(self.start), dtype=np.float64))
-        scores = np.asarray(np.multiply(u, np.asarray(self.scale), dtype=np.float64))
-        scores += np.asarray(self.start)
-        return scores
+    def scores(self, u: NDArray[Any], out: Array | None = None) -> Array:
+        """Scores of u's shape, (n,) or (n, outputs); in new memory where `out` is none."""
+        if self.scale != (1.0,):
+            u = out = np.multiply(u, np.asarray(self.scale), out=out, dtype=np.float64)
+        return np.asarray(np.add(u, np.asarray(self.start), out=out, dtype=np.float64))
 
     def to_u(self, gradient: Array, curvature: Array) -> None:
         """Turns derivatives in the score into derivatives in u, over the divisor."""
@@ -64,6 +67,65 @@ class Setting:
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what follows from the rest."""
+        return {name: value for name, value in self.__dict__.items() if name != "of_u"}
+
+    @cached_property
+    def of_u(self) -> Loss | None:
+        """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""
+        formula, units = self.loss.formula, self.units
+        plain_score = self.loss.outputs == 1 and formula.predictions[0].domain.any_number
+        if self.residual is not None or not plain_score:
+            return None
+        settings = {"start": units.start[0], "scale": units.scale[0], "divisor": units.divisor[0]}
+        arguments = [Argument(f"{name} of the trees", Domain("a real number")) for name in settings]
+        start, scale, divisor = (argument.as_param for argument in arguments)
+        score = {formula.predictions[0].as_input: start + scale * formula.predictions[0].as_input}
+        value, *curvature = substitute((formula.value, *formula.curvature), score)
+        moved = record.replace(
+            formula, value=value / divisor, declared=tuple(c * (scale * scale / divisor) for c in curvature),
+            params=(*formula.params, *arguments),
+        )  # fmt: skip
+        params = {argument.name: number for argument, number in zip(arguments, settings.values(), strict=True)}
+        return self.loss.replaced(formulas={"moved": moved}, params={**self.loss.params, **params})
+
+
+class Scratch:
+    """Memory for the arrays of a round, made once: pages that a process gets anew cost more than what is computed.
+
+    An array goes back when nobody holds it or a part of it any more, so none is ever overwritten before its holder's
+    eyes.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, ...], list[Array]] = {}
+
+    def array(self, shape: tuple[int, ...]) -> Array:
+        free = self._free.setdefault(shape, [])
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(shape)
+        return np.asarray(_Loan(memory, free))
+
+    def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
+        return Scratch, ()  # copies of rows share nothing, and need none of it
+
+
+class _Loan:
+    """What every array made of the memory keeps alive."""
+
+    def __init__(self, memory: Array, free: list[Array]) -> None:
+        self._memory, self._free, self.__array_interface__ = memory, free, memory.__array_interface__
+
+    def __del__(self) -> None:
+        if len(self._free) < _KEPT:
+            self._free.append(self._memory)
+
+
+_KEPT = 3  # scores, gradients and curvatures of one round
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -72,6 +134,11 @@ class Rows:
     y: NDArray[Any]
     weight: Array | None
     setting: Setting
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def pair(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Memory for gradient and curvature."""
+        return self.scratch.array(shape), self.scratch.array(shape)
 
     def start(self) -> Array:
         """The start as scores of these rows."""

@@ -175,7 +175,9 @@ class Block:
         y = np.asarray(target, dtype=np.int64 if _of_classes(self.setting.loss) else np.float64)
         if y.ndim == 2 and self.setting.loss.target_kind != "row":
             y = y[:, 0]
-        return Part(y + self.origin if self.origin else y, weights(weight), self.setting, self.measured)
+        return Part(
+            y + self.origin if self.origin else y, weights(weight), self.setting, measured=self.measured
+        )
 
     def derivatives(self, u: Array, target: Any, weight: Any) -> tuple[Array, Array]:
         return self.objective._derivatives(self.rows(target, weight), u)

@@ -17,7 +17,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from lossmith.compute import Call, check_reduction
 from lossmith.engine.arrays import evaluate
-from lossmith.engine.functions import FUNCTIONS
+from lossmith.engine.functions import FUNCTIONS, stacked
 from lossmith.formula.derive import OVER_CLASSES, tangents
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Formula
@@ -112,38 +112,48 @@ def value(loss: Loss, y_true: Any, y_pred: Array, reduction: str, **arguments: A
         return this.value(this.outputs("value")[0], reduction)
 
     @jax.custom_jvp
-    def gradient(pred: Array, rest: dict[str, Array]) -> Array:
+    def both(pred: Array, rest: dict[str, Array]) -> tuple[Array, Array]:
+        """Value and gradient from one evaluation: what they share is there once, whatever a compiler finds out."""
         this = call(pred, rest)
-        return this.derivative(this.outputs("gradient")[0], reduction)
+        values, slopes = this.outputs("value", "gradient")
+        return this.value(values, reduction), this.derivative(slopes, reduction)
 
     def product(pred: Array, vector: Array, rest: dict[str, Array]) -> Array:
         this = call(*_last(loss.name, pred, rest))
         result = _hessian_product(this, vector, reduction)
-        if this.data.valid is None:
+        valid = this.data.valid()
+        if valid is None:
             return result
         # linear in the vector, so that the transposed product says it too
-        illegal = jnp.where(this.data.valid, 0.0, jnp.nan).astype(vector.dtype)
+        illegal = jnp.where(valid, 0.0, jnp.nan).astype(vector.dtype)
         return result + vector * illegal.reshape(illegal.shape + (1,) * (vector.ndim - illegal.ndim))
 
     def along(primals: Any, tangents: Any) -> tuple[Array, Array]:
         (pred, rest), (tangent, others) = primals, tangents
         _refuse(loss, others)
-        result = reduced(pred, rest)
         if _still(tangent):
+            result = reduced(pred, rest)
             return result, jnp.zeros_like(result)
-        change = gradient(pred, rest) * tangent
-        change = jnp.sum(change, axis=tuple(range(result.ndim, change.ndim)))
-        return result, change.astype(result.dtype)
+        result, slope = both(pred, rest)
+        return result, _change(result, slope, tangent)
 
-    def twice_along(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    def both_along(primals: Any, tangents: Any) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         (pred, rest), (tangent, others) = primals, tangents
         _refuse(loss, others)
-        result = gradient(pred, rest)
-        return result, jnp.zeros_like(result) if _still(tangent) else product(pred, tangent, rest)
+        result, slope = both(pred, rest)
+        if _still(tangent):
+            return (result, slope), (jnp.zeros_like(result), jnp.zeros_like(slope))
+        return (result, slope), (_change(result, slope, tangent), product(pred, tangent, rest))
 
     reduced.defjvp(along, symbolic_zeros=True)
-    gradient.defjvp(twice_along, symbolic_zeros=True)
+    both.defjvp(both_along, symbolic_zeros=True)
     return reduced(y_pred, traceable)
+
+
+def _change(result: Array, slope: Array, tangent: Array) -> Array:
+    """Of the result along the tangent: the sum of slope times tangent over what belongs to each of its numbers."""
+    change = slope * tangent
+    return jnp.sum(change, axis=tuple(range(result.ndim, change.ndim))).astype(result.dtype)
 
 
 def _hessian_product(call: Call, vector: Array, reduction: str) -> Array:
@@ -165,7 +175,7 @@ def _hessian_product(call: Call, vector: Array, reduction: str) -> Array:
         products[term.row] += p * (
             FUNCTIONS[OVER_CLASSES[term.shape]](jnp, along) if term.shape in OVER_CLASSES else along
         )
-    return call.derivative(products[0] if len(products) == 1 else jnp.stack(products, axis=-1), reduction)
+    return call.derivative(stacked(jnp, products), reduction)
 
 
 class _Term(NamedTuple):

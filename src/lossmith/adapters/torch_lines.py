@@ -222,6 +222,7 @@ class Lines:
         return a | b
 
 
-_TRITON = {name: f"tl.{name}" for name in ("abs", "exp", "log", "sqrt", "sin", "cos", "where", "floor")} | {
+_SAME = ("abs", "exp", "log", "sqrt", "sin", "cos", "where", "floor", "minimum")
+_TRITON = {name: f"tl.{name}" for name in _SAME} | {
     name: f"_{name}" for name in ("log1p", "expm1", "tanh", "pow")
 }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.engine.functions import FUNCTIONS, device_of
+from lossmith.engine.odds import by_class
 from lossmith.formula.expr import Expr, walk
 
 Array = Any
@@ -85,8 +86,9 @@ def evaluate(
     if xp is np:
         flat = _evaluate_host(roots, inputs, params, xp, like, classes)
     else:
+        computed = by_class(tuple(roots)) if rows and "jax" in xp.__name__ else roots
         with np.errstate(all="ignore"):  # libraries built on NumPy warn about the branches that where() drops
-            found = evaluate_block(roots, {**inputs, **params}, xp, like, classes)
+            found = evaluate_block(computed, {**inputs, **params}, xp, like, classes)
         flat = [_shaped(result, root, like, classes, xp) for root, result in zip(roots, found, strict=True)]
     results = iter(flat)
     return [[next(results) for _ in group] for group in groups]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,25 +23,43 @@ def device_of(x: Array) -> Any:
     return None if hasattr(device, "device_set") else device
 
 
+def stacked(xp: ModuleType, parts: Sequence[Array]) -> Array:
+    """Side by side on a new last axis; a single part as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    if "jax" not in xp.__name__:
+        return xp.stack(parts, axis=-1)
+    columns, (*others, result) = xp.arange(len(parts)), [part[..., None] for part in parts]
+    for column, part in enumerate(others):  # XLA makes a loop of this that vectorises, of a stack it does not
+        result = xp.where(columns == column, part, result)
+    return result
+
+
 def _sign(xp: ModuleType, x: Array) -> Array:
     one = xp.ones_like(x)
     return xp.where(x > 0, one, xp.where(x < 0, -one, 0.0 * x))  # NaN stays NaN
 
 
+def _tail(xp: ModuleType, x: Array) -> Array:
+    """e^-abs(x). Compilers see that it is the same for x and -x, which with ``abs`` they do not."""
+    return xp.exp(xp.minimum(x, -x))
+
+
 def _softplus(xp: ModuleType, x: Array) -> Array:
-    return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+    return xp.where(x > 0, x, xp.zeros_like(x)) + xp.log1p(_tail(xp, x))
 
 
 def _sigmoid(xp: ModuleType, x: Array) -> Array:
-    t = xp.exp(-xp.abs(x))
+    t = _tail(xp, x)
     return xp.where(x >= 0, xp.ones_like(x), t) / (1.0 + t)
 
 
 def _log_cosh(xp: ModuleType, x: Array) -> Array:
     a = xp.abs(x)
     t = xp.expm1(-a)
-    near = xp.log1p(t * t / (2.0 * (1.0 + t)))  # cosh - 1 = (1 - e^-a)^2 / (2 e^-a)
-    return xp.where(a < 1.0, near, a + (xp.log1p(xp.exp(-2.0 * a)) - _LOG_2))
+    e = 1.0 + t
+    near = a < 1.0  # cosh - 1 = (1 - e^-a)^2 / (2 e^-a), and 2 cosh = e^a (1 + e^-2a)
+    return xp.where(near, xp.zeros_like(a), a - _LOG_2) + xp.log1p(xp.where(near, t * t / (2.0 * e), e * e))
 
 
 def _sqrt1pm1(xp: ModuleType, x: Array) -> Array:
@@ -133,11 +151,11 @@ def _stirling(xp: ModuleType, y: Array) -> Array:
 # rows: the class axis is the last -------------------------------------------------------------------------------------
 
 
-def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array]:
-    """(e^(x - max), max), 1 at the largest even if that is infinite."""
+def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array, Array]:
+    """(e^(x - max), max, where it is reached); 1 at the largest even if that is infinite."""
     top = xp.max(x, axis=-1, keepdims=True)
-    gap = xp.where(x == top, xp.zeros_like(x), x - top)
-    return xp.exp(gap), top
+    reached = x == top
+    return xp.exp(xp.where(reached, xp.zeros_like(x), x - top)), top, reached
 
 
 def _first_max(xp: ModuleType, x: Array) -> Array:
@@ -151,9 +169,13 @@ def _sum(xp: ModuleType, x: Array) -> Array:
 
 
 def _others_of_largest(xp: ModuleType, x: Array) -> tuple[Array, Array]:
-    """(sum of e^(x - max) without the first largest class, max)."""
-    e, top = _shifted(xp, x)
-    return _sum(xp, xp.where(_first_max(xp, x) > 0, xp.zeros_like(e), e)), top
+    """(sum of e^(x - max) but for one class that has the largest, max).
+
+    The classes that reach the maximum are counted, so the sum of the others is exact however small it is.
+    """
+    e, top, reached = _shifted(xp, x)
+    ties = _sum(xp, xp.astype(reached, x.dtype))
+    return _sum(xp, xp.where(reached, xp.zeros_like(e), e)) + (ties - 1.0), top
 
 
 def _logsumexp(xp: ModuleType, x: Array) -> Array:
@@ -168,12 +190,12 @@ def _log_softmax(xp: ModuleType, x: Array) -> Array:
 
 
 def _softmax(xp: ModuleType, x: Array) -> Array:
-    e, _ = _shifted(xp, x)
+    e, _, _ = _shifted(xp, x)
     return e / _sum(xp, e)
 
 
 def _softmax_others(xp: ModuleType, x: Array) -> Array:
-    e, _ = _shifted(xp, x)
+    e, _, _ = _shifted(xp, x)
     return _others(xp, e) / _sum(xp, e)
 
 
@@ -190,6 +212,19 @@ def _others(xp: ModuleType, x: Array) -> Array:
     before = xp.concat([edge, _cumsum(xp, x[..., :-1])], axis=-1) if x.shape[-1] > 1 else edge
     after = xp.concat([_reverse_cumsum(xp, x[..., 1:]), edge], axis=-1) if x.shape[-1] > 1 else edge
     return before + after
+
+
+# one class per sample, where a library finds it by its number (see odds.py) -------------------------------------------
+
+
+def _at_class(xp: ModuleType, x: Array, y: Array) -> Array:
+    return xp.take_along_axis(x, xp.astype(y, xp.int32), axis=-1)
+
+
+def _but_class(xp: ModuleType, x: Array, y: Array) -> Array:
+    samples = xp.indices(x.shape[:-1], sparse=True)
+    place = (*samples, xp.astype(y[..., 0], xp.int32))
+    return x.at[place].set(0.0, mode="drop", indices_are_sorted=True, unique_indices=True)
 
 
 def _plain(name: str) -> Function:
@@ -243,6 +278,8 @@ _OWN: dict[str, Function] = {
     "cumsum": _cumsum,
     "reverse_cumsum": _reverse_cumsum,
     "others": _others,
+    "at_class": _at_class,
+    "but_class": _but_class,
     "log_factorial": _by_library(special.log_factorial),
     "lgamma": _by_library(special.lgamma),
     "digamma": _by_library(lambda xp: special.special(xp, ("digamma", "psi"))),

@@ -28,6 +28,12 @@ class Domain(Record):
     simplex: bool = False
     kind: Kind = "real"
 
+    @property
+    def any_number(self) -> bool:
+        """Whether NaN alone is outside."""
+        bounded = math.isfinite(self.low) or math.isfinite(self.high) or self.low_open or self.high_open
+        return not (bounded or self.whole or self.simplex) and self.excluded is None
+
     def describe(self) -> str:
         """What errors and docs call the domain: its name, and its bounds where the name does not say them."""
         if self.kind == "label":

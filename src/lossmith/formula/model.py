@@ -10,6 +10,7 @@ from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
 from lossmith.formula.text import to_latex, to_text
+from lossmith.formula.undefined import hands_on_nan
 from lossmith.record import Record, replace
 
 Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]
@@ -89,6 +90,14 @@ class Formula(Record):
             return () if self.class_factor is None else (self.class_factor,)
         found: tuple[Expr, ...] = getattr(self, name)
         return found
+
+    def undefined_with(self, name: Output) -> tuple[str, ...]:
+        """The arguments which may be any number and whose NaN makes every part of an output NaN by itself."""
+        arguments = (self.target, *self.predictions, *self.extras)
+        return tuple(
+            a.name for a in arguments
+            if a.domain.any_number and all(hands_on_nan(part, a.as_input) for part in self.output(name))
+        )  # fmt: skip
 
     def replaced(self, replacement: dict[Expr, Expr], **changes: Any) -> Formula:
         """The formula with some nodes replaced, as when a prediction is sent through a link.

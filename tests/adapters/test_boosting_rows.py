@@ -1,0 +1,64 @@
+"""What the rows of a training keep from round to round: memory, and the loss in the trees' own units."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from adapters.boosters import table, target_for
+from lossmith.adapters.boosting_rows import Scratch
+
+POINTWISE = [name for name in lm.names() if lm.get(name).outputs == 1]
+
+
+def test_memory_is_lent_again_when_nobody_holds_any_of_it():
+    scratch = Scratch()
+    first = scratch.array((5,))
+    place = first.ctypes.data
+    assert scratch.array((5,)).ctypes.data != place
+    part = first[1:3]
+    part[:] = 7.0
+    del first
+    others = [scratch.array((5,)) for _ in range(4)]
+    assert place not in [other.ctypes.data for other in others] and (part == 7.0).all()
+    del part, others
+    assert place in [again.ctypes.data for again in [scratch.array((5,)) for _ in range(3)]]
+    assert scratch.array((4, 2)).shape == (4, 2)
+    assert not pickle.loads(pickle.dumps(scratch))._free and not copy.deepcopy(scratch)._free
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("name", ["squared_error", "cross_entropy"])
+def test_what_an_objective_has_returned_is_not_overwritten(name, booster):
+    X, signal, rng = table(200)
+    loss = lm.get(name)
+    objective = loss.to(booster)
+    data = objective.dataset(X, target_for(loss, signal, rng))
+    u = rng.normal(size=(200, 4) if name == "cross_entropy" else 200)
+    first = objective(u, data)
+    kept = [part.copy() for part in first]
+    objective(2 * u, data)
+    for now, before in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", POINTWISE)
+def test_the_short_road_gives_the_numbers_of_the_long_one(name, weighted):
+    _, signal, rng = table(300)
+    loss = lm.get(name)
+    objective = loss.to("xgboost")
+    weight = rng.uniform(size=300) if weighted else None
+    rows = objective._rows(target_for(loss, signal, rng), weight, None)
+    if rows.setting.residual is not None:  # steps follow the residuals, which takes the scores
+        assert rows.setting.of_u is None
+        return
+    u = rng.normal(size=300).astype("float32")
+    found = objective._derivatives(rows, u)
+    f = rows.setting.units.scores(u)
+    expected = rows.setting.loss.gradient_and_curvature(rows.y, f, weight=rows.weight)
+    rows.setting.units.to_u(*expected)
+    for part, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part, wanted)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import MASK, Value
-from lossmith.engine.llvm.memory import Stored
+from lossmith.engine.llvm.late import Late, can_wait
+from lossmith.engine.llvm.memory import Slot, Stored
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.engine.llvm.reducers import States
 from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
@@ -38,6 +40,8 @@ class Along:
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
+        self.late = Late(self) if spec.streamed and can_wait(self.rows.plan) else None
+        self.past_caches = job.STREAM if spec.streamed and self.late is None else 0  # what outputs are multiples of
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -70,18 +74,30 @@ class Along:
 
     def text(self) -> str:
         e, spec = self.e, self.spec
-        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(1, MASK)] if spec.checked else [])
-        states = loop(e, "%start", "%stop", int(self.together), states, self._rows)
+        step = self.block.integer(job.STEP)
+
+        def part(first: str, flags: States) -> States:
+            stop = e.smaller(e.integer("add", first, step), "%stop")
+            states = [*(e.lift(0.0, "double") for _ in spec.sums), *flags]
+            states = loop(e, first, stop, int(self.together), states, partial(self._rows, stop))
+            number = e.integer("sdiv", e.integer("sub", first, "%start"), step)
+            self.block.put(states[: len(spec.sums)], number)
+            return states[len(spec.sums) :]
+
+        flags = loop(e, "%start", "%stop", step, [e.lift(1, MASK)] if spec.checked else [], part)
+        good = flags[0] if flags else None
+        if self.late is not None:
+            good = self.late.finish(good)
         for pointer in self.allocated.values():
             e.declare("void @free(ptr)")
             e.line(f"call void @free(ptr {pointer})")
-        return self.block.finish(states[: len(spec.sums)], states[-1] if spec.checked else None)
+        return self.block.finish([], good)
 
-    def _rows(self, index: str, states: States) -> States:
+    def _rows(self, stop: str, index: str, states: States) -> States:
         """Numbers per sample lie in lanes, a row in each; the passes go through the rows one by one."""
         e = self.e
         self.first = index
-        self.count = e.smaller(e.integer("sub", "%stop", index), self.together)
+        self.count = e.smaller(e.integer("sub", stop, index), self.together)
         lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {self.count} to i32"), "i32")
         last = e.integer("sub", e.integer("add", index, self.count), 1)
 
@@ -109,7 +125,7 @@ class Along:
                 keep=None if keep is None else keep(number),
             )
             here = sweep.elsewhere(values, own, None if well is None else e.lift(1, MASK))
-            reduced, good = here.found(self._row(here), self._over_lanes)
+            reduced, good = here.found(self._done(here), self._over_lanes)
             for node, value in reduced.items():
                 e.line(f"store {value.type} {e.first_lane(value)}, ptr {e.address(results[node], number, value.type)}")
             if well is not None and good is not None:
@@ -125,17 +141,10 @@ class Along:
         return found, sweep.good & e.load(well, "i32").ne(0)
 
     def _spilled(self, x: Value) -> Callable[[str], Value]:
-        """Lanes in memory, and what takes one of them into every lane. Conditions lie there as integers: single bits
-        have no addresses."""
-        e, type_ = self.e, "i32" if x.type == MASK else x.type
-        slot = e.room(type_)
-        e.store(x if type_ == x.type else e.convert("zext", x, type_), slot)
-
-        def pick(number: str) -> Value:
-            found = e.splat(e.load_scalar(e.address(slot, number, type_), type_), type_)
-            return found if type_ == x.type else found.ne(0)
-
-        return pick
+        """Lanes in memory, and what takes one of them into every lane."""
+        slot = Slot(self.e, x.type)
+        slot.put(x)
+        return slot.lane
 
     def _enter(self, number: str) -> None:
         """Where the row with this number lies."""
@@ -147,7 +156,7 @@ class Along:
             if given.row
         }
         self.written = {
-            root: e.address(array.base, start, Stored(output.dtype).type)
+            root: e.address(array.base, start, self.stored(root).type)
             for root, (output, array) in self.output.items()
             if output.row
         }
@@ -155,19 +164,26 @@ class Along:
         self.kept_rows = {node: e.address(pointer, own, e.float.name) for node, pointer in self.allocated.items()}
         self.kept_rows |= {node: self.written[root] for node, root in self.borrowed.items()}
 
-    def _row(self, sweep: Sweep) -> States:
+    def _done(self, sweep: Sweep) -> States:
+        """A pass over one row; where the last one is late, the one before it does both."""
+        if self.late is not None and sweep.one is self.late.last:
+            return self.late.wait(sweep)
+        if self.late is not None and sweep.one is self.late.before:
+            return self.late.beside(sweep)
+        return self.walk(sweep)
+
+    def walk(self, sweep: Sweep) -> States:
         states = sweep.first()
         if sweep.one.backward:
-            return self._backward(sweep, self._rest(sweep, states))
+            return self._backward(sweep, self.rest(sweep, states))
         if sweep.exception is None or not self.spec.long:
-            return self._rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
-        return self._rest(sweep, self._around_exception(sweep, states))
+            return self.rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
+        return self.rest(sweep, self._around_exception(sweep, states))
 
     def _around_exception(self, sweep: Sweep, states: States) -> States:
         """The vector that holds the exceptional class by itself; before and after it there is nothing to ask."""
         e = self.e
-        found = e.integer("and", self._class_number(sweep.exception), -e.lanes)
-        start = e.smaller(found, self.whole)
+        start = self.exceptional(sweep)
         end = e.smaller(e.integer("add", start, e.lanes), self.whole)
 
         def side(number: str, states: States) -> States:
@@ -176,11 +192,19 @@ class Along:
             stop = e.fresh(f"select i1 {after}, i64 {self.whole}, i64 {start}")
             return self._stretch(sweep, first, stop, states, plain=True)
 
-        def special(states: States) -> States:
-            return sweep.join(states, sweep.at(self._place(start), sweep.neutral(states)))
+        return self.special(sweep, start, loop(e, "0", "2", 1, states, side))
 
-        states = loop(e, "0", "2", 1, states, side)
-        return when(e, e.integer("icmp slt", start, self.whole), states, special)
+    def exceptional(self, sweep: Sweep) -> str:
+        """Where the whole vector that holds the exceptional class starts, or the incomplete one."""
+        return self.e.smaller(self.e.integer("and", self._class_number(sweep.exception), -self.e.lanes), self.whole)
+
+    def special(self, sweep: Sweep, start: str, states: States) -> States:
+        """The exceptional class's vector, unless it is the incomplete one."""
+
+        def vector(states: States) -> States:
+            return sweep.join(states, sweep.at(self.place(start), sweep.neutral(states)))
+
+        return when(self.e, self.e.integer("icmp slt", start, self.whole), states, vector)
 
     def _stretch(self, sweep: Sweep, first: str, stop: str, states: States, *, plain: bool) -> States:
         """Whole vectors, in chunks whose states join those of the row; light work several vectors at a time."""
@@ -195,7 +219,7 @@ class Along:
                 if several == 1:
                     self._prefetch(index)
                 for k in range(count):
-                    place = self._place(e.integer("add", index, k * width) if k else index)
+                    place = self.place(e.integer("add", index, k * width) if k else index)
                     found += sweep.at(place, states[k * size : (k + 1) * size], plain=plain)
                 return found
 
@@ -224,30 +248,30 @@ class Along:
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)
         for root, pointer in () if self.spec.streamed else self.written.items():
-            e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True, level=level)
+            e.prefetch(e.address(pointer, there, self.stored(root).type), write=True, level=level)
 
     def _backward(self, sweep: Sweep, states: States) -> States:
         e = self.e
 
         def step(index: str, states: States) -> States:
             at = e.integer("sub", e.integer("sub", self.whole, e.lanes), index)
-            return sweep.join(states, sweep.at(self._place(at), sweep.neutral(states)))
+            return sweep.join(states, sweep.at(self.place(at), sweep.neutral(states)))
 
         return loop(e, "0", self.whole, e.lanes, states, step)
 
-    def _rest(self, sweep: Sweep, states: States) -> States:
+    def rest(self, sweep: Sweep, states: States) -> States:
         """The classes of the last, incomplete vector."""
         e = self.e
         rest = e.integer("sub", self.classes, self.whole)
 
         def tail(states: States) -> States:
             left = e.splat(e.fresh(f"trunc i64 {rest} to i32"), "i32")
-            place = self._place(self.whole, e.lane_numbers("i32") < left)
+            place = self.place(self.whole, e.lane_numbers("i32") < left)
             return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
         return when(e, e.integer("icmp ne", rest, 0), states, tail)
 
-    def _place(self, at: str, mask: Value | None = None) -> Place:
+    def place(self, at: str, mask: Value | None = None) -> Place:
         e = self.e
 
         def numbers() -> Value:
@@ -303,14 +327,16 @@ class Along:
         return self.e.load(self._kept_at(node, place), self.e.float.name, place.mask)
 
     def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None:
-        output, _ = self.output[root]
-        stored = Stored(output.dtype)
+        stored = self.stored(root)
         pointer = self.e.address(self.written[root], place.at, stored.type)
         x = self.block.weighted(x, loaded)
-        if self.spec.streamed and place.mask is None and stored.type == x.type:
-            self.e.stream(x, pointer, job.STREAM)
+        if self.past_caches and place.mask is None and stored.type == x.type:
+            self.e.stream(x, pointer, self.past_caches)
         else:
-            memory.store(self.e, output.dtype, x, pointer, place.mask)
+            memory.store(self.e, stored.dtype, x, pointer, place.mask)
+
+    def stored(self, root: Expr) -> Stored:
+        return Stored(self.output[root][0].dtype)
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, index)

@@ -10,7 +10,7 @@ States = list[Value]
 
 
 def loop(
-    e: Emitter, first: str, stop: str, step: int, states: Sequence[Value], body: Callable[[str, States], States]
+    e: Emitter, first: str, stop: str, step: int | str, states: Sequence[Value], body: Callable[[str, States], States]
 ) -> States:
     """for index in range(first, stop, step): states = body(index, states). Tested at the bottom; may run zero times."""
     before, inside, after = e.block, e.fresh_label("loop"), e.fresh_label("after")

@@ -24,6 +24,7 @@ from lossmith.record import replace
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
 _STREAMED = 1 << 23  # numbers of long rows from which results are written past the caches
+_PARTS, _SHARES = 32, 8  # of a block, where rows are written while the next is computed; blocks for each thread
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
@@ -53,10 +54,15 @@ class Kernel:
     def job(self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int) -> bytes:
         """The words of a job; ``sums`` is the address where the blocks' sums go."""
         step = rows_per_block(self.spec, classes)
-        blocks = -(-count // step)
-        turn = max(1, int(_BREATH / (self._nanoseconds * step * classes)))
-        fixed = (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale)
+        parts = self._parts(count, step)
+        blocks = -(-count // (parts * step))
+        turn = max(1, int(_BREATH / (self._nanoseconds * parts * step * classes)))
+        fixed = (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, parts, scale)
         return _HEAD.pack(*fixed) + arrays
+
+    def _parts(self, count: int, step: int) -> int:
+        """How many parts a block has, which do not decide about results: some, where a row is late for the next."""
+        return max(1, min(_PARTS, count // (step * _SHARES * pool.thread_count()))) if self.spec.streamed else 1
 
     def run(
         self, arrays: Sequence[Array], parameters: Array, count: int, classes: int = 1, scale: float = 1.0,
@@ -81,10 +87,12 @@ class Kernel:
     ) -> float | None:
         if self._is_streamed(arrays, count, classes):
             return kernel(replace(self.spec, streamed=True))._run(arrays, parameters, count, classes, scale, divisor)
-        blocks = -(-count // rows_per_block(self.spec, classes))
+        step = rows_per_block(self.spec, classes)
+        sums = -(-count // step) * self._sums
+        blocks = -(-count // (self._parts(count, step) * step))
         words = addresses(arrays)
         size = _HEAD.size + len(words)
-        memory = bytearray(size + 8 * blocks * self._sums)
+        memory = bytearray(size + 8 * sums)
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         memory[:size] = self.job(words, parameters.ctypes.data, count, classes, scale, base + size)
         used = memory, arrays, parameters
@@ -100,7 +108,7 @@ class Kernel:
             pool.run(self.function, base, helpers, cancel)
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        found = self._added(base + size, blocks * self._sums, divisor)
+        found = self._added(base + size, sums, divisor)
         return found if math.isfinite(found) else None
 
     def _is_streamed(self, arrays: Sequence[Array], count: int, classes: int) -> bool:

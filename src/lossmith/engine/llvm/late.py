@@ -78,7 +78,7 @@ class Late:
 
         def both(_: States) -> States:
             waiting = _Waiting(self, sweep.loaded)
-            pair = _Pair(sweep, waiting, self.view.exceptional(sweep))
+            pair = _Pair(sweep, waiting)
             own, late = pair.apart(self.view.walk(pair))
             waiting.end(late)
             return own
@@ -173,13 +173,15 @@ class _Waiting:
 
 
 class _Pair(Sweep):
-    """A pass, and where there is no exceptional class, first the last pass of the row that waits."""
+    """A pass, and at every whole place first the last pass of the row that waits.
 
-    def __init__(self, sweep: Sweep, waiting: _Waiting, exceptional: str) -> None:
+    The exceptional vector comes last, when what waits in its place is overwritten in part: there that is done before.
+    """
+
+    def __init__(self, sweep: Sweep, waiting: _Waiting) -> None:
         vars(self).update(vars(sweep))
         self._waiting = waiting
-        # the exceptional vector comes last, when that of the row that waits would be overwritten in part
-        self._passed = waiting.at(exceptional, waiting.sweep.first())
+        self._passed = waiting.at(waiting.view.exceptional(sweep), waiting.sweep.first())
 
     def apart(self, states: States) -> tuple[States, States]:
         """The pass's own states, and those of the row that waits."""

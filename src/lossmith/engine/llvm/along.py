@@ -10,16 +10,17 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import MASK, Value
-from lossmith.engine.llvm.late import Late, can_wait
 from lossmith.engine.llvm.memory import Slot, Stored
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.engine.llvm.reducers import States
 from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
+from lossmith.engine.llvm.staggered import Staggered, can_stagger
 from lossmith.formula.expr import Expr
 from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
+_SOON = 64  # vectors ahead: a page of memory
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
 
 
@@ -40,8 +41,8 @@ class Along:
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
-        self.late = Late(self) if spec.streamed and can_wait(self.rows.plan) else None
-        self.past_caches = job.STREAM if spec.streamed and self.late is None else 0  # what outputs are multiples of
+        self.staggered = Staggered(self) if spec.streamed and can_stagger(self.rows.plan) else None
+        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # bytes that outputs are multiples of
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -86,8 +87,8 @@ class Along:
 
         flags = loop(e, "%start", "%stop", step, [e.lift(1, MASK)] if spec.checked else [], part)
         good = flags[0] if flags else None
-        if self.late is not None:
-            good = self.late.finish(good)
+        if self.staggered is not None:
+            good = self.staggered.finish(good)
         for pointer in self.allocated.values():
             e.declare("void @free(ptr)")
             e.line(f"call void @free(ptr {pointer})")
@@ -95,29 +96,33 @@ class Along:
 
     def _rows(self, stop: str, index: str, states: States) -> States:
         """Numbers per sample lie in lanes, a row in each; the passes go through the rows one by one."""
-        e = self.e
         self.first = index
-        self.count = e.smaller(e.integer("sub", stop, index), self.together)
-        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {self.count} to i32"), "i32")
-        last = e.integer("sub", e.integer("add", index, self.count), 1)
+        self.count = self.e.smaller(self.e.integer("sub", stop, index), self.together)
+        return self.rows.one(self, self.loaded(self.count), index, states)
+
+    def loaded(self, count: str) -> Loaded:
+        """The numbers per sample of so many rows from the first on."""
+        e = self.e
+        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {count} to i32"), "i32")
+        last = e.integer("sub", e.integer("add", self.first, count), 1)
 
         def take(array: Array, stored: Stored) -> Value:
-            return memory.load(e, stored, array.base, array.stride, index, lanes, last)
+            return memory.load(e, stored, array.base, array.stride, self.first, lanes, last)
 
-        return self.rows.one(self, self.block.load(take, lanes), index, states)
+        return self.block.load(take, lanes)
 
     # the view ---------------------------------------------------------------------------------------------------------
 
     def run(self, sweep: Sweep) -> Found:
         e = self.e
-        samples = {node: self._spilled(sweep.values[node]) for node in sweep.samples}
-        weight = None if sweep.loaded.weight is None else self._spilled(sweep.loaded.weight)
-        keep = None if sweep.loaded.keep is None else self._spilled(sweep.loaded.keep)
+        samples = {node: self.spilled(sweep.values[node]) for node in sweep.samples}
+        weight = None if sweep.loaded.weight is None else self.spilled(sweep.loaded.weight)
+        keep = None if sweep.loaded.keep is None else self.spilled(sweep.loaded.keep)
         results = {node: e.room(e.float.name) for node in sweep.one.reductions}
         well = None if sweep.good is None else e.room("i32")
 
         def row(number: str, _: States) -> States:
-            self._enter(number)
+            self.enter(number)
             values = self.block.invariants | {node: pick(number) for node, pick in samples.items()}
             own = replace(
                 sweep.loaded,
@@ -125,7 +130,7 @@ class Along:
                 keep=None if keep is None else keep(number),
             )
             here = sweep.elsewhere(values, own, None if well is None else e.lift(1, MASK))
-            reduced, good = here.found(self._done(here), self._over_lanes)
+            reduced, good = here.found((self.staggered or self).walk(here), self._over_lanes)
             for node, value in reduced.items():
                 e.line(f"store {value.type} {e.first_lane(value)}, ptr {e.address(results[node], number, value.type)}")
             if well is not None and good is not None:
@@ -140,13 +145,13 @@ class Along:
             return found, None
         return found, sweep.good & e.load(well, "i32").ne(0)
 
-    def _spilled(self, x: Value) -> Callable[[str], Value]:
+    def spilled(self, x: Value) -> Callable[[str], Value]:
         """Lanes in memory, and what takes one of them into every lane."""
         slot = Slot(self.e, x.type)
         slot.put(x)
         return slot.lane
 
-    def _enter(self, number: str) -> None:
+    def enter(self, number: str) -> None:
         """Where the row with this number lies."""
         e = self.e
         start = e.integer("mul", e.integer("add", self.first, number), self.classes)
@@ -163,14 +168,6 @@ class Along:
         own = e.integer("mul", e.integer("add", self.classes, e.lanes), number)
         self.kept_rows = {node: e.address(pointer, own, e.float.name) for node, pointer in self.allocated.items()}
         self.kept_rows |= {node: self.written[root] for node, root in self.borrowed.items()}
-
-    def _done(self, sweep: Sweep) -> States:
-        """A pass over one row; where the last one is late, the one before it does both."""
-        if self.late is not None and sweep.one is self.late.last:
-            return self.late.wait(sweep)
-        if self.late is not None and sweep.one is self.late.before:
-            return self.late.beside(sweep)
-        return self.walk(sweep)
 
     def walk(self, sweep: Sweep) -> States:
         states = sweep.first()
@@ -241,9 +238,13 @@ class Along:
         return loop(e, first, stop, _CHUNK * width, states, chunk)
 
     def _prefetch(self, index: str) -> None:
-        """While there is much to compute, the same place of the next row is brought from memory."""
-        e, level = self.e, 2 if self.spec.long else 1
-        there = e.integer("add", self.classes, index)
+        """While there is much to compute, the same place of the next row is brought from memory.
+
+        Where that row is read already, what is read soon is brought nearer.
+        """
+        e, level = self.e, 2 if self.spec.long and self.staggered is None else 1
+        soon = 0 if self.staggered is None else _SOON * e.lanes
+        there = e.integer("add", e.integer("add", self.classes, soon), index)
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)
@@ -300,10 +301,10 @@ class Along:
     def at_class(self, x: Expr, y: Value) -> Value:
         """One number of each row; of class 0 where there is no such class."""
         e, type_ = self.e, self.e.float.name
-        classes, found = self._spilled(y), e.room(type_)
+        classes, found = self.spilled(y), e.room(type_)
 
         def row(number: str, _: States) -> States:
-            self._enter(number)
+            self.enter(number)
             place = self._class_number(classes(number))
             if x.op == "param":
                 value = e.splat(e.load_scalar(e.address(self.block.vectors[x.data].base, place, type_), type_), type_)

@@ -43,5 +43,19 @@ def when(e: Emitter, condition: str, states: Sequence[Value], body: Callable[[St
     return [_either(e, state, before, new, last) for state, new in zip(states, found, strict=True)]
 
 
+def choose(e: Emitter, condition: str, first: Callable[[], States], second: Callable[[], States]) -> States:
+    """first() if condition else second()."""
+    yes, no, after = e.fresh_label("yes"), e.fresh_label("no"), e.fresh_label("after")
+    e.line(f"br i1 {condition}, label %{yes}, label %{no}")
+    found = []
+    for name, body in ((yes, first), (no, second)):
+        e.label(name)
+        found.append((body(), e.block))
+        e.line(f"br label %{after}")
+    e.label(after)
+    (states, one), (others, other) = found
+    return [_either(e, a, one, b, other) for a, b in zip(states, others, strict=True)]
+
+
 def _either(e: Emitter, a: Value, block_a: str, b: Value, block_b: str) -> Value:
     return Value(e, e.fresh(f"phi {e.vector(a.type)} [{a}, %{block_a}], [{b}, %{block_b}]"), a.type)

@@ -64,7 +64,7 @@ class Kernel:
     @cached_property
     def _finds_lines(self) -> bool:
         """Whether the kernel that writes past the caches does so in whole lines, wherever they begin."""
-        return Along(replace(self.spec, streamed=True)).late is not None
+        return Along(replace(self.spec, streamed=True)).staggered is not None
 
     def run(
         self, arrays: Sequence[Array], parameters: Array, count: int, classes: int = 1, scale: float = 1.0,

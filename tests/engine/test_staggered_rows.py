@@ -103,6 +103,20 @@ def test_lines_begin_anywhere(dtype, monkeypatch):
         assert written(lm.cross_entropy(), y, f, offset) == expected, offset
 
 
+def test_the_largest_may_be_anywhere(monkeypatch):
+    """The exceptional class of this row, of the next, both or neither in its vector; or in the incomplete one."""
+    places = [0, 20, 40, 500, 1010, 1024, 1029]
+    pairs = [(peak, own) for peak in places for own in places]
+    pairs = [*pairs, *pairs[::-1], *[(peak, own) for own, peak in pairs]]
+    y = np.array([own for _, own in pairs])
+    f = np.random.default_rng(2).standard_normal((len(y), 1031)).astype("float32")
+    for row, (peak, _) in enumerate(pairs):
+        f[row, peak + (peak == y[row])] += 30  # never the class itself
+    expected = written(lm.cross_entropy(), y, f, 0)
+    streamed(monkeypatch, 64)
+    assert written(lm.cross_entropy(), y, f, 5) == expected
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_few_rows(count, monkeypatch):
     y, f = rows("float32", 1100)

@@ -42,7 +42,7 @@ class Along:
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
         self.staggered = Staggered(self) if spec.streamed and can_stagger(self.rows.plan) else None
-        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # bytes that outputs are multiples of
+        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # so many bytes at a time
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""

@@ -98,8 +98,6 @@ class Staggered:
 
     def _middle(self, sweep: Sweep) -> States:
         """The middle pass; where a row waits, together with the last one of that and the first of the next."""
-        e = self.e
-        e.line(f"store i1 false, ptr {self._knows}")
 
         def three() -> States:
             waiting, coming = _Waiting(self, sweep.loaded), _Coming(self.view, self._first)
@@ -108,10 +106,10 @@ class Staggered:
             waiting.end(late)
             for slot, state in zip(self._begun, coming.end(early, self.view.exceptional(sweep)), strict=True):
                 slot.put(state)
-            e.line(f"store i1 {coming.exists}, ptr {self._knows}")
+            self.e.line(f"store i1 true, ptr {self._knows}")
             return own
 
-        return choose(e, self._waits(), three, lambda: self.view.walk(sweep))
+        return choose(self.e, self._waits(), three, lambda: self.view.walk(sweep))
 
     def finish(self, good: Value | None) -> Value | None:
         """After the last row of a block, which waits for none."""
@@ -206,10 +204,8 @@ class _Coming:
 
     def __init__(self, view: Along, first: Pass) -> None:
         self.e = e = view.e
-        following = e.integer("add", view.first, 1)
-        self.exists = e.integer("icmp slt", following, "%stop")
         self.view = copy.copy(view)
-        self.view.first = e.smaller(following, e.integer("sub", "%stop", 1))
+        self.view.first = e.smaller(e.integer("add", view.first, 1), e.integer("sub", "%stop", 1))
         self.view.enter("0")
         loaded = self.view.loaded("1")
         given = view.block.invariants | {node: self.view.spilled(x)("0") for node, x in loaded.values.items()}

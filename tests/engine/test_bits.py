@@ -217,6 +217,17 @@ def test_the_sums_of_blocks_are_added_with_what_rounding_takes():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_every_processor_gives_the_same_bits_past_the_caches(dtype):
+    random = np.random.default_rng(4)
+    case = next(case for case in PLAIN if case.name == "cross_entropy")
+    arrays = list(data(case, random, 7, dtype, 1029))
+    made = made_for(case.loss, ("value", "gradient"), "mean", arrays)
+    past = replace(made, kernel=run.kernel(replace(made.kernel.spec, streamed=True)))
+    found = everywhere(past, arrays)
+    assert all(each == bits(*made.run(arrays, None)) for each in found.values())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["cross_entropy", "kl_divergence", "multiclass_hinge"])
 def test_rows_written_past_the_caches_are_the_same(name, dtype, monkeypatch):
     """Also where they do not lie well for that: there they are written as always, unless lines are found anywhere."""

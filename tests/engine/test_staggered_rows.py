@@ -117,6 +117,26 @@ def test_the_largest_may_be_anywhere(monkeypatch):
     assert written(lm.cross_entropy(), y, f, 5) == expected
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_gradient_alone(dtype, monkeypatch):
+    """No sum sees NaN then; and without a mean there is no scale."""
+    y, f = rows(dtype, 1031)
+    loss = lm.cross_entropy()
+    calls = [
+        lambda: fresh(loss).gradient(y, f, out=np.empty_like(f)),
+        lambda: fresh(loss).gradient(y, f, out=np.empty_like(f), reduction="none"),
+        lambda: fresh(loss).value_and_gradient(y, f, out=np.empty_like(f), reduction="none"),
+        lambda: fresh(loss).value_and_gradient(y, f, out=np.empty_like(f), reduction="sum", weight=np.arange(len(y))),
+    ]
+    expected = [bits(call()) for call in calls]
+    streamed(monkeypatch, 64)
+    assert [bits(call()) for call in calls] == expected
+    f[11, 500] = np.nan
+    for call in calls:
+        with pytest.raises(ValueError, match=r"y_pred\[11, 500\]"):
+            call()
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_few_rows(count, monkeypatch):
     y, f = rows("float32", 1100)

@@ -20,7 +20,7 @@ from lossmith.formula.expr import Expr
 from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
-_SOON = 64  # vectors ahead: a page of memory
+_SOON = 64  # vectors ahead: about a page of memory
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
 
 
@@ -42,7 +42,7 @@ class Along:
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
         self.staggered = Staggered(self) if spec.streamed and can_stagger(self.rows.plan) else None
-        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # so many bytes at a time
+        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # alignment in bytes
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""

@@ -217,12 +217,30 @@ def test_the_sums_of_blocks_are_added_with_what_rounding_takes():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_every_processor_gives_the_same_bits_past_the_caches(dtype):
+    random = np.random.default_rng(4)
+    case = next(case for case in PLAIN if case.name == "cross_entropy")
+    arrays = list(data(case, random, 7, dtype, 1029))
+    made = made_for(case.loss, ("value", "gradient"), "mean", arrays)
+    past = replace(made, kernel=run.kernel(replace(made.kernel.spec, streamed=True)))
+    found = everywhere(past, arrays)
+    assert all(each == bits(*made.run(arrays, None)) for each in found.values())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["cross_entropy", "kl_divergence", "multiclass_hinge"])
 def test_rows_written_past_the_caches_are_the_same(name, dtype, monkeypatch):
-    """Also where they do not lie well for that: there they are written as always."""
+    """Also where they do not lie well for that: there they are written as always, unless lines are found anywhere."""
     random = np.random.default_rng(5)
     case = next(case for case in PLAIN if case.name == name)
     streamed, true = [], run.Kernel._is_streamed
+
+    def seen(kernel, *args):
+        found = true(kernel, *args)
+        if not kernel.spec.streamed:
+            streamed.append(found)
+        return found
+
     for classes in (1028, 2049):
         y, f = data(case, random, 40, dtype, classes)
         room = np.empty(f.size + 8, f.dtype)
@@ -231,11 +249,11 @@ def test_rows_written_past_the_caches_are_the_same(name, dtype, monkeypatch):
         expected = bits(loss.value_and_gradient(y, f))
         with monkeypatch.context() as patched:
             patched.setattr(run, "_STREAMED", 0)
-            patched.setattr(run.Kernel, "_is_streamed", lambda *args: streamed.append(true(*args)) or streamed[-1])
+            patched.setattr(run.Kernel, "_is_streamed", seen)
             for out in places:
                 loss = fresh(case.loss)
                 assert bits(loss.value_and_gradient(y, f, out=out)) == expected
             axes = [x.reshape(10, 4, *x.shape[1:]) for x in (y, f, places[0])]
             value, gradient = fresh(case.loss).value_and_gradient(*axes[:2], out=axes[2])
             assert bits((value, gradient.reshape(f.shape))) == expected
-    assert set(streamed) == {True, False}
+    assert set(streamed) == ({True} if name == "cross_entropy" else {True, False})

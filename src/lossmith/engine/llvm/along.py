@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import MASK, Value
-from lossmith.engine.llvm.memory import Stored
+from lossmith.engine.llvm.memory import Slot, Stored
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.engine.llvm.reducers import States
 from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
+from lossmith.engine.llvm.staggered import Staggered, can_stagger
 from lossmith.formula.expr import Expr
 from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
+_SOON = 64  # vectors ahead: about a page of memory
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
 
 
@@ -38,6 +41,8 @@ class Along:
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
+        self.staggered = Staggered(self) if spec.streamed and can_stagger(self.rows.plan) else None
+        self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # alignment in bytes
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -70,38 +75,54 @@ class Along:
 
     def text(self) -> str:
         e, spec = self.e, self.spec
-        states = [e.lift(0.0, "double") for _ in spec.sums] + ([e.lift(1, MASK)] if spec.checked else [])
-        states = loop(e, "%start", "%stop", int(self.together), states, self._rows)
+        step = self.block.integer(job.STEP)
+
+        def part(first: str, flags: States) -> States:
+            stop = e.smaller(e.integer("add", first, step), "%stop")
+            states = [*(e.lift(0.0, "double") for _ in spec.sums), *flags]
+            states = loop(e, first, stop, int(self.together), states, partial(self._rows, stop))
+            number = e.integer("sdiv", e.integer("sub", first, "%start"), step)
+            self.block.put(states[: len(spec.sums)], number)
+            return states[len(spec.sums) :]
+
+        flags = loop(e, "%start", "%stop", step, [e.lift(1, MASK)] if spec.checked else [], part)
+        good = flags[0] if flags else None
+        if self.staggered is not None:
+            good = self.staggered.finish(good)
         for pointer in self.allocated.values():
             e.declare("void @free(ptr)")
             e.line(f"call void @free(ptr {pointer})")
-        return self.block.finish(states[: len(spec.sums)], states[-1] if spec.checked else None)
+        return self.block.finish([], good)
 
-    def _rows(self, index: str, states: States) -> States:
+    def _rows(self, stop: str, index: str, states: States) -> States:
         """Numbers per sample lie in lanes, a row in each; the passes go through the rows one by one."""
-        e = self.e
         self.first = index
-        self.count = e.smaller(e.integer("sub", "%stop", index), self.together)
-        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {self.count} to i32"), "i32")
-        last = e.integer("sub", e.integer("add", index, self.count), 1)
+        self.count = self.e.smaller(self.e.integer("sub", stop, index), self.together)
+        return self.rows.one(self, self.loaded(self.count), index, states)
+
+    def loaded(self, count: str) -> Loaded:
+        """The numbers per sample of so many rows from the first on."""
+        e = self.e
+        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {count} to i32"), "i32")
+        last = e.integer("sub", e.integer("add", self.first, count), 1)
 
         def take(array: Array, stored: Stored) -> Value:
-            return memory.load(e, stored, array.base, array.stride, index, lanes, last)
+            return memory.load(e, stored, array.base, array.stride, self.first, lanes, last)
 
-        return self.rows.one(self, self.block.load(take, lanes), index, states)
+        return self.block.load(take, lanes)
 
     # the view ---------------------------------------------------------------------------------------------------------
 
     def run(self, sweep: Sweep) -> Found:
         e = self.e
-        samples = {node: self._spilled(sweep.values[node]) for node in sweep.samples}
-        weight = None if sweep.loaded.weight is None else self._spilled(sweep.loaded.weight)
-        keep = None if sweep.loaded.keep is None else self._spilled(sweep.loaded.keep)
+        samples = {node: self.spilled(sweep.values[node]) for node in sweep.samples}
+        weight = None if sweep.loaded.weight is None else self.spilled(sweep.loaded.weight)
+        keep = None if sweep.loaded.keep is None else self.spilled(sweep.loaded.keep)
         results = {node: e.room(e.float.name) for node in sweep.one.reductions}
         well = None if sweep.good is None else e.room("i32")
 
         def row(number: str, _: States) -> States:
-            self._enter(number)
+            self.enter(number)
             values = self.block.invariants | {node: pick(number) for node, pick in samples.items()}
             own = replace(
                 sweep.loaded,
@@ -109,7 +130,7 @@ class Along:
                 keep=None if keep is None else keep(number),
             )
             here = sweep.elsewhere(values, own, None if well is None else e.lift(1, MASK))
-            reduced, good = here.found(self._row(here), self._over_lanes)
+            reduced, good = here.found((self.staggered or self).walk(here), self._over_lanes)
             for node, value in reduced.items():
                 e.line(f"store {value.type} {e.first_lane(value)}, ptr {e.address(results[node], number, value.type)}")
             if well is not None and good is not None:
@@ -124,20 +145,13 @@ class Along:
             return found, None
         return found, sweep.good & e.load(well, "i32").ne(0)
 
-    def _spilled(self, x: Value) -> Callable[[str], Value]:
-        """Lanes in memory, and what takes one of them into every lane. Conditions lie there as integers: single bits
-        have no addresses."""
-        e, type_ = self.e, "i32" if x.type == MASK else x.type
-        slot = e.room(type_)
-        e.store(x if type_ == x.type else e.convert("zext", x, type_), slot)
+    def spilled(self, x: Value) -> Callable[[str], Value]:
+        """Lanes in memory, and what takes one of them into every lane."""
+        slot = Slot(self.e, x.type)
+        slot.put(x)
+        return slot.lane
 
-        def pick(number: str) -> Value:
-            found = e.splat(e.load_scalar(e.address(slot, number, type_), type_), type_)
-            return found if type_ == x.type else found.ne(0)
-
-        return pick
-
-    def _enter(self, number: str) -> None:
+    def enter(self, number: str) -> None:
         """Where the row with this number lies."""
         e = self.e
         start = e.integer("mul", e.integer("add", self.first, number), self.classes)
@@ -147,7 +161,7 @@ class Along:
             if given.row
         }
         self.written = {
-            root: e.address(array.base, start, Stored(output.dtype).type)
+            root: e.address(array.base, start, self.stored(root).type)
             for root, (output, array) in self.output.items()
             if output.row
         }
@@ -155,19 +169,18 @@ class Along:
         self.kept_rows = {node: e.address(pointer, own, e.float.name) for node, pointer in self.allocated.items()}
         self.kept_rows |= {node: self.written[root] for node, root in self.borrowed.items()}
 
-    def _row(self, sweep: Sweep) -> States:
+    def walk(self, sweep: Sweep) -> States:
         states = sweep.first()
         if sweep.one.backward:
-            return self._backward(sweep, self._rest(sweep, states))
+            return self._backward(sweep, self.rest(sweep, states))
         if sweep.exception is None or not self.spec.long:
-            return self._rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
-        return self._rest(sweep, self._around_exception(sweep, states))
+            return self.rest(sweep, self._stretch(sweep, "0", self.whole, states, plain=False))
+        return self.rest(sweep, self._around_exception(sweep, states))
 
     def _around_exception(self, sweep: Sweep, states: States) -> States:
         """The vector that holds the exceptional class by itself; before and after it there is nothing to ask."""
         e = self.e
-        found = e.integer("and", self._class_number(sweep.exception), -e.lanes)
-        start = e.smaller(found, self.whole)
+        start = self.exceptional(sweep)
         end = e.smaller(e.integer("add", start, e.lanes), self.whole)
 
         def side(number: str, states: States) -> States:
@@ -176,11 +189,19 @@ class Along:
             stop = e.fresh(f"select i1 {after}, i64 {self.whole}, i64 {start}")
             return self._stretch(sweep, first, stop, states, plain=True)
 
-        def special(states: States) -> States:
-            return sweep.join(states, sweep.at(self._place(start), sweep.neutral(states)))
+        return self.special(sweep, start, loop(e, "0", "2", 1, states, side))
 
-        states = loop(e, "0", "2", 1, states, side)
-        return when(e, e.integer("icmp slt", start, self.whole), states, special)
+    def exceptional(self, sweep: Sweep) -> str:
+        """Where the whole vector that holds the exceptional class starts, or the incomplete one."""
+        return self.e.smaller(self.e.integer("and", self._class_number(sweep.exception), -self.e.lanes), self.whole)
+
+    def special(self, sweep: Sweep, start: str, states: States) -> States:
+        """The exceptional class's vector, unless it is the incomplete one."""
+
+        def vector(states: States) -> States:
+            return sweep.join(states, sweep.at(self.place(start), sweep.neutral(states)))
+
+        return when(self.e, self.e.integer("icmp slt", start, self.whole), states, vector)
 
     def _stretch(self, sweep: Sweep, first: str, stop: str, states: States, *, plain: bool) -> States:
         """Whole vectors, in chunks whose states join those of the row; light work several vectors at a time."""
@@ -195,7 +216,7 @@ class Along:
                 if several == 1:
                     self._prefetch(index)
                 for k in range(count):
-                    place = self._place(e.integer("add", index, k * width) if k else index)
+                    place = self.place(e.integer("add", index, k * width) if k else index)
                     found += sweep.at(place, states[k * size : (k + 1) * size], plain=plain)
                 return found
 
@@ -217,37 +238,41 @@ class Along:
         return loop(e, first, stop, _CHUNK * width, states, chunk)
 
     def _prefetch(self, index: str) -> None:
-        """While there is much to compute, the same place of the next row is brought from memory."""
-        e, level = self.e, 2 if self.spec.long else 1
-        there = e.integer("add", self.classes, index)
+        """While there is much to compute, the same place of the next row is brought from memory.
+
+        Where that row is read already, what is read soon is brought nearer.
+        """
+        e, level = self.e, 2 if self.spec.long and self.staggered is None else 1
+        soon = 0 if self.staggered is None else _SOON * e.lanes
+        there = e.integer("add", e.integer("add", self.classes, soon), index)
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)
         for root, pointer in () if self.spec.streamed else self.written.items():
-            e.prefetch(e.address(pointer, there, Stored(self.output[root][0].dtype).type), write=True, level=level)
+            e.prefetch(e.address(pointer, there, self.stored(root).type), write=True, level=level)
 
     def _backward(self, sweep: Sweep, states: States) -> States:
         e = self.e
 
         def step(index: str, states: States) -> States:
             at = e.integer("sub", e.integer("sub", self.whole, e.lanes), index)
-            return sweep.join(states, sweep.at(self._place(at), sweep.neutral(states)))
+            return sweep.join(states, sweep.at(self.place(at), sweep.neutral(states)))
 
         return loop(e, "0", self.whole, e.lanes, states, step)
 
-    def _rest(self, sweep: Sweep, states: States) -> States:
+    def rest(self, sweep: Sweep, states: States) -> States:
         """The classes of the last, incomplete vector."""
         e = self.e
         rest = e.integer("sub", self.classes, self.whole)
 
         def tail(states: States) -> States:
             left = e.splat(e.fresh(f"trunc i64 {rest} to i32"), "i32")
-            place = self._place(self.whole, e.lane_numbers("i32") < left)
+            place = self.place(self.whole, e.lane_numbers("i32") < left)
             return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
         return when(e, e.integer("icmp ne", rest, 0), states, tail)
 
-    def _place(self, at: str, mask: Value | None = None) -> Place:
+    def place(self, at: str, mask: Value | None = None) -> Place:
         e = self.e
 
         def numbers() -> Value:
@@ -276,10 +301,10 @@ class Along:
     def at_class(self, x: Expr, y: Value) -> Value:
         """One number of each row; of class 0 where there is no such class."""
         e, type_ = self.e, self.e.float.name
-        classes, found = self._spilled(y), e.room(type_)
+        classes, found = self.spilled(y), e.room(type_)
 
         def row(number: str, _: States) -> States:
-            self._enter(number)
+            self.enter(number)
             place = self._class_number(classes(number))
             if x.op == "param":
                 value = e.splat(e.load_scalar(e.address(self.block.vectors[x.data].base, place, type_), type_), type_)
@@ -303,14 +328,16 @@ class Along:
         return self.e.load(self._kept_at(node, place), self.e.float.name, place.mask)
 
     def write(self, root: Expr, place: Place, x: Value, loaded: Loaded) -> None:
-        output, _ = self.output[root]
-        stored = Stored(output.dtype)
+        stored = self.stored(root)
         pointer = self.e.address(self.written[root], place.at, stored.type)
         x = self.block.weighted(x, loaded)
-        if self.spec.streamed and place.mask is None and stored.type == x.type:
-            self.e.stream(x, pointer, job.STREAM)
+        if self.past_caches and place.mask is None and stored.type == x.type:
+            self.e.stream(x, pointer, self.past_caches)
         else:
-            memory.store(self.e, output.dtype, x, pointer, place.mask)
+            memory.store(self.e, stored.dtype, x, pointer, place.mask)
+
+    def stored(self, root: Expr) -> Stored:
+        return Stored(self.output[root][0].dtype)
 
     def write_sample(self, output: Output, array: Array, x: Value, loaded: Loaded, index: str) -> None:
         self.block.write(output, array, [x], loaded, index, index)

@@ -192,11 +192,17 @@ class Block:
 
     # the end ----------------------------------------------------------------------------------------------------------
 
-    def finish(self, sums: list[Value], good: Value | None) -> str:
-        """Write the sums, return the flag; the whole text."""
+    def put(self, sums: list[Value], part: str | int = 0) -> None:
+        """Write the sums of a part of the block."""
         e = self.e
+        mine = e.address("%sums", e.integer("mul", part, len(sums)), "double")
         for k, total in enumerate(sums):
-            e.line(f"store double {e.first_lane(across(e, total))}, ptr {e.address('%sums', k, 'double')}")
+            e.line(f"store double {e.first_lane(across(e, total))}, ptr {e.address(mine, k, 'double')}")
+
+    def finish(self, sums: list[Value], good: Value | None) -> str:
+        """Write the sums, unless parts have, return the flag; the whole text."""
+        e = self.e
+        self.put(sums)
         flag = "false"
         if good is not None:
             lanes = e.fresh(f"bitcast {e.vector('i1')} {good} to i{e.lanes}")

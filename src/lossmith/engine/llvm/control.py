@@ -10,7 +10,7 @@ States = list[Value]
 
 
 def loop(
-    e: Emitter, first: str, stop: str, step: int, states: Sequence[Value], body: Callable[[str, States], States]
+    e: Emitter, first: str, stop: str, step: int | str, states: Sequence[Value], body: Callable[[str, States], States]
 ) -> States:
     """for index in range(first, stop, step): states = body(index, states). Tested at the bottom; may run zero times."""
     before, inside, after = e.block, e.fresh_label("loop"), e.fresh_label("after")
@@ -41,6 +41,20 @@ def when(e: Emitter, condition: str, states: Sequence[Value], body: Callable[[St
     e.line(f"br label %{after}")
     e.label(after)
     return [_either(e, state, before, new, last) for state, new in zip(states, found, strict=True)]
+
+
+def choose(e: Emitter, condition: str, first: Callable[[], States], second: Callable[[], States]) -> States:
+    """first() if condition else second()."""
+    yes, no, after = e.fresh_label("yes"), e.fresh_label("no"), e.fresh_label("after")
+    e.line(f"br i1 {condition}, label %{yes}, label %{no}")
+    found = []
+    for name, body in ((yes, first), (no, second)):
+        e.label(name)
+        found.append((body(), e.block))
+        e.line(f"br label %{after}")
+    e.label(after)
+    (states, one), (others, other) = found
+    return [_either(e, a, one, b, other) for a, b in zip(states, others, strict=True)]
 
 
 def _either(e: Emitter, a: Value, block_a: str, b: Value, block_b: str) -> Value:

@@ -57,8 +57,10 @@ define i64 @kernel(ptr %job) {_PLAIN} {{
 entry:
 {enter}{_word("n", job.COUNT, "i64")}{_word("blocks", job.BLOCKS, "i64")}{_word("turn", job.TURN, "i64")}\
 {_word("sums", job.SUMS, "ptr")}{_word("step", job.STEP, "i64")}\
-  %first.bad = getelementptr i64, ptr %job, i64 {job.BAD}
+{_word("parts", job.PARTS, "i64")}  %first.bad = getelementptr i64, ptr %job, i64 {job.BAD}
   %stop.at = getelementptr i64, ptr %job, i64 {job.STOP}
+  %block = mul i64 %parts, %step
+  %counted = mul i64 %parts, {max(sums, 1)}
   br label %claim
 claim:
   %count = phi i64 [0, %entry], [%count.next, %done]
@@ -73,11 +75,11 @@ take:
   %more = icmp slt i64 %k, %blocks
   br i1 %more, label %work, label %end
 work:
-  %s = mul i64 %k, %step
-  %u = add i64 %s, %step
+  %s = mul i64 %k, %block
+  %u = add i64 %s, %block
   %inside = icmp slt i64 %u, %n
   %t = select i1 %inside, i64 %u, i64 %n
-  %offset = mul i64 %k, {max(sums, 1)}
+  %offset = mul i64 %k, %counted
   %mine = getelementptr double, ptr %sums, i64 %offset
   %bad = call i1 @block(ptr %job, i64 %s, i64 %t, ptr %mine)
 {mark}

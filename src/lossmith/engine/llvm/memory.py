@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.engine.llvm.emit import MASK, Emitter, Value
 from lossmith.record import Record
 
 # NumPy's name of a dtype -> (LLVM's type of its bits, how they become a float)
@@ -32,6 +32,28 @@ class Stored(Record):
     @property
     def type(self) -> str:
         return _STORED[self.dtype][0]
+
+
+class Slot:
+    """One vector in memory of the stack. Conditions lie there as integers: single bits have no addresses."""
+
+    def __init__(self, e: Emitter, type_: str) -> None:
+        self._e, self._type, self._held = e, type_, "i32" if type_ == MASK else type_
+        self._pointer = e.room(self._held)
+
+    def put(self, x: Value) -> None:
+        self._e.store(self._e.convert("zext", x, "i32") if self._type == MASK else x, self._pointer)
+
+    def get(self) -> Value:
+        return self._taken(self._e.load(self._pointer, self._held))
+
+    def lane(self, number: str) -> Value:
+        """One lane of it in all."""
+        e = self._e
+        return self._taken(e.splat(e.load_scalar(e.address(self._pointer, number, self._held), self._held), self._held))
+
+    def _taken(self, held: Value) -> Value:
+        return held.ne(0) if self._type == MASK else held
 
 
 def load(e: Emitter, stored: Stored, base: str, stride: str, index: str, mask: Value | None, last: str) -> Value:

@@ -115,7 +115,8 @@ class _OneRow:
 
     def _pass(self, one: Pass, values: dict[Expr, Value], good: Value | None, *, check_inputs: bool) -> Value | None:
         flags = good if check_inputs or one.outputs else None
-        reduced, seen = self.view.run(Sweep(self, one, values, self.loaded, flags, check_inputs=check_inputs))
+        sweep = Sweep(self.rows, self.view, one, values, self.loaded, flags, check_inputs=check_inputs)
+        reduced, seen = self.view.run(sweep)
         values.update(reduced)
         return good if seen is None else seen
 
@@ -127,11 +128,11 @@ class Sweep:
     """
 
     def __init__(
-        self, row: _OneRow, one: Pass, values: dict[Expr, Value], loaded: Loaded, good: Value | None, *,
+        self, rows: Rows, view: View, one: Pass, values: dict[Expr, Value], loaded: Loaded, good: Value | None, *,
         check_inputs: bool,
     ) -> None:  # fmt: skip
-        self.row, self.one, self.values, self.loaded = row, one, values, loaded
-        self.view, self.e = row.view, row.e
+        self.rows, self.view, self.e = rows, view, rows.block.e
+        self.one, self.values, self.loaded = one, values, loaded
         self.good, self.check_inputs = good, check_inputs
         self.reducers = [REDUCERS[node.op](self.e, node.args[0]) for node in one.reductions]
         self.scans = {node: None for node in one.order if node.op in SCANS}
@@ -139,7 +140,7 @@ class Sweep:
 
     def elsewhere(self, values: dict[Expr, Value], loaded: Loaded, good: Value | None) -> Sweep:
         """The same pass with other numbers per sample."""
-        return Sweep(self.row, self.one, values, loaded, good, check_inputs=self.check_inputs)
+        return Sweep(self.rows, self.view, self.one, values, loaded, good, check_inputs=self.check_inputs)
 
     @property
     def samples(self) -> list[Expr]:
@@ -150,7 +151,7 @@ class Sweep:
             needed[self.one.plain.exception] = None
             ends = (*self.one.keeps, *self.one.outputs, *(reducer.x for reducer in self.reducers))
             needed |= {node: None for end in ends for node in [self.one.plain.instead.get(end, end)] if not node.row}
-        return [node for node in needed if node in self.values and node not in self.row.block.invariants]
+        return [node for node in needed if node in self.values and node not in self.rows.block.invariants]
 
     def found(self, states: States, over_lanes: OverLanes) -> Found:
         """(what was reduced, the lanes where all was well) after the last place."""
@@ -226,7 +227,7 @@ class Sweep:
         if node is INDEX:
             return place.index()
         if node.op == "input":
-            (given,) = (g for g in self.row.rows.spec.inputs if g.row and g.name == node.data)
+            (given,) = (g for g in self.rows.spec.inputs if g.row and g.name == node.data)
             return self.view.input(given, place)
         if node.op == "param":
             return self.view.vector(node.data, place)
@@ -243,7 +244,7 @@ class Sweep:
 
     def _legal(self, place: Place) -> list[Value]:
         found = []
-        for given in self.row.rows.spec.inputs:
+        for given in self.rows.spec.inputs:
             if given.row and given.domain is not None:
                 x = self.view.input(given, place)
                 found += inside(self.e, given.domain, x, None, is_whole=False) or [x.ordered(x)]

@@ -6,7 +6,7 @@ import ctypes
 import math
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from lossmith.record import replace
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
 _STREAMED = 1 << 23  # numbers of long rows from which results are written past the caches
+_PARTS, _SHARES = 32, 8  # of a block at most, and blocks for each thread, where a row is written with the next one
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
@@ -50,13 +51,20 @@ class Kernel:
         """From so many numbers on there is a better kernel."""
         return _STREAMED if self._writes_rows else math.inf
 
-    def job(self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int) -> bytes:
+    def job(
+        self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int, parts: int = 1
+    ) -> bytes:
         """The words of a job; ``sums`` is the address where the blocks' sums go."""
         step = rows_per_block(self.spec, classes)
-        blocks = -(-count // step)
-        turn = max(1, int(_BREATH / (self._nanoseconds * step * classes)))
-        fixed = (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, scale)
+        blocks = -(-count // (parts * step))
+        turn = max(1, int(_BREATH / (self._nanoseconds * parts * step * classes)))
+        fixed = (0, *_LINE, NEVER, *_LINE, 0, count, blocks, turn, sums, parameters, classes, step, parts, scale)
         return _HEAD.pack(*fixed) + arrays
+
+    @cached_property
+    def _finds_lines(self) -> bool:
+        """Whether the kernel that writes past the caches does so in whole lines, wherever they begin."""
+        return Along(replace(self.spec, streamed=True)).staggered is not None
 
     def run(
         self, arrays: Sequence[Array], parameters: Array, count: int, classes: int = 1, scale: float = 1.0,
@@ -81,12 +89,15 @@ class Kernel:
     ) -> float | None:
         if self._is_streamed(arrays, count, classes):
             return kernel(replace(self.spec, streamed=True))._run(arrays, parameters, count, classes, scale, divisor)
-        blocks = -(-count // rows_per_block(self.spec, classes))
+        threads = pool.thread_count() if count * classes > self.alone else 1
+        parts = -(-count // rows_per_block(self.spec, classes))
+        together = max(1, min(_PARTS, parts // (_SHARES * threads))) if self.spec.streamed else 1
+        blocks = -(-parts // together)
         words = addresses(arrays)
         size = _HEAD.size + len(words)
-        memory = bytearray(size + 8 * blocks * self._sums)
+        memory = bytearray(size + 8 * parts * self._sums)
         base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        memory[:size] = self.job(words, parameters.ctypes.data, count, classes, scale, base + size)
+        memory[:size] = self.job(words, parameters.ctypes.data, count, classes, scale, base + size, together)
         used = memory, arrays, parameters
 
         def cancel() -> None:
@@ -96,11 +107,10 @@ class Kernel:
         if blocks == 1:
             self.function(base)
         else:
-            helpers = min(pool.thread_count(), blocks) - 1 if count * classes > self.alone else 0
-            pool.run(self.function, base, helpers, cancel)
+            pool.run(self.function, base, min(threads, blocks) - 1, cancel)
         if _WORD.unpack_from(memory, 8 * job.BAD)[0] != NEVER:
             return None
-        found = self._added(base + size, blocks * self._sums, divisor)
+        found = self._added(base + size, parts * self._sums, divisor)
         return found if math.isfinite(found) else None
 
     def _is_streamed(self, arrays: Sequence[Array], count: int, classes: int) -> bool:
@@ -108,6 +118,8 @@ class Kernel:
         spec = self.spec
         if spec.streamed or count * classes < self.most:
             return False
+        if self._finds_lines:
+            return True
         written = arrays[len(arrays) - len(spec.vectors) - len(spec.outputs) :][: len(spec.outputs)]
         places = [place for a in written for place in (a.ctypes.data, classes * a.itemsize)]
         return not any(place % job.STREAM for place in places)

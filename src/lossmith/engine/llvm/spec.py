@@ -10,7 +10,8 @@ from lossmith.record import Record
 BLOCK = 8192  # numbers a thread claims at once
 # words of 8 bytes in a job; what threads write has cache lines of its own
 NEXT, BAD, STOP = 0, 8, 16
-COUNT, BLOCKS, TURN, SUMS, PARAMETERS, CLASSES, STEP, SCALE, ARRAYS = range(17, 26)
+COUNT, BLOCKS, TURN, SUMS, PARAMETERS, CLASSES, STEP, PARTS, SCALE, ARRAYS = range(17, 27)
+# A block is so many parts (PARTS) of so many samples (STEP), each with sums of its own.
 WORDS_PER_ARRAY = 3  # pointer, stride between samples, stride between classes, in bytes
 STREAM = 16  # what processors write past their caches is a multiple of so many bytes
 NEVER = (1 << 63) - 1  # the first bad block where there is none
@@ -39,7 +40,7 @@ class Spec(Record):
     """One kernel: the roots of a formula, computed in one float type, summed or written.
 
     Job arrays are in the order: inputs, weight, where, outputs, vectors. Parameters are float64 numbers in the order of
-    ``parameters``. Sums are float64, ``len(sums)`` numbers per block.
+    ``parameters``. Sums are float64, ``len(sums)`` numbers per part of a block.
     """
 
     float: str

@@ -17,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench lint clean
+.PHONY: help demo test test-full check bench bench-linear lint clean
 
 help:
 	@echo "make demo        choose a loss for $(TABLE), write $(REPORT)"
@@ -25,7 +25,7 @@ help:
 	@echo "make test-full   every test; the log goes to build/test-full.log"
 	@echo "make check       lint and the fast tests, under two minutes"
 	@echo "make lint        ruff, mypy --strict, import-linter"
-	@echo "make bench       the benchmarks"
+	@echo "make bench       the benchmarks; make bench-linear those of linear models, beside glum and rehline"
 	@echo "make clean       remove what was built; $(VENV) stays"
 	@echo "Each sets up $(VENV) by itself."
 
@@ -56,6 +56,11 @@ lint: $(VENV)/.stamp-dev
 
 bench: $(VENV)/.stamp-dev
 	$(BIN)/python benchmarks/run.py
+
+# The other trainers of linear models are measured where they can be had.
+bench-linear: $(VENV)/.stamp-dev
+	for peer in glum rehline; do $(PIP) $$peer || echo "$$peer cannot be installed here: measured without it" >&2; done
+	$(BIN)/python benchmarks/run.py linear_pass linear_models
 
 clean:
 	rm -rf build dist $(REPORT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

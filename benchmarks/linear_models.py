@@ -13,7 +13,7 @@ from measure import Contest, Effort, Spread, count, paired
 from page import Target, table
 
 TITLE = "Training linear models"
-ABOUT = """The mean of the loss plus l2/2 |w|², the intercept free, the same for all; 50 features, one thread on one core,
+ABOUT = """The mean of the loss plus l2/2 |w|², the intercept free, the same for all; 50 features, one thread,
 seconds. Every solver is asked for the least precision of its own scale (powers of ten) with which its coefficients come
 within 1e-8 (kinked losses 1e-6) of the optimum, relative to the objective, as one common function finds; the optimum is
 what lossmith finds with tol=1e-11. A dash: that solver is not installed, or never came so near.

@@ -52,7 +52,7 @@ def _(y: NonNegative, f: NonNegative, *, full: bool = False) -> Expr:
 @pointwise(source="McCullagh and Nelder 1989, ch. 8, doi:10.1007/978-1-4899-3242-6", link="log", elicits="mean")
 def gamma(y: Positive, f: Real) -> Expr:
     """Negative log-likelihood of a gamma amount, up to its shape: relative errors count."""
-    return where(f == -_INFINITE, exp(-f), _scaled_exp(y, -f) + f)
+    return where(f == -_INFINITE, exp(-f / 2), _scaled_exp(y, -f) + f)  # of what is infinite: a number that is at hand
 
 
 @gamma.variant(log_input=False, link="identity")

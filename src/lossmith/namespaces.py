@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -46,12 +46,12 @@ def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
 
 def dtype_name(dtype: Any) -> str:
     """ "float32" of any library's float32, in any byte order."""
-    kind: Hashable = type(dtype)
+    kind: Any = type(dtype)
     return _name_of(kind, dtype)
 
 
 @lru_cache(maxsize=256)  # NumPy puts a name together each time
-def _name_of(kind: Hashable, dtype: Any) -> str:
+def _name_of(kind: Any, dtype: Any) -> str:
     """The type comes first: dtypes of two libraries are never compared, which one of them warns of."""
     if isinstance(dtype, np.dtype):
         return dtype.name

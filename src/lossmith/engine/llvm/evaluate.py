@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,37 +33,36 @@ def evaluate(
     shape = like.shape[:-1] if rows else like.shape
     classes = like.shape[-1] if rows else 1
     count = int(np.prod(shape, dtype=np.int64))
-    known = {name: x for name, x in params.items() if isinstance(x, float) and name != "width"}
-    computed = settled(roots, known)  # as in the kernels of whole calls, to the same bits
-    arrays, parameters, spec = _spec(computed, inputs, params, dtype.name, classes if rows else None)
+    known = tuple((name, x) for name, x in params.items() if isinstance(x, float) and name != "width")
+    spec, names = _spec(roots, known, dtype.name, classes if rows else None)
+    arrays = [inputs[name] for name in names] + [params[name] for name in spec.vectors]
     results = [np.empty((*shape, classes) if root.row else shape, dtype) for root in roots]
     if count:
         given = [np.ascontiguousarray(a, dtype) for a in arrays]
         samples = [a.reshape(count, -1) for a in given[: len(spec.inputs)]]
         written = [a.reshape(count, -1) for a in results]
-        numbers = np.asarray(parameters, dtype=np.float64)
+        numbers = np.asarray([params[name] for name in spec.parameters], dtype=np.float64)
         if kernel(spec).run([*samples, *written, *given[len(spec.inputs) :]], numbers, count, classes) is None:
             raise MemoryError("there is no memory for one row of scores")
     found = dict(zip(roots, results, strict=True))
     return [[found[root] for root in group] for group in groups]
 
 
+@lru_cache(maxsize=256)
 def _spec(
-    roots: tuple[Expr, ...], inputs: Mapping[str, Array], params: Mapping[str, Any], dtype: str, classes: int | None
-) -> tuple[list[Array], list[float], Spec]:
-    """(arrays of inputs and vectors, parameters, the spec that takes them in this order)."""
-    leaves = [node for node in walk(roots) if node.op in ("input", "param")]
+    roots: tuple[Expr, ...], params: tuple[tuple[str, float], ...], dtype: str, classes: int | None
+) -> tuple[Spec, tuple[str, ...]]:
+    """(what computes the roots, the names of its inputs)."""
+    computed = settled(roots, dict(params))  # as in the kernels of whole calls, to the same bits
+    leaves = [node for node in walk(computed) if node.op in ("input", "param")]
     named = [node for node in leaves if node.op == "input"]
-    numbers = tuple(node.data for node in leaves if node.op == "param" and not node.row)
-    vectors = tuple(node.data for node in leaves if node.op == "param" and node.row)
     spec = Spec(
         dtype,
-        roots,
+        computed,
         tuple(Input(node.data, Stored(dtype), row=node.row) for node in named),
-        numbers,
-        outputs=tuple(Output(dtype, (k,), row=root.row) for k, root in enumerate(roots)),
-        vectors=vectors,
+        tuple(node.data for node in leaves if node.op == "param" and not node.row),
+        outputs=tuple(Output(dtype, (k,), row=root.row) for k, root in enumerate(computed)),
+        vectors=tuple(node.data for node in leaves if node.op == "param" and node.row),
         **({} if classes is None else row_layout(classes)),
     )
-    arrays = [inputs[node.data] for node in named] + [params[name] for name in vectors]
-    return arrays, [params[name] for name in numbers], spec
+    return spec, tuple(node.data for node in named)

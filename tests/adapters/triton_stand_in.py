@@ -68,6 +68,10 @@ def maximum(a, b):
     return torch.where(b > a, b, a)
 
 
+def minimum(a, b):
+    return torch.where(b < a, b, a)
+
+
 def _power_of_two(number):
     return number > 0 and not number & (number - 1)
 
@@ -110,7 +114,8 @@ def program_id(axis):
 def installed(monkeypatch):
     """Let ``import triton`` find this, and kernels run without a GPU."""
     package, language = ModuleType("triton"), ModuleType("triton.language")
-    own = {"load": load, "store": store, "arange": arange, "where": where, "cast": cast, "maximum": maximum}
+    own = {"load": load, "store": store, "arange": arange, "where": where, "cast": cast}
+    own |= {"maximum": maximum, "minimum": minimum}
     own |= {"program_id": program_id, "constexpr": int}
     own |= {name: getattr(torch, name) for name in ("abs", "exp", "log", "sqrt", "sin", "cos", "floor", "sum", "max")}
     own |= {name: getattr(torch, name) for name in ("float32", "float64", "int64")}

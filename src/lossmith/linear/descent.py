@@ -194,16 +194,18 @@ class _Descent:
         return ahead if rise <= allowed and move.any() else None
 
     def _stochastic(self, rule: Sgd | Adam, begin: float, size: int, rng: np.random.Generator) -> str | None:
-        problem, theta, rate, stale = self.problem, self.point.theta, 0.0, 0
-        mark = np.inf
+        problem, theta, rate = self.problem, self.point.theta, 0.0
+        mark, stale = np.inf, 0  # the objective that counts as progress to fall below; how long it has not
         for iteration in range(self.max_iter + 1):
             if self._arrived(iteration, self.point, rate):
                 return None
             objective = self.history[-1].objective
             if not np.isfinite(objective):
                 return f"the objective is no longer finite: learning_rate={begin:g} is too large"
-            stale = 0 if objective < mark - self.target else stale + 1
-            mark = min(mark, objective)
+            if objective < mark - self.target:
+                mark, stale = objective, 0
+            else:
+                stale += 1
             if stale >= PATIENCE:
                 return f"{PATIENCE} iterations in a row did not make the objective smaller by what tol asks"
             if iteration == self.max_iter:

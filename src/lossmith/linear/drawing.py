@@ -19,31 +19,34 @@ NAMED = 12
 
 
 def draw_history(model: Any, ax: Any = None) -> Any:
-    """The objective by iteration, above what is left to the proven optimum; on one axis, the objective alone."""
+    """The objective by iteration, above how far it was from the lowest, and at most from the optimum; on one axis, the
+    objective alone."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    steps = np.array([step.iteration for step in model.history_], dtype=np.float64)
-    objective = np.array([step.objective for step in model.history_])
-    gap = np.array([step.gap for step in model.history_])
-    proven = np.isfinite(gap)
-    if ax is None:
-        figure = Figure(figsize=(6.4, 5.0 if proven.any() else 3.2), layout="constrained")
-        axes: Any = figure.subplots(2 if proven.any() else 1, 1, sharex=True, squeeze=False)[:, 0]
-    else:
-        figure, axes = ax.figure, [ax]
+    lines = [(step.iteration, step.objective, step.gap) for step in model.history_]
+    lines.append((model.n_iter_, model.objective_, model.gap_))  # what was kept
+    steps, objective, gap = np.array(lines, dtype=np.float64).T
+    figure = Figure(figsize=(6.4, 5.4), layout="constrained") if ax is None else ax.figure
+    axes: Any = figure.subplots(2, 1, sharex=True) if ax is None else [ax]
     marker = "o" if len(steps) <= 60 else None
-    upper = axes[0]
-    upper.plot(steps, objective, color=COLOURS[0], marker=marker, markersize=3.5)
-    upper.set_ylabel("objective")
-    finite = objective[np.isfinite(objective)]
-    if len(finite) and finite.min() > 0 and finite.max() > 20 * finite.min():
-        upper.set_yscale("log")
-    upper.set_title(f"{type(model).__name__}, {model.loss_.name}, solver={model.solver!r}", fontsize=10)
+    axes[0].plot(steps, objective, color=COLOURS[0], marker=marker, markersize=3.5)
+    axes[0].set_ylabel("objective")
+    axes[0].set_title(f"{type(model).__name__}, {model.loss_.name}, solver={model.solver!r}", fontsize=10)
     if len(axes) == 2:
-        least = 1e-17 * max(float(np.abs(finite).max(initial=0.0)), 1e-300)  # a gap of 0 has a place too
-        axes[1].semilogy(steps[proven], np.maximum(gap[proven], least), color=COLOURS[1], marker=marker, markersize=3.5)
-        axes[1].set_ylabel("proven distance\nto the optimum")
+        lowest = objective[np.isfinite(objective)].min()
+        least = 1e-16 * max(abs(lowest), 1e-300)  # float64 shows nothing less; a gap of 0 has a place too
+        for shown, values, colour in (
+            ("above the lowest objective", objective - lowest, COLOURS[0]),
+            ("above the optimum at most", np.maximum(gap, least), COLOURS[1]),
+        ):
+            seen = np.isfinite(values) & (values > 0)
+            if seen.any():
+                axes[1].semilogy(
+                    steps[seen], values[seen], color=colour, marker=marker, markersize=3.5, label=shown
+                )
+        axes[1].set_ylabel("distance")
+        axes[1].legend(frameon=False, fontsize=8)
     axes[-1].set_xlabel("iteration")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     for each in axes:
@@ -66,7 +69,8 @@ def draw_path(path: Path, ax: Any = None) -> Any:
     else:
         figure, axes = ax.figure, [ax]
     x = path.penalties[order]
-    for each, coefficients in zip(axes, by_output.transpose(1, 0, 2), strict=True):
+    for each, output, coefficients in zip(axes, path.outputs, by_output.transpose(1, 0, 2), strict=True):
+        each.set_title(output, fontsize=10)
         for name, line in zip(path.names, coefficients.T, strict=True):
             each.plot(x, line, label=name, linewidth=1.4)
         if (x > 0).all():

@@ -86,18 +86,18 @@ class LinearModel(BaseEstimator):
             if begin is None and (local or self.scale):
                 begin = high_breakdown(make)
             if self.scale:
-                task, solution, self.scale_, settled = with_settled_scale(loss, make, self._solve, cast("Any", begin))
+                task, solution, self.scale_, trouble = with_settled_scale(loss, make, self._solve, cast("Any", begin))
             else:
-                task, settled = make(loss), True
+                task, trouble = make(loss), ""
                 solution = self._solve(task, task.constant if begin is None else task.scaled(*begin))
         self._keep(task, solution.theta)
-        self.objective_, self.gap_, self.converged_ = solution.objective, solution.gap, solution.converged and settled
+        self.objective_, self.gap_, self.converged_ = solution.objective, solution.gap, solution.converged and not trouble
         self.n_iter_, self.history_, self.stopped_ = max(solution.n_iter, 1), solution.history, solution.reason
         self.__dict__.pop("_stream", None)
         if not solution.converged:
-            self._warn(solution)
-        elif not settled:
-            self._say(f"the scale of the residuals, {self.scale_:.6g}, has not settled", ConvergenceWarning)
+            self._say(self._unfinished(solution), ConvergenceWarning)
+        elif trouble:
+            self._say(trouble, ConvergenceWarning)
         if local:
             self._say(
                 "the loss redescends, so this optimum is a local one: the one near the fit that most samples agree on",
@@ -154,9 +154,9 @@ class LinearModel(BaseEstimator):
         self._keep(task, theta)
         self.history_.append(step)
         self.objective_, self.gap_, self.converged_ = step.objective, float("nan"), False
-        self.n_iter_, self.stopped_ = len(self.history_), "the stream may go on"
+        self.n_iter_, self.stopped_ = step.iteration, "the stream may go on"
 
-    def _warn(self, solution: Solution) -> None:
+    def _unfinished(self, solution: Solution) -> str:
         if solution.convex:
             state = (
                 f"the objective, {solution.objective:.9g}, is proven to lie within {solution.gap:.3g} of the optimum"
@@ -166,14 +166,13 @@ class LinearModel(BaseEstimator):
         advice = "increase max_iter" if solution.n_iter >= self.max_iter else "increase tol, or add a penalty"
         if self.solver != "newton":
             advice += ", or let solver='newton' find the optimum"
-        self._say(
+        return (
             f"stopped after {solution.n_iter} iterations before reaching tol={self.tol:g} ({solution.reason}): "
-            f"{state}; {advice}",
-            ConvergenceWarning,
+            f"{state}; {advice}"
         )
 
     def _say(self, message: str, category: type[Warning]) -> None:
-        warnings.warn(f"{type(self).__name__} with {self.loss_.name}: {message}", category, stacklevel=5)
+        warnings.warn(f"{type(self).__name__} with {self.loss_.name}: {message}", category, stacklevel=4)
 
     def _check_parameters(self) -> None:
         for name in ("l2", "l1"):

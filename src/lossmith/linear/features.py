@@ -50,7 +50,9 @@ def spelled(value: float) -> str:
 
 
 def _frame(X: Any) -> nw.DataFrame[Any] | None:
-    found = nw.from_native(X, eager_only=True, pass_through=True)
+    found = nw.from_native(X, pass_through=True)
+    if isinstance(found, nw.LazyFrame):
+        raise TypeError(f"X is a lazy frame ({type(X).__name__}): its rows have to be made first, with .collect()")
     return found if isinstance(found, nw.DataFrame) else None
 
 
@@ -104,7 +106,10 @@ def _column(frame: nw.DataFrame[Any], i: int) -> NDArray[Any]:
         return np.asarray(column.to_numpy())
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return np.asarray(column.cast(nw.Float64).to_numpy())
-    return _numbers(column.to_numpy(), f"column {frame.columns[i]!r} of X, of type {column.dtype},")
+    what = f"column {frame.columns[i]!r} of X, of type {column.dtype},"
+    if column.dtype.is_temporal():
+        raise TypeError(f"{what} holds times: make numbers of them, such as days since a date")
+    return _numbers(column.to_numpy(), what)
 
 
 def _by_rows(X: Any) -> csr_array[Any]:

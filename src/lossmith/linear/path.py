@@ -22,6 +22,7 @@ class Path:
     vary: str  # "l1" or "l2"
     penalties: Array
     names: tuple[str, ...]  # of the features
+    outputs: tuple[str, ...]  # what the scores are for; one empty name where there is one
     coefficients: Array  # (penalties, features), or (penalties, outputs, features)
     intercepts: Array
     objectives: Array
@@ -71,4 +72,5 @@ def follow(
     coefficients, intercepts, objectives, gaps = (
         np.array([getattr(made, name) for made in models]) for name in ("coef_", "intercept_", "objective_", "gap_")
     )
-    return Path(vary, chosen, names, coefficients, intercepts, objectives, gaps, tuple(models))
+    outputs = tuple(str(name) for name in models[0]._output_names()) if coefficients[0].size > len(names) else ("",)
+    return Path(vary, chosen, names, outputs, coefficients, intercepts, objectives, gaps, tuple(models))

@@ -34,6 +34,7 @@ SETTLED = 1e-6
 """The scale has stopped changing when it changes by no more than this share."""
 ROUNDS = 50
 
+_VANISHED = 1e-12  # of the targets' spread: residuals this small are rounding
 _ROUGH = 1e-6  # tolerance of a start
 _SUBSETS, _KEPT = 500, 10  # random subsets; those worth concentrating on to the end
 _FEATURES = 30  # with more, hardly any subset is free of outliers
@@ -60,32 +61,42 @@ def scale_names(loss: Loss) -> tuple[str, ...]:
     return names
 
 
-def with_settled_scale(
-    loss: Loss, make: Make, solve: Solve, begin: Model
-) -> tuple[Task, Solution, float, bool]:
+def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tuple[Task, Solution, float, str]:
     """The loss's parameters as multiples of the residuals' size, refreshed until that stops changing.
 
-    (The last task, its solution, the scale it was solved with, whether the scale has settled.)
+    (The last task, its solution, the scale it was solved with, and what is wrong with that scale, if anything is.)
     """
     names, start = scale_names(loss), make(loss)
     scale, history = _scale(start, start.scaled(*begin)), []
+    if _vanished(scale, start):
+        scale = start.problem.unit
     for _ in range(ROUNDS):
         task = make(in_units(loss, scale, names))
         solution = solve(task, task.scaled(*begin))
         history += solution.history
         begin = task.original(solution.theta)
         used, scale = scale, _scale(task, solution.theta)
-        settled = abs(scale - used) <= SETTLED * used
-        if settled:
+        if _vanished(scale, task):
+            trouble = "the model fits the samples exactly, so their residuals have no scale; set l2"
             break
+        if abs(scale - used) <= SETTLED * used:
+            trouble = ""
+            break
+    else:
+        trouble = f"the scale of the residuals still changed, from {used:.6g} to {scale:.6g}, after {ROUNDS} rounds"
     solution.history = [replace(step, iteration=i) for i, step in enumerate(history)]
     solution.n_iter = len(history) - 1
-    return task, solution, used, settled
+    return task, solution, used, trouble
 
 
 def _scale(task: Task, theta: Array) -> float:
     problem = task.problem
-    return residual_scale(problem.loss, problem.y, problem.scores(theta), problem.weight)
+    f = problem.scores(theta)
+    return residual_scale(problem.loss, problem.y, f, problem.weight) if (f != problem.y).any() else 0.0
+
+
+def _vanished(scale: float, task: Task) -> bool:
+    return scale <= _VANISHED * task.problem.unit
 
 
 def _least_trimmed_squares(task: Task) -> Array | None:

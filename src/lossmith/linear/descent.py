@@ -147,7 +147,8 @@ class _Descent:
         bound, objective = problem.bound(point), problem.penalised(point)
         if objective < self.best_objective:
             self.best, self.best_objective = point.theta, objective
-        if self.convex:
+        begun = self.history[0].objective if self.history else objective
+        if self.convex and objective <= begun:  # steps that are too long lead to where bounds are rounding
             self.lower = max(self.lower, bound.lower)
         gap = max(objective - self.lower, 0.0)
         self.history.append(Step(iteration, objective, bound.subgradient, length, gap, 0.0))
@@ -179,7 +180,10 @@ class _Descent:
         return f"max_iter={self.max_iter} was reached"
 
     def _ahead(self, rule: Sgd, rate: float) -> Point | None:
-        """The point a step leads to, if the objective is as small there as a bend of 1 / rate allows."""
+        """The point a step leads to, if the objective bends by at most 1 / rate on the way and is not higher there.
+
+        The bend is told by gradients, which keep their digits where differences of the objective have none left.
+        """
         problem, point = self.problem, self.point
         theta = stepped(problem, point.theta, point.v, rule, rate)
         move = theta - point.theta
@@ -187,11 +191,11 @@ class _Descent:
             ahead = problem.at(theta)
         except ValueError:  # out of the loss's domain
             return None
-        l2 = problem.l2[:, None]
-        rise = ahead.support - point.support + float((l2 / 2 * (theta**2 - point.theta**2)).sum())
-        slope = float(((point.v + l2 * point.theta) * move).sum())
-        allowed = slope + float((move**2).sum()) / (2 * rate) + 1e-15 * abs(point.support)
-        return ahead if rise <= allowed and move.any() else None
+        if not move.any():
+            return None
+        bend = float(((ahead.v - point.v + problem.l2[:, None] * move) * move).sum())
+        higher = problem.penalised(ahead) - problem.penalised(point) > 1e-13 * abs(point.support)
+        return None if higher or not bend <= float((move**2).sum()) / rate else ahead
 
     def _stochastic(self, rule: Sgd | Adam, begin: float, size: int, rng: np.random.Generator) -> str | None:
         problem, theta, rate = self.problem, self.point.theta, 0.0

@@ -142,13 +142,16 @@ class LinearModel(BaseEstimator):
         stream = self._stream
         design = design_of(X, weight)
         stream.look(design, float(len(y) if weight is None else weight.sum()))
-        task = Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes)
-        theta = task.constant if old is None else task.scaled(*old)
+
+        def ready(loss: Loss) -> tuple[Task, Array]:
+            task = Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes, stream.begin)
+            stream.begin = task.begin
+            return task, task.constant if old is None else task.scaled(*old)
+
+        task, theta = ready(loss)
         if self.scale:
             self.scale_ = stream.measure(residual_scale(loss, task.problem.y, task.problem.scores(theta), weight))
-            scaled = in_units(loss, self.scale_, scale_names(loss))
-            task = Task(scaled, design, y, weight, added, (float(self.l2), float(self.l1)), classes)
-            theta = task.constant if old is None else task.scaled(*old)
+            task, theta = ready(in_units(loss, self.scale_, scale_names(loss)))
         rng = np.random.default_rng(self.random_state)
         theta, step = stream.learn(task, theta, self.learning_rate, int(self.batch_size), rng)
         self._keep(task, theta)

@@ -24,6 +24,7 @@ class Stream:
     def __init__(self, method: str) -> None:
         self.rule = RULES[method if method in RULES else "adam"]()
         self.total, self.samples, self.steps = 0.0, 0, 0
+        self.begin: tuple[Array, float] | None = None  # best constant scores and their unit, of the first batch
         self.rate: float | None = None
         self.scale: float | None = None
         self.mean: Array | float = 0.0

@@ -25,16 +25,21 @@ def design_of(X: Matrix, weight: Array | None) -> Design:
 
 
 class Task:
-    """Minimise a loss over a design. ``constant`` is the best model without features, which tolerances refer to."""
+    """Minimise a loss over a design. ``constant`` is the best model without features, which tolerances refer to.
+
+    ``begin``: the best constant scores and the unit of scores, where they need not be found again.
+    """
 
     def __init__(
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None,
-        penalties: tuple[float, float], classes: int | None = None,
+        penalties: tuple[float, float], classes: int | None = None, begin: tuple[Array, float] | None = None,
     ) -> None:  # fmt: skip
         shifted = offset is not None and sees_residuals(loss)
         seen = y - offset if offset is not None and shifted else y
-        start = finite_start(loss, seen, weight, classes)
-        unit = residual_scale(loss, seen, start, weight)
+        if begin is None:
+            start = finite_start(loss, seen, weight, classes)
+            begin = start, residual_scale(loss, seen, start, weight)
+        self.begin = start, unit = begin
         self.origin = float(start[0]) if _shiftable(loss, seen, float(start[0]), unit) else 0.0
         if self.origin:
             y, start = y - self.origin, start - self.origin

@@ -154,7 +154,7 @@ def test_a_sparse_design_is_the_dense_one(gaps):
         np.testing.assert_allclose(found, wanted, **close)
 
 
-@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix, sp.csc_matrix, sp.lil_matrix])
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array, sp.coo_array, sp.csr_matrix, sp.csc_matrix, sp.lil_array])
 @pytest.mark.parametrize("penalty", [{}, {"l1": 0.05}, {"l2": 0.1}], ids=str)
 def test_sparse_models_are_the_dense_ones(gaps, make, penalty):
     X, y = gaps

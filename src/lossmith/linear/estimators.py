@@ -83,16 +83,19 @@ class LinearModel(BaseEstimator):
 
             begin = self._before(_outputs(loss, classes) or 1, X.shape[1])
             local = redescends(loss) is not None
-            if begin is None and (local or self.scale):
-                begin = high_breakdown(make)
             if self.scale:
-                task, solution, self.scale_, trouble = with_settled_scale(loss, make, self._solve, cast("Any", begin))
+                task, solution, self.scale_, trouble = with_settled_scale(
+                    loss, make, self._solve, begin or high_breakdown(make)
+                )
             else:
+                if local:
+                    begin = begin or high_breakdown(make)
                 task, trouble = make(loss), ""
                 solution = self._solve(task, task.constant if begin is None else task.scaled(*begin))
         self._keep(task, solution.theta)
-        self.objective_, self.gap_, self.converged_ = solution.objective, solution.gap, solution.converged and not trouble
-        self.n_iter_, self.history_, self.stopped_ = max(solution.n_iter, 1), solution.history, solution.reason
+        self.objective_, self.gap_ = solution.objective, solution.gap
+        self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason
+        self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
         self.__dict__.pop("_stream", None)
         if not solution.converged:
             self._say(self._unfinished(solution), ConvergenceWarning)

@@ -16,6 +16,9 @@ from scipy.sparse import csr_array
 Matrix: TypeAlias = Any
 """A NumPy array, or a SciPy sparse array by rows: what `as_features` returns."""
 
+_ROWS = 1 << 14  # of a frame that are copied at a time: column by column, while what is written to stays in the cache
+_SHORT = (nw.Float32, nw.Int8, nw.Int16, nw.UInt8, nw.UInt16, nw.Boolean)  # float32 holds these
+
 
 def is_sparse(X: Any) -> bool:
     """Whether X is a sparse matrix or array of SciPy."""
@@ -85,28 +88,28 @@ def _numbers(given: Any, what: str) -> NDArray[Any]:
 
 
 def _table(frame: nw.DataFrame[Any]) -> NDArray[Any]:
-    """A frame's numbers by rows, copied once; pandas that keeps them in one array is not copied."""
+    """A frame's numbers by rows, copied once; pandas that keeps its floats in one array is not copied."""
     n, p = frame.shape
-    whole = frame.implementation.is_pandas() and p and len({str(dtype) for dtype in frame.to_native().dtypes}) == 1
-    if whole:
+    kinds = frame.schema.dtypes()
+    if frame.implementation.is_pandas() and p and len({str(dtype) for dtype in frame.to_native().dtypes}) == 1:
         values = np.asarray(frame.to_native())
         if values.dtype.kind == "f":
             return values
-    columns = [_column(frame, i) for i in range(p)]
-    found = np.empty((n, p), dtype=np.result_type(np.float32, *(c.dtype for c in columns)))
-    for i, column in enumerate(columns):
-        found[:, i] = column
+    found = np.empty((n, p), dtype=np.float32 if all(kind in _SHORT for kind in kinds) else np.float64)
+    for start in range(0, n, _ROWS):
+        part = frame[start : start + _ROWS]
+        for i in range(p):
+            found[start : start + _ROWS, i] = _column(part[:, i])
     return found
 
 
-def _column(frame: nw.DataFrame[Any], i: int) -> NDArray[Any]:
-    """One column; what is missing becomes NaN, for the check of finite numbers to find."""
-    column = frame[:, i]
+def _column(column: nw.Series[Any]) -> NDArray[Any]:
+    """Some rows of a column; what is missing becomes NaN, for the check of finite numbers to find."""
     if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
         return np.asarray(column.to_numpy())
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         return np.asarray(column.cast(nw.Float64).to_numpy())
-    what = f"column {frame.columns[i]!r} of X, of type {column.dtype},"
+    what = f"column {column.name!r} of X, of type {column.dtype},"
     if column.dtype.is_temporal():
         raise TypeError(f"{what} holds times: make numbers of them, such as days since a date")
     return _numbers(column.to_numpy(), what)

@@ -199,7 +199,13 @@ def test_sparse_refusals(gaps):
     bad[row, column] = np.inf
     with pytest.raises(ValueError, match=rf"X\[{row}, {column}\] is infinity"):
         LinearRegressor().fit(bad, y)
-    twice = sp.coo_array((np.r_[X[X != 0], 1.0], tuple(np.c_[np.array(np.nonzero(X)), [0, 5]])), X.shape)
-    once = X.copy()
-    once[0, 5] += 1.0
-    np.testing.assert_allclose(LinearRegressor().fit(twice, y).coef_, LinearRegressor().fit(once, y).coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_array])
+def test_entries_that_occur_twice_are_summed(gaps, make):
+    X, y = gaps
+    once = make(X)
+    halves = (np.repeat(once.data / 2, 2), np.repeat(once.indices, 2), once.indptr * 2)
+    twice = make(halves, X.shape)
+    np.testing.assert_allclose(LinearRegressor().fit(twice, y).coef_, LinearRegressor().fit(X, y).coef_, atol=1e-8)
+    np.testing.assert_array_equal(twice.data, halves[0])  # the user's is left as it was

@@ -7,6 +7,8 @@ import scipy.sparse as sp
 
 import lossmith as lm
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+from lossmith.linear.design import Design
+from lossmith.linear.stream import Stream
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +47,20 @@ def test_one_step_of_gradient_descent_is_the_textbooks(table):
     step = -0.1 * 2 * Z.T @ (y.mean() - y) / len(y)
     np.testing.assert_allclose(model.coef_ * X.std(axis=0), step, rtol=1e-9)
     assert model.history_[1].length == 0.1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_adam_is_the_papers(table):
+    X, y = table
+    model = LinearRegressor(solver="adam", learning_rate=0.1, max_iter=4, batch_size=400, random_state=0).fit(X, y)
+    Z = np.column_stack([np.ones(400), (X - X.mean(axis=0)) / X.std(axis=0)])
+    theta, first, second = np.r_[y.mean(), 0, 0, 0], 0, 0
+    for t in range(1, 5):
+        g = 2 * Z.T @ (Z @ theta - y) / 400
+        first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
+        rate = 0.1 / np.sqrt(t)
+        theta = theta - rate * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), theta[1:], rtol=1e-6)
 
 
 def test_too_long_a_step_is_said(table):
@@ -162,6 +178,22 @@ def test_a_stream_of_classes(long, classes):
         LinearClassifier(class_weight="balanced").partial_fit(X, labels, classes=names[:classes])
     with pytest.raises(ValueError, match="2 features, but LinearClassifier is expecting 3"):
         model.partial_fit(X[:, :2], labels)
+
+
+def test_a_stream_knows_the_mean_and_spread_of_all_it_has_seen(long):
+    X, _ = long
+    X = np.column_stack([X, np.full(len(X), 3.7)])
+    weight = np.random.default_rng(0).uniform(0.1, 2, len(X))
+    seen = Stream("adam")
+    for start in range(0, len(X), 700):
+        part = slice(start, start + 700)
+        design = Design(X[part] * ([1.0, 1.0, 1.0, 1.0] if start else [1.0, 0.0, 1.0, 1.0]), weight[part])
+        seen.look(design, weight[part].sum())
+    X[:700, 1] = 0  # constant in the first batch
+    whole = Design(X, weight)
+    assert design.constant.tolist() == [False, False, False, True]
+    np.testing.assert_allclose(design.centre, whole.centre, rtol=1e-12)
+    np.testing.assert_allclose(design.spread, whole.spread, rtol=1e-10)
 
 
 def test_weights_tell_across_batches(long):

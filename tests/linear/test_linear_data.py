@@ -1,5 +1,8 @@
 """The same features as arrays of any layout, sparse matrices and data frames: the same models."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -190,6 +193,29 @@ def test_sparse_features_are_never_made_dense():
     lasso = LinearClassifier(l1=1e-3, tol=1e-4).fit(X, y)
     assert lasso.converged_
     assert 0 < (lasso.coef_ != 0).sum() < 1000
+
+
+@pytest.mark.full
+def test_a_million_sparse_rows_fit_in_4_gib():
+    code = """
+import resource
+import numpy as np, scipy.sparse as sp
+from lossmith.linear import LinearClassifier
+n, p, each = 1_000_000, 100_000, 30
+rng = np.random.default_rng(0)
+columns = rng.integers(0, p, n * each, dtype=np.int32)
+columns.reshape(n, each).sort(axis=1)
+X = sp.csr_array((rng.random(n * each), columns, np.arange(0, n * each + 1, each, dtype=np.int32)), (n, p))
+X.sum_duplicates()
+y = X @ rng.normal(size=p) + rng.logistic(size=n) > 0
+model = LinearClassifier(l2=1e-5).fit(X, y)
+print(model.converged_, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    converged, peak = done.stdout.split()
+    assert converged == "True"
+    assert float(peak) < 4  # GiB
 
 
 def test_sparse_refusals(gaps):

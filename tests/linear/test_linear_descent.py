@@ -207,6 +207,18 @@ def test_weights_tell_across_batches(long):
     assert model.score(X, y) > 0.5
 
 
+def test_targets_of_every_batch_are_looked_at(long):
+    X, y = long
+    counts = np.random.default_rng(0).poisson(3.0, size=len(y)).astype(float)
+    counts[253], counts[257] = -5.0, -1.0
+    weight = np.ones(len(y))
+    weight[253] = 0.0  # counts for nothing, whatever it is
+    model = LinearRegressor("poisson").partial_fit(X[:250], counts[:250])
+    model.partial_fit(X[250:256], counts[250:256], sample_weight=weight[250:256])
+    with pytest.raises(ValueError, match=r"y_true\[5\] = -1"):
+        model.partial_fit(X[252:260], np.delete(counts, 253)[251:259])
+
+
 def test_a_stream_in_sparse_rows_in_units_and_after_fit(long):
     X, y = long
     X = (X - X.mean(axis=0)) / X.std(axis=0)

@@ -2,8 +2,9 @@
 
 Steps are taken in the coefficients of centred and scaled features. An iteration is one look at every sample: one step
 of gradient descent, or one step per batch. The stochastic ones shorten their steps as 1 / sqrt(iteration), and the
-point at the end of an iteration is the mean of those on the way (Polyak and Juditsky 1992, doi:10.1137/0330046). An l1
-penalty is applied by shrinking after each step, so that coefficients become exactly zero.
+point at the end of an iteration is the mean of those on the way (Polyak and Juditsky 1992, doi:10.1137/0330046).
+Penalties are applied by shrinking after each step: none is too large for the step, and with l1 coefficients become
+exactly zero.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ PATIENCE = 10
 class Sgd:
     """Against the gradient."""
 
-    def default_rate(self, problem: Problem, bend: float) -> float:
-        return 1.0 / (bend * (1 + float(problem.design.p)) + float(problem.l2.max()))
+    def default_rate(self, problem: Problem, bend: float, size: int) -> float:
+        """As long as batches allow: the variance of the scores along a direction is what they have in common, and what
+        is left of the features of single samples when so many are averaged."""
+        return 1.0 / (bend * (_widest(problem) + (1 + len(problem.design.spread)) / size))
 
     def move(self, g: Array, rate: float) -> Move:
         """(the move, how long it is per unit of the gradient)."""
@@ -46,8 +49,9 @@ class Adam:
         self.square: Array | float = 0.0
         self.steps = 0
 
-    def default_rate(self, problem: Problem, bend: float) -> float:
-        return 0.05 * float(problem.unit)
+    def default_rate(self, problem: Problem, bend: float, size: int) -> float:
+        """A twentieth of a typical score; less where many coefficients move at once."""
+        return 0.05 * float(problem.unit) / float(np.sqrt(max(1.0, problem.design.p / 5)))
 
     def move(self, g: Array, rate: float) -> Move:
         self.steps += 1
@@ -63,12 +67,24 @@ SOLVERS = ("newton", "gradient_descent", *RULES)
 
 
 def stepped(problem: Problem, theta: Array, v: Array, rule: Sgd | Adam, rate: float) -> Array:
-    """One step: the loss and the l2 penalty by their gradient, the l1 penalty by shrinking."""
-    move, each = rule.move(v + problem.l2[:, None] * theta, rate)
+    """One step: the loss by its gradient, the penalties by shrinking."""
+    move, each = rule.move(v, rate)
     moved = theta - move
     if problem.l1.any():
         moved = np.sign(moved) * np.maximum(np.abs(moved) - each * problem.l1[:, None], 0.0)
-    return np.asarray(moved)
+    return np.asarray(moved / (1 + each * problem.l2[:, None]))
+
+
+def _widest(problem: Problem) -> float:
+    """About the largest variance of scores over directions of length 1: a few rounds of the power method."""
+    direction = np.random.default_rng(0).normal(size=(1 + problem.design.p, 1))
+    found = 1.0
+    for _ in range(8):
+        direction /= np.linalg.norm(direction)
+        f = problem.design.scores(direction)
+        direction = problem.pull(f)
+        found = max(found, float(np.linalg.norm(direction)))
+    return found
 
 
 def steepness(problem: Problem, f: Array) -> float:
@@ -124,10 +140,10 @@ class _Descent:
     def run(self, method: str, rate: float | None, batch_size: int, seed: int | None) -> Solution:
         bend = steepness(self.problem, self.point.f)
         if method == "gradient_descent":
-            reason = self._plain(1.0 / (bend + float(self.problem.l2.max())), rate)
+            reason = self._plain(1.0 / bend, rate)
         else:
             rule = RULES[method]()
-            begin = rule.default_rate(self.problem, bend) if rate is None else rate
+            begin = rule.default_rate(self.problem, bend, batch_size) if rate is None else rate
             reason = self._stochastic(rule, begin, batch_size, np.random.default_rng(seed))
         gap = max(self.best_objective - self.lower, 0.0) if self.convex else float("nan")
         found = self.history[-1].iteration
@@ -193,7 +209,7 @@ class _Descent:
             return None
         if not move.any():
             return None
-        bend = float(((ahead.v - point.v + problem.l2[:, None] * move) * move).sum())
+        bend = float(((ahead.v - point.v) * move).sum())
         higher = problem.penalised(ahead) - problem.penalised(point) > 1e-13 * abs(point.support)
         return None if higher or not bend <= float((move**2).sum()) / rate else ahead
 

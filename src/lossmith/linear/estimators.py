@@ -71,10 +71,7 @@ class LinearModel(BaseEstimator):
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> tuple[Task, Solution]:
         self._check_parameters()
-        added = as_offset(offset, len(y), _outputs(loss, classes))
-        if weight is not None and not (kept := weight > 0).all():
-            X, y, weight = X[kept], y[kept], weight[kept]
-            added = None if added is None else added[kept]
+        X, y, weight, added = _weighty(X, y, weight, as_offset(offset, len(y), _outputs(loss, classes)))
         with suited_threads(*X.shape):
             design = design_of(X, weight)
 
@@ -138,7 +135,7 @@ class LinearModel(BaseEstimator):
     ) -> None:
         """One look at a batch of a stream."""
         self._check_parameters()
-        added = as_offset(offset, len(y), _outputs(loss, classes))
+        X, y, weight, added = _weighty(X, y, weight, as_offset(offset, len(y), _outputs(loss, classes)))
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
         if not hasattr(self, "_stream"):
             self._stream, self.history_ = Stream(self.solver), []
@@ -283,6 +280,15 @@ class LinearModel(BaseEstimator):
         from .path import follow
 
         return follow(self, X, y, penalties, vary, sample_weight=sample_weight, offset=offset)
+
+
+def _weighty(
+    X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None
+) -> tuple[Matrix, NDArray[Any], Array | None, Array | None]:
+    """The samples of positive weight."""
+    if weight is None or (kept := weight > 0).all():
+        return X, y, weight, offset
+    return X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
 
 
 def _outputs(loss: Loss, classes: int | None) -> int | None:

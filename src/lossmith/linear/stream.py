@@ -15,6 +15,10 @@ Array = NDArray[np.float64]
 SLOWER = 100
 """Steps shorten as 1 / sqrt(1 + steps / SLOWER): long while the model is new, and ever finer."""
 
+AVERAGED = 3.0
+"""The model is the mean of the points on the way, later ones counting more: step t has a weight of 1 + AVERAGED over
+t + AVERAGED at the time (Shamir and Zhang 2013, arXiv:1212.1824)."""
+
 _SCALE_MEMORY = 0.9  # of the scale of residuals, from batch to batch
 
 
@@ -25,6 +29,7 @@ class Stream:
         self.rule = RULES[method if method in RULES else "adam"]()
         self.total, self.samples, self.steps = 0.0, 0, 0
         self.begin: tuple[Array, float] | None = None  # best constant scores and their unit, of the first batch
+        self.point: tuple[Array, Array] | None = None  # where steps have led: coefficients and intercepts
         self.rate: float | None = None
         self.scale: float | None = None
         self.mean: Array | float = 0.0
@@ -50,16 +55,20 @@ class Stream:
     def learn(
         self, task: Task, theta: Array, given: float | None, size: int, rng: np.random.Generator
     ) -> tuple[Array, Step]:
-        """One step per `size` samples of the batch. The history tells how the batch was predicted before."""
-        problem = task.problem
-        point = problem.at(theta)
+        """The model, theta, after one step per `size` samples of the batch; and how it predicted the batch before."""
+        problem, model = task.problem, theta
+        theta = model if self.point is None else task.scaled(*self.point)
+        point = problem.at(model)
         objective, gradient = problem.penalised(point), problem.bound(point).subgradient
+        bend = steepness(problem, point.f)  # and a look at every target, which the loss may refuse
         if self.rate is None:
-            self.rate = self.rule.default_rate(problem, steepness(problem, point.f)) if given is None else given
+            self.rate = self.rule.default_rate(problem, bend, size) if given is None else given
         share = problem.total / problem.design.n / (self.total / self.samples)  # weights tell across batches too
         length = self.rate
         for rows in batches(problem.design.n, size, rng):
             length = self.rate / np.sqrt(1 + self.steps / SLOWER)
             theta = stepped(problem, theta, share * batch_gradient(problem, theta, rows), self.rule, length)
             self.steps += 1
-        return theta, Step(self.steps, objective, gradient, length, float("nan"), 0.0)
+            model = model + (theta - model) * ((1 + AVERAGED) / (self.steps + AVERAGED))
+        self.point = task.original(theta)
+        return model, Step(self.steps, objective, gradient, length, float("nan"), 0.0)

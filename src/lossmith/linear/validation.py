@@ -87,4 +87,4 @@ def _warn_column(shape: tuple[int, ...]) -> None:
         from sklearn.exceptions import DataConversionWarning as Category
     except ImportError:
         Category = UserWarning
-    warnings.warn(message, Category, stacklevel=4)
+    warnings.warn(message, Category, stacklevel=5)

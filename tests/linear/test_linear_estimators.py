@@ -22,7 +22,7 @@ ESTIMATORS = [
     LinearRegressor(),
     LinearRegressor("huber", l2=0.1),
     LinearRegressor("absolute_error", l2=0.1),
-    LinearClassifier(l2=0.1),
+    LinearClassifier(),
     LinearClassifier("hinge", l2=0.1),
     LinearRegressor("poisson", l2=0.1),
     LinearRegressor("huber", l2=0.1, scale="mad"),

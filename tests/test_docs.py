@@ -17,11 +17,11 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/linear.md"])
 def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        assert (ROOT / target).exists(), target
+        assert ((ROOT / name).parent / target).exists(), target
 
 
 @pytest.mark.slow
@@ -35,6 +35,14 @@ def test_the_readme_runs():
     code = "\n".join(blocks(README))
     assert "lm.choose(X, y" in code and "@lm.pointwise" in code
     exec(compile(code, "README.md", "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_page_of_linear_models_runs():
+    """Its code stands alone, and warns of nothing."""
+    code = "\n".join(blocks((ROOT / "docs" / "linear.md").read_text(encoding="utf-8")))
+    assert "plot_history" in code and "partial_fit" in code
+    exec(compile(code, "linear.md", "exec"), {})
 
 
 def test_the_page_of_losses_is_current():

@@ -107,7 +107,8 @@ def _smoothed_log_prior(y: NDArray[Any], weight: Array | None, k: int) -> Array:
 _RESIDUALS = np.geomspace(1e-30, 1e30, 6001)  # parameters in units of y may have any size
 
 
-def _of_residual(loss: Loss) -> bool:
+def sees_residuals(loss: Loss) -> bool:
+    """Whether the loss is one of the difference of score and target, and of nothing else."""
     formula = loss.formula
     plain = has_units(loss) and not formula.extras
     return plain and of_residual(formula.value, formula.target.as_input, formula.predictions[0].as_input)
@@ -119,7 +120,7 @@ def redescends(loss: Loss) -> tuple[float, float] | None:
 
     Held at its pull there, it becomes its convex relative: Huber's loss of Tukey's, so to speak.
     """
-    if not _of_residual(loss):
+    if not sees_residuals(loss):
         return None
     reach, falls = [], False
     for side in (-1.0, 1.0):
@@ -158,7 +159,7 @@ def scale_parameters(loss: Loss) -> tuple[str, ...]:
 
     Found by trying. Losses that have no such parameter, or need none, have an empty tuple.
     """
-    if not _of_residual(loss):
+    if not sees_residuals(loss):
         return ()
     names = [
         p.name

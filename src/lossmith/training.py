@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.linear import LinearClassifier, LinearRegressor
-from lossmith.linear.estimators import is_binary, unlabelled
+from lossmith.linear.classes import is_binary, unlabelled
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss

@@ -22,8 +22,12 @@ ESTIMATORS = [
     LinearRegressor(),
     LinearRegressor("huber", l2=0.1),
     LinearRegressor("absolute_error", l2=0.1),
-    LinearClassifier(l2=0.1),
+    LinearClassifier(),
     LinearClassifier("hinge", l2=0.1),
+    LinearRegressor("poisson", l2=0.1),
+    LinearRegressor("huber", l2=0.1, scale="mad"),
+    LinearClassifier("cross_entropy", l2=0.1),
+    LinearClassifier("squared_hinge", l2=0.1),
 ]
 FIRST = (ESTIMATORS[0], ESTIMATORS[3])
 
@@ -62,7 +66,8 @@ def test_predict_is_on_the_natural_scale(table):
 
 def test_names_parameters_and_search(table):
     X, y = table
-    assert LinearRegressor("mae").get_params() == {"loss": "mae", "l2": 0.0, "l1": 0.0, "tol": 1e-8, "max_iter": 1000}
+    stated = {"loss": "mae", "l2": 0.0, "l1": 0.0, "tol": 1e-8, "max_iter": 1000, "solver": "newton", "scale": None}
+    assert LinearRegressor("mae").get_params().items() >= stated.items()
     model = clone(LinearRegressor(lm.get("huber", delta=2.0))).set_params(l2=0.5)
     assert model.loss == lm.get("huber", delta=2.0)
     grid = {"linearregressor__l2": [0.01, 100.0]}

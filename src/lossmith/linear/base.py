@@ -5,7 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-__all__ = ["BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "NotFittedError", "RegressorMixin"]
+__all__ = [
+    "BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "LocalOptimumWarning", "NotFittedError", "RegressorMixin",
+]  # fmt: skip
+
+
+class LocalOptimumWarning(UserWarning):
+    """The loss lets go of far samples: other starts may lead to other optima."""
+
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin

@@ -65,12 +65,12 @@ class Design:
         parts = (slice(start, min(start + step, self.n)) for start in range(0, self.n, step))
         return ((part, self.X[part]) for part in parts), self.centre
 
-    def rows(self, chosen: NDArray[np.intp]) -> Array:
-        """Some rows of Z, copied."""
+    def rows(self, chosen: NDArray[np.intp], columns: NDArray[np.intp] | None = None) -> Array:
+        """Some rows of Z, or some columns of these, copied."""
         Z = np.empty((len(chosen), 1 + self.p))
         Z[:, 0] = 1.0
         np.divide(self.X[chosen] - self.centre, self.spread, out=Z[:, 1:])
-        return Z
+        return Z if columns is None else Z[:, columns]
 
     def scores(self, theta: Array) -> Array:
         """Z theta, shape (n, outputs)."""
@@ -114,7 +114,7 @@ class Design:
         step = max(1, TILE // (1 + self.p))
         for start in range(0, len(used), step):
             chosen = used[start : start + step]
-            Z = self.rows(chosen) if columns is None else self.rows(chosen)[:, columns]
+            Z = self.rows(chosen, columns)
             Z *= np.sqrt(weight[chosen])[:, None]
             found += Z.T @ Z
         return found

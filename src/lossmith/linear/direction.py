@@ -31,21 +31,30 @@ def solve(H: Array, g: Array, ridge: float) -> Array:
     return np.asarray(np.linalg.lstsq(H + ridge * np.eye(n), -g, rcond=None)[0])
 
 
-def shortest(H: Array, g: Array, ridge: float, noise: float) -> Array:
-    """As `solve`; but where features are collinear, parts of g that are rounding (up to noise) move nothing.
+class Shortest:
+    """(H + ridge)^-1, for several g; but where features are collinear, parts of g up to noise are taken for rounding.
 
-    Among equally good coefficients that leads to the shortest, whatever the order of the sums.
+    They move nothing: among equally good coefficients that leads to the shortest, whatever the order of the sums.
     """
-    try:
-        diagonal = np.diag(cho_factor(H + ridge * np.eye(len(H)), lower=True, check_finite=False)[0])
-        if diagonal.min() ** 2 > 1e-8 * diagonal.max() ** 2:
-            return solve(H, g, ridge)
-    except LinAlgError:
-        pass
-    values, vectors = np.linalg.eigh(H)
-    part = vectors.T @ g
-    part[np.abs(part) <= noise] = 0.0
-    return np.asarray(-(vectors @ (part / (np.maximum(values, 0.0) + ridge))))
+
+    def __init__(self, H: Array, ridge: float, noise: float) -> None:
+        self.ridge, self.noise = ridge, noise
+        try:
+            self.factor = cho_factor(H + ridge * np.eye(len(H)), lower=True, check_finite=False)
+            diagonal = np.diag(self.factor[0])
+            self.regular = bool(diagonal.min() ** 2 > max(1e-8 * diagonal.max() ** 2, 100 * ridge))
+        except LinAlgError:
+            self.regular = False
+        if not self.regular:
+            self.values, self.vectors = np.linalg.eigh(H)
+
+    def __call__(self, g: Array) -> Array:
+        if self.regular:
+            return np.asarray(cho_solve(self.factor, g, check_finite=False))
+        part = self.vectors.T @ g
+        part[np.abs(part) <= self.noise] = 0.0
+        values = np.maximum(self.values, 0.0) + self.ridge
+        return np.asarray(self.vectors @ (part / values.reshape(-1, *[1] * (g.ndim - 1))))
 
 
 def sparse_step(H: Array, g: Array, u: Array, l1: Array) -> Array:

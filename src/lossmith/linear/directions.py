@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from .direction import DENSE, conjugate_gradients, shortest, solve, sparse_step
+from lossmith.compute import Call
+
+from .direction import DENSE, Shortest, conjugate_gradients, solve, sparse_step
 from .problem import Bound, Point, Problem
 from .sketch import MOST, Memory, Sketch, chosen, enough
 
@@ -48,8 +51,7 @@ class Directions:
             return self._sparse(point, g, bend, ridge), upwards
         if outputs == 1 and len(g) <= DENSE + 1:
             H = problem.gram(bend) + np.diag(problem.l2)
-            noise = 1e-14 * float(np.abs(point.v).max()) if point.mu == 0 else 0.0
-            return (shortest(H, g[:, 0], ridge, noise) if noise else solve(H, g[:, 0], ridge))[:, None], upwards
+            return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
         return self._conjugate(point, g, bend, ridge), upwards
 
     def judge(self, length: float) -> bool:
@@ -118,10 +120,11 @@ class Directions:
     def _conjugate(self, point: Point, g: Array, bend: Array, ridge: float) -> Array:
         problem, f = self.problem, point.f
         rough = bend.reshape(problem.design.n, -1).mean(axis=1)
+        precondition: Callable[[Array], Array]
         if len(g) <= DENSE + 1:
             # Weighting by rows, alike for all outputs: at most a factor from the truth, and cheap to factor once.
             M = problem.gram(rough) + np.diag(problem.l2)
-            precondition = partial(_against, M, max(ridge, 1e-8 * float(np.diag(M).mean())))
+            precondition = Shortest(M, max(ridge, 1e-8 * float(np.diag(M).mean())), _noise(point))
         else:
             precondition = partial(_divide, (problem.squares(rough) + problem.l2 + ridge)[:, None])
 
@@ -130,18 +133,16 @@ class Directions:
             if problem.samples is not None:
                 turned = bend * delta
             else:
-                # a difference of gradients: exact to about ten digits, and it knows how the outputs hang together
-                h = 1e-6 * (problem.unit + float(np.abs(f).max())) / max(float(np.abs(delta).max()), 1e-300)
-                up, down = (problem.loss.gradient(problem.y, f + s * delta, reduction="none") for s in (h, -h))
-                turned = (np.asarray(up) - np.asarray(down)) / (2 * h)
+                turned = Call(problem.loss, problem.y, f, None, None, {}).hessian_product(delta, "none")
             return problem.pull(turned) + (problem.l2[:, None] + ridge) * d
 
         relative = float(np.abs(g).max()) / problem.unit / max(problem.mean(rough), 1e-300)
         return conjugate_gradients(product, g, precondition, min(0.1, np.sqrt(relative)), 200)
 
 
-def _against(M: Array, ridge: float, r: Array) -> Array:
-    return -solve(M, r, ridge)
+def _noise(point: Point) -> float:
+    """Parts of the gradient that are rounding."""
+    return 1e-14 * float(np.abs(point.v).max())
 
 
 def _divide(diagonal: Array, r: Array) -> Array:

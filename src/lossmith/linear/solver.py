@@ -193,7 +193,7 @@ class _Solver:
         columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
         if not 0 < len(on) <= 3 * len(columns) + 10 or len(columns) > 1200:
             return
-        move = np.linalg.lstsq(problem.design.rows(on)[:, columns], kink[on], rcond=1e-12)[0]
+        move = np.linalg.lstsq(problem.design.rows(on, columns), kink[on], rcond=1e-12)[0]
         candidate = point.theta.copy()
         candidate[columns, 0] += move
         try:

@@ -1,4 +1,4 @@
-"""What an estimator accepts; every refusal names the argument, the place and the value."""
+"""What an estimator accepts beside features; every refusal names the argument, the place and the value."""
 
 from __future__ import annotations
 
@@ -7,59 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .features import spelled
+
 Array = NDArray[np.float64]
 
 
-def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator") -> NDArray[Any]:
-    """X as a finite matrix: of the floats or whole numbers it has, float64 where it has none."""
-    if hasattr(X, "tocsr") or type(X).__module__.startswith("scipy.sparse"):
-        raise TypeError("X is a sparse matrix; sparse data is not supported: convert it with X.toarray()")
-    given = np.asarray(X)
-    if given.dtype.kind == "c" or (given.dtype == object and any(isinstance(v, complex) for v in given.ravel()[:100])):
-        raise ValueError("X: Complex data not supported")
-    if given.ndim == 1:
-        raise ValueError(
-            f"X has shape {given.shape}: expected 2D array, got 1D array instead. Reshape your data: "
-            "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample"
-        )
-    if given.ndim != 2:
-        raise ValueError(
-            f"X has shape {given.shape}: expected two dimensions (samples, features), dim {given.ndim} found"
-        )
-    try:
-        features = given if given.dtype.kind in "fiub" and given.dtype.isnative else np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"X must hold numbers: argument must be a string or a number to become one ({error})") from error
-    n, p = features.shape
-    if n == 0:
-        raise ValueError(f"X has 0 sample(s) (shape={features.shape}) while a minimum of 1 is required")
-    if p == 0:
-        raise ValueError(f"X has 0 feature(s) (shape={features.shape}) while a minimum of 1 is required.")
-    if fitted is not None and p != fitted:
-        raise ValueError(f"X has {p} features, but {who} is expecting {fitted} features as input")
-    with np.errstate(all="ignore"):
-        fine = features.dtype.kind != "f" or np.isfinite(features.sum(dtype=np.float64))  # else one look at each
-    if not fine and not np.isfinite(features).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(features))[0])
-        bad = float(features[row, column])
-        raise ValueError(f"X[{row}, {column}] is {_spelled(bad)}: features must be finite (no NaN, no infinity)")
-    return features
-
-
-def as_target(y: Any, n: int, *, who: str = "this estimator", columns: int | None = None) -> NDArray[Any]:
-    """y as an array with one entry, or one row of `columns`, per sample."""
+def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
+    """y as an array with one entry per sample."""
     if y is None:
         raise ValueError(f"{who} requires y to be passed, but the target y is None")
     target = np.asarray(y)
-    if target.ndim == 2 and target.shape[1] == 1 and columns is None:
+    if target.ndim == 2 and target.shape[1] == 1:
         _warn_column(target.shape)
         target = target[:, 0]
-    if target.ndim != (1 if columns is None else 2):
-        expected = "(samples,)" if columns is None else f"(samples, {columns})"
-        raise ValueError(
-            f"y has shape {target.shape}: y should be a {'1d' if columns is None else '2d'} array, of shape {expected}"
-        )
+    if target.ndim != 1:
+        raise ValueError(f"y has shape {target.shape}: y should be a 1d array, of shape (samples,)")
     if len(target) != n:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, y has {len(target)}")
     if target.dtype.kind == "c":
@@ -73,12 +35,7 @@ def as_numbers(y: NDArray[Any]) -> Array:
         numbers = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
-    if not np.isfinite(numbers).all():
-        where = np.argwhere(~np.isfinite(numbers))[0]
-        place = ", ".join(str(int(i)) for i in where)
-        raise ValueError(
-            f"y[{place}] is {_spelled(float(numbers[tuple(where)]))}: targets must be finite (no NaN, no infinity)"
-        )
+    _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)")
     return numbers
 
 
@@ -97,22 +54,29 @@ def as_weight(weight: Any, n: int) -> Array | None:
     bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if len(bad):
         i = int(bad[0])
-        raise ValueError(f"sample_weight[{i}] is {_spelled(float(array[i]))}: weights must be finite and not negative")
+        raise ValueError(f"sample_weight[{i}] is {spelled(float(array[i]))}: weights must be finite and not negative")
     if not array.any():
         raise ValueError("sample_weight is zero for every sample: there is nothing to average")
     return array
 
 
-def feature_names(X: Any) -> NDArray[np.object_] | None:
-    """The column names of a data frame whose columns are all named by strings."""
-    columns = getattr(X, "columns", None)
-    if columns is None or not all(isinstance(c, str) for c in columns):
+def as_offset(offset: Any, n: int, outputs: int | None) -> Array | None:
+    """What is added to the raw scores: (n,), or (n, outputs) where outputs is a number; None when there is none."""
+    if offset is None:
         return None
-    return np.asarray(list(columns), dtype=object)
+    array = np.asarray(offset, dtype=np.float64)
+    wanted = (n,) if outputs is None else (n, outputs)
+    if array.shape != wanted:
+        raise ValueError(f"offset has shape {array.shape}: the scores that it is added to have shape {wanted}")
+    _check_finite(array, "offset", "what is added to scores must be finite")
+    return array
 
 
-def _spelled(value: float) -> str:
-    return "NaN" if np.isnan(value) else {np.inf: "infinity", -np.inf: "-infinity"}.get(value, repr(value))
+def _check_finite(array: Array, name: str, rule: str) -> None:
+    if not np.isfinite(array).all():
+        where = np.argwhere(~np.isfinite(array))[0]
+        place = ", ".join(str(int(i)) for i in where)
+        raise ValueError(f"{name}[{place}] is {spelled(float(array[tuple(where)]))}: {rule}")
 
 
 def _warn_column(shape: tuple[int, ...]) -> None:
@@ -123,4 +87,4 @@ def _warn_column(shape: tuple[int, ...]) -> None:
         from sklearn.exceptions import DataConversionWarning as Category
     except ImportError:
         Category = UserWarning
-    warnings.warn(message, Category, stacklevel=4)
+    warnings.warn(message, Category, stacklevel=5)

@@ -1,0 +1,89 @@
+"""Classes: how labels become the numbers that a loss takes, and what each class weighs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.start import without_labels
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Array = NDArray[np.float64]
+
+
+def as_classes(y: NDArray[Any]) -> NDArray[Any]:
+    """A target of classes: anything that sorts, but not measurements and not NaN."""
+    if y.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(y))
+        if len(bad):
+            raise ValueError(
+                f"y[{int(bad[0])}] is {y[bad[0]]}: Input y contains NaN or infinity; classes must be finite"
+            )
+        odd = np.flatnonzero(y != np.round(y))
+        if len(odd):
+            raise ValueError(
+                f"y[{int(odd[0])}] is {y[odd[0]]}: Unknown label type: continuous. A classifier needs classes; "
+                "for measurements use LinearRegressor"
+            )
+    return y
+
+
+def coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The classes, sorted, and each sample's place among them; in the loss's own order where it names its labels."""
+    if loss is None or loss.labels is None:
+        classes, code = np.unique(y, return_inverse=True)
+        return classes, code.astype(np.intp)
+    return np.asarray(loss.labels), without_labels(loss, y)[1]
+
+
+def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
+    """Each sample's place among classes that are known."""
+    place = {label: i for i, label in enumerate(classes.tolist())}
+    labels = y.tolist()
+    for i, label in enumerate(labels):
+        if label not in place:
+            raise ValueError(f"y[{i}] is {label!r}, which is not one of the classes {classes.tolist()}")
+    return np.array([place[label] for label in labels], dtype=np.intp)
+
+
+def numbers_of(loss: Loss, code: NDArray[np.intp]) -> NDArray[Any]:
+    """Places of classes as the loss takes them: class ids, or 0.0 and 1.0."""
+    return code if loss.target_kind == "class id" else code.astype(np.float64)
+
+
+def unlabelled(loss: Loss) -> Loss:
+    """The loss of 0 and 1, or of class ids, whatever it calls them."""
+    return loss if loss.labels is None else loss.replaced(labels=None)
+
+
+def is_binary(loss: Loss) -> bool:
+    """Whether the targets are two classes, or numbers from one class (0) to the other (1)."""
+    domain = loss.formula.target.domain
+    return loss.kind == "pointwise" and (loss.target_kind == "label" or (domain.low, domain.high) == (0.0, 1.0))
+
+
+def weighted_by_class(
+    class_weight: Any, classes: NDArray[Any], code: NDArray[np.intp], weight: Array | None
+) -> Array | None:
+    """Sample weights times class weights: what a dict says of a class (else 1), or "balanced": as much for each."""
+    if class_weight is None:
+        return weight
+    if isinstance(class_weight, Mapping):
+        known = classes.tolist()
+        for label, value in class_weight.items():
+            if label not in known:
+                raise ValueError(f"class_weight names {label!r}, which is not one of the classes {known}")
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be finite and not negative")
+        each = np.array([float(class_weight.get(label, 1.0)) for label in known])
+    elif isinstance(class_weight, str) and class_weight == "balanced":
+        counts = np.bincount(code, weights=weight, minlength=len(classes))
+        each = counts.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1.0))
+    else:
+        raise ValueError(f"class_weight is {class_weight!r}: it must be None, 'balanced' or a dict of classes")
+    return each[code] if weight is None else weight * each[code]

@@ -1,0 +1,145 @@
+"""Features as an estimator accepts them: arrays, sparse matrices, and data frames of any library.
+
+Every refusal names the place and the value. What comes out is a dense array of the floats or whole numbers it has, or
+a sparse matrix by rows; a frame is copied once, an array not at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+Matrix: TypeAlias = Any
+"""A NumPy array, or a SciPy sparse array by rows: what `as_features` returns."""
+
+_ROWS = 1 << 14  # of a frame that are copied at a time: column by column, while what is written to stays in the cache
+_SHORT = (nw.Float32, nw.Int8, nw.Int16, nw.UInt8, nw.UInt16, nw.Boolean)  # float32 holds these
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a sparse matrix or array of SciPy."""
+    return hasattr(X, "tocsr")
+
+
+def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator") -> Matrix:
+    """X as a finite matrix of numbers; of as many columns as were seen in fit."""
+    frame = _frame(X)
+    features = _by_rows(X) if is_sparse(X) else _array(X) if frame is None else _table(frame)
+    n, p = features.shape
+    if n == 0:
+        raise ValueError(f"X has 0 sample(s) (shape={features.shape}) while a minimum of 1 is required")
+    if p == 0:
+        raise ValueError(f"X has 0 feature(s) (shape={features.shape}) while a minimum of 1 is required.")
+    if fitted is not None and p != fitted:
+        raise ValueError(f"X has {p} features, but {who} is expecting {fitted} features as input")
+    _check_finite(features, None if frame is None else frame.columns)
+    return features
+
+
+def feature_names(X: Any) -> NDArray[np.object_] | None:
+    """The column names of a data frame whose columns are all named by strings."""
+    frame = _frame(X)
+    if frame is None or not all(isinstance(name, str) for name in frame.columns):
+        return None
+    return np.asarray(frame.columns, dtype=object)
+
+
+def spelled(value: float) -> str:
+    return "NaN" if np.isnan(value) else {np.inf: "infinity", -np.inf: "-infinity"}.get(value, repr(value))
+
+
+def _frame(X: Any) -> nw.DataFrame[Any] | None:
+    found = nw.from_native(X, pass_through=True)
+    if isinstance(found, nw.LazyFrame):
+        raise TypeError(f"X is a lazy frame ({type(X).__name__}): its rows have to be made first, with .collect()")
+    return found if isinstance(found, nw.DataFrame) else None
+
+
+def _array(X: Any) -> NDArray[Any]:
+    given = np.asarray(X)
+    if given.dtype.kind == "c" or (given.dtype == object and any(isinstance(v, complex) for v in given.ravel()[:100])):
+        raise ValueError("X: Complex data not supported")
+    if given.ndim == 1:
+        raise ValueError(
+            f"X has shape {given.shape}: expected 2D array, got 1D array instead. Reshape your data: "
+            "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one sample"
+        )
+    if given.ndim != 2:
+        raise ValueError(
+            f"X has shape {given.shape}: expected two dimensions (samples, features), dim {given.ndim} found"
+        )
+    if given.dtype.kind in "fiub" and given.dtype.isnative:
+        return given
+    return _numbers(given, "X")
+
+
+def _numbers(given: Any, what: str) -> NDArray[Any]:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"{what} must hold numbers: argument must be a string or a number to become one ({error})"
+        ) from error
+
+
+def _table(frame: nw.DataFrame[Any]) -> NDArray[Any]:
+    """A frame's numbers by rows, copied once; pandas that keeps its floats in one array is not copied."""
+    n, p = frame.shape
+    kinds = frame.schema.dtypes()
+    if frame.implementation.is_pandas() and p and len({str(dtype) for dtype in frame.to_native().dtypes}) == 1:
+        values = np.asarray(frame.to_native())
+        if values.dtype.kind == "f":
+            return values
+    found = np.empty((n, p), dtype=np.float32 if all(kind in _SHORT for kind in kinds) else np.float64)
+    for start in range(0, n, _ROWS):
+        part = frame[start : start + _ROWS]
+        for i in range(p):
+            found[start : start + _ROWS, i] = _column(part[:, i])
+    return found
+
+
+def _column(column: nw.Series[Any]) -> NDArray[Any]:
+    """Some rows of a column; what is missing becomes NaN, for the check of finite numbers to find."""
+    if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
+        return np.asarray(column.to_numpy())
+    if column.dtype.is_numeric() or column.dtype == nw.Boolean:
+        return np.asarray(column.cast(nw.Float64).to_numpy())
+    what = f"column {column.name!r} of X, of type {column.dtype},"
+    if column.dtype.is_temporal():
+        raise TypeError(f"{what} holds times: make numbers of them, such as days since a date")
+    return _numbers(column.to_numpy(), what)
+
+
+def _by_rows(X: Any) -> csr_array[Any]:
+    """Any sparse matrix by rows, in float64, without entries that occur twice."""
+    if X.dtype.kind == "c":
+        raise ValueError("X: Complex data not supported")
+    if X.ndim != 2:
+        raise ValueError(f"X has shape {X.shape}: expected two dimensions (samples, features), dim {X.ndim} found")
+    rows = csr_array(X, dtype=np.float64)  # shares what it can
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return rows
+
+
+def _check_finite(features: Matrix, names: list[str] | None) -> None:
+    values = features.data if is_sparse(features) else features
+    with np.errstate(all="ignore"):
+        fine = values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64))  # else one look at each
+    if fine or np.isfinite(values).all():
+        return
+    if is_sparse(features):
+        entry = int(np.flatnonzero(~np.isfinite(values))[0])
+        row, column = int(np.searchsorted(features.indptr, entry, side="right")) - 1, int(features.indices[entry])
+        bad = float(values[entry])
+    else:
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        bad = float(values[row, column])
+    where = "" if names is None else f", column {names[column]!r}"
+    raise ValueError(f"X[{row}, {column}] is {spelled(bad)}{where}: features must be finite (no NaN, no infinity)")

@@ -1,0 +1,79 @@
+"""One table under one loss, ready for a solver: where it starts, in which units, and the way back to coefficients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.start import sees_residuals
+
+from .beginning import beginning
+from .design import Design
+from .features import Matrix, is_sparse
+from .problem import Problem
+from .sparse import SparseDesign
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+Array = NDArray[np.float64]
+
+
+def design_of(X: Matrix, weight: Array | None) -> Design:
+    return SparseDesign(X, weight) if is_sparse(X) else Design(X, weight)
+
+
+class Task:
+    """Minimise a loss over a design. ``constant`` is the best model without features, which tolerances refer to.
+
+    ``begin``: the best constant scores and the unit of scores, where they need not be found again.
+    """
+
+    def __init__(
+        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None,
+        penalties: tuple[float, float], classes: int | None = None, begin: tuple[Array, float] | None = None,
+    ) -> None:  # fmt: skip
+        shifted = offset is not None and sees_residuals(loss)
+        seen = y - offset if offset is not None and shifted else y
+        self.begin = start, unit = begin or beginning(loss, seen, weight, classes)
+        self.origin = float(start[0]) if _shiftable(loss, seen, float(start[0]), unit) else 0.0
+        if self.origin:
+            y, start = y - self.origin, start - self.origin
+        if offset is not None and not shifted:
+            start = start - np.average(offset, axis=0, weights=weight)
+        self.constant = np.zeros((design.p + 1, len(start)))
+        self.constant[0] = start
+        self.design = design
+        self.problem = Problem(loss, design, y, weight, *penalties, unit, offset)
+
+    def scaled(self, coefficients: Array, intercepts: Array) -> Array:
+        """theta of a model of the features as they were given."""
+        rest = np.where(self.design.constant[:, None], 0.0, coefficients.T * self.design.spread[:, None])
+        return np.vstack([intercepts - self.origin + coefficients @ self.design.centre, rest])
+
+    def original(self, theta: Array) -> tuple[Array, Array]:
+        """(coefficients, intercepts) for the features as they were given."""
+        coefficients, intercepts = self.design.original(theta)
+        return coefficients, intercepts + self.origin
+
+    def size(self, theta: Array) -> float:
+        """The mean size of the loss, which tolerances are shares of."""
+        return self.problem.size(self.problem.scores(theta)) or 1.0
+
+
+def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:
+    """Whether targets far from zero can be moved near it: the loss sees only how far scores are from these targets.
+
+    Worth asking only where the distance of the targets from zero would swallow the digits of their differences.
+    """
+    if loss.target_kind != "real" or loss.outputs != 1 or abs(origin) < 1e2 * unit:
+        return False
+    spread = np.linspace(-3.0, 3.0, len(y)) * unit
+    try:
+        here = np.stack(loss.value_and_gradient(y, origin + spread, reduction="none"))
+        there = np.stack(loss.value_and_gradient(y - origin, spread, reduction="none"))
+    except ValueError:  # the loss is not defined near zero
+        return False
+    return bool(np.allclose(here, there, rtol=1e-6, atol=1e-6 * float(np.abs(there).mean())))

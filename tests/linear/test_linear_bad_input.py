@@ -1,0 +1,145 @@
+"""What a fit makes of features and targets that nobody wishes for: each outcome is one that can be explained."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+
+pytestmark = pytest.mark.slow
+
+KINDS = pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    return X, X @ [1.0, -2.0, 0.5] + rng.normal(size=100)
+
+
+@KINDS
+@pytest.mark.parametrize(("bad", "word"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "-infinity")])
+def test_features_that_are_not_finite_are_refused(table, make, bad, word):
+    X, y = table
+    X[7, 2] = bad
+    for model in (LinearRegressor(), LinearClassifier()):
+        with pytest.raises(ValueError, match=rf"X\[7, 2\] is {word}: features must be finite"):
+            model.fit(make(X), y > 0)
+    fitted = LinearRegressor().fit(*(part[10:] for part in table))
+    with pytest.raises(ValueError, match=rf"X\[7, 2\] is {word}"):
+        fitted.predict(make(X))
+
+
+@KINDS
+@pytest.mark.parametrize("value", [0.0, 3.7, 1e9, 1e-9])
+@pytest.mark.parametrize("solver", ["newton", "gradient_descent"])
+def test_a_constant_column_has_coefficient_zero(table, make, value, solver):
+    X, y = table
+    wide = np.insert(X, 1, value, axis=1)
+    model = LinearRegressor("huber", solver=solver, tol=1e-6).fit(make(wide), y)
+    assert model.coef_[1] == 0
+    np.testing.assert_allclose(model.coef_[[0, 2, 3]], LinearRegressor("huber").fit(X, y).coef_, atol=1e-3)
+
+
+def test_only_constant_columns_leave_the_best_constant(table):
+    _, y = table
+    model = LinearRegressor("absolute_error").fit(np.ones((100, 2)), y)
+    assert model.coef_.tolist() == [0, 0]
+    assert model.objective_ == pytest.approx(np.abs(y - np.median(y)).mean())
+
+
+@KINDS
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("penalty", [{}, {"l2": 0.1}, {"l1": 0.05}], ids=str)
+def test_collinear_columns_predict_as_one_would(table, make, loss, penalty):
+    X, y = table
+    wide = np.column_stack([X, X[:, 0], X[:, 0] + 2 * X[:, 1]])
+    model, plain = LinearRegressor(loss, **penalty).fit(make(wide), y), LinearRegressor(loss, **penalty).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert np.abs(model.coef_).max() < 10
+    assert model.converged_
+    if not penalty:
+        assert model.objective_ == pytest.approx(plain.objective_, rel=1e-8)
+    else:
+        assert model.objective_ <= plain.objective_ + 1e-9
+
+
+@KINDS
+@pytest.mark.parametrize("classes", [2, 3])
+def test_separated_classes_are_finite_with_a_penalty_and_said_without(make, classes):
+    X = np.arange(30.0)[:, None]
+    y = np.minimum(X[:, 0] // (30 // classes), classes - 1).astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LinearClassifier(l2=1e-3).fit(make(X), y)
+    assert model.converged_
+    assert np.abs(model.coef_).max() < 10
+    with pytest.warns(ConvergenceWarning, match="separated perfectly: without a penalty the best coefficients are inf"):
+        free = LinearClassifier().fit(make(X), y)
+    assert np.isfinite(free.coef_).all()
+    assert free.score(make(X), y) == 1
+
+
+@KINDS
+@pytest.mark.parametrize("penalty", [{}, {"l2": 0.1}, {"l1": 0.05}], ids=str)
+def test_more_columns_than_rows(make, penalty):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20, 50)), rng.normal(size=20)
+    model = LinearRegressor(**penalty).fit(make(X), y)
+    assert model.converged_
+    assert np.isfinite(model.coef_).all()
+    if not penalty:  # the shortest among those that fit every sample, in standardised features
+        spread = X.std(axis=0)
+        Z = (X - X.mean(axis=0)) / spread
+        np.testing.assert_allclose(model.coef_ * spread, np.linalg.pinv(Z) @ (y - y.mean()), atol=1e-6)
+
+
+def test_one_class_is_refused(table):
+    X, y = table
+    for labels in (np.zeros(100), np.full(100, "yes"), np.ones(100, dtype=bool)):
+        with pytest.raises(ValueError, match="one class only"):
+            LinearClassifier().fit(X, labels)
+    with pytest.raises(ValueError, match="one class only"):
+        LinearClassifier().fit(X, y > 0, sample_weight=(y > 0).astype(float))
+
+
+def test_one_class_of_several_that_the_loss_knows(table):
+    """A class without samples of positive weight has a model all the same: one that is rarely the answer."""
+    X, y = table
+    labels = np.digitize(y, [-1, 1])
+    model = LinearClassifier(l2=0.1).fit(X, labels, sample_weight=(labels != 1).astype(float))
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert np.isfinite(model.coef_).all()
+    assert (model.predict(X) != 1).all()
+
+
+@KINDS
+def test_no_rows_are_refused(table, make):
+    X, y = table
+    for model in (LinearRegressor(), LinearClassifier()):
+        with pytest.raises(ValueError, match=r"X has 0 sample\(s\)"):
+            model.fit(make(X[y > 1e9]), y[y > 1e9])
+        with pytest.raises(ValueError, match="sample_weight is zero for every sample"):
+            model.fit(make(X), y > 0, sample_weight=np.zeros(100))
+
+
+@KINDS
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_features_of_1e_minus_9_and_1e9_in_one_table(table, make, loss):
+    X, y = table
+    units = np.array([1e-9, 1.0, 1e9])
+    plain, model = LinearRegressor(loss).fit(X, y), LinearRegressor(loss).fit(make(X * units), y)
+    np.testing.assert_allclose(model.coef_ * units, plain.coef_, rtol=1e-6)
+    assert model.converged_
+    classes = LinearClassifier().fit(make(X * units), y > 0)
+    np.testing.assert_allclose(classes.coef_ * units, LinearClassifier().fit(X, y > 0).coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["newton", "gradient_descent", "sgd", "adam"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_sample(solver):
+    model = LinearRegressor(solver=solver).fit([[1.0, 2.0]], [3.0])
+    np.testing.assert_allclose(model.predict([[1.0, 2.0], [0.0, 0.0]]), 3.0)

@@ -1,0 +1,267 @@
+"""Gradient descent, SGD and Adam by name, streams, and the history they leave."""
+
+import matplotlib.figure
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import lossmith as lm
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+from lossmith.linear.design import Design
+from lossmith.linear.stream import Stream
+
+pytestmark = pytest.mark.slow
+
+TRUTH = np.array([1.0, -2.0, 0.5])
+STOCHASTIC = ["sgd", "adam"]
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3)) * [1.0, 1e3, 1e-3] + [0.0, 5e3, 1.0]
+    return X, X @ (TRUTH / [1.0, 1e3, 1e-3]) + rng.standard_t(3, size=400)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
+@pytest.mark.parametrize("penalty", [{}, {"l1": 0.01}, {"l2": 0.1}], ids=str)
+def test_gradient_descent_reaches_the_optimum(table, loss, penalty):
+    X, y = table
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = np.exp((y - y.mean()) / y.std() / 2) if loss == "poisson" else y
+    model = LinearRegressor(loss, solver="gradient_descent", tol=1e-10, **penalty).fit(X, y)
+    newton = LinearRegressor(loss, **penalty).fit(X, y)
+    assert model.converged_
+    assert model.objective_ - newton.objective_ <= model.gap_ + 1e-12
+    np.testing.assert_allclose(model.coef_, newton.coef_, atol=1e-4)
+    objectives = [step.objective for step in model.history_]
+    assert np.diff(objectives).max() <= 1e-12 * objectives[0]
+    assert [step.iteration for step in model.history_] == list(range(model.n_iter_ + 1))
+
+
+def test_one_step_of_gradient_descent_is_the_textbooks(table):
+    X, y = table
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 was reached"):
+        model = LinearRegressor(solver="gradient_descent", learning_rate=0.1, max_iter=1).fit(X, y)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    step = -0.1 * 2 * Z.T @ (y.mean() - y) / len(y)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), step, rtol=1e-9)
+    assert model.history_[1].length == 0.1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_adam_is_the_papers(table):
+    X, y = table
+    model = LinearRegressor(solver="adam", learning_rate=0.1, max_iter=4, batch_size=400, random_state=0).fit(X, y)
+    Z = np.column_stack([np.ones(400), (X - X.mean(axis=0)) / X.std(axis=0)])
+    theta, first, second = np.r_[y.mean(), 0, 0, 0], 0, 0
+    for t in range(1, 5):
+        g = 2 * Z.T @ (Z @ theta - y) / 400
+        first, second = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2
+        rate = 0.1 / np.sqrt(t)
+        theta = theta - rate * (first / (1 - 0.9**t)) / (np.sqrt(second / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(model.coef_ * X.std(axis=0), theta[1:], rtol=1e-6)
+
+
+def test_too_long_a_step_is_said(table):
+    X, y = table
+    with pytest.warns(ConvergenceWarning, match="learning_rate=3 is too large"):
+        model = LinearRegressor(solver="gradient_descent", learning_rate=3.0).fit(X, y)
+    assert model.history_[5].objective > model.history_[0].objective
+    assert model.objective_ == model.history_[0].objective  # the best that was seen
+    with pytest.raises(ValueError, match="smaller learning_rate"):
+        LinearRegressor(lm.poisson(log_input=False), solver="sgd", learning_rate=1e3).fit(X, np.abs(y - y.mean()))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", STOCHASTIC)
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_stochastic_descent_comes_near_the_optimum(table, solver, loss):
+    X, y = table
+    model = LinearRegressor(loss, solver=solver, tol=1e-5, batch_size=32, random_state=0).fit(X, y)
+    best = LinearRegressor(loss).fit(X, y).objective_
+    assert 0 <= model.objective_ - best <= 2e-3 * (model.history_[0].objective - best)
+    if not np.isnan(model.gap_):
+        assert model.objective_ - best <= model.gap_
+    again = LinearRegressor(loss, solver=solver, tol=1e-5, batch_size=32, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+    other = LinearRegressor(loss, solver=solver, tol=1e-5, batch_size=32, random_state=1).fit(X, y)
+    assert (other.coef_ != model.coef_).any()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", STOCHASTIC)
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_stochastic_classes_weights_and_offsets(table, solver, make):
+    X, y = table
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    labels = np.digitize(y - np.median(y), [-1, 1])
+    rng = np.random.default_rng(0)
+    given = {"sample_weight": rng.integers(0, 3, 400), "offset": rng.normal(size=(400, 3))}
+    best = LinearClassifier(l2=0.05, l1=0.01).fit(X, labels, **given)
+    options = {"tol": 1e-6, "batch_size": 16, "random_state": 0, "learning_rate": 0.1}
+    model = LinearClassifier(l2=0.05, l1=0.01, solver=solver, **options).fit(make(X), labels, **given)
+    assert 0 <= model.objective_ - best.objective_ < 2e-3
+    np.testing.assert_allclose(model.coef_, best.coef_, atol=0.1)
+
+
+def test_a_proven_gap_ends_stochastic_descent(table):
+    X, y = table
+    model = LinearRegressor(l2=1.0, solver="adam", tol=0.5, random_state=0).fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    assert model.converged_
+    assert "proven" in model.stopped_
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "lbfgs"}, "solver is 'lbfgs': it must be one of newton, gradient_descent, sgd, adam"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_refused_options(table, options, message):
+    with pytest.raises(ValueError, match=message):
+        LinearRegressor(**options).fit(*table)
+
+
+# streams --------------------------------------------------------------------------------------------------------------
+
+
+def stream(model, X, y, size=250, **first):
+    for start in range(0, len(y), size):
+        part = slice(start, start + size)
+        model.partial_fit(X[part], y[part], **first)
+    return model
+
+
+@pytest.fixture
+def long():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 3)) * [1.0, 1e3, 1e-3] + [0.0, 5e3, 1.0]
+    return X, X @ (TRUTH / [1.0, 1e3, 1e-3]) + rng.standard_t(3, size=20_000)
+
+
+@pytest.mark.parametrize("solver", ["newton", *STOCHASTIC])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_a_stream_is_learned_from(long, solver, loss):
+    X, y = long
+    model = stream(LinearRegressor(loss, solver=solver, batch_size=50, random_state=0), X, y)
+    best = LinearRegressor(loss).fit(X, y)
+    loss = lm.get(loss)
+    # in a tenth of the way, less than a hundredth is left
+    left = loss(y, model.predict(X)) - best.objective_
+    assert 0 <= left < 0.01 * (loss(y, np.full(len(y), y.mean())) - best.objective_)
+    seen = [step.objective for step in model.history_]
+    assert len(seen) == 80
+    assert np.mean(seen[-20:]) < 0.8 * seen[0]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_stream_of_classes(long, classes):
+    X, y = long
+    names = np.array(["a", "b", "c"])
+    labels = names[np.digitize(y, np.quantile(y, [0.3, 0.7]) if classes == 3 else [np.median(y)])]
+    model = stream(LinearClassifier(batch_size=50), X, labels, classes=names[:classes])
+    assert model.classes_.tolist() == names[:classes].tolist()
+    assert model.score(X, labels) > LinearClassifier(tol=1e-4).fit(X, labels).score(X, labels) - 0.02
+    one = labels[:5].copy()
+    one[:] = "a"
+    model.partial_fit(X[:5], one)  # a batch may lack a class
+    with pytest.raises(ValueError, match=r"y\[2\] is 'z', which is not one of the classes"):
+        model.partial_fit(X[:3], ["a", "b", "z"])
+    with pytest.raises(ValueError, match="but was"):
+        model.partial_fit(X[:3], labels[:3], classes=["a", "z"])
+    with pytest.raises(ValueError, match="classes must be passed with the first batch"):
+        LinearClassifier().partial_fit(X, labels)
+    with pytest.raises(ValueError, match="needs all samples at once"):
+        LinearClassifier(class_weight="balanced").partial_fit(X, labels, classes=names[:classes])
+    with pytest.raises(ValueError, match="2 features, but LinearClassifier is expecting 3"):
+        model.partial_fit(X[:, :2], labels)
+
+
+def test_a_stream_knows_the_mean_and_spread_of_all_it_has_seen(long):
+    X, _ = long
+    X = np.column_stack([X, np.full(len(X), 3.7)])
+    weight = np.random.default_rng(0).uniform(0.1, 2, len(X))
+    seen = Stream("adam")
+    for start in range(0, len(X), 700):
+        part = slice(start, start + 700)
+        design = Design(X[part] * ([1.0, 1.0, 1.0, 1.0] if start else [1.0, 0.0, 1.0, 1.0]), weight[part])
+        seen.look(design, weight[part].sum())
+    X[:700, 1] = 0  # constant in the first batch
+    whole = Design(X, weight)
+    assert design.constant.tolist() == [False, False, False, True]
+    np.testing.assert_allclose(design.centre, whole.centre, rtol=1e-12)
+    np.testing.assert_allclose(design.spread, whole.spread, rtol=1e-10)
+
+
+def test_weights_tell_across_batches(long):
+    """Batches of weight near zero hardly move a model, however they contradict the others."""
+    X, y = long
+    model = LinearRegressor(batch_size=50, random_state=0)
+    for start in range(0, 20_000, 500):
+        a, b = slice(start, start + 250), slice(start + 250, start + 500)
+        model.partial_fit(X[a], y[a], sample_weight=np.ones(250))
+        model.partial_fit(X[b], -y[b], sample_weight=np.full(250, 1e-9))
+    assert model.score(X, y) > 0.5
+
+
+def test_targets_of_every_batch_are_looked_at(long):
+    X, y = long
+    counts = np.random.default_rng(0).poisson(3.0, size=len(y)).astype(float)
+    counts[253], counts[257] = -5.0, -1.0
+    weight = np.ones(len(y))
+    weight[253] = 0.0  # counts for nothing, whatever it is
+    model = LinearRegressor("poisson").partial_fit(X[:250], counts[:250])
+    model.partial_fit(X[250:256], counts[250:256], sample_weight=weight[250:256])
+    with pytest.raises(ValueError, match=r"y_true\[5\] = -1"):
+        model.partial_fit(X[252:260], np.delete(counts, 253)[251:259])
+
+
+def test_a_stream_in_sparse_rows_in_units_and_after_fit(long):
+    X, y = long
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    sparse = stream(LinearRegressor(batch_size=50, random_state=0), sp.csr_array(X), y)
+    dense = stream(LinearRegressor(batch_size=50, random_state=0), X, y)
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, atol=1e-6)
+    model = stream(LinearRegressor("huber", scale="mad", random_state=0), X, y)
+    noise = np.abs(y - model.predict(X))
+    assert model.scale_ == pytest.approx(1.4826 * np.median(noise), rel=0.2)
+    fitted = LinearRegressor(random_state=0).fit(X, y)
+    before = fitted.coef_
+    fitted.partial_fit(X[:250], y[:250])
+    assert 0 < np.abs(fitted.coef_ - before).max() < 0.2
+    assert len(fitted.history_) == 1
+
+
+# pictures -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["newton", "gradient_descent", "adam", "stream"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_history_is_drawn(table, solver):
+    X, y = table
+    if solver == "stream":
+        model = stream(LinearRegressor(), X, y, 50)
+    else:
+        model = LinearRegressor("absolute_error", solver=solver, max_iter=30).fit(X, y)
+    figure = model.plot_history()
+    assert isinstance(figure, matplotlib.figure.Figure)
+    upper, lower = figure.axes
+    steps, objectives = upper.lines[0].get_data()
+    assert objectives[:-1].tolist() == [step.objective for step in model.history_]
+    assert objectives[-1] == model.objective_
+    assert steps[-1] == model.n_iter_
+    assert upper.get_ylabel() == "objective"
+    assert lower.get_xlabel() == "iteration"
+    assert lower.get_yscale() == "log"
+    labels = [text.get_text() for text in lower.get_legend().get_texts()]
+    assert labels == ["above the lowest objective", "above the optimum at most"][: 1 if solver == "stream" else 2]
+    (axis,) = model.plot_history(ax=matplotlib.figure.Figure().subplots()).axes
+    assert axis.get_xlabel() == "iteration"
+
+
+def test_there_is_no_history_before_fit():
+    with pytest.raises(ValueError, match="call fit first"):
+        LinearRegressor().plot_history()

@@ -62,7 +62,7 @@ def by_rehline(name: str, X: Any, y: Any, tol: float) -> Found:
 
     large = 1e3
     Z, C = np.column_stack([X, np.full(len(X), large)]), 1 / (L2 * len(y))
-    loss = {"name": "svm"} if name == "hinge" else {"name": "QR", "qt": [0.5]}
+    loss = {"name": "svm"} if name == "hinge" else {"name": "QR", "qt": 0.5}
     model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=100_000, verbose=0)
     model.fit(X=Z, y=2.0 * y - 1 if name == "hinge" else y)
     return model.coef_[:-1], model.coef_[-1] * large
@@ -153,7 +153,7 @@ def near_enough(name: str, X: Any, y: Any, solver: Solver, best: float) -> float
     for tol in LADDER:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if objective(name, X, y, solver(X, y, tol)) <= best * (1 + NEAR.get(name, 1e-8)):
+            if objective(name, X, y, solver(X, y, tol)) <= best + NEAR.get(name, 1e-8) * abs(best):
                 return tol
     return None
 

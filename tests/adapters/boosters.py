@@ -25,6 +25,18 @@ def table(n=800, seed=0):
     return X, X[:, 0] + np.abs(X[:, 1]) + 0.5 * X[:, 2] * X[:, 0], rng
 
 
+def every_target(n=800, seed=0):
+    """Columns, and targets of every kind that depend on them."""
+    X, signal, rng = table(n, seed)
+    return X, {
+        "real": signal + 0.5 * rng.standard_t(3, size=n),
+        "positive": np.exp(signal / 2) * rng.gamma(3.0, 1 / 3.0, size=n),
+        "count": rng.poisson(np.exp(signal / 2)),
+        "label": rng.random(n) < 1 / (1 + np.exp(-2 * signal + 1)),
+        "class": np.digitize(signal + 0.3 * rng.normal(size=n), [0.0, 1.0, 2.0]),
+    }
+
+
 def target_for(loss, signal, rng, classes=4, share=0.4):
     """A target of the kind that a loss takes, which depends on the signal."""
     n, domain = len(signal), loss.formula.target.domain

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+from adapters.boosters import every_target, table
 from lossmith.adapters.lightgbm import LightGBMModel
 
 pytestmark = pytest.mark.slow
@@ -16,24 +17,10 @@ PARAMS = {"num_leaves": 7, "learning_rate": 0.1, "num_threads": 1, "seed": 0, "d
 ROUNDS = 20
 
 
-def table(n=800, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 4))
-    signal = X[:, 0] + np.abs(X[:, 1]) + 0.5 * X[:, 2] * X[:, 0]
-    return X, signal, rng
-
-
 def targets(name, n=800, seed=0):
-    X, signal, rng = table(n, seed)
-    y = {
-        "real": signal + 0.5 * rng.standard_t(3, size=n),
-        "positive": np.exp(signal / 2) * rng.gamma(3.0, 1 / 3.0, size=n),
-        "count": rng.poisson(np.exp(signal / 2)),
-        "label": rng.random(n) < 1 / (1 + np.exp(-2 * signal + 1)),
-        "class": np.digitize(signal + 0.3 * rng.normal(size=n), [0.0, 1.0, 2.0]),
-    }[name]
+    X, y = every_target(n, seed)
     # LightGBM keeps targets in 24 bits: so may the comparison
-    return X, np.asarray(y, dtype=np.float32).astype(np.float64 if name != "class" else np.int64)
+    return X, y[name].astype(np.float32).astype(np.float64 if name != "class" else np.int64)
 
 
 BUILT_IN = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
-from adapters.boosters import table
+from adapters.boosters import every_target
 
 xgb = pytest.importorskip("xgboost")
 
@@ -15,15 +15,8 @@ ROUNDS = 20
 
 
 def problem(kind, n=800):
-    X, signal, rng = table(n)
-    y = {
-        "real": signal + 0.5 * rng.standard_t(3, size=n),
-        "positive": np.exp(signal / 2) * rng.gamma(3.0, 1 / 3.0, size=n),
-        "count": rng.poisson(np.exp(signal / 2)),
-        "label": rng.random(n) < 1 / (1 + np.exp(-2 * signal + 1)),
-        "class": np.digitize(signal + 0.3 * rng.normal(size=n), [0.0, 1.0, 2.0]),
-    }[kind]
-    return X, np.asarray(y, dtype=np.int64 if kind == "class" else np.float32)
+    X, y = every_target(n)
+    return X, np.asarray(y[kind], dtype=np.int64 if kind == "class" else np.float32)
 
 
 def close(a, b):

@@ -49,12 +49,8 @@ class Convention(NamedTuple):
 
 
 @dataclass(eq=False)
-class Objective(ABC):
-    """A loss for a booster: call `fit`, or pass it where the booster takes an objective.
-
-    Used with datasets made by `dataset`, start and scale are carried, and `model` turns the booster into predictions.
-    Used with any other dataset, or in the booster's scikit-learn interface, it takes the booster's raw score as the
-    loss's; give such training its start (`start(y)`), as boosters begin at a constant that knows nothing of the loss.
+class Derivatives:
+    """A loss's derivatives at the raw scores of trees, in either interface of a booster.
 
     `hessian` is what trees divide by: "curvature", the loss's positive second-order weight, which trains safely;
     "exact", the second derivative, which warns where it is not positive; "booster", the booster's own choice for a loss
@@ -72,8 +68,6 @@ class Objective(ABC):
 
     FRAMEWORK: ClassVar[str]
     CONVENTIONS: ClassVar[Mapping[str, Convention]]
-    RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
-    ROUNDS: ClassVar[int]  # its own default
     START: ClassVar[str]  # what the booster calls a start given from outside
 
     def __post_init__(self) -> None:
@@ -96,60 +90,6 @@ class Objective(ABC):
         self._convention = self.CONVENTIONS[loss.name] if hessian == "booster" else None
         self._warned: set[str] = set()
         self._known: Rows | None = None
-
-    # training with start and scale carried
-
-    @abstractmethod
-    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
-
-    @abstractmethod
-    def _told(self, rows: Rows) -> dict[str, Any]:
-        """Parameters that follow from loss and training rows."""
-
-    @abstractmethod
-    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
-        """The trained booster."""
-
-    @abstractmethod
-    def model(self, booster: Any, train: Any) -> BoostedModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        weight: Any = None,
-        params: Mapping[str, Any] | None = None,
-        rounds: int | None = None,
-        valid: tuple[Any, ...] | None = None,
-        early_stopping: int | None = None,
-        **options: Any,
-    ) -> Any:
-        """Train; `valid` is (X, y) or (X, y, weight), and `early_stopping` the rounds to wait for its loss to improve.
-
-        `rounds` are as many trees (for each score) as the booster itself makes by default, where nothing is said.
-        `params` are the booster's, without objective and metric, which are this loss; further options go to its
-        datasets. Returns a model whose `predict` is on the natural scale.
-        """
-        if early_stopping is not None and valid is None:
-            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
-        train = self.dataset(X, y, weight, **options)
-        held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
-        booster = self._train(
-            self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
-        )
-        return self.model(booster, train)
-
-    def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
-        for name in self.RESERVED:
-            if name in params:
-                raise ValueError(
-                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
-                )
-        own = {} if self._convention is None else self._convention.params
-        return {**own, **params, **self._told(rows_of(train))}
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,)."""
@@ -221,15 +161,6 @@ class Objective(ABC):
 
     # what the rows settle
 
-    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
-        """Checked rows; of a validation set, `reference` is the training set."""
-        target, kept = self._targets(y), weights(weight)
-        if reference is None:
-            return Rows(target, kept, self._settled(target, kept))
-        rows = Rows(target, kept, rows_of(reference).setting)
-        rows.setting.loss.total(target, rows.start(), weight=kept)
-        return rows
-
     def _zeros(self, y: NDArray[Any]) -> Array:
         """Scores to check targets with."""
         if self.loss.outputs == 1:
@@ -279,10 +210,6 @@ class Objective(ABC):
             return target.astype(np.int64)  # boosters hand class ids over as floats
         return target.astype(np.float64) if target.dtype.kind in "fiub" and kind in ("real", "row") else target
 
-    def _shown(self, rows: Rows) -> NDArray[np.float32]:
-        """Labels for the booster itself, which needs some: the targets, or the likeliest class of a row."""
-        return (rows.y if rows.y.ndim == 1 else rows.y.argmax(axis=1)).astype(np.float32)
-
     # datasets that were not made here
 
     def _given(self, first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Rows]:
@@ -330,6 +257,84 @@ class Objective(ABC):
                 f"{self.loss.name}: training starts at {u[0].tolist()}, but the best constant is {start.tolist()}: "
                 f"give it as {self.START}, or train with .fit or on a .dataset of this objective",
             )
+
+
+class Objective(Derivatives, ABC):
+    """A loss for a booster: call `fit`, or pass it where the booster takes an objective.
+
+    Used with datasets made by `dataset`, start and scale are carried, and `model` turns the booster into predictions.
+    Used with any other dataset, or in the booster's scikit-learn interface, it takes the booster's raw score as the
+    loss's; give such training its start (`start(y)`), as boosters begin at a constant that knows nothing of the loss.
+    The options are those of `Derivatives`.
+    """
+
+    RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
+    ROUNDS: ClassVar[int]  # its own default
+
+    @abstractmethod
+    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
+        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
+
+    @abstractmethod
+    def _told(self, rows: Rows) -> dict[str, Any]:
+        """Parameters that follow from loss and training rows."""
+
+    @abstractmethod
+    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
+        """The trained booster."""
+
+    @abstractmethod
+    def model(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster trained on a dataset made by `dataset`."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        weight: Any = None,
+        params: Mapping[str, Any] | None = None,
+        rounds: int | None = None,
+        valid: tuple[Any, ...] | None = None,
+        early_stopping: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Train; `valid` is (X, y) or (X, y, weight), and `early_stopping` the rounds to wait for its loss to improve.
+
+        `rounds` are as many trees (for each score) as the booster itself makes by default, where nothing is said.
+        `params` are the booster's, without objective and metric, which are this loss; further options go to its
+        datasets. Returns a model whose `predict` is on the natural scale.
+        """
+        if early_stopping is not None and valid is None:
+            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+        train = self.dataset(X, y, weight, **options)
+        held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
+        booster = self._train(
+            self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
+        )
+        return self.model(booster, train)
+
+    def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
+        for name in self.RESERVED:
+            if name in params:
+                raise ValueError(
+                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
+                )
+        own = {} if self._convention is None else self._convention.params
+        return {**own, **params, **self._told(rows_of(train))}
+
+    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
+        """Checked rows; of a validation set, `reference` is the training set."""
+        target, kept = self._targets(y), weights(weight)
+        if reference is None:
+            return Rows(target, kept, self._settled(target, kept))
+        rows = Rows(target, kept, rows_of(reference).setting)
+        rows.setting.loss.total(target, rows.start(), weight=kept)
+        return rows
+
+    def _shown(self, rows: Rows) -> NDArray[np.float32]:
+        """Labels for the booster itself, which needs some: the targets, or the likeliest class of a row."""
+        return (rows.y if rows.y.ndim == 1 else rows.y.argmax(axis=1)).astype(np.float32)
 
 
 def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any, Any, Rows | None]:

@@ -22,25 +22,13 @@ import catboost
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Hessian, Objective
+from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, rows_of, weights
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
-
-
-def adapt(
-    loss: Loss,
-    *,
-    hessian: Hessian = "curvature",
-    classes: int | None = None,
-    scale: float | None = None,
-    in_mads: bool = False,
-) -> CatBoostObjective:
-    """A CatBoost objective from a loss; the options are those of every booster, see `Objective`."""
-    return CatBoostObjective(loss, hessian, classes, scale, in_mads)
 
 
 class CatBoostObjective(Objective):
@@ -121,6 +109,9 @@ class CatBoostObjective(Objective):
         """Predictions from a booster trained on a dataset made by `dataset`."""
         setting = rows_of(train).setting
         return CatBoostModel(booster, setting.stated, setting.units)
+
+
+adapt = CatBoostObjective  # the options are those of every booster
 
 
 def _of_classes(loss: Loss) -> bool:

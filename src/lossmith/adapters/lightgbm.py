@@ -12,29 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Hessian, Objective
+from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_rows import Array, Rows, rows_of
-
-if TYPE_CHECKING:
-    from lossmith.loss import Loss
-
-
-def adapt(
-    loss: Loss,
-    *,
-    hessian: Hessian = "curvature",
-    classes: int | None = None,
-    scale: float | None = None,
-    in_mads: bool = False,
-) -> LightGBMObjective:
-    """A LightGBM objective from a loss; the options are those of every booster, see `Objective`."""
-    return LightGBMObjective(loss, hessian, classes, scale, in_mads)
 
 
 class LightGBMObjective(Objective):
@@ -96,6 +81,9 @@ class LightGBMObjective(Objective):
         """The start, once per row: the `init_score` of a Dataset made by hand, and what to add to its predictions."""
         start = self.start(y, weight)
         return np.full(len(y), start[0]) if len(start) == 1 else np.asfortranarray(np.tile(start, (len(y), 1)))
+
+
+adapt = LightGBMObjective  # the options are those of every booster
 
 
 class LightGBMModel(BoostedModel):

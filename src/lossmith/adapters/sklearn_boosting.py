@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn._loss.link import BaseLink
 from sklearn._loss.loss import BaseLoss
 
-from lossmith.adapters.boosting import Convention, Hessian, Objective
+from lossmith.adapters.boosting import Convention, Derivatives, Hessian
 from lossmith.adapters.boosting_rows import plain
 
 if TYPE_CHECKING:
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-class _Trees(Objective):
+class _Trees(Derivatives):
     """What trees need of a loss. Data sets, training and prediction are scikit-learn's own."""
 
     FRAMEWORK = "HistGradientBoosting"
     START = "the objective's fit_intercept_only(y)"
-    RESERVED = ()
     CONVENTIONS: ClassVar[Mapping[str, Convention]] = {
         "squared_error": Convention("exact", 2.0),
         "poisson": Convention(),
@@ -41,11 +40,6 @@ class _Trees(Objective):
         """Gradient and second-order weight at raw scores."""
         u, rows = self._given(y_true, scores, weight)
         return self._derivatives(rows, u)
-
-    def dataset(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
-
-    _train = model = _told = dataset
 
 
 class _Link(BaseLink):

@@ -13,29 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Hessian, Objective
+from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_rows import Array, Rows, rows_of
-
-if TYPE_CHECKING:
-    from lossmith.loss import Loss
-
-
-def adapt(
-    loss: Loss,
-    *,
-    hessian: Hessian = "curvature",
-    classes: int | None = None,
-    scale: float | None = None,
-    in_mads: bool = False,
-) -> XGBoostObjective:
-    """An XGBoost objective from a loss; the options are those of every booster, see `Objective`."""
-    return XGBoostObjective(loss, hessian, classes, scale, in_mads)
 
 
 class XGBoostObjective(Objective):
@@ -93,6 +78,9 @@ class XGBoostObjective(Objective):
         """Predictions from a booster trained on a dataset made by `dataset`."""
         setting = rows_of(train).setting
         return XGBoostModel(booster, setting.stated, setting.units)
+
+
+adapt = XGBoostObjective  # the options are those of every booster
 
 
 class Metric:

@@ -44,6 +44,11 @@ def function(loss, reduction="none"):
     return loss.to("jax", reduction=reduction)
 
 
+def summed(call, y, **given):
+    """The total of a call, as a function of the prediction."""
+    return lambda f: call(f, y, **given).sum()
+
+
 # from the formula, under every transformation -------------------------------------------------------------------------
 
 
@@ -57,7 +62,7 @@ def test_values_and_gradients_are_the_formulas(sample, x64):
         calls.append(("weighted_mean", {"weight": w}))
     for reduction, given in calls:
         call = function(sample.loss, reduction)
-        total = lambda p, call=call, given=given: call(p, y, **given).sum()  # noqa: E731
+        total = summed(call, y, **given)
         found = jax.jit(
             lambda p, call=call, given=given, total=total: (
                 call(p, y, **given), jax.grad(total)(p), jax.jvp(total, (p,), (tangent,))[1]
@@ -76,7 +81,7 @@ def test_values_and_gradients_are_the_formulas(sample, x64):
 @EVERY
 def test_hessians_are_the_formulas(sample, x64):
     y, f = jnp.asarray(sample.y), jnp.asarray(sample.f)
-    total = lambda p: function(sample.loss, "sum")(p, y)  # noqa: E731
+    total = summed(function(sample.loss, "sum"), y)
     kinds = {
         "forward over reverse": jax.hessian(total), "reverse over reverse": jax.jacrev(jax.jacrev(total)),
         "forward over forward": jax.jacfwd(jax.jacfwd(total)), "reverse over forward": jax.jacrev(jax.jacfwd(total)),
@@ -332,7 +337,7 @@ def test_what_is_not_differentiable_says_so():
             jax.grad(moving)(next(iter(given.values()), y))
     assert jax.grad(lambda t: call(f, jax.lax.stop_gradient(t)) + t.sum())(y).tolist() == [1, 1, 1]
     for name, f, y in (("log_cosh", jnp.array([0.3]), jnp.zeros(1)), ("cross_entropy", jnp.eye(2), jnp.arange(2))):
-        total = lambda p, name=name, y=y: function(lm.get(name), "sum")(p, y)  # noqa: E731
+        total = summed(function(lm.get(name), "sum"), y)
         for third in (
             jax.jacfwd(jax.jacfwd(jax.jacfwd(total))), jax.jacrev(jax.jacrev(jax.jacrev(total))),
             jax.jacfwd(jax.hessian(total)), jax.jacrev(jax.hessian(total)),

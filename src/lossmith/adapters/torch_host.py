@@ -86,7 +86,8 @@ def _total_and_gradient(loss: Loss, y: Any, f: Any, reduction: str, out: Any, ho
         loss, ("value", "gradient"), SUM_AND_WEIGHT, y, f, host["weight"], host["where"], out, extras
     )  # fmt: skip
     if found is not None:
-        return found[0]  # type: ignore[no-any-return]
+        total: Total = found[0]
+        return total
     loss.gradient(y, f, reduction="sum", out=out, **host)
     return loss.total(y, f, **host)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .convexity import looks_convex
 from .problem import Point, Problem
-from .solver import Solution, Step
+from .solver import Solution, Step, arrival
 
 Array = NDArray[np.float64]
 Move: TypeAlias = tuple[Array, "Array | float"]
@@ -149,13 +149,8 @@ class _Descent:
         found = self.history[-1].iteration
         return Solution(
             self.best, self.best_objective, gap, reason is None, found, self.convex,
-            reason or self._proof(gap), self.history,
+            reason or arrival(gap if self.convex else None), self.history,
         )  # fmt: skip
-
-    def _proof(self, gap: float) -> str:
-        if self.convex:
-            return f"the objective is proven to lie within {gap:.3g} of the optimum"
-        return "the gradient vanished; the loss is not convex, so the optimum is a local one"
 
     def _arrived(self, iteration: int, point: Point, length: float) -> bool:
         """Note where the descent stands; whether that is good enough."""

@@ -46,12 +46,9 @@ class Design:
 
     def _shifted(self, shift: Array) -> Iterator[tuple[slice, Array]]:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
-        step = max(1, TILE // self.p)
-        room = np.empty((min(step, self.n), self.p))
-        for start in range(0, self.n, step):
-            part = slice(start, min(start + step, self.n))
-            tile = room[: part.stop - start]
-            yield part, np.subtract(self.X[part], shift, out=tile)
+        room = np.empty((min(_height(self.p), self.n), self.p))
+        for part in _parts(self.n, self.p):
+            yield part, np.subtract(self.X[part], shift, out=room[: part.stop - part.start])
 
     def tiles(self) -> tuple[Iterator[tuple[slice, Array]], Array]:
         """(rows, these rows less a shift) one after the other, and how far the shift is from the centre.
@@ -61,9 +58,7 @@ class Design:
         near = (np.abs(self.centre) <= _NEAR * self.spread).all()
         if not near or self.X.dtype != np.float64:
             return self._shifted(self.centre), np.zeros(self.p)
-        step = max(1, TILE // self.p)
-        parts = (slice(start, min(start + step, self.n)) for start in range(0, self.n, step))
-        return ((part, self.X[part]) for part in parts), self.centre
+        return ((part, self.X[part]) for part in _parts(self.n, self.p)), self.centre
 
     def rows(self, chosen: NDArray[np.intp], columns: NDArray[np.intp] | None = None) -> Array:
         """Some rows of Z, or some columns of these, copied."""
@@ -111,9 +106,8 @@ class Design:
         used = np.flatnonzero(weight > 0)
         k = 1 + self.p if columns is None else len(columns)
         found = np.zeros((k, k))
-        step = max(1, TILE // (1 + self.p))
-        for start in range(0, len(used), step):
-            chosen = used[start : start + step]
+        for part in _parts(len(used), 1 + self.p):
+            chosen = used[part]
             Z = self.rows(chosen, columns)
             Z *= np.sqrt(weight[chosen])[:, None]
             found += Z.T @ Z
@@ -130,7 +124,16 @@ def products(X: NDArray[Any], coefficients: Array) -> Array:
     if X.dtype == np.float64:
         return np.asarray(X @ coefficients)
     found = np.empty((len(X), coefficients.shape[1]))
-    step = max(1, TILE // X.shape[1])
-    for start in range(0, len(X), step):
-        found[start : start + step] = X[start : start + step].astype(np.float64) @ coefficients
+    for part in _parts(*X.shape):
+        found[part] = X[part].astype(np.float64) @ coefficients
     return found
+
+
+def _parts(rows: int, columns: int) -> Iterator[slice]:
+    """The rows of one tile after the other."""
+    height = _height(columns)
+    return (slice(start, min(start + height, rows)) for start in range(0, rows, height))
+
+
+def _height(columns: int) -> int:
+    return max(1, TILE // columns)

@@ -59,7 +59,10 @@ class Solution:
 
 
 def minimise(problem: Problem, theta: Array, tol: float, max_iter: int) -> Solution:
-    """Minimise from `theta`, until the gap is at most `tol` times the mean size of the loss at `theta`."""
+    """Minimise from `theta`, until the gap is at most `tol` times the mean size of the loss where it starts.
+
+    That is at `theta`, or, of many samples, at the optimum of some of them.
+    """
     few = enough(problem, theta.shape[1])
     window = problem.unit
     here = problem.at(theta)
@@ -71,6 +74,13 @@ def minimise(problem: Problem, theta: Array, tol: float, max_iter: int) -> Solut
             window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
             here = there
     return _Solver(problem, here, tol, max_iter, window).run()
+
+
+def arrival(gap: float | None) -> str:
+    """Why a solver that found an optimum stopped; ``gap``: None where the loss is not convex."""
+    if gap is None:
+        return "the gradient vanished; the loss is not convex, so the optimum is a local one"
+    return f"the objective is proven to lie within {gap:.3g} of the optimum"
 
 
 class _Solver:
@@ -102,10 +112,8 @@ class _Solver:
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
 
     def _reason(self, converged: bool) -> str:
-        if converged and self.convex:
-            return f"the objective is proven to lie within {self.gap:.3g} of the optimum"
         if converged:
-            return "the gradient vanished; the loss is not convex, so the optimum is a local one"
+            return arrival(self.gap if self.convex else None)
         if self.n_iter >= self.max_iter:
             return f"max_iter={self.max_iter} was reached"
         return "no step made the objective smaller than rounding lets one see"

@@ -11,7 +11,7 @@ from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Block
 from lossmith.engine.llvm.control import States, loop
-from lossmith.engine.llvm.emit import Value
+from lossmith.engine.llvm.emit import DOUBLE, Value
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import compute
 from lossmith.engine.llvm.spec import Spec
@@ -25,7 +25,7 @@ VECTORS = (MATRIX, COEFFICIENTS, CENTRE, PULL)
 from each feature first (float64, zeros behind them up to ``width``); and what is pulled, a row of ``width`` for each
 block, with the sum of the pull itself behind those of the features."""
 _AHEAD = 8192  # bytes from where a row is read to where memory is asked for the next ones
-LANES = 8
+LANES = DOUBLE.lanes  # scores are float64
 
 
 def width(features: int) -> int:

@@ -1,51 +1,97 @@
-"""A result as one self-contained HTML file: the verdict first, then the picture, the evidence, the protocol."""
+"""A result as one self-contained HTML file: the verdict in words, the pictures, the evidence, what to do next."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossmith.choosing.errors import ChoiceError, plain, quoted
-from lossmith.choosing.picture import forest
+from lossmith.choosing.pictures import PALETTE, forest, pictures
 from lossmith.choosing.text import HEADER, cells, legend
-from lossmith.choosing.verdict import ROPE
+from lossmith.choosing.words import in_words
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
+MADE_WITH = ("lossmith", "numpy", "scipy", "scikit-learn", "lightgbm")
 
-def render(result: Result, template: str = "report.html.j2") -> str:
+
+@cache
+def _pages() -> Any:
+    """The templates. What a user may have written is text wherever it stands."""
     from jinja2 import DictLoader, Environment, StrictUndefined
-    from markupsafe import Markup
 
-    here = files("lossmith.choosing")
-    sources = {name: here.joinpath(name).read_text(encoding="utf-8") for name in ("report.html.j2", "evidence.html.j2")}
-    environment = Environment(
+    sources = {
+        page.name: page.read_text(encoding="utf-8") for page in files("lossmith.choosing").joinpath("pages").iterdir()
+        if page.name.endswith((".j2", ".js"))
+    }  # fmt: skip
+    return Environment(
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template(template).render(
-        result=result,
-        target=plain(result.target),
-        header=[title.format(score=result.score.shown_name) for title in HEADER],
-        legend=legend(result),
-        rows=[(row, cells(row)) for row in result.table],
-        picture=Markup(forest(result.table, 100 * ROPE)),  # drawn here, from losses' names and numbers
-        formula=str(result.loss.formula).partition(" -> ")[2],
-    )
+
+
+def _about(result: Result) -> dict[str, Any]:
+    return {
+        "result": result,
+        "words": in_words(result),
+        "palette": PALETTE,
+        "header": [title.format(score=result.score.shown_name) for title in HEADER],
+        "rows": [(row, cells(row)) for row in result.table],
+    }
+
+
+def render(result: Result) -> str:
+    from markupsafe import Markup
+
+    script = _pages().loader.get_source(_pages(), "slider.js")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return str(
+        _pages().get_template("report.html.j2").render(
+            **_about(result),
+            target=plain(result.target),
+            legend=legend(result),
+            pictures=pictures(result),
+            formula=str(result.loss.formula).partition(" -> ")[2],
+            script=Markup(script),  # our own file, as it is: its hash is all that the page may run
+            script_hash=f"sha256-{digest}",
+            versions=versions(),
+        )
+    )  # fmt: skip
 
 
 def fragment(result: Result) -> str:
-    """For notebooks: the verdict, the picture and the table."""
-    return render(result, "evidence.html.j2")
+    """For notebooks: the verdict, the proof as a picture and as a table."""
+    from markupsafe import Markup
+
+    proof = forest(result)
+    return str(
+        _pages().get_template("fragment.html.j2").render(**_about(result), proof=Markup(proof.svg if proof else ""))
+    )
 
 
-def check_path(path: Path) -> None:
+def versions() -> str:
+    """What the result was made with, for who wants to make it again."""
+    found = [f"Python {platform.python_version()}"]
+    for name in MADE_WITH:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def check_path(path: Path, what: str = "report", example: str = "report.html") -> None:
     """Said before the race, not after it."""
     if path.is_dir():
-        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as report.html")
+        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
     if not path.parent.is_dir():
-        raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the report")
+        raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the {what}")
 
 
 def write_report(result: Result, path: Path) -> Path:

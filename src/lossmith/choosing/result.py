@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.candidates import Candidate
 from lossmith.choosing.profile import SUPPORTS, Profile
+from lossmith.choosing.race import Problem
 from lossmith.choosing.scores import Score
-from lossmith.choosing.tables import Floats
+from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.verdict import Key, Verdict, Word
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ class Row:
     gap: float | None = None  # of a linear model: how far its objective can be from the optimum, as a share of it
     failure: str | None = None
 
+    @property
+    def interval(self) -> tuple[float, float, float] | None:
+        """Low end, gain, high end, where they are known."""
+        if self.low is None or self.gain is None or self.high is None:
+            return None
+        found = (self.low, self.gain, self.high)
+        return found if all(map(math.isfinite, found)) else None
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
@@ -61,8 +70,12 @@ class Result:
     chosen: Candidate
     protocol: Sequence[str]
     target: str
-    model: str  # the kind of model whose default scored better
+    kind: str  # of model: the one whose default scored better
     predictions: Mapping[Key, Floats] = field(repr=False)
+    problem: Problem = field(repr=False)  # the table as it was raced
+    scores: Mapping[Key, Floats] = field(repr=False)  # of each fold
+    rows: Rows = field(repr=False)  # where in the user's table the raced rows stand
+    classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers
     notes: Sequence[str] = ()
 
     @property
@@ -89,7 +102,7 @@ class Result:
             "target": self.target,
             "support": self.profile.support,
             "default": self.default,
-            "model": self.model,
+            "model": self.kind,
             "exposure": self.profile.exposure,
             "smallest_detectable_gain": self.evidence.detectable,
             "rows_needed": self.evidence.rows_needed,

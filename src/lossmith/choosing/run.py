@@ -83,8 +83,12 @@ def choose(
         chosen=chosen,
         protocol=[*_protocol(score, len(target.y), kinds, bool(target.classes), seed), *_gap_in_words(found)],
         target=target.name,
-        model=evidence.model,
+        kind=evidence.model,
         predictions=found.predictions,
+        problem=problem,
+        scores=found.scores,
+        rows=target.rows,
+        classes=target.classes,
         notes=ready.notes,
     )
 

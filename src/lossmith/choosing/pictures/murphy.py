@@ -1,0 +1,85 @@
+"""Picture 6: does the winner win for everyone? The Murphy diagram (Ehm, Gneiting, Jordan & Krüger 2016).
+
+Every consistent score is a mixture of elementary ones, one for each threshold t: who acts when the prediction exceeds
+t pays it. A loss whose curve lies above 0 throughout is better whatever the costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, style, to_svg
+from lossmith.choosing.pictures.data import Seen, of_default, rivals
+from lossmith.choosing.tables import Floats
+
+if TYPE_CHECKING:
+    from lossmith.choosing.aims import Aim
+    from lossmith.choosing.result import Result
+
+POINTS = 60
+BAND = 1.96  # pointwise 95%
+SURE = 3.3  # 95% for all thresholds together
+
+
+def murphy(result: Result) -> Picture | None:
+    default, others = of_default(result), rivals(result)
+    if default.prediction.ndim > 1 or not others:
+        return None
+    thresholds = _thresholds(default, result)
+    curves = [(one.label, *_gain(result.aim, default, one, thresholds)) for one in others]
+    unit = max(float(np.abs(gain).max()) for _, gain, _ in curves) or 1.0
+    with style():
+        drawn, axes = figure(2.9)
+        axes.axhline(0, color=colour("ink"), lw=1)
+        for number, (label, gain, error) in enumerate(curves):
+            paint = series(number)
+            axes.fill_between(
+                thresholds, (gain - BAND * error) / unit, (gain + BAND * error) / unit, color=paint, alpha=0.22, lw=0
+            )
+            axes.plot(thresholds, gain / unit, color=paint, lw=1.8, label=label)
+        names(drawn, axes)
+        axes.set(yticks=[], ylabel=f"better than {result.default} →", xlim=(thresholds[0], thresholds[-1]))
+        axes.yaxis.label.set_fontsize(9)
+        axes.set_xlabel("threshold at which the user acts")
+        svg = to_svg(drawn, "murphy", "Murphy diagram: gain over the default at every threshold")
+    return Picture("murphy", "Does it win for everyone?", _sentence(result, *curves[0]), svg)
+
+
+def _thresholds(default: Seen, result: Result) -> Floats:
+    if result.problem.classes:
+        return np.linspace(0.01, 0.99, POINTS)
+    low, high = np.quantile(np.concatenate([default.y, default.prediction]), [0.01, 0.99])
+    return np.linspace(low, high, POINTS)
+
+
+def _gain(aim: Aim, default: Seen, other: Seen, thresholds: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard error, over rows, of what the other saves at each threshold."""
+    saved = [
+        elementary(aim, default.y, default.prediction, t) - elementary(aim, other.y, other.prediction, t)
+        for t in thresholds
+    ]
+    return (
+        np.array([s.mean() for s in saved]),
+        np.array([s.std() / np.sqrt(len(s)) for s in saved]),
+    )
+
+
+def elementary(aim: Aim, y: Floats, prediction: Floats, threshold: float) -> Floats:
+    """The elementary score of each row: 0 where prediction and y lie on the same side of the threshold."""
+    apart = (prediction > threshold) != (y > threshold)
+    if aim.functional in ("mean", "probability", "label"):
+        return np.where(apart, np.abs(y - threshold), 0.0)
+    return np.where(apart, np.where(y > threshold, aim.level, 1 - aim.level), 0.0)
+
+
+def _sentence(result: Result, label: str, gain: Floats, error: Floats) -> str:
+    better, worse = bool((gain > SURE * error).any()), bool((gain < -SURE * error).any())
+    if better and worse:
+        return f"The curve of {label} crosses 0: whether it is better than {result.default} depends on where you act."
+    if better:
+        return f"{label} is better at some thresholds and nowhere clearly worse: no user loses by it."
+    if worse:
+        return f"{label} is worse at some thresholds and nowhere clearly better: {result.default} serves every user."
+    return f"{label} stays within chance of 0: at no threshold can the two be told apart for sure."

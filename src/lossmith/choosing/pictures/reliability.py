@@ -1,0 +1,139 @@
+"""Picture 7: do predictions mean what they say? Reliability by isotonic regression (CORP: Dimitriadis, Gneiting &
+Jordan 2021), for shares of rows below the prediction where a quantile was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lossmith.choosing.errors import plain
+from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
+from lossmith.choosing.pictures.data import Seen, all_seen, of_default
+from lossmith.choosing.scores import Score
+from lossmith.choosing.tables import Floats
+
+if TYPE_CHECKING:
+    from lossmith.choosing.result import Result
+
+MOST_CURVES = 4
+GROUPS = 10
+NOTE = (
+    "predicted, real: means. The score is MCB - DSC + UNC: what being off costs (MCB), less what telling cases apart "
+    "saves (DSC), plus what knowing nothing would cost (UNC)."
+)
+
+
+def reliability(result: Result) -> Picture:
+    if result.aim.functional in ("median", "quantile"):
+        return _of_levels(result)
+    return _of_means(result)
+
+
+def _of_means(result: Result) -> Picture:
+    """What really came, against what was predicted: isotonic regression, so that nothing has to be grouped."""
+    found, what = _one_class(result, all_seen(result)[:MOST_CURVES])
+    low, high = _window(found)
+    rows: list[tuple[str, ...]] = [("loss", "predicted", "real", "MCB", "DSC", "UNC")]
+    with style():
+        drawn, axes = figure(3.3)
+        axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (2, 2)))
+        for number, one in enumerate(found):
+            x, line = isotonic(one.y, one.prediction)
+            axes.plot(x, line, color=series(number), lw=1.8, label=one.label)
+            parts = decompose(result.score, one.y, one.prediction)
+            rows.append((one.label, *map(short, (float(one.prediction.mean()), float(one.y.mean()), *parts))))
+        names(drawn, axes)
+        axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"predicted {what}", ylabel=f"real {what}")
+        svg = to_svg(drawn, "reliability", "Reliability: isotonic regression of y on the predictions")
+    off = {one.label: float(one.prediction.mean() / one.y.mean()) for one in found if one.y.mean() > 0}
+    worst = max(off, key=lambda label: abs(np.log(max(off[label], 1e-9))), default="")
+    see = "On the dashed line, what is predicted is what comes."
+    if worst and abs(off[worst] - 1) > 0.05:
+        see += f" {worst} predicts {off[worst]:.2f} times the real {what} on average."
+    else:
+        see += f" On average every loss here predicts the real {what}, to within 5%."
+    return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows), note=NOTE)
+
+
+def _one_class(result: Result, found: list[Seen]) -> tuple[list[Seen], str]:
+    """Of classes: the chance of class 1 of two; of more, that of the rarest."""
+    if not result.classes:
+        return found, "mean"
+    y = of_default(result).y
+    which = 1 if len(result.classes) == 2 else int(np.argmin([(y == i).sum() for i in range(len(result.classes))]))
+    one = [
+        Seen(
+            s.candidate,
+            (s.y == which).astype(float),
+            s.prediction if s.prediction.ndim == 1 else s.prediction[:, which],
+        )
+        for s in found
+    ]
+    return one, f"share of {plain(result.classes[which], 20)}"
+
+
+def _window(found: list[Seen]) -> tuple[float, float]:
+    both = np.concatenate([one.prediction for one in found])
+    low, high = (float(v) for v in np.quantile(both, [0.005, 0.995]))
+    return (low, high) if high > low else (low - 1.0, high + 1.0)
+
+
+def isotonic(y: Floats, prediction: Floats) -> tuple[Floats, Floats]:
+    """The increasing step function of the prediction that is nearest to y."""
+    from scipy.optimize import isotonic_regression
+
+    order = np.argsort(prediction, kind="stable")
+    line = np.asarray(isotonic_regression(y[order]).x)
+    keep = np.unique(
+        np.concatenate([[0, len(line) - 1], np.flatnonzero(np.diff(line)), np.flatnonzero(np.diff(line)) + 1])
+    )
+    return prediction[order][keep], line[keep]
+
+
+def decompose(score: Score, y: Floats, prediction: Floats) -> tuple[float, float, float]:
+    """Miscalibration, discrimination and uncertainty: score = MCB - DSC + UNC, by the aim's own score."""
+    from scipy.optimize import isotonic_regression
+
+    order = np.argsort(prediction, kind="stable")
+    better = np.empty_like(prediction)
+    better[order] = isotonic_regression(y[order]).x
+    constant = np.full_like(prediction, y.mean())
+    given, recalibrated, unknown = (score.mean(y, f) for f in (prediction, better, constant))
+    return given - recalibrated, unknown - recalibrated, unknown
+
+
+def _of_levels(result: Result) -> Picture:
+    """Share of rows at or below the prediction, from low predictions to high ones."""
+    level = result.aim.level
+    found = all_seen(result)[:MOST_CURVES]
+    rows = [("loss", "rows below", "asked for")]
+    with style():
+        drawn, axes = figure(3.0)
+        axes.axhline(level, color=colour("muted"), lw=1, ls=(0, (2, 2)))
+        for number, one in enumerate(found):
+            below = one.y <= one.prediction
+            groups = np.array_split(np.argsort(one.prediction, kind="stable"), GROUPS)
+            share = [below[g].mean() for g in groups if g.size]
+            axes.plot(
+                (np.arange(len(share)) + 0.5) / len(share),
+                share,
+                "o-",
+                color=series(number),
+                lw=1.8,
+                ms=4,
+                label=one.label,
+            )
+            rows.append((one.label, f"{below.mean():.1%}", f"{level:.0%}"))
+        names(drawn, axes)
+        axes.set(ylim=(0, 1), xlabel="rows, from low predictions to high ones", ylabel="share of y below")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda v, _: f"{v:.0%}")
+        svg = to_svg(drawn, "reliability", "Share of y below the predictions")
+    default = of_default(result)
+    below_default = float(np.mean(default.y <= default.prediction))
+    see = (
+        f"On the dashed line, {level:.0%} of y stay below the prediction, as asked for; {result.default}: "
+        f"{below_default:.0%}."
+    )
+    return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows))

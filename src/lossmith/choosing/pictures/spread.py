@@ -1,0 +1,120 @@
+"""Picture 4: how the misses spread: their variance against the prediction, or their shape against a normal one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, short, style, to_svg
+from lossmith.choosing.pictures.data import Seen, of_default
+from lossmith.choosing.tables import Floats
+
+if TYPE_CHECKING:
+    from lossmith.choosing.result import Result
+
+GROUPS = 12
+LAWS = (("constant: squared error", 0), ("in step: Poisson", 1), ("its square: gamma", 2))
+GROWING = ("count", "positive", "semicontinuous", "nonnegative")  # supports where the variance may grow with the mean
+
+
+def spread(result: Result) -> Picture | None:
+    if result.problem.classes:
+        return None
+    found = of_default(result)
+    if result.profile.support in GROWING and float(np.mean(found.prediction > 0)) > 0.9:
+        return _against_the_mean(found)
+    return _against_the_normal(found.residual)
+
+
+def _against_the_mean(found: Seen) -> Picture:
+    mean, variance = _grouped(found)
+    slope = _slope(found)
+    line = np.array([mean.min(), mean.max()])
+    middle, height = np.exp(np.log(mean).mean()), np.exp(np.log(variance).mean())
+    with style():
+        drawn, axes = figure(3.0)
+        axes.set(xscale="log", yscale="log")
+        for (name, power), dash in zip(LAWS, ((1, 2), (4, 2), (8, 2)), strict=True):
+            axes.plot(line, height * (line / middle) ** power, color=colour("muted"), lw=1.1, ls=(0, dash), label=name)
+        axes.plot(mean, variance, "o", color=colour("blue"), ms=5, label="your rows, in groups")
+        names(drawn, axes)
+        axes.set(xlabel="prediction", ylabel="mean squared miss")
+        _plain_ticks(axes)
+        svg = to_svg(drawn, "spread", "Squared misses against predictions, on logarithmic scales")
+    law = min(LAWS, key=lambda law: abs(law[1] - slope))
+    name = law[0].partition(": ")[2]
+    see = (
+        f"Where predictions double, the squared misses grow {2**slope:.1f}-fold (a slope of {slope:.2f}): "
+        f"nearest to what {name} expects."
+    )
+    zeros = float(np.mean(found.y == 0))
+    if zeros > 0:
+        expected = float(np.mean(np.exp(-np.maximum(found.prediction, 0.0))))
+        whole = bool(np.all(found.y == np.round(found.y)))
+        see += f" Exact zeros: {zeros:.0%} of the rows" + (f", {expected:.0%} under Poisson." if whole else ".")
+    return Picture("spread", "How the misses grow", see, svg)
+
+
+def _grouped(found: Seen) -> tuple[Floats, Floats]:
+    """Mean prediction and mean squared miss, in groups of equal size."""
+    keep = found.prediction > 0
+    prediction, squares = found.prediction[keep], np.square(found.residual[keep])
+    groups = np.array_split(np.argsort(prediction, kind="stable"), GROUPS)
+    pairs = [(prediction[g].mean(), squares[g].mean()) for g in groups if g.size and squares[g].mean() > 0]
+    mean, variance = np.array(pairs).T
+    return mean, variance
+
+
+def _slope(found: Seen) -> float:
+    """The modified Park slope: squared misses regressed on the log of the prediction, gamma with a log link."""
+    import lossmith as lm
+
+    keep = (found.prediction > 0) & (found.residual != 0)
+    x, squares = np.log(found.prediction[keep]), np.square(found.residual[keep])
+    fitted = lm.LinearRegressor(loss=lm.gamma(), tol=1e-6).fit(x[:, None], squares / squares.mean())
+    return float(fitted.coef_[0])
+
+
+def _plain_ticks(axes: Any) -> None:
+    """1,000 instead of a power of ten: no raised digits, too small to read."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(base=10, subs=(1.0, 3.0), numticks=6))
+        axis.set_major_formatter(lambda v, _: short(v))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def _against_the_normal(residual: Floats) -> Picture:
+    from scipy import stats
+
+    size = float(residual.std()) or 1.0
+    ordered = np.sort((residual - residual.mean()) / size)
+    normal = stats.norm.ppf((np.arange(len(ordered)) + 0.5) / len(ordered))
+    keep = np.unique(
+        np.concatenate(
+            [np.linspace(0, len(ordered) - 1, 150).astype(int), np.arange(10), len(ordered) - 1 - np.arange(10)]
+        )
+    )
+    with style():
+        drawn, axes = figure(3.0)
+        reach = float(np.abs(normal).max())
+        axes.plot([-reach, reach], [-reach, reach], color=colour("grid"), lw=1.2)
+        axes.plot(normal[keep], ordered[keep], "o", color=colour("blue"), ms=3.5)
+        axes.set(xlabel="misses of a bell curve, in standard deviations", ylabel="your misses")
+        svg = to_svg(drawn, "spread", "Quantiles of the residuals against normal quantiles")
+    tails = float(stats.kurtosis(residual))
+    shape = (
+        "heavier than a bell curve's"
+        if tails > 1
+        else "lighter than a bell curve's"
+        if tails < -0.5
+        else "those of a bell curve"
+    )
+    skew = float(stats.skew(residual))
+    lean = "and lean upwards" if skew > 0.5 else "and lean downwards" if skew < -0.5 else "and are even on both sides"
+    return Picture(
+        "spread", "The shape of the misses",
+        f"The far ends of your misses are {shape} {lean}: on the line, squared error uses the rows best.", svg,
+    )  # fmt: skip

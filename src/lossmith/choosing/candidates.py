@@ -60,7 +60,7 @@ def _made(name: str, labels: tuple[Any, ...] | None, **params: Any) -> Loss:
 
 
 def candidates(aim: Aim, facts: Profile) -> list[Candidate]:
-    if aim.functional == "probability":
+    if aim.wants_classes:
         return _binary() if facts.support == "binary" else _multiclass()
     if aim.functional == "mean":
         return _mean(facts)

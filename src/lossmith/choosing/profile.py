@@ -44,7 +44,7 @@ class Profile:
 
 
 def support_of(target: Target) -> str:
-    if target.aim.functional == "probability":
+    if target.aim.wants_classes:
         return "binary" if len(target.classes) == 2 else "multiclass"
     y = target.y
     distinct = len(np.unique(y))
@@ -66,7 +66,7 @@ def profile(table: Table, target: Target, exposure: str | None, seed: int) -> Pr
     support = support_of(target)
     warnings: list[str] = []
     residuals = None
-    if target.aim.functional != "probability":
+    if not target.aim.wants_classes:
         rows = np.arange(len(y))
         if len(y) > PILOT_ROWS:
             rows = np.sort(np.random.default_rng(seed).permutation(len(y))[:PILOT_ROWS])

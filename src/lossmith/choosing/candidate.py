@@ -100,7 +100,7 @@ class Candidate:
 
 def class_shares(y: Floats, weight: Floats | None, classes: int) -> Floats:
     shares = np.bincount(y.astype(np.intp), weights=weight, minlength=classes).astype(np.float64)
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 @lru_cache(maxsize=256)

@@ -32,6 +32,7 @@ class Target:
     warnings: tuple[str, ...] = ()
     undecidable: str | None = None
     labels: tuple[Any, ...] | None = None  # the classes as y holds them, unless these are 0, 1, ...
+    ordered: bool = False  # its classes stand in their order
 
 
 def make_target(column: Column, aim: Aim | None) -> Target:
@@ -159,6 +160,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         tuple(warnings),
         undecidable,
         labels if named else None,
+        column.ordered,
     )
 
 

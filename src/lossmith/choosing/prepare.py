@@ -9,8 +9,8 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.exposure import find_exposure
 from lossmith.choosing.leaks import leaks
-from lossmith.choosing.profile import find_exposure
 from lossmith.choosing.tables import Column, Floats, Table, column_from_any, from_any
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
 

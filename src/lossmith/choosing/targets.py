@@ -32,6 +32,7 @@ class Target:
     warnings: tuple[str, ...] = ()
     undecidable: str | None = None
     labels: tuple[Any, ...] | None = None  # the classes as y holds them, unless these are 0, 1, ...
+    ordered: bool = False  # its classes stand in their order
 
 
 def make_target(column: Column, aim: Aim | None) -> Target:
@@ -57,7 +58,7 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     if aim is None:
         zero_one = set(values.tolist()) == {0.0, 1.0}
         aim = Aim("probability" if labels or zero_one else "mean", assumed=True)
-    if aim.functional == "probability":
+    if aim.wants_classes:
         return _classes(column, y, rows, values, aim, warnings)
     if column.kind == "category":
         raise ChoiceError(
@@ -75,7 +76,7 @@ def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
     texts = column if column.kind == "category" else column.texts
     if texts is None:
         return column
-    wants_classes = aim is not None and aim.functional == "probability"
+    wants_classes = aim is not None and aim.wants_classes
     if texts is not column and len(texts.levels) <= FEW_NUMBERS and (wants_classes or aim is None):
         return texts
     if column.strays:
@@ -153,12 +154,13 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         column.name,
         ids.astype(np.float64),
         rows,
-        aim,
+        aim.for_classes(classes),
         classes,
         True,
         tuple(warnings),
         undecidable,
         labels if named else None,
+        column.ordered,
     )
 
 

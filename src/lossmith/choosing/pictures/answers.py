@@ -23,7 +23,8 @@ def answers(result: Result) -> Picture | None:
     y = _typical(result)
     mean, median = float(y.mean()), float(np.median(y))
     values = [float(v) for v in np.quantile(y, LEVELS)]
-    start = int(np.argmin(np.abs(np.array(LEVELS) - (result.aim.q or 0.9))))
+    asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
+    start = int(np.argmin(np.abs(np.array(LEVELS) - asked)))
     window = _window(y, (mean, median, values[start]))
     with style():
         drawn, axes = figure(2.6)
@@ -46,8 +47,8 @@ def answers(result: Result) -> Picture | None:
 def _typical(result: Result) -> Floats:
     """y of the rows whose prediction lies in the middle; of all rows, where these are few."""
     found = of_default(result)
-    low, high = np.quantile(found.prediction, [0.3, 0.7])
-    y = found.y[(found.prediction >= low) & (found.prediction <= high)]
+    low, high = np.quantile(found.middle, [0.3, 0.7])
+    y = found.y[(found.middle >= low) & (found.middle <= high)]
     return y if len(y) >= FEWEST else found.y
 
 

@@ -70,11 +70,10 @@ def _says(ratio: float, rule: float, cost: Floats, chosen: int, positive: Floats
 def _of_levels(result: Result) -> Picture:
     """The cost per 1,000 cases of predicting each quantile, by shifting the predictions by their own misses."""
     found, q = of_default(result), result.aim.level
-    shifts = np.quantile(found.residual, LEVELS)
-    cost = CASES * np.array([result.score.mean(found.y, found.prediction + s) for s in shifts])
-    middle = float(np.interp(0.5, LEVELS, cost))
-    mine = float(np.interp(q, LEVELS, cost))
-    constant = CASES * float(result.score.mean(found.y, np.full_like(found.y, np.quantile(found.y, q))))
+    shifts = np.quantile(found.y - found.prediction, LEVELS)
+    cost = CASES * np.array([_pinball(q, found.y, found.prediction + shift) for shift in shifts])
+    mine, middle = (CASES * _pinball(q, found.y, found.prediction + s) for s in (0.0, float(np.median(shifts))))
+    constant = CASES * _pinball(q, found.y, np.full_like(found.y, np.quantile(found.y, q)))
     with style():
         drawn, axes = figure(2.9)
         axes.plot(LEVELS, cost, color=colour("blue"), lw=1.8)
@@ -89,3 +88,7 @@ def _of_levels(result: Result) -> Picture:
         f"(50%) would cost {short(middle)}, the same number for all {short(constant)}."
     )
     return Picture("costs", "From prediction to action", see, svg)
+
+
+def _pinball(q: float, y: Floats, prediction: Floats) -> float:
+    return float(np.mean(np.where(y >= prediction, q * (y - prediction), (1 - q) * (prediction - y))))

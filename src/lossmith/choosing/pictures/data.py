@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.choosing.candidates import Candidate
+from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.tables import Floats, Rows
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result
+    from lossmith.loss import Loss
 
 MOST = 20_000  # rows in a picture: more change nothing that can be seen
+SMALLEST = 1e-12  # of a prediction that a logarithm is taken of
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,32 +25,44 @@ class Seen:
 
     candidate: Candidate
     y: Floats
-    prediction: Floats  # (rows,), or (rows, classes) for three classes and more
+    prediction: Floats  # (rows,), (rows, classes) for three classes and more, (rows, levels) for several quantiles
 
     @property
     def label(self) -> str:
         return self.candidate.label
 
     @property
-    def residual(self) -> Floats:
-        """How far y lies above the prediction."""
-        return self.y - self.prediction
-
-    def raw(self) -> Floats:
-        """Predictions as the loss takes them: scores before its link."""
-        loss, prediction = self.candidate.loss(), self.prediction
-        if loss.link.name in ("logit", "softmax"):
-            prediction = np.clip(prediction, 1e-12, 1 - 1e-12)
-        elif loss.link.name == "log":
-            prediction = np.maximum(prediction, 1e-12)
-        return np.asarray(loss.link(prediction), dtype=np.float64)
+    def middle(self) -> Floats:
+        """One number a row: of an interval, its middle."""
+        return self.prediction if self.prediction.ndim == 1 else np.asarray(self.prediction.mean(axis=1))
 
     def pull(self) -> Floats:
         """The size of each row's gradient: how hard it pulls on the model."""
-        loss = self.candidate.loss()
-        target = self.y.astype(np.intp) if loss.target_kind == "class id" else self.y
-        gradient = np.abs(np.asarray(loss.gradient(target, self.raw(), reduction="none")))
-        return gradient if gradient.ndim == 1 else np.asarray(gradient.sum(axis=1))
+        candidate = self.candidate
+        if candidate.levels and not candidate.band:
+            each = [
+                _pull(candidate.at(level), self.y, self.prediction[:, i]) for i, level in enumerate(candidate.levels)
+            ]
+            return np.asarray(np.sum(each, axis=0))
+        return _pull(candidate, self.y, self.middle if candidate.band else self.prediction)
+
+
+def _pull(candidate: Candidate, y: Floats, prediction: Floats) -> Floats:
+    loss = candidate.loss()
+    if candidate.transform == "log" or loss.link.name == "log":
+        prediction = np.maximum(prediction, SMALLEST)
+    target = y.astype(np.intp) if loss.target_kind == "class id" else candidate.transformed(y)
+    raw = _raw(loss, candidate.transformed(prediction))
+    weight = candidate.row_weights(y, None, int(y.max()) + 1) if candidate.row_weight or candidate.class_weight else 1.0
+    gradient = np.abs(np.asarray(loss.gradient(target, raw, reduction="none")))
+    return weight * (gradient if gradient.ndim == 1 else np.asarray(gradient.sum(axis=1)))
+
+
+def _raw(loss: Loss, prediction: Floats) -> Floats:
+    """Predictions as the loss takes them: scores before its link."""
+    if loss.link.name in ("logit", "softmax"):
+        prediction = np.clip(prediction, SMALLEST, 1 - SMALLEST)
+    return np.asarray(loss.link(prediction), dtype=np.float64)
 
 
 def seen(result: Result, candidate: Candidate) -> Seen | None:
@@ -56,7 +71,7 @@ def seen(result: Result, candidate: Candidate) -> Seen | None:
     if found is None:
         return None
     rows = picked(result)
-    return Seen(candidate, result.problem.y[rows], found.mean(axis=0)[rows])
+    return Seen(candidate, result.problem.y[rows], np.asarray(found.mean(axis=0)[rows], dtype=np.float64))
 
 
 def all_seen(result: Result) -> list[Seen]:
@@ -68,6 +83,12 @@ def of_default(result: Result) -> Seen:
     found = seen(result, next(c for c in result.candidates if c.label == result.default))
     assert found is not None  # there is no result without it
     return found
+
+
+def of_pilot(result: Result) -> PilotRows:
+    """Of numbers: what the pilot left unexplained before any loss was chosen."""
+    assert result.profile.pilot is not None
+    return result.profile.pilot
 
 
 def picked(result: Result) -> Rows:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 POINTS = 60
 BAND = 1.96  # pointwise 95%
+ELSEWHERE = ("mape", "rmsle")  # their functionals have elementary scores of their own
 SURE = 3.3  # 95% for all thresholds together
 
 
 def murphy(result: Result) -> Picture | None:
     default, others = of_default(result), rivals(result)
-    if default.prediction.ndim > 1 or not others:
+    if len(result.classes) > 2 or not others or result.aim.metric in ELSEWHERE:
         return None
     thresholds = _thresholds(default, result)
     curves = [(one.label, *_gain(result.aim, default, one, thresholds)) for one in others]
@@ -50,7 +51,7 @@ def murphy(result: Result) -> Picture | None:
 def _thresholds(default: Seen, result: Result) -> Floats:
     if result.problem.classes:
         return np.linspace(0.01, 0.99, POINTS)
-    low, high = np.quantile(np.concatenate([default.y, default.prediction]), [0.01, 0.99])
+    low, high = np.quantile(np.concatenate([default.y, default.prediction.ravel()]), [0.01, 0.99])
     return np.linspace(low, high, POINTS)
 
 
@@ -68,10 +69,18 @@ def _gain(aim: Aim, default: Seen, other: Seen, thresholds: Floats) -> tuple[Flo
 
 def elementary(aim: Aim, y: Floats, prediction: Floats, threshold: float) -> Floats:
     """The elementary score of each row: 0 where prediction and y lie on the same side of the threshold."""
+    if prediction.ndim == 2:  # an interval: both of its ends
+        ends = zip(aim.levels, prediction.T, strict=True)
+        return np.asarray(np.sum([_quantile(level, y, end, threshold) for level, end in ends], axis=0))
+    if aim.functional in ("median", "quantile"):
+        return _quantile(aim.level, y, prediction, threshold)
+    apart = np.where((prediction > threshold) != (y > threshold), np.abs(y - threshold), 0.0)
+    return apart * np.where(y > threshold, aim.level, 1 - aim.level) if aim.functional == "expectile" else apart
+
+
+def _quantile(level: float, y: Floats, prediction: Floats, threshold: float) -> Floats:
     apart = (prediction > threshold) != (y > threshold)
-    if aim.functional in ("mean", "probability", "label"):
-        return np.where(apart, np.abs(y - threshold), 0.0)
-    return np.where(apart, np.where(y > threshold, aim.level, 1 - aim.level), 0.0)
+    return np.where(apart, np.where(y > threshold, level, 1 - level), 0.0)
 
 
 def _sentence(result: Result, label: str, gain: Floats, error: Floats) -> str:

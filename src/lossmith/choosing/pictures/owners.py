@@ -81,6 +81,6 @@ def _rows(result: Result, found: Seen, pull: Floats) -> tuple[tuple[str, ...], .
             chance = 1 - chance if found.prediction.ndim == 1 and found.y[i] == 0 else chance
             shown = f"{chance:.1%} for it"
         else:
-            real, shown = short(float(found.y[i])), short(float(found.prediction[i]))
+            real, shown = short(float(found.y[i])), short(float(found.middle[i]))
         table.append((f"{result.rows[rows[i]] + 1:,}", real, shown, f"{pull[i] / pull.sum():.1%}"))
     return tuple(table)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.candidates import HUBER_EFFICIENCY
 from lossmith.choosing.pictures.canvas import (
     Picture,
     Slider,
@@ -19,7 +18,8 @@ from lossmith.choosing.pictures.canvas import (
     style,
     to_svg,
 )
-from lossmith.choosing.pictures.data import all_seen, of_default
+from lossmith.choosing.pictures.data import all_seen, of_default, of_pilot
+from lossmith.choosing.rules_numbers import HUBER_EFFICIENCY
 from lossmith.choosing.tables import Floats
 from lossmith.registry import get
 from lossmith.start import MAD_TO_SIGMA
@@ -37,9 +37,9 @@ def pull(result: Result) -> Picture | None:
 
 
 def _of_residuals(result: Result) -> Picture | None:
-    residual = of_default(result).residual
+    residual = of_pilot(result).residual
     scale = MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual)))) or float(residual.std()) or 1.0
-    raced = {c.label: c.loss() for c in result.candidates if _of_difference(c.loss())}
+    raced = {c.label: c.loss() for c in result.candidates if not c.transform and _of_difference(c.loss())}
     known = {"squared_error": get("squared_error"), "absolute_error": get("absolute_error")}  # to compare with
     curves = {label: loss for label, loss in (raced | known).items() if loss.name != "huber"}
     tried = next((loss.params["delta"] for loss in raced.values() if loss.name == "huber"), HUBER_EFFICIENCY * scale)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossmith.choosing.errors import plain
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
 from lossmith.choosing.pictures.data import Seen, all_seen, of_default
-from lossmith.choosing.scores import Score
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 MOST_CURVES = 4
 GROUPS = 10
 NOTE = (
-    "predicted, real: means. The score is MCB - DSC + UNC: what being off costs (MCB), less what telling cases apart "
+    "predicted, real: means. The mean squared error is MCB - DSC + UNC: what being off costs (MCB), less what telling "
+    "cases apart "
     "saves (DSC), plus what knowing nothing would cost (UNC)."
 )
 
 
-def reliability(result: Result) -> Picture:
-    if result.aim.functional in ("median", "quantile"):
+def reliability(result: Result) -> Picture | None:
+    aim = result.aim
+    if aim.functional == "expectile" or aim.metric in ("mape", "rmsle"):
+        return None
+    if aim.functional in ("median", "quantile", "interval"):
         return _of_levels(result)
     return _of_means(result)
 
@@ -41,7 +45,7 @@ def _of_means(result: Result) -> Picture:
         for number, one in enumerate(found):
             x, line = isotonic(one.y, one.prediction)
             axes.plot(x, line, color=series(number), lw=1.8, label=one.label)
-            parts = decompose(result.score, one.y, one.prediction)
+            parts = decompose(one.y, one.prediction)
             rows.append((one.label, *map(short, (float(one.prediction.mean()), float(one.y.mean()), *parts))))
         names(drawn, axes)
         axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"predicted {what}", ylabel=f"real {what}")
@@ -91,15 +95,14 @@ def isotonic(y: Floats, prediction: Floats) -> tuple[Floats, Floats]:
     return prediction[order][keep], line[keep]
 
 
-def decompose(score: Score, y: Floats, prediction: Floats) -> tuple[float, float, float]:
-    """Miscalibration, discrimination and uncertainty: score = MCB - DSC + UNC, by the aim's own score."""
+def decompose(y: Floats, prediction: Floats) -> tuple[float, float, float]:
+    """Miscalibration, discrimination and uncertainty: mean squared error (Brier score) = MCB - DSC + UNC."""
     from scipy.optimize import isotonic_regression
 
     order = np.argsort(prediction, kind="stable")
     better = np.empty_like(prediction)
     better[order] = isotonic_regression(y[order]).x
-    constant = np.full_like(prediction, y.mean())
-    given, recalibrated, unknown = (score.mean(y, f) for f in (prediction, better, constant))
+    given, recalibrated, unknown = (float(np.mean((y - f) ** 2)) for f in (prediction, better, y.mean()))
     return given - recalibrated, unknown - recalibrated, unknown
 
 
@@ -107,13 +110,14 @@ def _of_levels(result: Result) -> Picture:
     """Share of rows at or below the prediction, from low predictions to high ones."""
     level = result.aim.level
     found = all_seen(result)[:MOST_CURVES]
-    rows = [("loss", "rows below", "asked for")]
+    where = "within the interval" if result.aim.functional == "interval" else "below the prediction"
+    rows = [("loss", f"rows {where}", "asked for")]
     with style():
         drawn, axes = figure(3.0)
         axes.axhline(level, color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
-            below = one.y <= one.prediction
-            groups = np.array_split(np.argsort(one.prediction, kind="stable"), GROUPS)
+            below = _held(one)
+            groups = np.array_split(np.argsort(one.middle, kind="stable"), GROUPS)
             share = [below[g].mean() for g in groups if g.size]
             axes.plot(
                 (np.arange(len(share)) + 0.5) / len(share),
@@ -126,14 +130,20 @@ def _of_levels(result: Result) -> Picture:
             )
             rows.append((one.label, f"{below.mean():.1%}", f"{level:.0%}"))
         names(drawn, axes)
-        axes.set(ylim=(0, 1), xlabel="rows, from low predictions to high ones", ylabel="share of y below")
+        axes.set(ylim=(0, 1), xlabel="rows, from low predictions to high ones", ylabel="share of y")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda v, _: f"{v:.0%}")
-        svg = to_svg(drawn, "reliability", "Share of y below the predictions")
-    default = of_default(result)
-    below_default = float(np.mean(default.y <= default.prediction))
+        svg = to_svg(drawn, "reliability", f"Share of y {where}")
+    mine = float(_held(of_default(result)).mean())
     see = (
-        f"On the dashed line, {level:.0%} of y stay below the prediction, as asked for; {result.default}: "
-        f"{below_default:.0%}."
+        f"On the dashed line, {level:.0%} of y lie {where}, as asked for; with {result.default} {mine:.0%} do, and "
+        "where its line bends, some kinds of rows are served worse than others."
     )
     return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows))
+
+
+def _held(one: Seen) -> NDArray[np.bool_]:
+    """Whether y lies below the prediction, or within the interval."""
+    if one.prediction.ndim == 1:
+        return one.y <= one.prediction
+    return (one.prediction[:, 0] <= one.y) & (one.y <= one.prediction[:, -1])

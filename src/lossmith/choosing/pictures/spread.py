@@ -6,34 +6,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, short, style, to_svg
-from lossmith.choosing.pictures.data import Seen, of_default
+from lossmith.choosing.pictures.data import of_pilot
 from lossmith.choosing.tables import Floats
+from lossmith.choosing.variance import Growth
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
 GROUPS = 12
 LAWS = (("constant: squared error", 0), ("in step: Poisson", 1), ("its square: gamma", 2))
-GROWING = ("count", "positive", "semicontinuous", "nonnegative")  # supports where the variance may grow with the mean
 
 
 def spread(result: Result) -> Picture | None:
     if result.problem.classes:
         return None
-    found = of_default(result)
-    if result.profile.support in GROWING and float(np.mean(found.prediction > 0)) > 0.9:
-        return _against_the_mean(found)
-    return _against_the_normal(found.residual)
+    found, growth = of_pilot(result), result.profile.growth
+    return _against_the_normal(found.residual) if growth is None else _against_the_mean(found, growth)
 
 
-def _against_the_mean(found: Seen) -> Picture:
+def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
     mean, variance = _grouped(found)
-    slope = _slope(found)
     line = np.array([mean.min(), mean.max()])
     middle, height = np.exp(np.log(mean).mean()), np.exp(np.log(variance).mean())
     with style():
-        drawn, axes = figure(3.0)
+        drawn, axes = figure(3.3)
         axes.set(xscale="log", yscale="log")
         for (name, power), dash in zip(LAWS, ((1, 2), (4, 2), (8, 2)), strict=True):
             axes.plot(line, height * (line / middle) ** power, color=colour("muted"), lw=1.1, ls=(0, dash), label=name)
@@ -42,38 +40,23 @@ def _against_the_mean(found: Seen) -> Picture:
         axes.set(xlabel="prediction", ylabel="mean squared miss")
         _plain_ticks(axes)
         svg = to_svg(drawn, "spread", "Squared misses against predictions, on logarithmic scales")
-    law = min(LAWS, key=lambda law: abs(law[1] - slope))
-    name = law[0].partition(": ")[2]
+    low, high = growth.band
     see = (
-        f"Where predictions double, the squared misses grow {2**slope:.1f}-fold (a slope of {slope:.2f}): "
-        f"nearest to what {name} expects."
+        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold (slope {growth.slope:.2f}, 95% "
+        f"band {low:.2f} to {high:.2f}): as a {growth.law} law expects."
     )
-    zeros = float(np.mean(found.y == 0))
-    if zeros > 0:
-        expected = float(np.mean(np.exp(-np.maximum(found.prediction, 0.0))))
-        whole = bool(np.all(found.y == np.round(found.y)))
-        see += f" Exact zeros: {zeros:.0%} of the rows" + (f", {expected:.0%} under Poisson." if whole else ".")
+    if growth.zeros_expected is not None:
+        see += f" Exact zeros: {np.mean(found.y == 0):.0%} of the rows, {growth.zeros_expected:.0%} under Poisson."
     return Picture("spread", "How the misses grow", see, svg)
 
 
-def _grouped(found: Seen) -> tuple[Floats, Floats]:
+def _grouped(found: PilotRows) -> tuple[Floats, Floats]:
     """Mean prediction and mean squared miss, in groups of equal size."""
-    keep = found.prediction > 0
-    prediction, squares = found.prediction[keep], np.square(found.residual[keep])
-    groups = np.array_split(np.argsort(prediction, kind="stable"), GROUPS)
-    pairs = [(prediction[g].mean(), squares[g].mean()) for g in groups if g.size and squares[g].mean() > 0]
+    groups = np.array_split(np.argsort(found.prediction, kind="stable"), GROUPS)
+    squares = np.square(found.residual)
+    pairs = [(found.prediction[g].mean(), squares[g].mean()) for g in groups if g.size and squares[g].mean() > 0]
     mean, variance = np.array(pairs).T
     return mean, variance
-
-
-def _slope(found: Seen) -> float:
-    """The modified Park slope: squared misses regressed on the log of the prediction, gamma with a log link."""
-    import lossmith as lm
-
-    keep = (found.prediction > 0) & (found.residual != 0)
-    x, squares = np.log(found.prediction[keep]), np.square(found.residual[keep])
-    fitted = lm.LinearRegressor(loss=lm.gamma(), tol=1e-6).fit(x[:, None], squares / squares.mean())
-    return float(fitted.coef_[0])
 
 
 def _plain_ticks(axes: Any) -> None:

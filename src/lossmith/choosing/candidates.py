@@ -6,57 +6,17 @@ that the facts were checked for. A reference is trained to be compared with and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
 from lossmith.choosing.aims import Aim
+from lossmith.choosing.candidate import Candidate, Candidates, LeftOut
 from lossmith.choosing.profile import Profile
-from lossmith.choosing.verdict import Entrant, Role
+from lossmith.choosing.verdict import Role
 
-if TYPE_CHECKING:
-    from lossmith.loss import Loss
+__all__ = ["Candidate", "Candidates", "LeftOut", "candidates"]
 
 LIBRARY = "what libraries train by default"
 PULLED = "shown beside the others: smoothing pulls probabilities to the middle"
 UNCALIBRATED = "shown beside the others: not calibrated, so it cannot give probabilities as it is"
 HUBER_EFFICIENCY = 1.345  # times the scale: 95% of the efficiency of the mean under normal noise
-
-
-@dataclass(frozen=True)
-class Candidate:
-    name: str
-    role: Role
-    reason: str
-    source: str
-    params: dict[str, Any] = field(default_factory=dict)
-    condition: str | None = None  # what the consistency rests on, when the loss alone does not give it
-    in_units_of_y: tuple[str, ...] = ()  # parameters that scale with y
-    positive: bool = False  # a log link: y is divided by its mean in training, never shifted
-    offset: bool = False  # models y per unit of exposure
-
-    @property
-    def label(self) -> str:
-        shown = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items())
-        return f"{self.name}({shown})" if shown else self.name
-
-    @property
-    def entrant(self) -> Entrant:
-        return Entrant(self.label, self.role)
-
-    def loss(self, unit: float = 1.0, labels: tuple[Any, ...] | None = None) -> Loss:
-        """The loss, for y measured in units of `unit`, or for classes that are called `labels`."""
-        params = {k: v / unit if k in self.in_units_of_y else v for k, v in self.params.items()}
-        return _made(self.name, labels, **params)
-
-
-@lru_cache(maxsize=256)
-def _made(name: str, labels: tuple[Any, ...] | None, **params: Any) -> Loss:
-    """One object for equal losses: what is found out about a loss is kept in it."""
-    import lossmith as lm
-
-    loss: Loss = lm.get(name, labels=labels, **params)
-    return loss
 
 
 def candidates(aim: Aim, facts: Profile) -> list[Candidate]:

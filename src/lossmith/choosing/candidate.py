@@ -78,11 +78,7 @@ class Candidate:
         return np.log1p(y) if self.transform == "log1p" else y / self.unit
 
     def restored(self, prediction: Floats) -> Floats:
-        """Infinite where the exponential overflows: the race then says that this loss failed."""
-        with np.errstate(over="ignore"):
-            if self.transform == "log":
-                return np.exp(prediction)
-            return np.expm1(prediction) if self.transform == "log1p" else prediction * self.unit
+        return turned_back(prediction, self.transform, self.unit)
 
     def row_weights(self, y: Floats, weight: Floats | None, classes: int = 0) -> Floats | None:
         """What the rows weigh in training: their own weights, times 1/y or 1/(share of their class); the mean stays."""
@@ -98,9 +94,17 @@ class Candidate:
         return np.asarray(whole * (mean / float(whole.mean())))
 
 
+def turned_back(prediction: Floats, transform: Transform, unit: float) -> Floats:
+    """Infinite where the exponential overflows: the race then says that this loss failed."""
+    with np.errstate(over="ignore"):
+        if transform == "log":
+            return np.exp(prediction)
+        return np.expm1(prediction) if transform == "log1p" else prediction * unit
+
+
 def class_shares(y: Floats, weight: Floats | None, classes: int) -> Floats:
     shares = np.bincount(y.astype(np.intp), weights=weight, minlength=classes).astype(np.float64)
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 @lru_cache(maxsize=256)

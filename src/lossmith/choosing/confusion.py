@@ -13,7 +13,7 @@ OfTable = Callable[[Floats], Floats]
 
 def error_rate(table: Floats) -> Floats:
     right = np.trace(table, axis1=-2, axis2=-1)
-    return 1.0 - right / table.sum(axis=(-2, -1))
+    return np.asarray(1.0 - right / table.sum(axis=(-2, -1)))
 
 
 def balanced_error(table: Floats) -> Floats:

@@ -15,7 +15,8 @@ from lossmith.choosing.tables import Floats
 
 Rule = Literal["argmax", "threshold", "prior shift", "cost rule"]
 
-POWERS = (1.0, 0.75, 1.25, 0.5, 1.5, 0.25, 1.75, 0.0, 2.0)  # of the class shares; of equals the first, Menon et al. 2021
+# of the class shares, the one that theory names first (Menon et al. 2021): of equal ones it is taken
+POWERS = (1.0, 0.75, 1.25, 0.5, 1.5, 0.25, 1.75, 0.0, 2.0)
 THRESHOLDS = 200  # at most, at even shares of the rows
 
 
@@ -33,13 +34,13 @@ class Decision:
     def labels(self, p: Floats) -> Floats:
         """Class ids, (rows,), of chances of class 1, (rows,), or rows of chances, (rows, classes)."""
         if self.threshold is not None:
-            return (p >= self.threshold).astype(np.float64)
+            return np.asarray(p >= self.threshold, dtype=np.float64)
         chances = np.column_stack([1.0 - p, p]) if p.ndim == 1 else p
         if self.costs:
-            return np.argmin(chances @ np.asarray(self.costs), axis=1).astype(np.float64)
+            return np.asarray(np.argmin(chances @ np.asarray(self.costs), axis=1), dtype=np.float64)
         if self.divisors:
             chances = chances / np.asarray(self.divisors)
-        return np.argmax(chances, axis=1).astype(np.float64)
+        return np.asarray(np.argmax(chances, axis=1), dtype=np.float64)
 
     def describe(self, classes: Sequence[str] = ("0", "1")) -> str:
         """What to do with a new row, in plain words."""
@@ -91,14 +92,9 @@ def _thresholds(p: Floats) -> Floats:
     return np.append((values[:-1] + values[1:]) / 2, values[0])
 
 
-def shares_of(y: Floats, weight: Floats | None, classes: int) -> Floats:
-    counts = np.bincount(y.astype(np.intp), weights=weight, minlength=classes)
-    return np.asarray(counts / counts.sum())
-
-
 def undone(p: Floats, weights: Sequence[float]) -> Floats:
     """Chances under the classes' own shares, from chances learnt with these weights: the odds over the weights."""
     w = np.asarray(weights)
     chances = (np.column_stack([1.0 - p, p]) if p.ndim == 1 else p) / w
     chances = chances / chances.sum(axis=1, keepdims=True)
-    return chances[:, 1] if p.ndim == 1 else chances
+    return np.asarray(chances[:, 1] if p.ndim == 1 else chances)

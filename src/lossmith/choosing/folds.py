@@ -7,6 +7,7 @@ would manufacture proofs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,7 +37,11 @@ class Order:
     time: Floats | None = None
 
     def take(self, rows: Rows) -> Order:
-        return Order(*(None if part is None else part[rows] for part in (self.labels, self.groups, self.time)))
+        return Order(
+            None if self.labels is None else self.labels[rows],
+            None if self.groups is None else self.groups[rows],
+            None if self.time is None else self.time[rows],
+        )
 
     @property
     def described(self) -> str:
@@ -93,9 +98,10 @@ def forward(time: Floats) -> list[Pair]:
     cuts = np.unique(moments[np.minimum(np.searchsorted(moments, wanted), len(moments) - 1)])
     if len(cuts) < 4:
         raise ChoiceError(
-            f"time has {len(moments)} different moment(s), too few to train on what came before and judge what came next"
+            f"time has {len(moments)} different moment(s), too few to train on what came before and judge what came "
+            "next"
         )
-    return [(np.sort(by_time[:a]), np.sort(by_time[a:b])) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [(np.sort(by_time[:a]), np.sort(by_time[a:b])) for a, b in pairwise(cuts)]
 
 
 def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:

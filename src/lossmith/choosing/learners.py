@@ -6,14 +6,15 @@ the same inner splits, by the score that judges in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.candidates import Candidate
-from lossmith.choosing.decisions import shares_of, undone
+from lossmith.choosing.aims import Aim
+from lossmith.choosing.candidate import Candidate, Transform, class_shares, turned_back
+from lossmith.choosing.decisions import undone
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import Pair
 from lossmith.choosing.models import KINDS, Kind, Lesson, Trained
@@ -53,17 +54,22 @@ class Task:
 
 @dataclass(frozen=True)
 class Scale:
-    """From the loss's own units to the user's: shift + unit * f, times the exposure; then class weights are undone."""
+    """From the loss's own units to the user's: shift + unit * f, turned back if y was transformed, times the exposure;
+    chances learnt under class weights are undone; a band lies so many units around its middle."""
 
     shift: float
     unit: float
-    offset: bool
+    offset: bool = False
+    transform: Transform = ""
+    percent: float = 1.0
     undo: tuple[float, ...] = ()
+    band: tuple[float, ...] = ()
 
     def natural(self, f: Floats, exposure: Floats | None) -> Floats:
-        found = self.shift + self.unit * f
+        found = turned_back(self.shift + self.unit * f, self.transform, self.percent)
         found = found * exposure if self.offset and exposure is not None else found
-        return undone(found, self.undo) if self.undo else found
+        found = undone(found, self.undo) if self.undo else found
+        return found[:, None] + np.asarray(self.band) if self.band else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +97,7 @@ class Fitted:
             "kind": self.kind,
             "parts": [part.state() for part in self.parts],
             "losses": [loss.spec() for loss in self.losses],
-            "shift": self.scale.shift,
-            "unit": self.scale.unit,
-            "offset": self.scale.offset,
-            "undo": list(self.scale.undo),
+            "scale": asdict(self.scale),
             "settings": list(self.settings),
         }
 
@@ -105,7 +108,8 @@ class Fitted:
         losses = tuple(lm.from_spec(spec) for spec in state["losses"])
         kind = KINDS[state["kind"]]
         parts = tuple(kind.restored(loss, part) for loss, part in zip(losses, state["parts"], strict=True))
-        scale = Scale(state["shift"], state["unit"], state["offset"], tuple(state["undo"]))
+        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["scale"].items()}
+        scale = Scale(**found)
         return cls(state["kind"], parts, losses, scale, tuple(state["settings"]))
 
 
@@ -125,33 +129,41 @@ def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
     it, weighted by it: for Poisson that is the same as adding its log to the log rate.
     """
     size = task.rows.exposure if candidate.offset else None
-    y = task.y if size is None else task.y / size
-    weight, undo = _weights(candidate, task, size)
+    y = candidate.transformed(task.y if size is None else task.y / size)
+    weight = task.weight if size is None else size if task.weight is None else size * task.weight
+    weight = candidate.row_weights(task.y, weight, task.classes)
     shift, unit = _units(candidate, y, weight, task.classes)
-    scale = Scale(shift, unit, candidate.offset, undo if candidate.undo else ())
-    tuned = replace(scale, undo=undo)  # whatever is predicted in the end, true chances choose
+    weights = _class_weights(candidate, task)
+    scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
     lesson = Lesson(task.rows.X, (y - shift) / unit, weight, task.classes, task.seed)
-    parts, held, settings = [], [], []
-    losses = _losses(candidate, unit)
-    for loss, judge in zip(losses, _judges(candidate, task.score), strict=True):
-        setting, inside = _tuned(KINDS[kind], loss, lesson, task, tuned, judge)
-        parts.append(KINDS[kind].train(loss, lesson, setting))
-        settings.append(setting)
-        held.append(inside)
+    losses = tuple(each.loss(unit) for each in _each_level(candidate))
+    judges = _judges(candidate, task.score)
+    tuned = [_tuned(KINDS[kind], loss, lesson, task, scale, by) for loss, by in zip(losses, judges, strict=True)]
+    parts = tuple(KINDS[kind].train(loss, lesson, best) for loss, (best, _) in zip(losses, tuned, strict=True))
+    if not candidate.undo:  # whatever is predicted in the end, true chances have chosen the setting
+        scale = replace(scale, undo=())
     rows = np.concatenate([out for _, out in task.inner])
-    exposure = None if task.rows.exposure is None else task.rows.exposure[rows]
-    prediction = _beside([scale.natural(f, exposure) for f in held])
-    return Fitted(kind, tuple(parts), losses, scale, tuple(settings)), Held(rows, prediction)
+    at_rows = task.rows.take(rows).exposure
+    if candidate.band:
+        scale = _banded(scale, candidate, task, rows, tuned[0][1])
+    held = Held(rows, _beside([scale.natural(f, at_rows) for _, f in tuned]))
+    return Fitted(kind, parts, losses, scale, tuple(best for best, _ in tuned)), held
+
+
+def _banded(scale: Scale, candidate: Candidate, task: Task, rows: Rows, f: Floats) -> Scale:
+    """Normal quantiles times the standard deviation of what was left on rows held out."""
+    from scipy.stats import norm
+
+    left = task.y[rows] - scale.natural(f, task.rows.take(rows).exposure)
+    spread = float(np.sqrt(np.average(np.square(left), weights=None if task.weight is None else task.weight[rows])))
+    return replace(scale, band=tuple(float(norm.ppf(level)) * spread for level in candidate.levels))
 
 
 def _tuned(
     kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score
 ) -> tuple[int, Floats]:
     """The best setting (of equal ones the first), and what it predicted for the rows held out, in the loss's units."""
-    trials = []
-    for inside, out in task.inner:
-        found = kind.trials(loss, lesson.take(inside), lesson.X[out])
-        trials.append(found)
+    trials = [kind.trials(loss, lesson.take(inside), lesson.X[out]) for inside, out in task.inner]
     costs = np.zeros(len(kind.settings))
     for (_, out), found in zip(task.inner, trials, strict=True):
         weight = None if task.weight is None else task.weight[out]
@@ -161,39 +173,30 @@ def _tuned(
     return kind.settings[best], np.concatenate([found[best] for found in trials])
 
 
-def _judges(candidate: Candidate, score: Score) -> list[Score]:
-    """What tunes each part: of an interval's ends, the pinball losses that add up to its score."""
-    from lossmith.choosing.aims import Aim
+def _each_level(candidate: Candidate) -> list[Candidate]:
+    """One training for each quantile; of a band, one for its middle."""
+    apart = candidate.levels and not candidate.band
+    return [candidate.at(level) for level in candidate.levels] if apart else [candidate]
 
+
+def _judges(candidate: Candidate, score: Score) -> list[Score]:
+    """What tunes each part: of an interval's ends, the pinball losses that add up to its score; of the middle of a
+    band, the squared error."""
+    if candidate.band:
+        return [score_for(Aim("mean"))]
     if not candidate.levels:
         return [tuning_score(score)]
     return [score_for(Aim("quantile", level)) for level in candidate.levels]
 
 
-def _losses(candidate: Candidate, unit: float) -> tuple[Loss, ...]:
-    at = [replace(candidate, params={**candidate.params, "q": level}) for level in candidate.levels]
-    return tuple(each.loss(unit) for each in at or [candidate])
+def _class_weights(candidate: Candidate, task: Task) -> tuple[float, ...]:
+    if not candidate.class_weight:
+        return ()
+    return tuple((1.0 / class_shares(task.y, task.weight, task.classes)).tolist())
 
 
-def _beside(parts: list[Floats]) -> Floats:
-    return parts[0] if len(parts) == 1 else np.sort(np.column_stack(parts), axis=1)
-
-
-def _weights(candidate: Candidate, task: Task, size: Floats | None) -> tuple[Floats | None, tuple[float, ...]]:
-    """Row weights of training: the user's, times the exposure, 1/y or 1/share of the class; and the classes' weights."""
-    weight, classes = task.weight, ()
-    if size is not None:
-        weight = size if weight is None else size * weight
-    if candidate.row_weight == "1/y":
-        by_y = 1.0 / np.abs(task.y)
-        by_y = by_y / by_y.mean()
-        weight = by_y if weight is None else by_y * weight
-    if candidate.class_weight == "balanced":
-        each = 1.0 / (task.classes * shares_of(task.y, task.weight, task.classes))
-        classes = tuple(each.tolist())
-        by_class = each[task.y.astype(np.intp)]
-        weight = by_class if weight is None else by_class * weight
-    return weight, classes
+def _beside(parts: Sequence[Floats]) -> Floats:
+    return np.sort(np.column_stack(parts), axis=1) if len(parts) > 1 else parts[0]
 
 
 def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:

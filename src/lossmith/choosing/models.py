@@ -41,7 +41,8 @@ class Lesson:
 class Trained(Protocol):
     """predict: encoded columns to the natural scale of the loss. state: plain numbers and text, for JSON."""
 
-    gap: float | None
+    @property
+    def gap(self) -> float | None: ...
 
     def predict(self, X: Floats) -> Floats: ...
 
@@ -51,9 +52,14 @@ class Trained(Protocol):
 class Kind(Protocol):
     """A kind of model with one number to tune: `settings`, from the simplest model to the most flexible one or back."""
 
-    name: str
-    settings: tuple[int, ...]
-    described: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> tuple[int, ...]: ...
+
+    @property
+    def described(self) -> str: ...
 
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
         """What a model trained under each setting predicts for other rows."""

@@ -30,7 +30,7 @@ def ranking() -> tuple[Columns, Of]:
         return np.column_stack(found)
 
     def of(sums: Floats) -> Floats:
-        return _ratios(sums, 4).mean(axis=-1) + _ratios(sums[..., 2:], 4).mean(axis=-1)
+        return np.asarray(_ratios(sums, 4).mean(axis=-1) + _ratios(sums[..., 2:], 4).mean(axis=-1))
 
     return columns, of
 

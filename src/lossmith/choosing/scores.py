@@ -1,7 +1,7 @@
 """One outside score per aim, fixed before any training: every loss is judged by it, never by its own value.
 
-A score is a function of sums over rows. So one number per fold, one per bootstrap sample and one per table all come from
-the same few columns, and resampling rows, groups or stretches of time means adding those columns up again.
+A score is a function of sums over rows. So one number per fold, one per bootstrap sample and one per table all come
+from the same few columns, and resampling rows, groups or stretches of time means adding those columns up again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.confusion import CONFUSIONS, cost_of
-from lossmith.choosing.ranks import average_precision, ranking
+from lossmith.choosing.ranks import Columns, average_precision, ranking
 from lossmith.choosing.tables import Floats, Rows
 
 ASKED = "it is what was asked for"
@@ -28,15 +28,16 @@ PerRow = Callable[[Floats, Floats], Floats]
 class Score:
     """Smaller is better: `mean` is what differences are tested on, and shown(mean) the figure that people know.
 
-    columns(y, prediction, weight) gives, row by row, what adds up, (rows, columns); of(sums) the score of such sums,
-    whose last axis holds the columns. per_row is each row's own cost, where the score is a mean of those.
+    sums(y, prediction, weight, part, parts) adds up some columns over each part of the rows, (parts, columns), where
+    `part` holds each row's number; of(sums) is the score of such sums, whose last axis holds the columns. per_row is
+    each row's own cost, where the score is a mean of those.
     """
 
     name: str
     shown_name: str
     shown: Callable[[float], float]
     reason: str
-    columns: Callable[[Floats, Floats, Floats], Floats]
+    sums: Callable[[Floats, Floats, Floats, Rows, int], Floats]
     of: Callable[[Floats], Floats]
     per_row: PerRow | None = None
     judges_labels: bool = False  # predictions are class ids: probabilities need a decision first
@@ -44,13 +45,18 @@ class Score:
     tunes: bool = True  # smooth and proper enough to choose a penalty or a number of rounds by
 
     def mean(self, y: Floats, prediction: Floats, weight: Floats | None = None) -> float:
-        return float(self.of(self.sums(y, prediction, weight, np.zeros(len(y), dtype=np.intp), 1))[0])
-
-    def sums(self, y: Floats, prediction: Floats, weight: Floats | None, part: Rows, parts: int) -> Floats:
-        """The columns added up over each part of the rows, (parts, columns)."""
         w = np.ones(len(y)) if weight is None else weight
-        columns = self.columns(y, prediction, w)
-        return np.column_stack([np.bincount(part, weights=column, minlength=parts) for column in columns.T])
+        return float(self.of(self.sums(y, prediction, w, np.zeros(len(y), dtype=np.intp), 1))[0])
+
+
+def _added(columns: Columns) -> Callable[[Floats, Floats, Floats, Rows, int], Floats]:
+    """Columns that are made row by row, (rows, columns), added up."""
+
+    def sums(y: Floats, f: Floats, w: Floats, part: Rows, parts: int) -> Floats:
+        each = columns(y, f, w).T
+        return np.column_stack([np.bincount(part, weights=column, minlength=parts) for column in each])
+
+    return sums
 
 
 def _mean_of(
@@ -64,7 +70,7 @@ def _mean_of(
     def of(sums: Floats) -> Floats:
         return np.asarray(sums[..., 0] / sums[..., 1])
 
-    return Score(name, shown_name, shown or _same, reason, columns, of, per_row, **more)
+    return Score(name, shown_name, shown or _same, reason, _added(columns), of, per_row, **more)
 
 
 def _same(value: float) -> float:
@@ -118,7 +124,7 @@ def interval(coverage: float) -> PerRow:
     def per_row(y: Floats, f: Floats) -> Floats:
         low, high = f[:, 0], f[:, -1]
         missed = np.maximum(low - y, 0.0) + np.maximum(y - high, 0.0)
-        return high - low + 2.0 / (1.0 - coverage) * missed
+        return np.asarray(high - low + 2.0 / (1.0 - coverage) * missed)
 
     return per_row
 
@@ -130,7 +136,7 @@ def deviance(power: float) -> PerRow:
         f = np.maximum(f, LEAST_MEAN)
         if power == 1.0:
             logs = np.where(y > 0, y * np.log(np.where(y > 0, y, 1.0) / f), 0.0)
-            return 2.0 * (logs - y + f)
+            return np.asarray(2.0 * (logs - y + f))
         if power == 2.0:
             return 2.0 * (np.log(f / y) + y / f - 1.0)
         a, b = 1.0 - power, 2.0 - power
@@ -152,28 +158,24 @@ def log_loss(y: Floats, p: Floats) -> Floats:
 def brier(y: Floats, p: Floats) -> Floats:
     if p.ndim == 1:
         return np.square(p - y)
-    return np.square(p - (y[:, None] == np.arange(p.shape[1]))).sum(axis=1)
-
-
-def wrong(y: Floats, label: Floats) -> Floats:
-    return (y != label).astype(np.float64)
+    return np.asarray(np.square(p - (y[:, None] == np.arange(p.shape[1]))).sum(axis=1))
 
 
 def _of_labels(metric: str, classes: int) -> Score:
     """A function of the table of true against predicted classes."""
     name, shown_name, of, reason = CONFUSIONS[metric]
 
-    def columns(y: Floats, label: Floats, w: Floats) -> Floats:
-        table = np.zeros((len(y), classes * classes))
-        table[np.arange(len(y)), (y * classes + label).astype(np.intp)] = w
-        return table
+    def sums(y: Floats, label: Floats, w: Floats, part: Rows, parts: int) -> Floats:
+        place = (part * classes + y.astype(np.intp)) * classes + label.astype(np.intp)
+        sums = np.bincount(place, weights=w, minlength=parts * classes**2)
+        return sums.reshape(parts, classes**2).astype(np.float64)
 
     def value(sums: Floats) -> Floats:
         return of(sums.reshape(*sums.shape[:-1], classes, classes))
 
     higher = shown_name != name
-    shown, more = _rest if higher else _same, {"judges_labels": True, "higher": higher, "tunes": False}
-    return Score(name, shown_name, shown, reason, columns, value, **more)
+    shown = _rest if higher else _same
+    return Score(name, shown_name, shown, reason, sums, value, judges_labels=True, higher=higher, tunes=False)
 
 
 MEAN = "it is smallest at the mean"
@@ -181,10 +183,9 @@ PROPER = "it is smallest at the true probabilities"
 LOG_LOSS = _mean_of("log-loss", "log-loss", log_loss, PROPER)
 
 
-def _by_order(name: str, columns_and_value: tuple[Any, Any]) -> Score:
-    columns, of = columns_and_value
+def _by_order(name: str, columns: Columns, of: Callable[[Floats], Floats]) -> Score:
     reason = "it depends on the order of the probabilities only"
-    return Score(f"1 - {name}", name, _rest, reason, columns, of, higher=True, tunes=False)
+    return Score(f"1 - {name}", name, _rest, reason, _added(columns), of, higher=True, tunes=False)
 
 
 def _at_level(kind: str, per_row: Callable[[float], PerRow], aim: Aim, what: str) -> Score:
@@ -215,8 +216,8 @@ METRICS: dict[str, Callable[[Aim, int], Score]] = {  # by the names that aims us
     "tweedie_deviance": lambda aim, classes: _mean_of("Tweedie deviance", "Tweedie deviance", deviance(1.5), MEAN),
     "gamma_deviance": lambda aim, classes: _mean_of("gamma deviance", "gamma deviance", deviance(2.0), MEAN),
     "brier": lambda aim, classes: _mean_of("Brier score", "Brier score", brier, PROPER),
-    "auc": lambda aim, classes: _by_order("AUC", ranking()),
-    "average_precision": lambda aim, classes: _by_order("average precision", average_precision()),
+    "auc": lambda aim, classes: _by_order("AUC", *ranking()),
+    "average_precision": lambda aim, classes: _by_order("average precision", *average_precision()),
     "balanced_error": lambda aim, classes: _of_labels("balanced_error", classes),
     "f1": lambda aim, classes: _of_labels("f1", classes),
     "mcc": lambda aim, classes: _of_labels("mcc", classes),

@@ -25,6 +25,8 @@ class Prepared:
     exposure: str | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    groups: Any = None
+    time: Any = None
 
 
 def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: int) -> Prepared:

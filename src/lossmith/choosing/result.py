@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossmith.choosing.aims import Aim
-from lossmith.choosing.candidates import Candidate
+from lossmith.choosing.candidate import Candidate, LeftOut
 from lossmith.choosing.profile import SUPPORTS, Profile
 from lossmith.choosing.race import Problem
 from lossmith.choosing.scores import Score
@@ -74,8 +74,10 @@ class Result:
     predictions: Mapping[Key, Floats] = field(repr=False)
     problem: Problem = field(repr=False)  # the table as it was raced
     scores: Mapping[Key, Floats] = field(repr=False)  # of each fold
+    judged: Rows = field(repr=False)  # the rows that predictions are for
     rows: Rows = field(repr=False)  # where in the user's table the raced rows stand
     classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers
+    left_out: Sequence[LeftOut] = ()  # losses that one might expect, and why they did not run
     notes: Sequence[str] = ()
 
     @property

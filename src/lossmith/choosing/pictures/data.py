@@ -92,9 +92,9 @@ def of_pilot(result: Result) -> PilotRows:
 
 
 def picked(result: Result) -> Rows:
-    """The rows that are drawn: all, or as many as can be seen, evenly chosen."""
-    count = len(result.problem.y)
-    return np.arange(count) if count <= MOST else np.linspace(0, count - 1, MOST).astype(np.intp)
+    """The rows that are drawn: all that were judged, or as many as can be seen, evenly chosen."""
+    count = len(result.judged)
+    return result.judged[np.arange(count) if count <= MOST else np.linspace(0, count - 1, MOST).astype(np.intp)]
 
 
 def rivals(result: Result, most: int = 2) -> list[Seen]:

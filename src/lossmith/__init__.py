@@ -20,6 +20,7 @@ _WHERE = {
     "LinearRegressor": "linear",
     "LinearClassifier": "linear",
     "choose": "choosing",
+    "load_model": "choosing",
     "set_threads": "threads",
     "translate": "translation",
     "from_torch": "translation",

@@ -6,6 +6,7 @@ from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.result import Result, Row
 from lossmith.choosing.run import choose
+from lossmith.choosing.storage import load_model
 from lossmith.choosing.tables import Table, read
 
-__all__ = ["choose", "Result", "Row", "Aim", "parse_aim", "ChoiceError", "Table", "read"]
+__all__ = ["choose", "load_model", "Result", "Row", "Aim", "parse_aim", "ChoiceError", "Table", "read"]

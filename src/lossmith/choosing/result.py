@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.verdict import Key, Verdict, Word
 
 if TYPE_CHECKING:
+    from lossmith.choosing.final import FinalModel
     from lossmith.loss import Loss
 
 
@@ -89,6 +91,19 @@ class Result:
         if self.verdict == "SAME":
             return f"SAME: keep {name}"
         return f"NOT SHOWN: no loss was shown to be better; keep {name}"
+
+    @property
+    def final_kind(self) -> str:
+        """The kind of model that carries the verdict: of a proven challenger, where it was proven."""
+        proven = self.verdict == "USE" and self.chosen.label != self.default
+        return self.evidence.proven_on[0] if proven else self.kind
+
+    @cached_property
+    def model(self) -> FinalModel:
+        """The chosen loss trained on every row, when first asked for: `predict`, `save`, `card`."""
+        from lossmith.choosing.final import train_final
+
+        return train_final(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the predictions, as JSON can hold it."""

@@ -1,0 +1,62 @@
+"""The model card: what the model is, what it is for, how it was judged, and what to be careful about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lossmith.choosing.errors import plain
+
+if TYPE_CHECKING:
+    from lossmith.choosing.result import Result
+
+Card = dict[str, list[str]]  # a title, and what it says
+
+
+def card_of(result: Result) -> Card:
+    from lossmith.choosing.report import versions
+
+    row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
+    judged = [f"Judged by {result.score.name}, on rows that the models had not seen: {result.sentence}.", result.reason]
+    if row is not None and row.score is not None:
+        skill = "" if row.skill is None else f", {row.skill:.1%} better than the same answer for every row"
+        judged.append(f"{result.score.shown_name} {row.score:.5g}{skill}; of models trained on parts of these rows.")
+    uses = [
+        f"Predicts {plain(result.target)} ({result.support}): {result.aim.title}.",
+        f"Answers for rows like the {result.profile.rows:,} it was trained on; nothing is known about others.",
+    ]
+    if result.evidence.decision is not None:
+        uses.append(f"To decide: {result.evidence.decision.describe(result.classes)}.")
+    columns = [plain(name, 40) for name in result.problem.table.names]
+    shown = ", ".join(columns[:MOST_NAMES]) + (
+        f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
+    )
+    return {
+        "What it is": [
+            f"A {result.final_kind} model trained with the loss {result.chosen.label}, chosen by lossmith.",
+            f"{result.chosen.reason[0].upper()}{result.chosen.reason[1:]} ({result.chosen.source}).",
+        ],
+        "What it is for": uses,
+        "How it was judged": judged,
+        "What it was trained on": [
+            f"{result.profile.rows:,} rows, {len(columns)} columns: {shown}.",
+            "Gaps are filled with the median, categories that training did not see count with the rare ones.",
+        ],
+        "Be careful": list(result.warnings)
+        or ["No warnings were found; that is no proof that there is nothing to find."],
+        "Made with": [versions() + f", seed {result.problem.seed}."],
+    }
+
+
+MOST_NAMES = 30
+
+
+def as_markdown(card: Card) -> str:
+    """Text that came with the table is kept from being read as Markdown or HTML."""
+    parts = ["# Model card"]
+    for title, lines in card.items():
+        parts += ["", f"## {title}", "", *(f"- {_escaped(line)}" for line in lines)]
+    return "\n".join(parts) + "\n"
+
+
+def _escaped(line: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*[]<>#|" else c for c in line)

@@ -1,0 +1,172 @@
+"""The chosen loss trained on every row: what a user puts to work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from lossmith.choosing.encoding import Encoder
+from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.learners import Fitted, Rowset, Task, train
+from lossmith.choosing.tables import Column, Floats, Kind, Table, from_any
+
+if TYPE_CHECKING:
+    from lossmith.choosing.cards import Card
+    from lossmith.choosing.decisions import Decision
+    from lossmith.choosing.result import Result
+    from lossmith.loss import Loss
+
+PLURALS = {"number": "numbers", "boolean": "true and false", "date": "dates", "category": "texts"}
+
+
+@dataclass(frozen=True, eq=False)
+class FinalModel:
+    """A model of table columns, in the user's units. `kinds` are the columns it needs, by name."""
+
+    target: str
+    aim: str
+    loss: Loss
+    encoder: Encoder
+    kinds: Mapping[str, Kind]
+    fitted: Fitted
+    classes: tuple[str, ...] = ()
+    levels: tuple[float, ...] = ()  # of several quantiles: what each column of a prediction is
+    exposure: str | None = None
+    decision: Decision | None = None
+    about: Card = field(default_factory=dict, repr=False)
+
+    def predict(self, X: Any) -> Floats:
+        """Numbers in the user's units, shape (rows,), or (rows, levels) for several quantiles; for classes the chance
+        of each, shape (rows, classes). X is a table with the model's columns, by name; others are ignored.
+
+        A gap is filled as in training; a category that training never saw counts with the rare ones. Raises
+        ChoiceError for a column that is missing or holds something else than in training."""
+        return self._of(self._checked(X))
+
+    def predict_label(self, X: Any) -> list[str]:
+        """The class that the decision takes for each row; without a decision, the likeliest."""
+        if not self.classes:
+            raise ChoiceError(f"this model predicts numbers, no labels: {quoted(self.target)} has no classes")
+        return self._labels(self.predict(X))
+
+    def table(self, X: Any) -> dict[str, list[Any]]:
+        """What `lossmith predict` writes: named columns, a value for each row."""
+        found = self.predict(X)
+        if self.classes:
+            chances = {f"probability of {name}": found[:, i].tolist() for i, name in enumerate(self.classes)}
+            return {**chances, "label": self._labels(found)}
+        if found.ndim == 1:
+            return {"prediction": found.tolist()}
+        return {f"quantile {level:g}": found[:, i].tolist() for i, level in enumerate(self.levels)}
+
+    def card(self) -> str:
+        """The model card, as Markdown."""
+        from lossmith.choosing.cards import as_markdown
+
+        return as_markdown(self.about)
+
+    def save(self, path: str | Path) -> Path:
+        """One file without pickle: JSON, trees in LightGBM's own text, the card. `lossmith.load_model` reads it."""
+        from lossmith.choosing.storage import save
+
+        return save(self, Path(path))
+
+    def __repr__(self) -> str:
+        return f"<{self.fitted.kind} model of {quoted(self.target)}: {self.loss!r}, {len(self.kinds)} columns>"
+
+    def _of(self, table: Table) -> Floats:
+        exposure = None if self.exposure is None else table.column(self.exposure).values
+        found = self.fitted.predict(Rowset(self.encoder.transform(table), exposure))
+        return np.column_stack([1 - found, found]) if self.classes and found.ndim == 1 else found
+
+    def _labels(self, chances: Floats) -> list[str]:
+        if self.decision is None:
+            ids = chances.argmax(axis=1).astype(np.float64)
+        else:
+            ids = self.decision.labels(chances[:, 1] if len(self.classes) == 2 else chances)
+        return [self.classes[int(i)] for i in ids]
+
+    def _checked(self, X: Any) -> Table:
+        given = from_any(X)
+        missing = [name for name in self.kinds if name not in given.names]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise ChoiceError(
+                f"the table has no column {quoted(missing[0])}{more}, which the model needs; it has {given.listing(8)}"
+            )
+        columns = tuple(_as_in_training(given.column(name), kind) for name, kind in self.kinds.items())
+        if self.exposure is not None:
+            _check_exposure(next(column for column in columns if column.name == self.exposure))
+        return Table(columns, given.rows)
+
+
+def _as_in_training(column: Column, kind: Kind) -> Column:
+    """The column as the kind that training saw. Where training saw texts, numbers are texts too: codes, perhaps."""
+    name, gaps = quoted(column.name), np.isnan(column.values)
+    if kind == "category" and column.kind in ("number", "boolean") and not gaps.all():
+        return column.texts or _as_texts(column)
+    if column.strays:
+        raise ChoiceError(f"column {name} held numbers in training; here {column.strays}")
+    if np.isinf(column.values).any():
+        raise ChoiceError(f"column {name} has {int(np.isinf(column.values).sum())} infinite value(s)")
+    if gaps.all():
+        return Column(column.name, kind, column.values)
+    if kind == column.kind or {kind, column.kind} == {"number", "boolean"}:
+        return column
+    first = int(np.flatnonzero(~gaps)[0])
+    shown = column.levels[int(column.values[first])] if column.levels else f"{column.values[first]:g}"
+    raise ChoiceError(
+        f"column {name} held {PLURALS[kind]} in training, here it holds {PLURALS[column.kind]} "
+        f"(first: {quoted(shown, 20)} in data row {first + 1})"
+    )
+
+
+def _as_texts(column: Column) -> Column:
+    present = ~np.isnan(column.values)
+    levels, codes = np.unique(column.values[present], return_inverse=True)
+    values = np.full(len(column.values), np.nan)
+    values[present] = codes
+    names = ("false", "true") if column.kind == "boolean" else ()
+    return Column(column.name, "category", values, tuple(names[int(v)] if names else f"{v:.15g}" for v in levels))
+
+
+def _check_exposure(column: Column) -> None:
+    bad = np.flatnonzero(~(column.values > 0))
+    if bad.size:
+        raise ChoiceError(
+            f"the exposure {quoted(column.name)} must be above zero, without gaps; data row {int(bad[0]) + 1} is not"
+        )
+
+
+def train_final(result: Result) -> FinalModel:
+    """The chosen loss on the kind of model that carries the verdict, tuned and fitted on every row of the race."""
+    from lossmith.choosing.cards import card_of
+    from lossmith.choosing.folds import inner
+    from lossmith.choosing.race import features
+
+    problem, chosen = result.problem, result.chosen
+    table = features(problem, chosen)
+    encoder = Encoder.fit(table)
+    rows = Rowset(encoder.transform(table), problem.exposures())
+    splits = inner(problem.y, problem.order, 1, problem.seed)
+    task = Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed)
+    fitted, _ = train(result.final_kind, chosen, task)
+    exposure = problem.exposure if chosen.offset else None
+    needed = dict.fromkeys([plan["name"] for plan in encoder.plans] + [exposure] * (exposure is not None))
+    return FinalModel(
+        target=result.target,
+        aim=str(result.aim),
+        loss=result.loss,
+        encoder=encoder,
+        kinds={name: problem.table.column(cast(str, name)).kind for name in needed},
+        fitted=fitted,
+        classes=result.classes,
+        levels=chosen.levels,
+        exposure=exposure,
+        decision=result.evidence.decision,
+        about=card_of(result),
+    )

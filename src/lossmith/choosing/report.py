@@ -11,9 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossmith.choosing.by_hand import by_hand, reading
+from lossmith.choosing.cards import card_of
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.pictures import PALETTE, forest, pictures
-from lossmith.choosing.text import HEADER, cells, legend
+from lossmith.choosing.pictures.canvas import short
+from lossmith.choosing.text import HEADER, beside, cells, legend
 from lossmith.choosing.words import in_words
 
 if TYPE_CHECKING:
@@ -31,9 +34,11 @@ def _pages() -> Any:
         page.name: page.read_text(encoding="utf-8") for page in files("lossmith.choosing").joinpath("pages").iterdir()
         if page.name.endswith((".j2", ".js"))
     }  # fmt: skip
-    return Environment(
+    pages = Environment(
         loader=DictLoader(sources), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    pages.filters["short"] = short
+    return pages
 
 
 def _about(result: Result) -> dict[str, Any]:
@@ -56,6 +61,10 @@ def render(result: Result) -> str:
             **_about(result),
             target=plain(result.target),
             legend=legend(result),
+            beside=beside(result),
+            card=card_of(result),
+            reading=reading(result),
+            recipes=by_hand(result),
             pictures=pictures(result),
             formula=str(result.loss.formula).partition(" -> ")[2],
             script=Markup(script),  # our own file, as it is: its hash is all that the page may run

@@ -28,6 +28,7 @@ def as_text(result: Result, aim_option: str = "aim=...") -> str:
         "",
         *legend(result),
     ]
+    lines += beside(result)
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
         lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")
@@ -47,6 +48,26 @@ def legend(result: Result) -> list[str]:
         lines.append(
             "Holm p: the chance of so large a difference between equal losses, raised because several were compared"
         )
+    return lines
+
+
+def beside(result: Result) -> list[str]:
+    """What goes with the verdict: how much of it was luck, what cannot be told apart, how to decide."""
+    evidence = result.evidence
+    lines = [f"against the library's default: {evidence.over_library}"] if evidence.over_library else []
+    luck = evidence.optimism
+    if luck is not None and luck.apparent_gain > 0:
+        unit = 100 / (luck.apparent + luck.apparent_gain)
+        low, high = luck.interval
+        lines.append(
+            f"luck: always taking the best would seem to gain {unit * luck.apparent_gain:.1f}% over {result.default}; "
+            f"without the luck of the winner {unit * luck.gain:.1f}% (95% {unit * low:.1f}% to {unit * high:.1f}%)"
+        )
+    tied = [f"{label} ({model})" for label, model in evidence.confidence_set]
+    if len(tied) > 1:
+        lines.append(f"cannot be told from the best, at 95%: {', '.join(tied)}")
+    if evidence.decision is not None:
+        lines.append(f"to decide: {evidence.decision.describe(result.classes)}")
     return lines
 
 

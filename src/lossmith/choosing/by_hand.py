@@ -1,0 +1,299 @@
+"""Code to copy: the chosen loss trained by hand in other libraries, by their own loss where one is equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lossmith.translation import Row, peers
+
+if TYPE_CHECKING:
+    from lossmith.choosing.candidate import Candidate
+    from lossmith.choosing.result import Result
+    from lossmith.loss import Loss
+
+SEVERAL = 3  # a number of classes, for a library's loss that must be told one
+LEVEL = "q"  # the name of a quantile's level, where several are trained
+STARTS = {  # of a network: its first answer, and the size of what it adds
+    "identity": ("float(np.median(target))", "float(np.std(target))"),
+    "log": ("float(np.log(np.mean(target)))", "1.0"),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`."""
+
+    library: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the code is written for: one training of one loss."""
+
+    loss: Loss
+    classes: int
+    weighted: bool
+    level: float | None = None  # printed by name
+
+    @property
+    def estimator(self) -> str:
+        return "HistGradientBoostingClassifier" if self.classes else "HistGradientBoostingRegressor"
+
+    @property
+    def weight(self) -> str:
+        return "weight" if self.weighted else "None"
+
+    def shown(self, value: Any) -> str:
+        return LEVEL if self.level is not None and value == self.level else repr(value)
+
+    def options(self, params: Mapping[str, Any]) -> str:
+        return "".join(f", {name}={self.shown(value)}" for name, value in params.items())
+
+    def ours(self) -> str:
+        """The loss, as a user of lossmith writes it."""
+        recipe = self.loss.recipe
+        own = {} if recipe is None else {k: v for k, v in self.loss.params.items() if v != recipe.parameters[k].default}
+        return f"lm.{self.loss.name}({self.options(own)[2:]})"
+
+
+def by_hand(result: Result) -> list[Recipe]:
+    """One recipe a library, for the loss that was chosen."""
+    return recipes(result.chosen, len(result.classes), offset=result.chosen.offset)
+
+
+def recipes(chosen: Candidate, classes: int = 0, offset: bool = False) -> list[Recipe]:
+    """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`."""
+    weighted = bool(chosen.row_weight or chosen.class_weight or offset)
+    found = []
+    for library, body in LIBRARIES.items():
+        before, after = _before(chosen, classes, offset), _after(chosen, offset)
+        if chosen.levels and not chosen.band:
+            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, weighted, chosen.levels[0])
+            inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
+            core = [f"ends = []\nfor {LEVEL} in {chosen.levels}:\n{inside}\n    ends.append(found)"]
+            after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
+        else:
+            core = body(Setting(chosen.loss(), classes, weighted))
+            after = ["predictions = found", *after]
+        lines = [*before, *core, *after]
+        text = "\n".join(lines)
+        imports = ["import numpy as np"] if "np." in text else []
+        imports += ["import lossmith as lm"] if "lm." in text else []
+        found.append(Recipe(library, "\n".join([*imports, *([""] if imports else []), text])))
+    return found
+
+
+def reading(result: Result, path: str = "data.csv") -> str:
+    """Code that makes X and y of a table."""
+    lines = [
+        "import pandas as pd", "", f"table = pd.read_csv({path!r})",
+        f"table = table.dropna(subset=[{result.target!r}])", f"y = table.pop({result.target!r}).to_numpy()",
+    ]  # fmt: skip
+    if result.chosen.offset:
+        lines.append(f"exposure = table.pop({result.problem.exposure!r}).to_numpy()")
+    lines += [
+        "X = pd.get_dummies(table, dummy_na=True, dtype=float)  # texts become columns of 0 and 1",
+        "X = X.fillna(X.median()).to_numpy()",
+        "X_new = X[:5]  # rows to predict",
+    ]
+    return "\n".join([*lines, "exposure_new = exposure[:5]"] if result.chosen.offset else lines)
+
+
+# what is done to y before, and to predictions after
+
+
+def _before(chosen: Candidate, classes: int, offset: bool) -> list[str]:
+    lines = []
+    if classes:
+        lines.append("names, target = np.unique(y, return_inverse=True)  # classes are counted from 0")
+    elif offset:
+        lines.append("target, weight = y / exposure, exposure  # a rate, which its exposure weighs")
+    elif chosen.transform:
+        lines.append(f"target = np.{chosen.transform}(y)")
+    else:
+        lines.append(f"target = y / {chosen.unit:g}" if chosen.unit != 1 else "target = y")
+    if chosen.row_weight:
+        lines.append("weight = np.mean(np.abs(y)) / np.abs(y)")
+    if chosen.class_weight:
+        lines.append("weight = len(y) / (len(names) * np.bincount(target)[target])  # every class weighs the same")
+    return lines
+
+
+def _after(chosen: Candidate, offset: bool) -> list[str]:
+    lines = []
+    if chosen.transform:
+        lines.append(f"predictions = np.{'exp' if chosen.transform == 'log' else 'expm1'}(predictions)")
+    if chosen.unit != 1:
+        lines.append(f"predictions = predictions * {chosen.unit:g}")
+    if offset:
+        lines.append("predictions = predictions * exposure_new")
+    if chosen.class_weight and chosen.undo:
+        lines.append("predictions = predictions * np.bincount(target)  # the odds that the weights moved, moved back")
+        lines.append("predictions = predictions / predictions.sum(axis=1, keepdims=True)")
+    if chosen.band:
+        ends = ", ".join(f"{level:g}" for level in chosen.levels)
+        lines += [
+            "from scipy.stats import norm",
+            "spread = np.std(y) * np.sqrt(0.5)  # put in: the standard deviation of y - prediction, on rows held out",
+            f"predictions = predictions[:, None] + norm.ppf([{ends}]) * spread",
+        ]
+    return lines
+
+
+# each library; `found` is the prediction on the natural scale
+
+
+def _sklearn(s: Setting) -> list[str]:
+    native = _native(s.loss, "sklearn", f"ensemble.{s.estimator}:")
+    lines = [f"from sklearn.ensemble import {s.estimator}", ""]
+    if native is None:
+        lines.append(f"objective = {s.ours()}.to('sklearn').objective()")
+        made = f"{s.estimator}(loss=objective)"
+    else:
+        name, params = native
+        made = f"{s.estimator}(loss={name.partition(':')[2]!r}{s.options(params)})"
+    lines += [f"model = {made}", f"model.fit(X, target, sample_weight={s.weight})"]
+    return [*lines, f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)"]
+
+
+def _linear(s: Setting) -> list[str]:
+    kind = "LinearClassifier" if s.classes else "LinearRegressor"
+    return [
+        "from sklearn.pipeline import make_pipeline",
+        "from sklearn.preprocessing import StandardScaler",
+        "",
+        f"linear = lm.{kind}(loss={s.ours()}, l2=0.01)",
+        "model = make_pipeline(StandardScaler(), linear)",
+        f"model.fit(X, target, {kind.lower()}__sample_weight={s.weight})",
+        f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)",
+    ]
+
+
+def _lightgbm(s: Setting) -> list[str]:
+    native = _native(s.loss, "lightgbm")
+    if native is None:
+        told = ", classes=len(names)" if s.classes else ""
+        lines = [
+            f"objective = {s.ours()}.to('lightgbm'{told})",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds=100)",
+            "found = model.predict(X_new)",
+        ]
+    else:
+        name, params = native
+        shown = [f"'objective': {name!r}", *(f"{k!r}: {s.shown(v)}" for k, v in params.items()), "'verbosity': -1"]
+        shown += ["'num_class': len(names)"] * (s.classes > 2)
+        lines = [
+            "import lightgbm", "", f"params = {{{', '.join(shown)}}}",
+            f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), 100)",
+            "found = model.predict(X_new)",
+        ]  # fmt: skip
+    return [*lines, *_both(s)]
+
+
+def _xgboost(s: Setting) -> list[str]:
+    native = _native(s.loss, "xgboost")
+    if native is None:
+        told = ", classes=len(names)" if s.classes else ""
+        lines = [
+            f"objective = {s.ours()}.to('xgboost'{told})",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds=100)",
+            "found = model.predict(X_new)",
+        ]
+    else:
+        name, params = native
+        shown = [f"'objective': {name!r}", *(f"{k!r}: {s.shown(v)}" for k, v in params.items()), "'eta': 0.1"]
+        shown += ["'num_class': len(names)"] * (s.classes > 2)
+        lines = [
+            "import xgboost", "", f"params = {{{', '.join(shown)}}}",
+            f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), 100)",
+            "found = model.predict(xgboost.DMatrix(X_new))",
+        ]  # fmt: skip
+    return [*lines, *_both(s)]
+
+
+def _torch(s: Setting) -> list[str]:
+    native = _native(s.loss, "torch", "nn.")
+    several = s.classes > 2
+    if native is None:
+        criterion = f"{s.ours()}.to('torch', reduction='none')"
+    else:
+        criterion = f"torch.{native[0]}({s.options({**native[1], 'reduction': 'none'})[2:]})"
+    start, scale = STARTS.get(s.loss.link.name, ("0.0", "1.0"))
+    width = "len(names)" if several else "1"
+    answer = {"log": "torch.exp(raw)", "logit": "torch.sigmoid(raw)", "softmax": "torch.softmax(raw, dim=1)"}
+    value = "criterion(score(rows), wanted)"
+    lines = [
+        "import torch", "", "torch.manual_seed(0)", "middle, width = X.mean(axis=0), X.std(axis=0) + 1e-9",
+        "rows = torch.tensor((X - middle) / width, dtype=torch.float32)",
+        f"wanted = torch.tensor(target, dtype={'torch.long' if several else 'torch.float32'})",
+        f"start, scale = {start}, {scale}  # so that training begins near the answer",
+        f"net = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 32), torch.nn.ReLU(), torch.nn.Linear(32, {width}))",
+        f"score = lambda x: start + scale * net(x){'' if several else '[:, 0]'}",
+        f"criterion = {criterion}",
+        "optimizer = torch.optim.Adam(net.parameters(), lr=0.01, weight_decay=1e-3)",
+        *(["share = torch.tensor(weight / np.mean(weight), dtype=torch.float32)"] if s.weighted else []),
+        "for step in range(300):",
+        "    optimizer.zero_grad()",
+        f"    ({value}{' * share' if s.weighted else ''}).mean().backward()",
+        "    optimizer.step()",
+        "with torch.no_grad():",
+        "    raw = score(torch.tensor((X_new - middle) / width, dtype=torch.float32))",
+        f"    found = {answer.get(s.loss.link.name, 'raw')}.numpy()",
+    ]  # fmt: skip
+    return [*lines, *_both(s)]
+
+
+def _both(s: Setting) -> list[str]:
+    """Of two classes these libraries give the chance of the second."""
+    return ["found = np.column_stack([1 - found, found])"] if s.classes == 2 else []
+
+
+LIBRARIES = {
+    "scikit-learn": _sklearn,
+    "scikit-learn, linear": _linear,
+    "LightGBM": _lightgbm,
+    "XGBoost": _xgboost,
+    "PyTorch": _torch,
+}
+
+
+# the libraries' own losses
+
+
+def _native(loss: Loss, library: str, prefix: str = "") -> tuple[str, dict[str, Any]] | None:
+    """The library's name of an equal loss, with the parameters that make it equal; None where it has none."""
+    peer = next(peer for peer in peers() if peer.name == library)
+    plain = loss.replaced(labels=None)
+    for row in peer.rows:
+        name = next((name for name in row.names.split() if name.startswith(prefix)), None)
+        if name is None or not isinstance(row, Row) or row.differs:
+            continue
+        for params in _tries(row, plain):
+            try:
+                equal = _equal(row.loss(**params), plain)
+            except (TypeError, ValueError):  # it needs a parameter, or does not take this one
+                continue
+            if equal:
+                return name, {k: v for k, v in params.items() if k != "classes"}  # estimators count them
+    return None
+
+
+def _equal(one: Loss, other: Loss) -> bool:
+    """The same numbers for every target; which label a library would leave out does not matter where none is."""
+    if one.recipe is None or one.recipe is not other.recipe:
+        return one == other
+    left = {"ignore_index"}
+    return {k: v for k, v in one.params.items() if k not in left} == {
+        k: v for k, v in other.params.items() if k not in left
+    }
+
+
+def _tries(row: Row, loss: Loss) -> Iterator[dict[str, Any]]:
+    """The row's own defaults, then each of its parameters at each of the loss's values."""
+    yield {}
+    values: Sequence[Any] = [v for v in loss.params.values() if isinstance(v, float)]
+    for name in row.parameters:
+        yield from ({name: value} for value in ([SEVERAL] if name == "classes" else values))

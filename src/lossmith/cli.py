@@ -1,4 +1,4 @@
-"""The command line: `lossmith choose`, `lossmith losses`, `lossmith show`, `lossmith translate`."""
+"""The command line: `lossmith choose`, `predict`, `explain`, `losses`, `show`, `translate`."""
 
 from __future__ import annotations
 
@@ -52,9 +52,12 @@ def choose(
     aim: Annotated[
         str | None,
         typer.Option(
-            help="mean, median, quantile:Q or probability; by default the mean of numbers, the probability of classes"
+            help="mean, median, quantile:Q, expectile:Q, interval:C, probability, label, balanced-label, metric:NAME, "
+            "cost:UNDER,OVER or cost-matrix:FILE; by default the mean of numbers, the probability of classes"
         ),
     ] = None,
+    groups: Annotated[str | None, typer.Option(help="column of groups, whose rows stay on one side of a fold")] = None,
+    time: Annotated[str | None, typer.Option(help="column of times: models are judged on what came later")] = None,
     exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
     models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",
@@ -62,11 +65,18 @@ def choose(
     jobs: Annotated[int | None, typer.Option(help="threads; by default all cores")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
+    model_out: Annotated[
+        Path | None, typer.Option(help="train the chosen loss on every row, and save the model for `lossmith predict`")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="folder that keeps finished folds: a race that was stopped goes on there")
+    ] = None,
 ) -> None:
     """Race the losses that fit the aim, and say USE, SAME or NOT SHOWN."""
     with told(as_json):
         from lossmith.choosing import choose as run
         from lossmith.choosing import parse_aim, read
+        from lossmith.choosing.report import check_path
         from lossmith.choosing.text import as_text
 
         wanted = None if aim is None else parse_aim(aim)
@@ -75,9 +85,9 @@ def choose(
         if seed < 0:
             raise ValueError("--seed must be 0 or more")
         if report is not None:
-            from lossmith.choosing.report import check_path
-
             check_path(report)
+        if model_out is not None:
+            check_path(model_out, "model", "model.lossmith")
         content = read(table)
         if target is None:
             raise ValueError(f"say which column to predict, with --target: {content.listing(50)}")
@@ -86,13 +96,18 @@ def choose(
                 content,
                 target,
                 aim=wanted,
+                groups=groups,
+                time=time,
                 weight=weight,
                 exposure=exposure,
                 models=models,
                 seed=seed,
                 jobs=jobs,
                 progress=progress,
+                resume=resume,
             )
+        if model_out is not None:
+            result.model.save(model_out)
         if report is not None:
             result.report(report)
         if as_json:
@@ -101,6 +116,56 @@ def choose(
             typer.echo(as_text(result, "--aim"))
             if report is not None:
                 typer.echo(f"report   {report}")
+            if model_out is not None:
+                typer.echo(f"model    {model_out}")
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="what `lossmith choose --model-out` saved", show_default=False)],
+    table: Annotated[Path, typer.Argument(help="a CSV or Parquet file with the same columns", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="write a CSV or Parquet file; by default CSV on stdout")] = None,
+) -> None:
+    """Predict new rows: numbers in the units of the target, or each class's probability and the label to take."""
+    with told():
+        from lossmith.choosing import load_model, read
+        from lossmith.choosing.storage import write_table
+
+        columns = load_model(model).table(read(table))
+        if out is None:
+            write_table(columns, sys.stdout)
+        else:
+            write_table(columns, out)
+            typer.echo(f"predictions of {len(next(iter(columns.values()))):,} rows in {out}")
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="a loss, such as huber", show_default=False)],
+    table: Annotated[Path, typer.Option(help="a CSV or Parquet file", show_default=False)],
+    target: Annotated[str, typer.Option(help="the column to predict", show_default=False)],
+    params: Annotated[list[str] | None, typer.Option("--set", help="a parameter, such as delta=2")] = None,
+    plot: Annotated[Path | None, typer.Option(help="draw to a .png or .svg file")] = None,
+) -> None:
+    """What this loss would do to this table: whose misses count, who pulls, what it would predict."""
+    with told():
+        from lossmith.choosing import read
+        from lossmith.choosing.effects import describe, draw_effects, effects
+
+        found = effects(name, read(table), target, dict(setting(text) for text in params or ()))
+        typer.echo(describe(found))
+        if plot is not None:
+            draw_effects(found, plot)
+            typer.echo(f"drawn to {plot}")
+
+
+def setting(text: str) -> tuple[str, float]:
+    """A parameter and its number, from name=number."""
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise ValueError(f"--set {text}: write a name and a number, such as delta=2") from None
 
 
 @app.command()

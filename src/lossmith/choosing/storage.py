@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -191,3 +192,30 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a text")
     return value
+
+
+# predictions as files
+
+
+def write_table(columns: Mapping[str, list[Any]], out: Path | TextIO) -> None:
+    """CSV, or Parquet by the file's name. Numbers keep every digit."""
+    if not isinstance(out, Path):
+        _write_csv(columns, out)
+        return
+    try:
+        if out.suffix.lower() == ".parquet":
+            import pyarrow as pa
+            from pyarrow import parquet
+
+            parquet.write_table(pa.table(dict(columns)), out)
+        else:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                _write_csv(columns, file)
+    except OSError as error:
+        raise ChoiceError(f"cannot write {quoted(out, 200)}: {error.strerror or error}") from error
+
+
+def _write_csv(columns: Mapping[str, list[Any]], file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))

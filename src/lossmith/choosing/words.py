@@ -19,6 +19,7 @@ WHAT_A_LOSS_IS = (
 )
 UNSEEN = "On cases that the models had not seen before,"
 PEOPLE = ("huber", "poisson", "tweedie", "brier", "bernoulli", "student")
+ELSEWHERE = ("mape", "rmsle", "f1", "mcc", "balanced_error", "cost", "auc", "average_precision")
 SAYS_LOSS = ("error", "entropy", "loss", "divergence", "nll")
 
 
@@ -55,7 +56,7 @@ def _gain(result: Result) -> tuple[str, float] | None:
     """The loss that was beaten, and by how much of its score: the library's usual one, or the default."""
     library = next((c.label for c in result.candidates if c.role == "library"), None)
     base = library if result.chosen.label == result.default else result.default
-    mine = result.scores.get((result.chosen.label, result.kind))
+    mine = result.scores.get((result.chosen.label, result.final_kind))
     other = result.scores.get((base, result.kind)) if base is not None else None
     if base is None or mine is None or other is None or not other.mean() > 0:
         return None
@@ -97,20 +98,24 @@ def _question(result: Result) -> str:
 
 
 def _aim(result: Result, target: str) -> str:
-    functional, level = result.aim.functional, result.aim.q
-    if functional == "mean":
-        return (
-            f"the mean of {target}: the average of cases like the one at hand, so that predictions add up to the right "
-            "total."
-        )
-    if functional == "median":
-        return f"the median of {target}: a middling case, with half of such cases above it and half below."
-    if functional == "quantile":
-        return f"a level of {target} that {level:.0%} of such cases stay below."
-    return (
-        f"probabilities for {target}: how likely each answer is, so that of all cases given 30%, three in ten come "
-        "true."
-    )
+    """What was asked for; a metric or a cost is said as what it really asks for."""
+    aim = result.aim
+    if aim.metric in ELSEWHERE:
+        return f"{aim.title}, of {target}."
+    level = "" if aim.q is None else f"{aim.q:.3g}"
+    share = "" if aim.q is None else f"{aim.q:.0%}"
+    return {
+        "mean": f"the mean of {target}: the average of cases like the one at hand, so that predictions add up to the "
+        "right total.",
+        "median": f"the median of {target}: a middling case, with half of such cases above it and half below.",
+        "quantile": f"a level of {target} that {share} of such cases stay below.",
+        "expectile": f"the {level} expectile of {target}: a level at which what lies above, weighed {level}, balances "
+        "what lies below, weighed by the rest.",
+        "interval": f"an interval for {target} that holds {share} of what comes, and is no wider than it needs to be.",
+        "probability": f"probabilities for {target}: how likely each answer is, so that of all cases given 30%, three "
+        "in ten come true.",
+        "label": f"{target} itself, one answer a case: the model gives probabilities, from which the answer follows.",
+    }[aim.functional]
 
 
 def _figures(result: Result) -> tuple[tuple[str, str], ...]:
@@ -118,7 +123,7 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
     beaten = _gain(result)
     if beaten is not None and result.verdict == "USE":
         found.append((f"{beaten[1]:.1%}", f"less wrong than with {called(beaten[0])}"))
-    row = next((r for r in result.table if r.label == result.chosen.label and r.model == result.kind), None)
+    row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
     if row is not None and row.skill is not None and np.isfinite(row.skill) and row.skill > 0:
         found.append((f"{row.skill:.0%}", "less wrong than the same answer for every case"))
     rounds = max(marks.size for marks in result.scores.values())

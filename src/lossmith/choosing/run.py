@@ -45,7 +45,7 @@ def choose(
     """
     wanted = None if aim is None else parse_aim(aim)
     kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready = prepare(X, y, wanted, weight, exposure, seed)
+    ready = prepare(X, y, wanted, weight, exposure, seed, groups="none", time="none")
     target = ready.target
     facts = profile(ready.table, target, ready.exposure, seed, ready.weight)
     runners = candidates(target.aim, facts).racing

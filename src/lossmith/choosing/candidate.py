@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lossmith.choosing.aims import Aim
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.verdict import Entrant, Role
 
@@ -126,6 +125,5 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Candidates:
-    aim: Aim
     racing: tuple[Candidate, ...]
     left_out: tuple[LeftOut, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,7 @@ class Column:
     whole: bool = False  # stored as integers
     strays: str = ""
     texts: Column | None = None
+    ordered: bool = False  # its levels stand in their own order, not in that of the alphabet
 
     def take(self, rows: Rows) -> Column:
         return replace(self, values=self.values[rows], texts=None)
@@ -103,7 +105,7 @@ def read(path: str | Path) -> Table:
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
     names = frame.column_names
     table = from_frame(nw.from_native(frame.rename_columns(_distinct(names, warnings)), eager_only=True))
-    repeated = tuple(name for name in dict.fromkeys(names) if names.count(name) > 1)
+    repeated = tuple(name for name, count in Counter(names).items() if count > 1)
     return replace(table, warnings=(*warnings, *table.warnings), repeated=repeated)
 
 
@@ -229,7 +231,9 @@ def _column(name: str, series: Any) -> Column | None:
         return Column(name, "date", _floats(series.dt.timestamp("ms")) / 86_400_000.0)
     if dtype == nw.Duration:
         return Column(name, "number", _floats(series.dt.total_seconds()))
-    if dtype in (nw.Categorical, nw.Enum):
+    if dtype == nw.Enum:
+        return _category(name, series.to_list(), [str(level) for level in dtype.categories])
+    if dtype == nw.Categorical:
         return _category(name, series.to_list())
     if dtype in (nw.String, nw.Object):
         column = _category(name, series.to_list())
@@ -245,7 +249,7 @@ def _floats(series: Any) -> Floats:
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
 
 
-def _category(name: str, values: list[Any]) -> Column:
+def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
     gaps = np.array([_is_gap(v) for v in values], dtype=bool)
     present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     if present and all(isinstance(v, bool | np.bool_) for v in present):
@@ -253,10 +257,11 @@ def _category(name: str, values: list[Any]) -> Column:
     if present and all(isinstance(v, int | float | np.number) for v in present):
         return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
     texts = [str(v) for v in present]
-    levels = sorted(set(texts))
+    seen = set(texts)
+    levels = [level for level in order if level in seen] or sorted(seen)
     code = {level: i for i, level in enumerate(levels)}
     filled = _filled(name, "category", gaps, [code[text] for text in texts])
-    return Column(name, "category", filled.values, tuple(levels))
+    return Column(name, "category", filled.values, tuple(levels), ordered=bool(order))
 
 
 def _is_gap(value: Any) -> bool:

@@ -20,7 +20,7 @@ from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
 
 GRADIENT_SHARE = 0.30  # of the squared error's gradient in 1% of the rows: errors, or what the user is after?
-OVERDISPERSED, UNDERDISPERSED = 1.5, 0.9
+OVERDISPERSED = 1.5
 UNLIKELY = 2.58  # standard errors: p below 0.01
 LEVERAGE = 3.0  # times the mean leverage
 SHOWN_ROWS = 10
@@ -150,7 +150,7 @@ def of_the_growth(found: Growth) -> list[Fact]:
     if found.dispersion is not None:
         if found.dispersion > OVERDISPERSED:
             meaning = "more than a Poisson law's: it harms intervals, not the mean"
-        elif found.dispersion < UNDERDISPERSED:
+        elif found.underdispersed:
             meaning = "less than a Poisson law's: it harms intervals, not the mean"
         else:
             meaning = "about a Poisson law's"

@@ -17,6 +17,7 @@ RIDGES = (1, 10, 100, 1000)  # times the least penalty
 TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
 STAGES = (10, 20, 40, 70, 100)  # rounds
 RATE = 0.1
+BINS = 63  # of a column: half the time of LightGBM's 255, and what is lost is the same for every loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,7 @@ class Boosted:
     name: ClassVar[str] = "lightgbm"
     settings: ClassVar[tuple[int, ...]] = STAGES
     described: ClassVar[str] = (
-        f"LightGBM with its own defaults: 31 leaves, rate {RATE}, {', '.join(map(str, STAGES))} rounds"
+        f"LightGBM: 31 leaves, {BINS} bins a column, rate {RATE}, {', '.join(map(str, STAGES))} rounds"
     )
 
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
@@ -186,6 +187,7 @@ class Boosted:
         params = {
             "learning_rate": RATE,
             "num_leaves": 31,
+            "max_bin": BINS,
             "min_data_in_leaf": int(np.clip(len(lesson.y) // 20, 3, 20)),
             "num_threads": 1,
             "seed": lesson.seed,

@@ -75,8 +75,9 @@ def profile(
         facts += about
         held = next(fact for fact in about if fact.name == "gradient of the top 1%")
         warnings += traps.of_the_noise(target, noise, spread, held, found)
-        if about[-1].value > 0:
-            warnings.append(f"{about[-1].meaning}: data rows {', '.join(map(str, about[-1].rows))}")
+        warnings += traps.of_the_order(found) if groups is None and time is None else []
+        if 0 < about[-1].value <= max(3, len(at) / 100):  # more are heavy tails, not rows of their own
+            warnings.append(f"{about[-1].meaning} (data row {', '.join(map(str, about[-1].rows))})")
     if time is None:
         dates = [c.name for c in table.columns if c.kind == "date"]
         warnings += [
@@ -125,8 +126,8 @@ def _pilot(
 def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:
     bad = bad_leverage(X, found.residual, noise.scale, diagnostics.LEVERAGE, OUTLYING)
     meaning = (
-        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns and far off the model, where no "
-        "convex loss resists them"
+        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns and far off the model: there, no "
+        "convex loss resists an error"
         if len(bad)
         else "no row lies far out in the columns and far off the model"
     )

@@ -13,6 +13,7 @@ SYMMETRIC = 0.2
 HEAVY_RATIO, HEAVY_SHARE, HEAVY_KURTOSIS, HEAVY_L_KURTOSIS = 1.3, 0.01, 3.0, 0.20
 OUTLYING = 3.5  # robust standard deviations
 TWO_MODES = 3.8  # a normal law has 2.65, a uniform one, the flattest with one mode, 3.46
+FEWEST_IN_THE_TAIL = 10
 SMALLEST_MODE = 0.1  # of the rows: fewer are outliers, not a mode
 
 
@@ -97,10 +98,10 @@ def _quantile_skew(x: Floats, p: float) -> float:
 
 
 def hill(size: Floats) -> tuple[float, tuple[float, float]]:
-    """The tail index from the largest 5%, with its 95% band."""
+    """The tail index from the largest 5%, with its 95% band; unknown (infinite) where these are fewer than ten."""
     ordered = np.sort(size[size > 0])[::-1]
-    k = max(10, int(0.05 * len(ordered)))
-    if len(ordered) <= k:
+    k = int(0.05 * len(ordered))
+    if k < FEWEST_IN_THE_TAIL:
         return float("inf"), (0.0, float("inf"))
     excess = float(np.mean(np.log(ordered[:k] / ordered[k])))
     alpha = 1.0 / excess if excess > 0 else float("inf")

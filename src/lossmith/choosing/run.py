@@ -60,10 +60,10 @@ def choose(
     """
     wanted = None if aim is None else parse_aim(aim)
     kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready = prepare(X, y, wanted, weight, exposure, seed)
+    ready = prepare(X, y, wanted, weight, exposure, seed, groups, time)
     target = ready.target
     order = Order(target.y if target.classes else None, ready.groups, ready.time)
-    facts = profile(ready.table, target, ready.exposure, seed, ready.weight)
+    facts = profile(ready.table, target, ready.exposure, seed, ready.weight, ready.grouped_by, ready.timed_by)
     entered = candidates(target.aim, facts)
     runners = entered.racing
     score = score_for(target.aim, len(target.classes))

@@ -101,7 +101,7 @@ def percentage(y: Floats, f: Floats) -> Floats:
 
 
 def squared_log(y: Floats, f: Floats) -> Floats:
-    return np.square(np.log1p(np.maximum(f, 0.0)) - np.log1p(y))
+    return np.asarray(np.square(np.log1p(np.maximum(f, 0.0)) - np.log1p(y)))
 
 
 def pinball(q: float) -> PerRow:

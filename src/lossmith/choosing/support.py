@@ -70,12 +70,10 @@ def _is_scale(classes: tuple[str, ...]) -> bool:
 
 
 def lump(target: Target, support: str) -> tuple[float, float]:
-    """The share of rows at an end of a continuous target, and where: (0, nan) without a lump. Shares may well be
-    exactly 0 or 1, and zeros are values of their own."""
+    """The share of rows at an end of a continuous target, and where: (0, nan) without a lump. Zeros are values of
+    their own."""
     y = target.y
-    if target.classes or support not in ("real", "positive", "nonnegative", "semicontinuous"):
-        return 0.0, float("nan")
-    if len(np.unique(y)) < FEWEST_AROUND_A_LUMP:
+    if target.classes or support in ("count", "rate") or len(np.unique(y)) < FEWEST_AROUND_A_LUMP:
         return 0.0, float("nan")
     ends = [float(y.max())] + ([float(y.min())] if y.min() != 0 else [])
     share, at = max((float(np.mean(y == end)), end) for end in ends)

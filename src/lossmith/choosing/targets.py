@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,13 @@ FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
 FEW_NUMBERS = 20  # so many different numbers may be names of classes
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
+DEFINED_FOR: dict[str, tuple[str, Callable[[Floats], Any]]] = {
+    "mape": ("positive values, for it divides by them", lambda y: y > 0),
+    "rmsle": ("values of zero or more", lambda y: y >= 0),
+    "poisson_deviance": ("values of zero or more", lambda y: y >= 0),
+    "tweedie_deviance": ("values of zero or more", lambda y: y >= 0),
+    "gamma_deviance": ("positive values", lambda y: y > 0),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +75,22 @@ def make_target(column: Column, aim: Aim | None) -> Target:
         )
     if column.kind == "date":
         raise ChoiceError(f"the target {name} holds dates; turn them into a number (days, hours) first")
+    _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
+
+
+def _refuse_outside(name: str, y: Floats, rows: Rows, aim: Aim) -> None:
+    """A metric that is not defined for some value of the target."""
+    if aim.metric not in DEFINED_FOR:
+        return
+    what, allowed = DEFINED_FOR[aim.metric]
+    wrong = np.flatnonzero(~allowed(y))
+    if wrong.size:
+        raise ChoiceError(
+            f"{aim} needs {what}; the target {name} holds {y[wrong[0]]:g} in data row {rows[wrong[0]] + 1} "
+            f"({wrong.size} such value{'s' if wrong.size > 1 else ''}): use another aim, such as mean or median"
+        )
 
 
 def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
@@ -126,7 +148,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS)
     ):
         raise ChoiceError(
-            f"the target {name} has {values.size} different numbers: a probability needs classes; "
+            f"the target {name} has {values.size} different numbers: {_article(aim)} needs classes; "
             "use --aim mean, median or quantile:Q"
         )
     ids = np.searchsorted(values, y)
@@ -162,6 +184,10 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         labels if named else None,
         column.ordered,
     )
+
+
+def _article(aim: Aim) -> str:
+    return f"a {aim}" if aim.metric == "" else f"the aim {aim}"
 
 
 def _label(value: float, boolean: bool) -> str:

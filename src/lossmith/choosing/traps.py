@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lossmith.choosing.diagnostics import GRADIENT_SHARE, UNDERDISPERSED
+from lossmith.choosing.diagnostics import GRADIENT_SHARE
 from lossmith.choosing.errors import quoted
 from lossmith.choosing.facts import Fact, PilotRows
 from lossmith.choosing.residuals import Residuals
@@ -17,6 +17,8 @@ FEW_OF_A_CLASS = 30
 ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
 SURE = 4.0  # standard errors
+SORTED = 0.9  # of the steps from row to row go one way
+FEWEST_TO_TELL = 30
 
 
 def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
@@ -77,18 +79,34 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
             f"the noise has two modes: the {target.aim.functional} may lie where hardly any row is; an interval, such "
             "as --aim interval:0.8, says more"
         )
-    if growth is not None and growth.dispersion is not None and growth.dispersion < UNDERDISPERSED:
+    if growth is not None and growth.underdispersed:
         warnings.append(
             f"{quoted(target.name)} varies less than counts of independent events would (dispersion "
             f"{growth.dispersion:.2f}): the mean is not harmed, intervals from a Poisson law come out too wide"
         )
-    correlation = neighbours(found.residual)
-    if correlation > FOLLOWS and correlation * np.sqrt(len(found.residual)) > SURE:
+    if len(found.y) >= FEWEST_TO_TELL and not float(np.mean(found.residual**2)) < float(found.y.var()):
         warnings.append(
-            f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
-            "belong together, name the column with --time or --groups, for random folds flatter every loss"
+            f"no pilot model predicted {quoted(target.name)} better than its mean does: the columns may say nothing "
+            "about it, and no loss can change that"
         )
     return warnings
+
+
+def of_the_order(found: PilotRows) -> list[str]:
+    """Rows that may belong together, or follow one another, where no column was named that says so."""
+    correlation = neighbours(found.residual)
+    if correlation < FOLLOWS or correlation * np.sqrt(len(found.y)) < SURE or _sorted(found.y):
+        return []
+    return [
+        f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
+        "belong together, name the column with --time or --groups, for random folds flatter every loss"
+    ]
+
+
+def _sorted(y: Floats) -> bool:
+    """The table is sorted by the target itself: that neighbours are alike says nothing then."""
+    steps = np.diff(y)
+    return bool(max(np.mean(steps >= 0), np.mean(steps <= 0)) > SORTED)
 
 
 def neighbours(residual: Floats) -> float:

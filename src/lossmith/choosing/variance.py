@@ -22,6 +22,13 @@ class Growth:
     zeros_z: float | None  # how many standard errors more zeros there are than that
     log_kurtosis: float | None  # of positive y: excess kurtosis of the residuals on the log scale
 
+    rows: int
+
+    @property
+    def underdispersed(self) -> bool:
+        """Counts that vary less than a Poisson law's, beyond what chance explains."""
+        return self.dispersion is not None and self.dispersion < min(0.9, 1.0 - Z * np.sqrt(2.0 / self.rows))
+
     @property
     def law(self) -> str:
         """Which law has a variance that grows like this one's."""
@@ -47,7 +54,7 @@ def growth(found: PilotRows, counts: bool) -> Growth | None:
 
         left = np.log(y) - np.log(mean)
         log_kurtosis = float(kurtosis(left)) if np.ptp(left) > 0 else 0.0
-    return Growth(slope, band, dispersion, zeros_expected, zeros_z, log_kurtosis)
+    return Growth(slope, band, dispersion, zeros_expected, zeros_z, log_kurtosis, len(y))
 
 
 def park_slope(residual: Floats, mean: Floats) -> tuple[float, tuple[float, float]]:

@@ -1,0 +1,90 @@
+"""The numbers behind the pictures, against what they are by definition."""
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from lossmith.choosing.aims import parse_aim
+from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.pictures.canvas import PALETTE
+from lossmith.choosing.pictures.data import Seen
+from lossmith.choosing.pictures.murphy import elementary
+from lossmith.choosing.pictures.owners import shares, top_share
+from lossmith.choosing.pictures.reliability import decompose, isotonic
+
+RNG = np.random.default_rng(0)
+Y, F = RNG.normal(size=(2, 200))
+
+
+@pytest.mark.parametrize(
+    ("aim", "loss", "factor"),
+    [
+        ("mean", lm.squared_error(), 0.5),
+        ("median", lm.absolute_error(), 0.5),
+        ("quantile:0.9", lm.quantile(q=0.9), 1.0),
+        ("expectile:0.7", lm.expectile(q=0.7), 0.5),
+    ],
+)
+def test_elementary_scores_add_up_to_the_aims_own_loss(aim, loss, factor):
+    """Ehm et al. 2016: a consistent score is a mixture of elementary ones, here with the same weight everywhere."""
+    thresholds = np.linspace(-5, 5, 20001)
+    step = thresholds[1] - thresholds[0]
+    total = sum(elementary(parse_aim(aim), Y, F, t) for t in thresholds) * step
+    np.testing.assert_allclose(total, factor * loss(Y, F, reduction="none"), atol=2e-3)
+
+
+def test_calibration_parts_add_up_to_the_score():
+    off, sharp, unknown = decompose(Y, F)
+    assert off - sharp + unknown == pytest.approx(np.mean((Y - F) ** 2))
+    assert unknown == pytest.approx(Y.var())
+    assert off >= 0 and sharp >= 0
+    assert decompose(Y, Y)[0] == pytest.approx(0) and decompose(Y, Y)[1] == pytest.approx(Y.var())
+
+
+def test_isotonic_lines_rise_and_keep_the_mean():
+    x, line = isotonic(Y, F)
+    assert (np.diff(x) >= 0).all() and (np.diff(line) >= 0).all()
+    np.testing.assert_array_equal(isotonic(np.sort(Y), np.sort(Y))[1], np.sort(Y))
+
+
+def test_the_share_of_the_hardest_rows():
+    assert top_share(np.ones(100)) == pytest.approx(0.01)
+    assert top_share(np.r_[99.0, np.ones(99)]) == pytest.approx(0.5)
+    np.testing.assert_allclose(shares(np.array([1.0, 3.0])), [0, 0.75, 1])
+    assert shares(np.zeros(3))[-1] == 0
+
+
+def test_pulls_are_gradients():
+    def pull(name, y, f, **options):
+        return Seen(Candidate(name, "default", "", "", **options), y, f).pull()
+
+    np.testing.assert_allclose(pull("squared_error", Y, F), 2 * np.abs(Y - F))
+    np.testing.assert_allclose(pull("absolute_error", Y, F), 1)
+    label, chance = (Y > 0).astype(float), 1 / (1 + np.exp(-F))
+    np.testing.assert_allclose(pull("binary_cross_entropy", label, chance), np.abs(chance - label))
+    rows = RNG.dirichlet(np.ones(3), 50)
+    ids = RNG.integers(0, 3, 50).astype(float)
+    missing = 1 - rows[np.arange(50), ids.astype(int)]
+    np.testing.assert_allclose(pull("cross_entropy", ids, rows), 2 * missing)
+    ends = np.sort(RNG.normal(size=(200, 2)), axis=1)
+    both = np.where(Y > ends[:, 0], 0.1, 0.9) + np.where(Y > ends[:, 1], 0.9, 0.1)
+    np.testing.assert_allclose(pull("quantile", Y, ends, levels=(0.1, 0.9)), both)
+    amounts, means = np.exp(Y), np.exp(F)
+    np.testing.assert_allclose(pull("poisson", amounts, means, positive=True), np.abs(means - amounts))
+    np.testing.assert_allclose(pull("squared_error", amounts, means, transform="log"), 2 * np.abs(Y - F))
+
+
+def test_colours_can_be_read():
+    """Text and lines on paper, cards and bands, light and dark: 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+
+    def light(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    grounds = ("paper", "card", "band")
+    for name in set(PALETTE) - {*grounds, "grid"}:
+        for mode in (0, 1):
+            for ground in grounds:
+                ends = sorted((light(PALETTE[name][mode]), light(PALETTE[ground][mode])))
+                assert (ends[1] + 0.05) / (ends[0] + 0.05) >= 4.5, (name, ground, mode)

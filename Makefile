@@ -67,7 +67,7 @@ clean:
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. A stamp is as old as the last installation, so a changed pyproject.toml installs anew.
-$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp chromium
 	$(PIP) $(TORCH)
 	$(PIP) $(JAX)
 	$(PIP) --editable ".[choose,dev]"
@@ -101,5 +101,17 @@ libgomp:
 	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libgomp1; \
 	    else \
 	        echo "LightGBM needs libgomp.so.1. On Debian or Ubuntu run: sudo apt-get install libgomp1" >&2; exit 1; \
+	    fi; \
+	fi
+
+# The report is looked at in a real browser; where there is none, its tests say so and are left out.
+.PHONY: chromium
+chromium:
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+	            || echo "Chromium could not be installed: the report's browser tests will be left out" >&2; \
+	    else \
+	        echo "The report's browser tests need Chromium. On Debian run: sudo apt-get install chromium" >&2; \
 	    fi; \
 	fi

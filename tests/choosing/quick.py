@@ -12,7 +12,7 @@ HOSTILE = {
     "x": "<script>alert(1)</script>",
     "colour": "\"quoted\" 'twice' {{ 7 * 7 }}",
     "size": "\u05d0\u05d1\u05d2 \u202e" + "long " * 60,
-    "target": "<b>spend</b> & \"more\" $x^2$ \u05e9\u05dc\u05d5\u05dd",
+    "target": '<b>spend</b> & "more" $x^2$ \u05e9\u05dc\u05d5\u05dd',
 }  # markup, quotes, a template, right-to-left letters, 300 characters
 
 
@@ -31,7 +31,7 @@ def result(aim, models="linear", hostile=False, classes=0):
     X, y = table()
     if classes:
         cuts = [1.0] if classes == 2 else [0.5, 1.5]
-        names = ["<i>no</i>", "yes \"&\" more", "high"] if hostile else ["no", "yes", "more"]
+        names = ["<i>no</i>", 'yes "&" more', "high"] if hostile else ["no", "yes", "more"]
         y = pd.Series(np.array(names)[np.digitize(y, cuts)], name=y.name)
     if hostile:
         X, y = X.rename(columns=HOSTILE), y.rename(HOSTILE["target"])

@@ -67,7 +67,7 @@ def test_pulls_are_gradients():
     missing = 1 - rows[np.arange(50), ids.astype(int)]
     np.testing.assert_allclose(pull("cross_entropy", ids, rows), 2 * missing)
     ends = np.sort(RNG.normal(size=(200, 2)), axis=1)
-    both = np.where(Y > ends[:, 0], 0.1, 0.9) + np.where(Y > ends[:, 1], 0.9, 0.1)
+    both = np.where(ends[:, 0] < Y, 0.1, 0.9) + np.where(ends[:, 1] < Y, 0.9, 0.1)
     np.testing.assert_allclose(pull("quantile", Y, ends, levels=(0.1, 0.9)), both)
     amounts, means = np.exp(Y), np.exp(F)
     np.testing.assert_allclose(pull("poisson", amounts, means, positive=True), np.abs(means - amounts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lossmith.translation import Row, peers
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 SEVERAL = 3  # a number of classes, for a library's loss that must be told one
+ROUNDS = 40  # of trees, where no race has tuned them
 LEVEL = "q"  # the name of a quantile's level, where several are trained
 STARTS = {  # of a network: its first answer, and the size of what it adds
     "identity": ("float(np.median(target))", "float(np.std(target))"),
@@ -36,6 +38,7 @@ class Setting:
     loss: Loss
     classes: int
     weighted: bool
+    rounds: int
     level: float | None = None  # printed by name
 
     @property
@@ -60,23 +63,25 @@ class Setting:
 
 
 def by_hand(result: Result) -> list[Recipe]:
-    """One recipe a library, for the loss that was chosen."""
-    return recipes(result.chosen, len(result.classes), offset=result.chosen.offset)
+    """One recipe a library, for the loss that was chosen; trees grow for as many rounds as did best in the race."""
+    tuned = [setting for fold in result.settings.get((result.chosen.label, "lightgbm"), ()) for setting in fold]
+    rounds = int(median(tuned)) if tuned else ROUNDS
+    return recipes(result.chosen, len(result.classes), offset=result.chosen.offset, rounds=rounds)
 
 
-def recipes(chosen: Candidate, classes: int = 0, offset: bool = False) -> list[Recipe]:
+def recipes(chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS) -> list[Recipe]:
     """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`."""
     weighted = bool(chosen.row_weight or chosen.class_weight or offset)
     found = []
     for library, body in LIBRARIES.items():
         before, after = _before(chosen, classes, offset), _after(chosen, offset)
         if chosen.levels and not chosen.band:
-            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, weighted, chosen.levels[0])
+            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, weighted, rounds, chosen.levels[0])
             inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
             core = [f"ends = []\nfor {LEVEL} in {chosen.levels}:\n{inside}\n    ends.append(found)"]
             after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
         else:
-            core = body(Setting(chosen.loss(), classes, weighted))
+            core = body(Setting(chosen.loss(), classes, weighted, rounds))
             after = ["predictions = found", *after]
         lines = [*before, *core, *after]
         text = "\n".join(lines)
@@ -151,10 +156,10 @@ def _sklearn(s: Setting) -> list[str]:
     lines = [f"from sklearn.ensemble import {s.estimator}", ""]
     if native is None:
         lines.append(f"objective = {s.ours()}.to('sklearn').objective()")
-        made = f"{s.estimator}(loss=objective)"
+        made = f"{s.estimator}(loss=objective, max_iter={s.rounds})"
     else:
         name, params = native
-        made = f"{s.estimator}(loss={name.partition(':')[2]!r}{s.options(params)})"
+        made = f"{s.estimator}(loss={name.partition(':')[2]!r}{s.options(params)}, max_iter={s.rounds})"
     lines += [f"model = {made}", f"model.fit(X, target, sample_weight={s.weight})"]
     return [*lines, f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)"]
 
@@ -178,7 +183,7 @@ def _lightgbm(s: Setting) -> list[str]:
         told = ", classes=len(names)" if s.classes else ""
         lines = [
             f"objective = {s.ours()}.to('lightgbm'{told})",
-            f"model = objective.fit(X, target, weight={s.weight}, rounds=100)",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
             "found = model.predict(X_new)",
         ]
     else:
@@ -187,7 +192,7 @@ def _lightgbm(s: Setting) -> list[str]:
         shown += ["'num_class': len(names)"] * (s.classes > 2)
         lines = [
             "import lightgbm", "", f"params = {{{', '.join(shown)}}}",
-            f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), 100)",
+            f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), {s.rounds})",
             "found = model.predict(X_new)",
         ]  # fmt: skip
     return [*lines, *_both(s)]
@@ -199,7 +204,7 @@ def _xgboost(s: Setting) -> list[str]:
         told = ", classes=len(names)" if s.classes else ""
         lines = [
             f"objective = {s.ours()}.to('xgboost'{told})",
-            f"model = objective.fit(X, target, weight={s.weight}, rounds=100)",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
             "found = model.predict(X_new)",
         ]
     else:
@@ -208,7 +213,7 @@ def _xgboost(s: Setting) -> list[str]:
         shown += ["'num_class': len(names)"] * (s.classes > 2)
         lines = [
             "import xgboost", "", f"params = {{{', '.join(shown)}}}",
-            f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), 100)",
+            f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), {s.rounds})",
             "found = model.predict(xgboost.DMatrix(X_new))",
         ]  # fmt: skip
     return [*lines, *_both(s)]

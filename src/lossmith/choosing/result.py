@@ -76,6 +76,7 @@ class Result:
     predictions: Mapping[Key, Floats] = field(repr=False)
     problem: Problem = field(repr=False)  # the table as it was raced
     scores: Mapping[Key, Floats] = field(repr=False)  # of each fold
+    settings: Mapping[Key, Sequence[Sequence[int]]] = field(repr=False)  # what was tuned, for each fold
     judged: Rows = field(repr=False)  # the rows that predictions are for
     rows: Rows = field(repr=False)  # where in the user's table the raced rows stand
     classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers

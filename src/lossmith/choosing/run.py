@@ -100,6 +100,7 @@ def choose(
         predictions=found.predictions,
         problem=problem,
         scores=found.scores,
+        settings=found.settings,
         judged=found.judged,
         rows=target.rows,
         classes=target.classes,

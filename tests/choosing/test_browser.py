@@ -1,0 +1,121 @@
+"""The report in a real browser: wide and phone, light and dark."""
+
+import shutil
+
+import pytest
+
+from .quick import result
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: on Debian, apt-get install chromium"),
+]
+
+REPORTS = {
+    "median": {"aim": "median", "hostile": True},
+    "chances": {"aim": "probability", "classes": 2, "hostile": True},
+    "interval": {"aim": "interval:0.8"},
+}
+SCREENS = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
+
+# Every text that is drawn, with its colour and the colours behind it, from the text outwards to the first opaque one.
+CONTRAST = """() => {
+  const light = c => { const [r, g, b] = c.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                       return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const parse = text => { const n = text.match(/[\\d.]+/g).map(Number);
+                          return [n.slice(0, 3), n.length > 3 ? n[3] : 1]; };
+  const mixed = (over, part, under) => over.map((v, i) => v * part + under[i] * (1 - part));
+  const low = [];
+  let seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode, owner = node.parentElement;
+    if (!node.data.trim() || ["SCRIPT", "STYLE"].includes(owner.tagName)) continue;
+    const range = document.createRange(); range.selectNodeContents(node);
+    if (!range.getClientRects().length) continue;
+    seen += 1;
+    const style = getComputedStyle(owner);
+    let [colour, part] = parse(owner instanceof SVGElement ? style.fill : style.color);
+    const layers = [];
+    for (let e = owner; e; e = e.parentElement) {
+      part *= e === owner || !(e instanceof SVGElement) ? 1 : Number(getComputedStyle(e).opacity);
+      const [ground, opaque] = parse(getComputedStyle(e).backgroundColor);
+      if (opaque > 0) layers.push([ground, opaque]);
+      if (opaque === 1) break;
+    }
+    if (!layers.length || layers.at(-1)[1] < 1) throw Error("nothing opaque behind " + node.data);
+    const ground = layers.reverse().reduce((under, [over, opaque]) => mixed(over, opaque, under), [255, 255, 255]);
+    const ends = [light(mixed(colour, part, ground)), light(ground)].sort((a, b) => a - b);
+    const ratio = (ends[1] + 0.05) / (ends[0] + 0.05);
+    if (ratio < 4.5) low.push([node.data.trim().slice(0, 40), ratio]);
+  }
+  return [seen, low];
+}"""
+
+OVERFLOW = """() => [...document.querySelectorAll("body *")].filter(e =>
+  e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, pre, svg")
+).map(e => e.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as tools:
+        browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reports")
+    return {name: result(**made).report(folder / f"{name}.html") for name, made in REPORTS.items()}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("screen", list(SCREENS))
+@pytest.mark.parametrize("name", list(REPORTS))
+def test_it_can_be_read(browser, files, name, screen, scheme):
+    said, asked = [], []
+    context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme, offline=True)
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(files[name].as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    seen, low = page.evaluate(CONTRAST)
+    assert seen > 100 and not low
+    assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
+    assert not page.evaluate(OVERFLOW)
+    assert asked == [files[name].as_uri()] and not said
+    assert files[name].stat().st_size < 3_000_000
+    context.close()
+
+
+def test_the_verdict_fits_on_the_first_screen(browser, files):
+    for screen in SCREENS.values():
+        page = browser.new_page(viewport=screen)
+        page.goto(files["median"].as_uri())
+        for part in ("h1", ".why"):
+            assert (
+                page.locator(part).bounding_box()["y"] + page.locator(part).bounding_box()["height"] < screen["height"]
+            )
+        page.close()
+
+
+def test_sliders_change_picture_and_words(browser, files):
+    page = browser.new_page()
+    page.goto(files["median"].as_uri())
+    slider, words = page.locator("#answers input"), page.locator("#answers output")
+    before = words.inner_text()
+    shown = page.locator("#answers .layer:not([hidden])").first.get_attribute("data-step")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert words.inner_text() != before
+    now = {layer.get_attribute("data-step") for layer in page.locator("#answers .layer:not([hidden])").all()}
+    assert now == {str(int(shown) - 1)}
+    page.close()

@@ -1,0 +1,119 @@
+"""Code to copy is run as a user would run it, and predicts what its loss asks for."""
+
+import numpy as np
+import pytest
+
+from lossmith.choosing.by_hand import LIBRARIES, reading, recipes
+from lossmith.choosing.candidate import Candidate
+
+from .quick import result
+
+pytestmark = pytest.mark.slow
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(900, 3))
+SIGNAL = X[:, 0] + np.abs(X[:, 1])
+NOISE = RNG.normal(size=900)
+AMOUNT = np.exp(SIGNAL / 2) * RNG.gamma(2.0, 0.5, 900)
+NAMES = np.array(["no", "perhaps", "yes"])
+TOP = RNG.gumbel(size=(900, 3)) + np.outer(SIGNAL, [-2, 0, 2])
+
+
+def entrant(name, params=None, **options):
+    return Candidate(name, "default", "", "", params or {}, **options)
+
+
+# loss, target, classes, what predictions should be near, what an ignorant prediction is
+NUMBERS = [
+    (entrant("squared_error"), 100 * (SIGNAL + NOISE), 100 * SIGNAL),
+    (entrant("absolute_error"), SIGNAL + NOISE, SIGNAL),
+    (entrant("huber", {"delta": 1.345}), SIGNAL + NOISE, SIGNAL),
+    (entrant("quantile", {"q": 0.8}), SIGNAL + NOISE, SIGNAL + 0.8416),
+    (entrant("poisson", positive=True), RNG.poisson(np.exp(SIGNAL / 2)).astype(float), np.exp(SIGNAL / 2)),
+    (entrant("gamma", positive=True), AMOUNT, np.exp(SIGNAL / 2)),
+    (entrant("tweedie", {"power": 1.5}, positive=True), AMOUNT, np.exp(SIGNAL / 2)),
+    (entrant("squared_error", transform="log"), np.exp(SIGNAL + NOISE / 4), np.exp(SIGNAL)),
+]
+CLASSES = [
+    (entrant("binary_cross_entropy"), 2),
+    (entrant("brier"), 2),
+    (entrant("cross_entropy"), 3),
+    (entrant("cross_entropy", {"label_smoothing": 0.05}), 3),
+    (entrant("cross_entropy", class_weight="balanced", undo=True), 3),
+]
+
+
+def run(recipe, y, **more):
+    names = {"X": X[:600], "y": y[:600], "X_new": X[600:], **more}
+    exec(compile(recipe.code, recipe.library, "exec"), names)
+    return np.asarray(names["predictions"], dtype=np.float64)
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize(("candidate", "y", "truth"), NUMBERS, ids=[c.label for c, _, _ in NUMBERS])
+def test_numbers(candidate, y, truth, library):
+    recipe = next(r for r in recipes(candidate) if r.library == library)
+    found = run(recipe, y)
+    assert found.shape == (300,)
+    ignorant = np.abs(truth[600:] - np.median(truth[:600])).mean()
+    assert np.abs(found - truth[600:]).mean() < 0.85 * ignorant
+    assert np.median(found / truth[600:] if candidate.positive else 1 + found - found) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize(("candidate", "classes"), CLASSES, ids=[c.label for c, _ in CLASSES])
+def test_classes(candidate, classes, library):
+    scores = np.outer(SIGNAL, [-2, 0, 2])[:, [0, 2]] if classes == 2 else np.outer(SIGNAL, [-2, 0, 2])
+    places = TOP[:, [0, 2]].argmax(axis=1) if classes == 2 else TOP.argmax(axis=1)
+    truth = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    recipe = next(r for r in recipes(candidate, classes, rounds=15) if r.library == library)
+    found = run(recipe, (NAMES[[0, 2]] if classes == 2 else NAMES)[places])
+    assert found.shape == (300, classes)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    ignorant = np.abs(truth[600:] - truth[:600].mean(axis=0)).mean()
+    assert np.abs(found - truth[600:]).mean() < 0.85 * ignorant
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+def test_intervals_and_exposures(library):
+    pair = next(r for r in recipes(entrant("quantile", levels=(0.1, 0.9))) if r.library == library)
+    ends = run(pair, SIGNAL + NOISE)
+    assert ends.shape == (300, 2) and (ends[:, 0] <= ends[:, 1]).all()
+    assert 0.5 < np.mean((ends[:, 0] <= (SIGNAL + NOISE)[600:]) & ((SIGNAL + NOISE)[600:] <= ends[:, 1])) < 0.95
+    size = RNG.uniform(0.5, 5, 900)
+    counts = RNG.poisson(size * np.exp(SIGNAL / 2)).astype(float)
+    rates = next(
+        r for r in recipes(entrant("poisson", positive=True, offset=True), offset=True) if r.library == library
+    )
+    found = run(rates, counts, exposure=size[:600], exposure_new=size[600:])
+    assert np.corrcoef(found, (size * np.exp(SIGNAL / 2))[600:])[0, 1] > 0.85
+    assert found.sum() == pytest.approx(counts[600:].sum(), rel=0.15)
+
+
+def test_the_libraries_own_losses_are_named_where_they_are_equal():
+    def code(candidate, library, classes=0):
+        return next(r.code for r in recipes(candidate, classes) if r.library == library)
+
+    assert "loss='quantile', quantile=0.8" in code(entrant("quantile", {"q": 0.8}), "scikit-learn")
+    assert "'objective': 'quantile', 'alpha': 0.8" in code(entrant("quantile", {"q": 0.8}), "LightGBM")
+    assert "'reg:quantileerror', 'quantile_alpha': 0.8" in code(entrant("quantile", {"q": 0.8}), "XGBoost")
+    assert "torch.nn.HuberLoss(delta=2.5, reduction='none')" in code(entrant("huber", {"delta": 2.5}), "PyTorch")
+    assert "'objective': 'huber', 'alpha': 2.5" in code(entrant("huber", {"delta": 2.5}), "LightGBM")
+    assert "torch.nn.CrossEntropyLoss(" in code(entrant("cross_entropy"), "PyTorch", 3)
+    assert "lm.huber(delta=2.5).to('xgboost')" in code(entrant("huber", {"delta": 2.5}), "XGBoost")
+    assert "lm.focal" in code(entrant("focal", {"gamma": 2.0}), "LightGBM", 2)
+
+
+def test_the_table_is_read_as_the_recipes_need_it(tmp_path):
+    found = result("median", hostile=True)
+    path = tmp_path / "data.csv"
+    columns = {
+        c.name: (c.levels and [c.levels[int(v)] for v in c.values]) or c.values for c in found.problem.table.columns
+    }
+    import pandas as pd
+
+    pd.DataFrame({**columns, found.target: found.problem.y}).to_csv(path, index=False)
+    names = {}
+    exec(reading(found, str(path)), names)
+    exec(next(r for r in recipes(found.chosen) if r.library == "scikit-learn, linear").code, names)
+    assert names["predictions"].shape == (5,) and np.isfinite(names["predictions"]).all()

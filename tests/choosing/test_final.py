@@ -1,0 +1,213 @@
+"""The final model: what it predicts, what it asks of new tables, and that a saved one is data and nothing else."""
+
+import json
+import re
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lossmith as lm
+from lossmith.choosing import ChoiceError
+
+from .quick import result, table
+
+pytestmark = pytest.mark.slow
+
+MODELS = {
+    "median": {"aim": "median"},
+    "trees": {"aim": "median", "models": "lightgbm"},
+    "interval": {"aim": "interval:0.8"},
+    "chances": {"aim": "probability", "classes": 2},
+    "labels": {"aim": "balanced-label", "classes": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {name: result(**made).model.save(folder / f"{name}.lossmith") for name, made in MODELS.items()}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_loaded_model_predicts_the_same_bits(saved, name, tmp_path):
+    model, again, (X, _) = result(**MODELS[name]).model, lm.load_model(saved[name]), table()
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert again.table(X) == model.table(X)
+    assert again.card() == model.card()
+    assert again.loss == model.loss
+    assert again.save(tmp_path / "again").read_bytes() == saved[name].read_bytes()
+
+
+def test_numbers_are_in_the_users_units():
+    (X, y), model = table(), result("median").model
+    assert 0.35 < np.mean(y <= model.predict(X)) < 0.65
+    low, high = result("interval:0.8").model.predict(X).T
+    assert (low <= high).all() and 0.7 < np.mean((low <= y) & (y <= high)) < 0.9
+    assert list(result("interval:0.8").model.table(X)) == ["quantile 0.1", "quantile 0.9"]
+    with pytest.raises(ChoiceError, match="has no classes"):
+        model.predict_label(X)
+
+
+def test_classes_have_chances_and_a_label():
+    X, _ = table()
+    found = result("probability", classes=2)
+    chances = found.model.predict(X)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert list(found.model.table(X)) == ["probability of no", "probability of yes", "label"]
+    assert found.model.predict_label(X) == [("no", "yes")[i] for i in chances.argmax(axis=1)]
+    balanced = result("balanced-label", classes=3)
+    decided = balanced.evidence.decision.labels(balanced.model.predict(X))
+    assert balanced.model.predict_label(X) == [balanced.classes[int(i)] for i in decided]
+
+
+def test_the_model_is_that_of_the_chosen_loss():
+    """As trained by hand on the same encoded columns."""
+    (X, y), found = table(), result("median")
+    model = found.model
+    encoded = model.encoder.transform(found.problem.table)
+    unit, shift = model.fitted.scale.unit, model.fitted.scale.shift
+    raw = encoded @ model.fitted.parts[0].coef[0] + model.fitted.parts[0].intercept[0]
+    np.testing.assert_allclose(model.predict(X), shift + unit * raw)
+    assert np.abs(y - model.predict(X)).mean() < np.abs(y - y.median()).mean()
+
+
+def test_new_tables_are_checked_by_name():
+    X, _ = table()
+    model = result("median").model
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.predict(X[["size", "colour", "x"]].assign(more=1)), expected)
+    np.testing.assert_array_equal(model.predict(X[:1]), expected[:1])
+    unseen = model.predict(X.assign(colour="green"))
+    assert np.isfinite(unseen).all()
+    assert np.isfinite(model.predict(X.assign(x=np.nan, colour=None))).all()
+    for change, says in (
+        ({"x": ["a"] * len(X)}, "'x' held numbers in training, here it holds texts .first: 'a' in data row 1"),
+        ({"x": np.inf}, "'x' has 240 infinite"),
+        ({"x": ["1.5"] * 239 + ["oops"]}, "'x' held numbers in training; here 1 cell does not .first: 'oops'"),
+        ({"x": pd.Timestamp("2024-01-01")}, "'x' held numbers in training, here it holds dates"),
+        ({"colour": pd.Timestamp("2024-01-01")}, "'colour' held texts in training, here it holds dates"),
+    ):
+        with pytest.raises(ChoiceError, match=says):
+            model.predict(X.assign(**change))
+    with pytest.raises(ChoiceError, match="no column 'x' and 1 more, which the model needs; it has colour"):
+        model.predict(X[["colour"]])
+
+
+def test_numbers_in_a_column_of_texts_are_codes():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"code": rng.choice(["1", "2", "A"], 200)})
+    y = np.where(X["code"] == "2", 5.0, 1.0) + rng.normal(size=200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+        model = lm.choose(X, y, aim="mean", models="linear", jobs=1).model
+    np.testing.assert_array_equal(model.predict({"code": [1, 2]}), model.predict({"code": ["1", "2"]}))
+
+
+def test_the_file_holds_no_code(saved):
+    for path in saved.values():
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+            assert set(names) <= {"model.json", "card.md", "trees-0.txt"}
+            assert json.loads(file.read("model.json"))["lossmith model"] == 1
+            assert file.read("card.md").startswith(b"# Model card")
+            assert all(info.date_time == (1980, 1, 1, 0, 0, 0) for info in file.infolist())
+    import lightgbm
+
+    with zipfile.ZipFile(saved["trees"]) as file:
+        text = file.read("trees-0.txt").decode()
+    assert lightgbm.Booster(model_str=text).num_trees() > 0
+
+
+def rewritten(path, out, change):
+    """The same file with its texts changed."""
+    with zipfile.ZipFile(path) as old:
+        texts = {name: old.read(name).decode() for name in old.namelist()}
+    change(texts)
+    with zipfile.ZipFile(out, "w") as new:
+        for name, text in texts.items():
+            new.writestr(name, text)
+    return out
+
+
+def in_json(**changes):
+    def change(texts):
+        content = json.loads(texts["model.json"])
+        for name, value in changes.items():
+            *path, last = name.split("__")
+            place = content
+            for step in path:
+                place = place[int(step) if step.isdigit() else step]
+            place[last] = value
+        texts["model.json"] = json.dumps(content)
+
+    return change
+
+
+def in_trees(pattern, text):
+    def change(texts):
+        assert re.search(pattern, texts["trees-0.txt"])
+        texts["trees-0.txt"] = re.sub(pattern, text, texts["trees-0.txt"], count=1)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("median", lambda texts: texts.pop("model.json"), "has no model.json"),
+        ("median", lambda texts: texts.update({"../evil": "x"}), "it holds '../evil'"),
+        ("median", lambda texts: texts.update({"model.json": "{"}), "damaged"),
+        ("median", lambda texts: texts.update({"model.json": "[" * 100_000}), "damaged"),
+        ("median", lambda texts: texts.update({"model.json": "[]"}), "not a model"),
+        ("median", in_json(**{"lossmith model": 2}), "not a model that this version"),
+        ("median", in_json(fitted__kind="pickle"), "damaged"),
+        ("median", in_json(fitted__parts=[{"coef": [[1.0]], "intercept": [0.0], "classes": 0}]), "do not fit"),
+        ("median", in_json(loss={"lossmith": 1, "name": "os.system"}), "no loss called"),
+        ("median", in_json(columns={"x": "number"}), "do not fit its encoder"),
+        ("median", in_json(exposure="nothing"), "exposure is none"),
+        ("median", in_json(target=7), "not a text"),
+        ("median", in_json(fitted__scale__shift=None), "damaged"),
+        ("trees", lambda texts: texts.pop("trees-0.txt"), "damaged"),
+        ("trees", in_trees(r"left_child=-?\d+", "left_child=9999"), "a node's child is not there"),
+        ("trees", in_trees(r"left_child=-?\d+", "left_child=0"), "a node's child is not there"),
+        ("trees", in_trees(r"split_feature=\d+", "split_feature=77"), "a column that is not there"),
+        ("trees", in_trees(r"leaf_value=\S+ ", "leaf_value="), "leaf_value holds"),
+        ("trees", in_trees(r"threshold=\S+", "threshold=nan"), "threshold is not finite"),
+        ("trees", in_trees(r"num_leaves=\d+", "num_leaves=1000000000"), "of another kind"),
+        ("trees", in_trees(r"num_cat=0", "num_cat=3"), "of another kind"),
+        ("trees", in_trees(r"max_feature_idx=\d+", "max_feature_idx=90000"), "90001 columns"),
+    ],
+)
+def test_what_is_damaged_or_hostile_is_refused(saved, tmp_path, name, change, says):
+    with pytest.raises(ChoiceError, match=says):
+        lm.load_model(rewritten(saved[name], tmp_path / "m.lossmith", change))
+
+
+def test_sizes_of_trees_that_lie_are_not_believed(saved, tmp_path):
+    X, _ = table()
+    lying = rewritten(saved["trees"], tmp_path / "m", in_trees(r"tree_sizes=.*", "tree_sizes=999999999 1 1"))
+    np.testing.assert_array_equal(lm.load_model(lying).predict(X), lm.load_model(saved["trees"]).predict(X))
+
+
+def test_what_is_no_model_is_refused(saved, tmp_path, monkeypatch):
+    for content in (b"", b"a,b\n1,2\n", b"PK\x03\x04" + b"\0" * 40, saved["median"].read_bytes()[:-30]):
+        path = tmp_path / "m"
+        path.write_bytes(content)
+        with pytest.raises(ChoiceError, match="not a saved model"):
+            lm.load_model(path)
+    with pytest.raises(ChoiceError, match="no file"):
+        lm.load_model(tmp_path / "nothing")
+    with pytest.raises(ChoiceError, match="no folder"):
+        result("median").model.save(tmp_path / "no" / "folder")
+    monkeypatch.setattr("lossmith.choosing.storage.MOST_BYTES", 1000)
+    with pytest.raises(ChoiceError, match="unpacks to more"):
+        lm.load_model(saved["median"])
+
+
+def test_the_card_says_what_matters_and_escapes_names():
+    card = result("median", hostile=True).model.card()
+    for part in ("## What it is for", "the median", "240 rows", "absolute_error"):
+        assert part in card
+    assert "\\<b\\>spend" in card and "<script>" not in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from lossmith.choosing.errors import plain
@@ -11,6 +12,7 @@ from lossmith.choosing.verdict import ROPE, SURE
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result, Row
 
+WIDTH = 120
 HEADER = ("loss", "model", "{score}", "skill", "gain", "95% interval", "Holm p", "outcome")
 
 
@@ -28,7 +30,7 @@ def as_text(result: Result, aim_option: str = "aim=...") -> str:
         "",
         *legend(result),
     ]
-    lines += beside(result)
+    lines += [line for long in beside(result) for line in wrap(long, WIDTH, subsequent_indent="  ")]
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
         lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")

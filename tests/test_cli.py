@@ -147,6 +147,44 @@ def test_only_near_names_are_suggested(tmp_path):
     refused(call("choose", path, "--target", "y"), "two columns are named 'y'")
 
 
+def test_a_saved_model_predicts_new_rows(clean, tmp_path, monkeypatch):
+    monkeypatch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+    model, out = tmp_path / "m.lossmith", tmp_path / "p.csv"
+    done = call("choose", clean, "--target", "label", "--models", "linear", "--model-out", model)
+    assert done.exit_code == 0, done.output
+    assert f"model    {model}" in done.stdout
+    shown = call("predict", model, clean).stdout.splitlines()
+    assert shown[0] == "probability of no,probability of yes,label" and len(shown) == 501
+    assert call("predict", model, clean, "--out", out).stdout == f"predictions of 500 rows in {out}\n"
+    assert out.read_text().splitlines() == shown
+    pairs = zip(clean.read_text().splitlines()[1:], shown[1:], strict=True)
+    assert np.mean([row.split(",")[3] == found.split(",")[2] for row, found in pairs]) > 0.8
+    call("predict", model, clean, "--out", tmp_path / "p.parquet")
+    from pyarrow import parquet
+
+    assert parquet.read_table(tmp_path / "p.parquet").column_names == shown[0].split(",")
+    narrow = tmp_path / "narrow.csv"
+    narrow.write_text("x\n1\n")
+    refused(call("predict", model, narrow), "no column 'colour'")
+    refused(call("predict", clean, clean), "not a saved model")
+    refused(call("predict", model, clean, "--out", tmp_path), "cannot write")
+
+
+def test_explain_says_what_a_loss_would_do(clean, tmp_path):
+    plot = tmp_path / "e.svg"
+    done = call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta=0.5", "--plot", plot)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("huber(delta=0.5) on y, 500 rows\n") and plot.stat().st_size > 1000
+    shares = [float(line.split("%")[0]) for line in done.stdout.splitlines() if "% of the rows: pull" in line]
+    assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=0.2)
+    assert "times the usual miss" in call("explain", "huber", "--table", clean, "--target", "y").stdout
+    refused(call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta"), "such as delta=2")
+    refused(call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta=-1"), "delta must be")
+    refused(call("explain", "poisson", "--table", clean, "--target", "y"), "does not fit this target")
+    refused(call("explain", "hinge", "--table", clean, "--target", "y"), "loss of classes")
+    refused(call("explain", "huber", "--table", clean, "--target", "label"), "--aim probability")
+
+
 def test_losses_are_listed_and_filtered():
     everything = call("losses").stdout
     assert "huber" in everything

@@ -17,15 +17,21 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/linear.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/linear.md", "docs/choosing.md"])
 def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert ((ROOT / name).parent / target).exists(), target
 
 
+@pytest.fixture
+def raced_once(monkeypatch):
+    """Whether the code runs does not depend on how often the folds are drawn."""
+    monkeypatch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+
+
 @pytest.mark.slow
-def test_the_readme_runs():
+def test_the_readme_runs(raced_once):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 3))
     y = X[:, 0] + rng.standard_t(3, size=80)
@@ -35,6 +41,31 @@ def test_the_readme_runs():
     code = "\n".join(blocks(README))
     assert "lm.choose(X, y" in code and "@lm.pointwise" in code
     exec(compile(code, "README.md", "exec"), names)
+
+
+@pytest.mark.slow
+def test_the_page_of_choosing_runs(raced_once, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    code = "\n".join(blocks(page))
+    assert "lm.load_model" in code and "by_hand(result)" in code
+    exec(compile(code, "choosing.md", "exec"), {})
+    assert (tmp_path / "report.html").exists() and (tmp_path / "visits.lossmith").exists()
+
+
+@pytest.mark.slow
+def test_the_page_of_choosing_shows_what_explain_says():
+    from typer.testing import CliRunner
+
+    from lossmith.cli import app
+
+    def words(text):
+        return re.sub(r"[\d.,]+", "#", re.sub(r"(?m)^[\s\d.,%]+$|-{3,}| +", " ", text)).split()
+
+    page = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    command, shown = re.search(r"\$ lossmith (explain [^\n]+)\n(.*?)```", page, re.DOTALL).groups()
+    arguments = command.replace("examples/", f"{ROOT}/examples/").split()
+    assert words(CliRunner().invoke(app, arguments).stdout) == words(shown)
 
 
 @pytest.mark.slow

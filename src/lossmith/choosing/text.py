@@ -56,7 +56,8 @@ def legend(result: Result) -> list[str]:
 def beside(result: Result) -> list[str]:
     """What goes with the verdict: how much of it was luck, what cannot be told apart, how to decide."""
     evidence = result.evidence
-    lines = [f"against the library's default: {evidence.over_library}"] if evidence.over_library else []
+    told = result.verdict == "USE" and result.chosen.label == result.default  # the verdict itself says it
+    lines = [f"against the library's default: {evidence.over_library}"] if evidence.over_library and not told else []
     luck = evidence.optimism
     if luck is not None and luck.apparent_gain > 0:
         unit = 100 / (luck.apparent + luck.apparent_gain)

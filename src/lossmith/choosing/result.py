@@ -124,6 +124,11 @@ class Result:
             "exposure": self.profile.exposure,
             "smallest_detectable_gain": self.evidence.detectable,
             "rows_needed": self.evidence.rows_needed,
+            "confidence_set": [list(key) for key in self.evidence.confidence_set],
+            "luck": self.evidence.optimism
+            and {k: v for k, v in asdict(self.evidence.optimism).items() if k != "picked"},
+            "decision": self.evidence.decision and self.evidence.decision.describe(self.classes),
+            "left_out": [asdict(one) for one in self.left_out],
             "facts": self.profile.facts(),
             "protocol": list(self.protocol),
             "notes": list(self.notes),

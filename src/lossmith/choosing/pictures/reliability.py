@@ -111,7 +111,7 @@ def _of_levels(result: Result) -> Picture:
     level = result.aim.level
     found = all_seen(result)[:MOST_CURVES]
     where = "within the interval" if result.aim.functional == "interval" else "below the prediction"
-    rows = [("loss", f"rows {where}", "asked for")]
+    rows = [("loss", where.split(maxsplit=1)[0], "asked for")]
     with style():
         drawn, axes = figure(3.0)
         axes.axhline(level, color=colour("muted"), lw=1, ls=(0, (2, 2)))

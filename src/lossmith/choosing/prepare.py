@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim
+from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import find_exposure
 from lossmith.choosing.leaks import leaks
@@ -17,6 +18,7 @@ from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_an
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
 
 MOST_ROWS = 100_000
+MANY_LEVELS = 50
 GROUPED = (
     "repeats like the name of a group: its rows stay together in every fold (say groups none if they need not), and it "
     "explains nothing"
@@ -75,8 +77,10 @@ def prepare(
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
     table, left = strongest(table, target.y, bool(target.classes), found)
+    notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
-        raise ChoiceError("no column is left to predict from")
+        why = f": {dropped[0]}" if dropped else ""
+        raise ChoiceError(f"no column is left to predict from{why}")
     return Prepared(
         table,
         target,
@@ -170,24 +174,29 @@ def _keep(target: Target, weights: Floats | None, seed: int, notes: list[str]) -
 
 
 def _usable(table: Table) -> tuple[Table, list[str]]:
-    kept, warnings = [], []
+    kept: list[Column] = []
+    warnings = []
+    seen: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
     for column in table.columns:
         gaps = np.isnan(column.values)
+        name = quoted(column.name)
         if column.strays:
-            warnings.append(f"column {quoted(column.name)} holds numbers, but {column.strays}; read as missing")
+            warnings.append(f"column {name} holds numbers, but {column.strays}; read as missing")
         if np.isinf(column.values).any():
             raise ChoiceError(
-                f"column {quoted(column.name)} has {np.isinf(column.values).sum()} infinite value(s); "
+                f"column {name} has {np.isinf(column.values).sum()} infinite value(s); "
                 "correct them or leave the column out"
             )
+        first = seen.setdefault((column.kind, column.values.tobytes(), column.levels), column.name)
         if gaps.all():
-            warnings.append(f"column {quoted(column.name)} is empty; it was left out")
+            warnings.append(f"column {name} is empty; it was left out")
         elif not gaps.any() and np.ptp(column.values) == 0:
-            warnings.append(f"column {quoted(column.name)} is constant; it was left out")
+            warnings.append(f"column {name} is constant; it was left out")
+        elif first != column.name:
+            warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
         elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
             warnings.append(
-                f"column {quoted(column.name)} has a different text in most rows, like a "
-                "name or a record number; it was left out"
+                f"column {name} has a different text in most rows, like a name or a record number; it was left out"
             )
         else:
             kept.append(column)
@@ -199,3 +208,25 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
         and len(np.unique(c.values)) == table.rows
     ]
     return replace(table, columns=tuple(kept)), warnings
+
+
+def _treated(table: Table) -> list[str]:
+    """What encoding does to gaps and to long lists of categories."""
+    gaps = [c.name for c in table.columns if c.kind != "category" and np.isnan(c.values).any()]
+    long = [c for c in table.columns if c.kind == "category" and len(c.levels) > MANY_LEVELS]
+    notes = []
+    if gaps:
+        notes.append(
+            f"gaps in {len(gaps)} column{'s' if len(gaps) > 1 else ''} ({_listed(gaps)}) count as the median of the "
+            "training rows, and a column of its own says where they were"
+        )
+    if long:
+        notes.append(
+            f"{_listed([c.name for c in long])}: of more than {MANY_LEVELS} categories the {LEVELS} commonest count "
+            "each, the others together"
+        )
+    return notes
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(quoted(name) for name in names[:3]) + (", …" if len(names) > 3 else "")

@@ -22,6 +22,7 @@ MISSING = frozenset(
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
+UNUSABLE = "holds neither numbers, dates nor text"
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
@@ -52,6 +53,7 @@ class Table:
     rows: int
     warnings: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()  # names that more than one column had
+    unusable: tuple[str, ...] = ()  # names of columns that hold nothing to learn from, such as lists
 
     @property
     def names(self) -> list[str]:
@@ -61,6 +63,8 @@ class Table:
         for column in self.columns:
             if column.name == name:
                 return column
+        if name in self.unusable:
+            raise ChoiceError(f"column {quoted(name)} {UNUSABLE}")
         raise ChoiceError(
             f"no column {quoted(name)} in the table{near(name, self.names) or f'; it has {self.listing(8)}'}"
         )
@@ -187,17 +191,18 @@ def from_frame(frame: Any) -> Table:
 
 def _from_columns(series: dict[str, Any]) -> Table:
     warnings: list[str] = []
-    columns = []
+    unusable, columns = [], []
     for name, values in series.items():
         column = _column(name, values)
         if column is None:
-            warnings.append(f"column {quoted(name)} holds neither numbers, dates nor text; it was left out")
+            unusable.append(name)
+            warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
         else:
             columns.append(column)
     lengths = {len(column.values) for column in columns}
     if len(lengths) > 1:
         raise ChoiceError("the columns differ in length")
-    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings))
+    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), unusable=tuple(unusable))
 
 
 def _series(values: Any) -> Any:
@@ -246,7 +251,10 @@ def _column(name: str, series: Any) -> Column | None:
 def _floats(series: Any) -> Floats:
     import narwhals as nw
 
-    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
+    try:
+        return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
+    except ValueError:  # Arrow refuses integers beyond 2^53, which a float64 rounds
+        return np.array([np.nan if value is None else float(value) for value in series.to_list()])
 
 
 def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:

@@ -17,6 +17,7 @@ from lossmith.choosing.tables import Column, Floats, Rows, number
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
 FEW_NUMBERS = 20  # so many different numbers may be names of classes
+SMALLEST, LARGEST = 1e-75, 1e75  # the fourth powers of residuals stay in range
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
 DEFINED_FOR: dict[str, tuple[str, Callable[[Floats], Any]]] = {
     "mape": ("positive values, for it divides by them", lambda y: y > 0),
@@ -51,6 +52,7 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     warnings = []
     if not rows.size:
         raise ChoiceError(f"the target {name} is empty: every value is missing")
+    _refuse_extreme(name, y)
     if np.isinf(y).any():
         raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
     if rows.size < len(column.values):
@@ -78,6 +80,16 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
+
+
+def _refuse_extreme(name: str, y: Floats) -> None:
+    """Squares of such numbers are infinite, or zero."""
+    largest = float(np.abs(y).max())
+    if np.isfinite(largest) and largest > 0 and not SMALLEST <= largest <= LARGEST:
+        raise ChoiceError(
+            f"the target {name} goes up to {largest:.3g} in size, whose square a computer cannot hold: "
+            "measure it in other units"
+        )
 
 
 def _refuse_outside(name: str, y: Floats, rows: Rows, aim: Aim) -> None:
@@ -151,6 +163,10 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
             f"the target {name} has {values.size} different numbers: {_article(aim)} needs classes; "
             "use --aim mean, median or quantile:Q"
         )
+    if values.size > MOST_CLASSES:
+        raise ChoiceError(
+            f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
+        )
     ids = np.searchsorted(values, y)
     classes = tuple(column.levels[int(v)] if column.levels else _label(v, column.kind == "boolean") for v in values)
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
@@ -163,8 +179,6 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
             f"row{'s' if counts[rarest] > 1 else ''}; each of the {SPLITS} folds needs one: "
             "merge it with another class or leave it out"
         )
-    if values.size > MOST_CLASSES:
-        raise ChoiceError(f"the target {name} has {values.size} classes; at most {MOST_CLASSES} can be raced")
     undecidable = None
     if counts[rarest] < FEW_OF_A_CLASS:
         undecidable = (

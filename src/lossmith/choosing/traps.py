@@ -97,10 +97,11 @@ def of_the_order(found: PilotRows) -> list[str]:
     correlation = neighbours(found.residual)
     if correlation < FOLLOWS or correlation * np.sqrt(len(found.y)) < SURE or _sorted(found.y):
         return []
-    return [
+    warning = (
         f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
         "belong together, name the column with --time or --groups, for random folds flatter every loss"
-    ]
+    )
+    return [warning]
 
 
 def _sorted(y: Floats) -> bool:

@@ -56,8 +56,12 @@ def choose(
             "cost:UNDER,OVER or cost-matrix:FILE; by default the mean of numbers, the probability of classes"
         ),
     ] = None,
-    groups: Annotated[str | None, typer.Option(help="column of groups, whose rows stay on one side of a fold")] = None,
-    time: Annotated[str | None, typer.Option(help="column of times: models are judged on what came later")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="column of groups, whose rows stay on one side of a fold; none: there is none")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="column of times: models are judged on what came later; none: there is none")
+    ] = None,
     exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
     models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",

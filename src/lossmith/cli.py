@@ -57,10 +57,10 @@ def choose(
         ),
     ] = None,
     groups: Annotated[
-        str | None, typer.Option(help="column of groups, whose rows stay on one side of a fold; none: there is none")
+        str | None, typer.Option(help="column of groups, whose rows stay together; none: there are none")
     ] = None,
     time: Annotated[
-        str | None, typer.Option(help="column of times: models are judged on what came later; none: there is none")
+        str | None, typer.Option(help="column of times: models are judged on later rows; none: there is none")
     ] = None,
     exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,

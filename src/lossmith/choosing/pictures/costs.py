@@ -33,11 +33,13 @@ def _of_thresholds(result: Result) -> Picture:
     positive = found.y == 1
     missed = np.array([np.mean(positive & (found.prediction < t)) for t in THRESHOLDS])
     alarms = np.array([np.mean(~positive & (found.prediction >= t)) for t in THRESHOLDS])
-    start = RATIOS.index(1.0)
+    asked = _asked(result)
+    ratios = sorted({*RATIOS, asked})
+    start = ratios.index(asked)
     says = []
     with style():
         drawn, axes = figure(2.9)
-        for number, ratio in enumerate(RATIOS):
+        for number, ratio in enumerate(ratios):
             cost = CASES * (ratio * missed + alarms) / max(ratio, 1.0)
             chosen, rule = int(np.argmin(cost)), 1 / (1 + ratio)
             (curve,) = axes.plot(THRESHOLDS, cost, color=colour("blue"), lw=1.8)
@@ -55,6 +57,14 @@ def _of_thresholds(result: Result) -> Picture:
     return Picture(
         "costs", "From probability to action", see, svg, Slider("A miss costs, in false alarms", tuple(says), start)
     )
+
+
+def _asked(result: Result) -> float:
+    """What a miss costs in false alarms: by the user's own costs, else the same."""
+    costs = result.aim.costs
+    if costs is None or not costs[0][1] > costs[0][0] or not costs[1][0] > costs[1][1]:
+        return 1.0
+    return float(f"{(costs[1][0] - costs[1][1]) / (costs[0][1] - costs[0][0]):.4g}")
 
 
 def _says(ratio: float, rule: float, cost: Floats, chosen: int, positive: Floats) -> str:

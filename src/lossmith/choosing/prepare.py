@@ -188,7 +188,7 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
                 f"column {name} has {np.isinf(column.values).sum()} infinite value(s); "
                 "correct them or leave the column out"
             )
-        digest = blake2b(column.values, digest_size=16).digest()
+        digest = blake2b(column.values.tobytes(), digest_size=16).digest()
         first = seen.setdefault((column.kind, digest, column.levels), column.name)
         if gaps.all():
             warnings.append(f"column {name} is empty; it was left out")

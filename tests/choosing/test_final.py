@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -103,6 +104,25 @@ def test_numbers_in_a_column_of_texts_are_codes():
         patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
         model = lm.choose(X, y, aim="mean", models="linear", jobs=1).model
     np.testing.assert_array_equal(model.predict({"code": [1, 2]}), model.predict({"code": ["1", "2"]}))
+
+
+def test_rates_are_multiplied_by_the_exposure(tmp_path):
+    X, _ = table()
+    size = np.random.default_rng(1).uniform(0.5, 4, len(X))
+    counts = np.random.default_rng(2).poisson(size * np.exp(X["x"] / 2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+        found = lm.choose(X.assign(size=size), counts, exposure="size", aim="mean", models="linear", jobs=1)
+    poisson = next(c for c in found.candidates if c.offset)
+    model = replace(found, verdict="NOT SHOWN", chosen=poisson).model  # whatever the verdict, it can be trained
+    one = model.predict(X.assign(size=1.0))
+    np.testing.assert_allclose(model.predict(X.assign(size=3.0)), 3 * one)
+    assert model.predict(X.assign(size=size)).sum() == pytest.approx(counts.sum(), rel=1e-3)
+    again = lm.load_model(model.save(tmp_path / "m"))
+    np.testing.assert_array_equal(again.predict(X.assign(size=2.0)), model.predict(X.assign(size=2.0)))
+    for bad in (0.0, np.nan):
+        with pytest.raises(ChoiceError, match="exposure 'size' must be above zero, without gaps; data row 1"):
+            model.predict(X.assign(size=bad))
 
 
 def test_the_file_holds_no_code(saved):

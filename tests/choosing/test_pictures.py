@@ -10,7 +10,7 @@ from lossmith.choosing.pictures.canvas import PALETTE
 from lossmith.choosing.pictures.data import Seen
 from lossmith.choosing.pictures.murphy import elementary
 from lossmith.choosing.pictures.owners import shares, top_share
-from lossmith.choosing.pictures.reliability import decompose, isotonic
+from lossmith.choosing.pictures.reliability import decompose, isotonic, shifted
 
 RNG = np.random.default_rng(0)
 Y, F = RNG.normal(size=(2, 200))
@@ -39,6 +39,13 @@ def test_calibration_parts_add_up_to_the_score():
     assert unknown == pytest.approx(Y.var())
     assert off >= 0 and sharp >= 0
     assert decompose(Y, Y)[0] == pytest.approx(0) and decompose(Y, Y)[1] == pytest.approx(Y.var())
+
+
+def test_a_shifted_prior_is_what_even_classes_would_have_given():
+    """Bayes: densities of two normal laws, 1 apart, at 10% and at even shares."""
+    x = np.linspace(-3, 3, 50)
+    odds = np.exp(x - 0.5)
+    np.testing.assert_allclose(shifted(0.1 * odds / (0.1 * odds + 0.9), 0.1), odds / (1 + odds))
 
 
 def test_isotonic_lines_rise_and_keep_the_mean():

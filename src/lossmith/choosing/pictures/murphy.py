@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, style, to_svg
 from lossmith.choosing.pictures.data import Seen, of_default, rivals
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
 POINTS = 60
+FEWEST = 30  # rows that two losses serve differently, for a standard error to mean anything
 BAND = 1.96  # pointwise 95%
 ELSEWHERE = ("mape", "rmsle")  # their functionals have elementary scores of their own
 SURE = 3.3  # 95% for all thresholds together
@@ -30,11 +32,11 @@ def murphy(result: Result) -> Picture | None:
         return None
     thresholds = _thresholds(default, result)
     curves = [(one.label, *_gain(result.aim, default, one, thresholds)) for one in others]
-    unit = max(float(np.abs(gain).max()) for _, gain, _ in curves) or 1.0
+    unit = max(float(np.abs(gain).max()) for _, gain, _, _ in curves) or 1.0
     with style():
         drawn, axes = figure(2.9)
         axes.axhline(0, color=colour("ink"), lw=1)
-        for number, (label, gain, error) in enumerate(curves):
+        for number, (label, gain, error, _) in enumerate(curves):
             paint = series(number)
             axes.fill_between(
                 thresholds, (gain - BAND * error) / unit, (gain + BAND * error) / unit, color=paint, alpha=0.22, lw=0
@@ -55,16 +57,14 @@ def _thresholds(default: Seen, result: Result) -> Floats:
     return np.linspace(low, high, POINTS)
 
 
-def _gain(aim: Aim, default: Seen, other: Seen, thresholds: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard error, over rows, of what the other saves at each threshold."""
-    saved = [
+def _gain(aim: Aim, default: Seen, other: Seen, thresholds: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """What the other saves at each threshold: mean and standard error over rows, and whether enough rows differ for
+    these to be normal."""
+    saved = np.array([
         elementary(aim, default.y, default.prediction, t) - elementary(aim, other.y, other.prediction, t)
         for t in thresholds
-    ]
-    return (
-        np.array([s.mean() for s in saved]),
-        np.array([s.std() / np.sqrt(len(s)) for s in saved]),
-    )
+    ])  # fmt: skip
+    return saved.mean(axis=1), saved.std(axis=1) / np.sqrt(len(default.y)), (saved != 0).sum(axis=1) >= FEWEST
 
 
 def elementary(aim: Aim, y: Floats, prediction: Floats, threshold: float) -> Floats:
@@ -83,8 +83,8 @@ def _quantile(level: float, y: Floats, prediction: Floats, threshold: float) -> 
     return np.where(apart, np.where(y > threshold, level, 1 - level), 0.0)
 
 
-def _sentence(result: Result, label: str, gain: Floats, error: Floats) -> str:
-    better, worse = bool((gain > SURE * error).any()), bool((gain < -SURE * error).any())
+def _sentence(result: Result, label: str, gain: Floats, error: Floats, enough: NDArray[np.bool_]) -> str:
+    better, worse = (bool((enough & (side * gain > SURE * error)).any()) for side in (1, -1))
     if better and worse:
         return f"The curve of {label} crosses 0: whether it is better than {result.default} depends on where you act."
     if better:

@@ -3,6 +3,7 @@ Jordan 2021), for shares of rows below the prediction where a quantile was asked
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,17 +35,25 @@ def reliability(result: Result) -> Picture | None:
     return _of_means(result)
 
 
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Predictions of a mean, or of the chance of one class, and what came."""
+
+    label: str
+    y: Floats
+    prediction: Floats
+
+
 def _of_means(result: Result) -> Picture:
     """What really came, against what was predicted: isotonic regression, so that nothing has to be grouped."""
-    found, what = _one_class(result, all_seen(result)[:MOST_CURVES])
+    found, what = curves(result)
     low, high = _window(found)
     rows: list[tuple[str, ...]] = [("loss", "predicted", "real", "MCB", "DSC", "UNC")]
     with style():
         drawn, axes = figure(3.3)
         axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
-            x, line = isotonic(one.y, one.prediction)
-            axes.plot(x, line, color=series(number), lw=1.8, label=one.label)
+            axes.plot(*isotonic(one.y, one.prediction), color=series(number), lw=1.8, label=one.label)
             parts = decompose(one.y, one.prediction)
             rows.append((one.label, *map(short, (float(one.prediction.mean()), float(one.y.mean()), *parts))))
         names(drawn, axes)
@@ -60,24 +69,33 @@ def _of_means(result: Result) -> Picture:
     return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows), note=NOTE)
 
 
-def _one_class(result: Result, found: list[Seen]) -> tuple[list[Seen], str]:
-    """Of classes: the chance of class 1 of two; of more, that of the rarest."""
+def curves(result: Result) -> tuple[list[Curve], str]:
+    """The default first; where classes were weighted in training, that and the default's prior shift come next."""
+    found = all_seen(result)
     if not result.classes:
-        return found, "mean"
+        return [Curve(one.label, one.y, one.middle) for one in found[:MOST_CURVES]], "mean"
     y = of_default(result).y
-    which = 1 if len(result.classes) == 2 else int(np.argmin([(y == i).sum() for i in range(len(result.classes))]))
-    one = [
-        Seen(
-            s.candidate,
-            (s.y == which).astype(float),
-            s.prediction if s.prediction.ndim == 1 else s.prediction[:, which],
-        )
-        for s in found
+    which = 1 if len(result.classes) == 2 else int(np.argmin(np.bincount(y.astype(np.intp))))
+    found.sort(key=lambda one: (one.label != result.default, not one.candidate.class_weight))  # else in their order
+    real = (y == which).astype(np.float64)
+    lines = [
+        Curve(s.label, real, s.prediction if s.prediction.ndim == 1 else s.prediction[:, which])
+        for s in found[:MOST_CURVES]
     ]
-    return one, f"share of {plain(result.classes[which], 20)}"
+    if any(one.candidate.class_weight for one in found):
+        lines.insert(
+            1, Curve(f"{result.default}, prior shifted", real, shifted(lines[0].prediction, float(real.mean())))
+        )
+    return lines, f"share of {plain(result.classes[which], 20)}"
 
 
-def _window(found: list[Seen]) -> tuple[float, float]:
+def shifted(chance: Floats, share: float) -> Floats:
+    """The chance if both answers had been equally common: the odds over the odds of the share."""
+    above, below = chance * (1 - share), (1 - chance) * share
+    return np.asarray(above / (above + below))
+
+
+def _window(found: list[Curve]) -> tuple[float, float]:
     both = np.concatenate([one.prediction for one in found])
     low, high = (float(v) for v in np.quantile(both, [0.005, 0.995]))
     return (low, high) if high > low else (low - 1.0, high + 1.0)

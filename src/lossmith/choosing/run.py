@@ -18,8 +18,8 @@ from lossmith.choosing.guards import guards
 from lossmith.choosing.leaks import closest
 from lossmith.choosing.learners import MODELS, parse_models
 from lossmith.choosing.models import KINDS
-from lossmith.choosing.prepare import prepare
-from lossmith.choosing.profile import profile, undecidable
+from lossmith.choosing.prepare import Prepared, prepare
+from lossmith.choosing.profile import Profile, profile, undecidable
 from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
 from lossmith.choosing.resampling import confidence_set, draw, optimism, parts_of
 from lossmith.choosing.result import Result
@@ -58,20 +58,10 @@ def choose(
     joblib: `joblib.parallel_config` says where. The same seed gives the same verdict to the last digit, whatever the
     number of jobs. Raises ChoiceError, a ValueError, for what a user can put right.
     """
-    wanted = None if aim is None else parse_aim(aim)
     kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready = prepare(X, y, wanted, weight, exposure, seed, groups, time)
-    target = ready.target
-    facts = profile(
-        ready.table, target, ready.exposure, seed, ready.weight, ready.grouped_by, ready.timed_by
-    )  # fmt: skip
-    runners = candidates(target.aim, facts).racing
-    score = score_for(target.aim, len(target.classes))
-    order = Order(target.y if target.classes else None, ready.groups, ready.time)
-    problem = Problem(
-        ready.table, target.y, target.aim, score, len(target.classes), ready.weight, ready.exposure, seed, order
-    )  # fmt: skip
-    splits = folds(len(target.y), seed, order)
+    ready, facts, runners, problem = pose(X, y, aim, groups, time, weight, exposure, seed)
+    target, score = ready.target, problem.score
+    splits = folds(len(target.y), seed, problem.order)
     store = None if resume is None else Store(resume, _marks(problem, runners, kinds, splits))
     found = race(problem, runners, kinds, splits, jobs or available_cores(), progress, store)
     default = next(c for c in runners if c.role == "default")
@@ -95,12 +85,29 @@ def choose(
         evidence=evidence,
         default=default.label,
         chosen=chosen,
-        protocol=[*_protocol(score, splits, order, kinds, seed), *_gap_in_words(found)],
+        protocol=[*_protocol(score, splits, problem.order, kinds, seed), *_gap_in_words(found)],
         target=target.name,
         model=evidence.model,
         predictions=found.predictions,
         notes=ready.notes,
     )
+
+
+def pose(
+    X: Any, y: Any, aim: str | Aim | None, groups: Any, time: Any, weight: Any, exposure: Any, seed: int
+) -> tuple[Prepared, Profile, tuple[Candidate, ...], Problem]:
+    """What is known before any training: columns and target, facts, the losses that race, and the task they share."""
+    ready = prepare(X, y, None if aim is None else parse_aim(aim), weight, exposure, seed, groups, time)
+    target = ready.target
+    facts = profile(
+        ready.table, target, ready.exposure, seed, ready.weight, ready.grouped_by, ready.timed_by
+    )  # fmt: skip
+    classes = len(target.classes)
+    problem = Problem(
+        ready.table, target.y, target.aim, score_for(target.aim, classes), classes, ready.weight, ready.exposure, seed,
+        Order(target.y if classes else None, ready.groups, ready.time),
+    )  # fmt: skip
+    return ready, facts, candidates(target.aim, facts).racing, problem
 
 
 def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undecidable: str | None) -> Verdict:

@@ -35,7 +35,7 @@ TRIALS = 400
 LEARNERS = 5
 EQUAL = 0.01  # scores this near are equal
 
-# null ------------------------------------------------------------------------------------------------------------------
+# null ------------------------------------------------------------------------------------------------
 
 
 def null(trial: int) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _marks(problem: Problem, found: Race, held: np.ndarray) -> np.ndarray:
     return np.array([problem.score.mean(problem.y[f.test], held[f.repeat, f.test]) for f in found.folds])
 
 
-# plasmodes -------------------------------------------------------------------------------------------------------------
+# plasmodes -------------------------------------------------------------------------------------------
 
 Draw = Callable[[np.random.Generator, np.ndarray], np.ndarray]  # y from a mean, which for counts and amounts is > 0
 
@@ -91,7 +91,8 @@ LAWS: dict[str, tuple[Draw, bool, dict[str, set[str]]]] = {
     "contaminated": (_contaminated, False, {"median": {"absolute_error", "huber"}}),
     "poisson": (lambda rng, m: rng.poisson(m).astype(float), True, {"mean": {"poisson"}}),
     "negative binomial": (
-        lambda rng, m: rng.poisson(m * rng.gamma(2.0, 0.5, len(m))).astype(float), True, {"mean": {"poisson", "tweedie"}}
+        lambda rng, m: rng.poisson(m * rng.gamma(2.0, 0.5, len(m))).astype(float), True,
+        {"mean": {"poisson", "tweedie"}},
     ),
     "gamma": (lambda rng, m: m * rng.gamma(2.0, 0.5, len(m)), True, {"mean": {"gamma"}}),
     "tweedie": (_tweedie, True, {"mean": {"tweedie", "poisson"}}),
@@ -152,7 +153,7 @@ def _columns_and_mean(
     return found, mean
 
 
-# all -------------------------------------------------------------------------------------------------------------------
+# all -------------------------------------------------------------------------------------------------
 
 
 def trials(what: str) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:

@@ -27,7 +27,7 @@ ROOT = HERE.parent
 PARTS = (
     "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
     "calls", "first_call", "memory", "growth", "torch_adapter", "jax_adapter", "boosters",
-    "linear_pass", "linear_models",
+    "linear_pass", "linear_models", "choosing",
 )  # fmt: skip
 ACCURACY = "accuracy"
 

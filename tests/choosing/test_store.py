@@ -1,0 +1,95 @@
+"""A race that is stopped goes on where it was, and ends as if it had not been."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lossmith.choosing import ChoiceError, choose, folds
+from lossmith.choosing.store import Finished, Store
+
+from .simulated import normal_noise
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fewer_folds():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "repeats_for", lambda n: 2)
+        yield
+
+
+TABLE = normal_noise(4, n=60, p=2)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_at(count):
+    def progress(done, total):
+        if done == count:
+            raise StoppedError
+
+    return progress
+
+
+def run(**more):
+    return choose(*TABLE, aim="mean", models="linear", **{"jobs": 1, **more})
+
+
+@pytest.fixture(scope="module")
+def straight():
+    return run()
+
+
+def test_a_stopped_race_ends_equal(straight, tmp_path):
+    folder = tmp_path / "race"
+    with pytest.raises(StoppedError):
+        run(resume=folder, progress=stop_at(7))
+    kept = sorted(path.name for path in folder.glob("*.parquet"))
+    assert len(kept) == 7
+    (folder / kept[0]).write_bytes(b"PAR1 half a file")  # what a full disk leaves is trained again
+    (folder / ".fold-020.parquet.77").write_bytes(b"what a killed process leaves")
+    seen = []
+    again = run(resume=folder, progress=lambda done, total: seen.append(done), jobs=2)
+    assert seen[0] == 6
+    assert again.to_dict() == straight.to_dict()
+    for key, predictions in straight.predictions.items():
+        np.testing.assert_array_equal(predictions, again.predictions[key])
+    untouched = run(resume=folder)  # nothing left to train
+    assert untouched.to_dict() == straight.to_dict()
+
+
+def test_a_folder_of_another_race_is_refused(tmp_path):
+    folder = tmp_path / "race"
+    with pytest.raises(StoppedError):
+        run(resume=folder, progress=stop_at(1))
+    with pytest.raises(ChoiceError, match=r"another race \(different: .*folds\)"):
+        run(resume=folder, seed=1)
+    with pytest.raises(ChoiceError, match="aim, candidates"):
+        choose(*TABLE, aim="median", models="linear", resume=folder)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ChoiceError, match="other files"):
+        run(resume=tmp_path)
+    with pytest.raises(ChoiceError, match="is a file"):
+        run(resume=tmp_path / "notes.txt")
+
+
+def test_a_fold_is_kept_to_the_last_digit(tmp_path):
+    rng = np.random.default_rng(0)
+    key, rows = ("quantile(q=0.1 and 0.9)", "linear"), np.array([3, 1, 4])
+    done = Finished(
+        2, {key: rng.normal(size=(3, 2)), ("a", "b"): rng.normal(size=3)}, {("a", "b"): np.array([0.0, 1.0, 1.0])},
+        {("c", "d"): "it failed"}, {key: 1e-300}, {key: [1, 100]}, ["a warning"],
+    )  # fmt: skip
+    store = Store(tmp_path / "new", {"table": "x"})
+    store.save(done, rows)
+    again = store.load(2, rows)
+    assert json.dumps([again.failures[("c", "d")], again.gaps[key], again.settings[key], again.remarks]) == json.dumps(
+        ["it failed", 1e-300, [1, 100], ["a warning"]]
+    )
+    for what in ("predictions", "labels"):
+        for name, values in getattr(done, what).items():
+            np.testing.assert_array_equal(getattr(again, what)[name], values)
+    assert store.load(3, rows) is None
+    assert store.load(2, rows + 1) is None

@@ -218,4 +218,6 @@ def test_a_quantile_loss_aims_at_its_own_level_only():
     assert elicits(lm.get("quantile", q=0.9), parse_aim("quantile:0.9"))
     assert not elicits(lm.get("quantile", q=0.1), parse_aim("quantile:0.9"))
     assert elicits(lm.get("quantile", q=0.5), parse_aim("median"))
-    assert any(line.startswith("quantile ") for line in listing(aim="quantile:0.9"))
+    for aim, name in (("quantile:0.9", "quantile"), ("expectile:0.8", "expectile"), ("interval:0.8", "quantile"),
+                      ("metric:mape", "absolute_percentage_error"), ("metric:rmsle", "squared_log_error")):  # fmt: skip
+        assert [line.split()[0] for line in listing(aim=aim)[2:]] == [name]

@@ -14,6 +14,11 @@ from lossmith.plotting import curves, moved
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
+ITSELF = {
+    "mape": "absolute_percentage_error",
+    "rmsle": "squared_log_error",
+}  # metrics that are a loss, not a functional
+
 
 def listing(family: str | None = None, aim: str | None = None) -> list[str]:
     """One line per loss: name, family, what its minimiser is, the sentence about it."""
@@ -27,7 +32,7 @@ def listing(family: str | None = None, aim: str | None = None) -> list[str]:
     rows = [
         [name, loss.family, loss.elicits or "", first_sentence(loss.doc)]
         for name, loss in losses.items()
-        if (family is None or loss.family == family) and (wanted is None or elicits(loss, wanted))
+        if (family is None or loss.family == family) and (wanted is None or _fits(loss, wanted))
     ]
     if not rows:
         return ["no loss fits"]
@@ -45,6 +50,11 @@ def _at_level(loss: Loss, aim: Aim | None) -> Loss:
 
 def first_sentence(doc: str) -> str:
     return doc.strip().split("\n")[0]
+
+
+def _fits(loss: Loss, aim: Aim) -> bool:
+    """By itself, without row weights or a transformed target."""
+    return loss.name == ITSELF[aim.metric] if aim.metric in ITSELF else elicits(loss, aim)
 
 
 def elicits(loss: Loss, aim: Aim) -> bool:

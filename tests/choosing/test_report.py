@@ -7,6 +7,9 @@ import re
 
 import pytest
 
+import lossmith as lm
+from lossmith.choosing.words import RULES, called
+
 from .quick import HOSTILE, result
 
 pytestmark = pytest.mark.slow
@@ -52,6 +55,14 @@ def test_the_first_screen_uses_no_term_that_it_does_not_explain(pages, key):
     assert "a loss is the rule by which" in words
     assert re.search(r"<h1>(Train with|Keep) [^<]+\.</h1>", first)
     assert not [term for term in TERMS if term in words]
+    assert called(result(key[0], classes=key[1]).chosen.name) in words.split("makes that count small.")[1]
+
+
+def test_every_loss_that_may_be_recommended_is_said_in_plain_words():
+    for key in PICTURES:
+        found = result(key[0], classes=key[1])
+        assert {c.name for c in found.candidates if c.role in ("default", "challenger")} <= set(RULES)
+    assert set(RULES) <= set(lm.names())
 
 
 @pytest.mark.parametrize("key", list(PICTURES))

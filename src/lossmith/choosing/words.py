@@ -19,7 +19,32 @@ WHAT_A_LOSS_IS = (
 )
 UNSEEN = "On cases that the models had not seen before,"
 PEOPLE = ("huber", "poisson", "tweedie", "brier", "bernoulli", "student")
-ELSEWHERE = ("mape", "rmsle", "f1", "mcc", "balanced_error", "cost", "auc", "average_precision")
+METRICS = {
+    "mape": "a prediction of {} whose misses are counted as a share of the real value.",
+    "rmsle": "a prediction of {} whose misses are counted as ratios: twice too much is as bad as half.",
+    "auc": "probabilities for {} that put the cases in the right order.",
+    "average_precision": "probabilities for {} that put the cases in the right order, the likeliest first.",
+    "balanced_error": "{} itself, one answer a case, where every answer counts the same, however rare it is.",
+    "f1": "{} itself, one answer a case, with misses weighed against false alarms.",
+    "mcc": "{} itself, one answer a case, with misses weighed against false alarms.",
+    "cost": "the answer for {} that costs least, by the costs that you gave.",
+}
+CHANCE = "counts how small a chance the model had given to what then happened"
+SIZE = "counts a miss the less, the larger the case is, and never answers below zero"
+RULES = {  # what a loss that may be recommended does, in plain words
+    "squared_error": "counts the square of each miss, so that large misses weigh most; its best answer is the average",
+    "absolute_error": "counts each miss as it is, so that a few large ones do not take over; its best answer is the "
+    "middling case",
+    "quantile": "makes a miss to one side dearer than to the other, so that just the share asked for stays below",
+    "expectile": "squares each miss, and makes it dearer to one side than to the other",
+    "huber": "squares small misses and counts large ones as they are, so that a few large ones do not take over",
+    "poisson": SIZE,
+    "gamma": SIZE,
+    "tweedie": SIZE,
+    "binary_cross_entropy": CHANCE,
+    "cross_entropy": CHANCE,
+    "brier": "counts the square of the distance between the chance given and what happened",
+}
 SAYS_LOSS = ("error", "entropy", "loss", "divergence", "nll")
 
 
@@ -94,14 +119,20 @@ def _question(result: Result) -> str:
     assumed = (
         "You did not say what you want to know, so it was taken to be " if result.aim.assumed else "You asked for "
     )
-    return f"{assumed}{_aim(result, plain(result.target))} {WHAT_A_LOSS_IS}"
+    name = result.chosen.name
+    rule = f" {_capital(called(name))} {RULES[name]}." if name in RULES else ""
+    return f"{assumed}{_aim(result, plain(result.target))} {WHAT_A_LOSS_IS}{rule}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _aim(result: Result, target: str) -> str:
     """What was asked for; a metric or a cost is said as what it really asks for."""
     aim = result.aim
-    if aim.metric in ELSEWHERE:
-        return f"{aim.title}, of {target}."
+    if aim.metric in METRICS:
+        return METRICS[aim.metric].format(target)
     level = "" if aim.q is None else f"{aim.q:.3g}"
     share = "" if aim.q is None else f"{aim.q:.0%}"
     return {

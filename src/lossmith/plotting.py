@@ -29,18 +29,22 @@ def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str,
         low = max(domain.low, centre - width) + (1e-3 if math.isfinite(domain.low) else 0.0)
         high = min(domain.high, centre + width) - (1e-3 if math.isfinite(domain.high) else 0.0)
         x = np.linspace(low, high, points)
-        if loss.outputs == 1:
-            pred: Any = x
-        else:
-            pred = np.zeros((points, loss.outputs or 3))
-            if math.isfinite(domain.low):  # the other classes share what the first leaves
-                pred += ((1 - x) / 2 if domain.high == 1.0 else np.full(points, 0.25))[:, None]
-            pred[:, 0] = x
+        columns = path(loss, x)
+        pred = x if loss.outputs == 1 else np.stack(columns, axis=-1)
         target = np.repeat(np.asarray(y)[None], points, axis=0)
         gradient = loss.gradient(target, pred, reduction="none").reshape(points, -1)[:, 0]
         label = f"y = {np.round(y, 3).tolist() if not isinstance(y, str) else y}"
         found.append((label, x, loss(target, pred, reduction="none"), gradient))
     return found
+
+
+def path(loss: Loss, x: Any) -> list[Any]:
+    """The predictions of a sample, one by one, as the first of them moves through x: the way that the curves run."""
+    domain = loss.formula.predictions[0].domain
+    others = 0.0 * x  # no preference
+    if math.isfinite(domain.low):  # the other classes share what the first leaves
+        others = (1.0 - x) / 2.0 if domain.high == 1.0 else others + 0.25
+    return [x] + [others] * ((loss.outputs or 3) - 1)
 
 
 def moved(loss: Loss) -> str:

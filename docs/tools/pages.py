@@ -1,9 +1,9 @@
 """Pages that run: every block marked ``exec="on"`` is executed, and what it prints and draws stands below it.
 
 The marks are those of markdown-exec: ```` ```python exec="on" source="above" result="text" ````. ``source`` is "above"
-(the default) or "none" for code that is not shown; ``html="on"`` puts what is printed into the page as it is. The
-blocks of a page share their names, as cells of a notebook do. A warning is an error. A page that ran before is not run
-again until its text, the library or the documentation's own tools change.
+(the default) or "none" for code that is not shown; ``result`` is the language of what is printed, and ``html="on"``
+puts that into the page as it is. The blocks of a page share their names, as cells of a notebook do. A warning is an error. A page that ran before is not run
+again until its text, the library or what stands beside the pages changes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ _FIGURE = re.compile(r'(<figure class="plot".*?</figure>)', flags=re.DOTALL)
 def blocks(text: str) -> list[str]:
     """The code of every Python block of a page, executed or only shown."""
     return re.findall(r"^```python[^\n]*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def run(path: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run every Python block of a page, those that are only shown too; the names that they knew and made."""
+    code = "\n".join(blocks(path.read_text(encoding="utf-8")))
+    found = dict(names or {})
+    exec(compile(code, str(path), "exec"), found)
+    return found
 
 
 def executes(text: str) -> bool:
@@ -55,7 +63,8 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             exec(compile(before + match["code"], str(path), "exec"), vars(module))
-        shown = _shown(output.getvalue(), html=marks.get("html") == "on")
+        printed = output.getvalue()
+        shown = printed if marks.get("html") == "on" else _shown(printed, marks.get("result", "text"))
         return shown if marks.get("source") == "none" else f"```python\n{match['code']}```\n\n{shown}"
 
     try:
@@ -83,22 +92,19 @@ def _marks(match: re.Match[str]) -> dict[str, str]:
     return dict(re.findall(r'(\w+)="([^"]*)"', match["marks"]))
 
 
-def _shown(output: str, *, html: bool) -> str:
-    if html:
-        return output
+def _shown(output: str, language: str) -> str:
     parts = []
     for part in _FIGURE.split(output):
         if part.startswith("<figure"):
             parts.append(part)
         elif part.strip():
-            parts.append(f"``` {{ .text .result }}\n{part.strip(chr(10))}\n```")
+            parts.append(f"``` {{ .{language} .result }}\n{part.strip(chr(10))}\n```")
     return "\n\n".join(parts) + "\n"
 
 
 def _code() -> str:
     """A fingerprint of all code that a page's output may depend on."""
     found = hashlib.sha256()
-    for folder in ("src", "docs", "examples"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            found.update(file.read_bytes())
+    for file in sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/*.py"), Path(__file__)]):
+        found.update(file.read_bytes())
     return found.hexdigest()

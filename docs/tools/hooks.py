@@ -60,6 +60,8 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Run what is to be run; chapters of the guide are only shown where LOSSMITH_DOCS=quick asks for that."""
     source = page.file.abs_src_path
+    if page.url == "losses.html":
+        page.meta["search"] = {"exclude": True}  # the gallery says the same, and more
     quick = os.environ.get("LOSSMITH_DOCS") == "quick" and page.url.startswith("guide/")
     if quick or not source or not pages.executes(markdown):
         return markdown

@@ -9,6 +9,7 @@ import hashlib
 import html
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -30,8 +31,33 @@ matplotlib.rcParams.update(STYLE)
 def show(figure: Any, alt: str) -> None:
     """Put a matplotlib figure (or axes) below the block; ``alt`` says in a sentence what is to be seen in it."""
     figure = getattr(figure, "figure", None) or figure
-    print(as_html(figure, alt))
+    put(as_html(figure, alt), alt)
     pyplot.close(figure)
+
+
+def put(element: str, alt: str) -> None:
+    """Put an HTML element below the block. Scripts and notebooks have no page: see `elsewhere`."""
+    print(element)
+
+
+def elsewhere(script: Path | None = None) -> None:
+    """From now on elements go into the notebook or, of a script, into an HTML file of its name, whose place is printed."""
+    global put
+    page = Path("build", "guide", f"{script.stem}.html") if script else None
+    if page is None:
+        from IPython.display import HTML, display
+
+        put = lambda element, alt: display(HTML(element))  # noqa: E731
+        return
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text('<!doctype html><meta charset="utf-8"><style>:root { color-scheme: light dark }</style>\n', "utf-8")
+
+    def append(element: str, alt: str) -> None:
+        with page.open("a", encoding="utf-8") as file:
+            file.write(f"{element}\n")
+        print(f"[figure in {page}: {alt}]")
+
+    put = append
 
 
 def as_html(figure: Any, alt: str) -> str:

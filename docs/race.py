@@ -10,15 +10,16 @@ import hashlib
 import json
 from typing import Any
 
-import numpy as np
 import figures
+import numpy as np
 
 MILLISECONDS = 110  # a step
 
 SCRIPT = """
 (() => {
   const root = document.getElementById("ID"), walks = DATA;
-  const slider = root.querySelector("input"), button = root.querySelector("button"), told = root.querySelector("output");
+  const slider = root.querySelector("input"), button = root.querySelector("button");
+  const told = root.querySelector("output");
   const dots = root.querySelectorAll("circle.walker"), trails = root.querySelectorAll("polyline.trail");
   const draw = () => {
     const step = Number(slider.value);

@@ -9,11 +9,16 @@ import hashlib
 import html
 import io
 import re
+import sys
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
 
+ROOT = Path(__file__).parents[1]
+_NUMBER = count(1)  # of a script's figures
 INK = "#010203"  # what no curve would choose: the page's own text colour takes its place
 COLOURS = ("#3f7fd0", "#d0603a", "#3a9a63", "#a268c4", "#b98d12", "#7d8590")  # told apart on white and on black
 STYLE = {
@@ -30,8 +35,25 @@ matplotlib.rcParams.update(STYLE)
 def show(figure: Any, alt: str) -> None:
     """Put a matplotlib figure (or axes) below the block; ``alt`` says in a sentence what is to be seen in it."""
     figure = getattr(figure, "figure", None) or figure
-    print(as_html(figure, alt))
+    put(as_html(figure, alt), alt)
     pyplot.close(figure)
+
+
+def put(element: str, alt: str) -> None:
+    """Put an HTML element below the block; of a notebook, below the cell; of a script, into a file of its own."""
+    ipython, script = sys.modules.get("IPython"), getattr(sys.modules["__main__"], "__file__", None)
+    if ipython is not None and ipython.get_ipython() is not None:
+        from IPython.display import HTML, display
+
+        display(HTML(element))
+    elif script is not None and Path(script).resolve().is_relative_to(ROOT / "examples"):
+        file = ROOT / "build" / "figures" / f"{Path(script).stem}-{next(_NUMBER)}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        head = '<!doctype html><meta charset="utf-8"><style>:root { color-scheme: light dark }</style>'
+        file.write_text(f"{head}\n{element}\n", encoding="utf-8")
+        print(f"[{file.relative_to(ROOT)}: {alt}]")
+    else:
+        print(element)
 
 
 def as_html(figure: Any, alt: str) -> str:

@@ -1,0 +1,168 @@
+"""Made from docs/guide/3-huber.md by docs/make_examples.py: change that."""
+
+# %% [markdown]
+# # 3. Huber: between the two
+#
+# Squared error listens best when errors are well behaved, and is ruined by a few that are not. Absolute error is never
+# ruined, and wastes data when all is well. Peter Huber's answer of 1964 is both: **square the small errors, take the
+# large ones as they are**. Its one parameter, `delta`, says where small ends.
+
+# %%
+# Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
+import sys
+from pathlib import Path
+
+place = Path(globals().get("__file__", "notebook")).resolve()
+sys.path.insert(0, str(next(folder for folder in place.parents if (folder / "docs").exists()) / "docs"))
+
+# %%
+import numpy as np
+
+import lossmith as lm
+
+for size in (0.5, 1.0, 2.0, 10.0):
+    loss = lm.huber(delta=1.0)
+    print(f"error {size:4.1f}   loss {loss([0.0], [size]):6.3f}   pull {loss.gradient([0.0], [size])[0]:4.1f}")
+
+# %%
+import matplotlib.pyplot as plt
+from figures import COLOURS, show
+
+BLUE, RED, GREEN, PURPLE, AMBER, GREY = COLOURS
+error = np.linspace(-4, 4, 801)
+figure, (value, pull) = plt.subplots(1, 2, figsize=(8.4, 3.1))
+for name, loss, colour in (("half the squared error", 0.5 * lm.squared_error(), RED),
+                           ("absolute error", lm.absolute_error(), BLUE),
+                           ("Huber, delta = 1.345", lm.huber(delta=1.345), GREEN)):
+    value.plot(error, loss(np.zeros(801), error, reduction="none"), color=colour, label=name, linewidth=1.8)
+    gradient = loss.gradient(np.zeros(801), error, reduction="none")
+    if colour == BLUE:
+        gradient[400] = np.nan
+    pull.plot(error, gradient, color=colour, linewidth=1.8)
+value.set(title="the loss of an error", xlabel="prediction - truth", ylim=(0, 6))
+pull.set(title="how hard it pulls (gradient)", xlabel="prediction - truth", ylim=(-3, 3))
+pull.axhline(0, color=GREY, linewidth=0.8)
+value.legend(loc="upper center", fontsize=9)
+show(figure, alt="Huber's loss follows the parabola of squared error near zero and then continues as a straight line. Its "
+                 "gradient rises in proportion to the error up to delta and stays there.")
+
+# %% [markdown]
+# A sample's pull grows with its error up to `delta`, and no further.
+#
+# ## What the insurance costs
+#
+# If the errors are normal, the mean is the best there is, and anything else needs more data for the same precision. How
+# much more follows from the first two derivatives of the loss: the **efficiency** of an estimate, relative to squared
+# error, is $\operatorname{E}[\ell'']^2 \operatorname{Var}[r] / \operatorname{E}[\ell'^2]$, averaged over the errors $r$
+# (Huber 1964). The library has both derivatives, so the averages are sums.
+
+# %%
+from scipy.stats import norm
+
+r = np.sinh(np.linspace(-5.3, 5.3, 200_001))                    # errors up to 100, densely where they are small
+clean = norm.pdf(r)
+spoiled = 0.95 * norm.pdf(r) + 0.05 * norm.pdf(r, scale=10)   # one error in twenty is ten times as wide
+zero, width = np.zeros_like(r), np.gradient(r)
+
+def efficiency(loss, density):
+    mean = lambda values: (values * density) @ width
+    slope, bend = loss.gradient(zero, r, reduction="none"), loss.hessian(zero, r)
+    return mean(bend) ** 2 * mean(r**2) / mean(slope**2)
+
+print("delta   normal errors   one in twenty ten times as wide")
+for delta in (0.05, 0.5, 1.345, 3.0, 30.0):
+    loss = lm.huber(delta=delta)
+    print(f"{delta:<5g}   {efficiency(loss, clean):13.2f}   {efficiency(loss, spoiled):31.2f}")
+
+# %%
+deltas = np.geomspace(0.02, 40, 90)
+figure, axis = plt.subplots(figsize=(7.2, 3.5))
+for name, density, colour in (("normal errors", clean, GREY), ("one in twenty ten times as wide", spoiled, GREEN)):
+    axis.semilogx(deltas, [efficiency(lm.huber(delta=d), density) for d in deltas], color=colour, label=name, linewidth=2)
+axis.axvline(1.345, color=GREY, linewidth=0.9, linestyle=":")
+axis.annotate("1.345", (1.345, 0.12), xytext=(4, 0), textcoords="offset points", fontsize=9)
+axis.text(0.022, 0.12, "like absolute error", color=BLUE, fontsize=9)
+axis.text(38, 0.12, "like squared error", color=RED, fontsize=9, ha="right")
+axis.set(xlabel="delta, in standard deviations of the clean errors", ylabel="efficiency (squared error = 1)", ylim=(0, None))
+axis.legend(loc="upper left", fontsize=9)
+show(figure, alt="Efficiency over delta. For normal errors it rises from that of the median, about two thirds, to 1. For "
+                 "spoiled errors it is highest around delta 1.345, several times that of squared error, and falls to 1.")
+
+# %% [markdown]
+# At the left end Huber is absolute error, at the right end squared error. At `delta = 1.345` standard deviations it gives
+# up 5 % when all is well, and is nearly 5 times as efficient when one error in twenty is wild. Hence that famous
+# constant.
+
+# %%
+assert abs(efficiency(lm.huber(delta=1.345), clean) - 0.95) < 0.0005           # "gives up 5 %"
+assert 4.5 < efficiency(lm.huber(delta=1.345), spoiled) < 5                    # "nearly 5 times"
+assert abs(efficiency(lm.huber(delta=0.02), clean) - 2 / np.pi) < 0.01         # the median's 0.64
+assert abs(efficiency(lm.huber(delta=40.0), spoiled) - 1) < 0.01               # squared error
+
+# %% [markdown]
+# ## `delta` is in units of your target
+#
+# This is the commonest mistake. A default of 1 means one degree, one dollar, one second, and nothing about the data. The
+# same 21 days of an ammonia plant, the loss of ammonia through the stack in its own units and in units a thousand times
+# smaller:
+
+# %%
+import statsmodels.api as sm
+
+plant = sm.datasets.stackloss.load_pandas().data
+X, y = plant[["AIRFLOW", "WATERTEMP", "ACIDCONC"]].to_numpy(), plant["STACKLOSS"].to_numpy()
+
+def slopes(model):
+    return "  ".join(f"{value:6.3f}" for value in model.coef_)
+
+fixed, scaled = lm.LinearRegressor(lm.huber(delta=1.345)), lm.LinearRegressor(lm.huber(delta=1.345), scale="mad")
+print("                             air flow, water, acid")
+print("squared error               ", slopes(lm.LinearRegressor("squared_error").fit(X, y)))
+print("absolute error              ", slopes(lm.LinearRegressor("absolute_error").fit(X, y)))
+for unit in (1, 1000):
+    fixed.fit(X, y * unit).coef_ /= unit
+    scaled.fit(X, y * unit).coef_ /= unit
+    print(f"fixed delta, unit 1/{unit:<4d}    ", slopes(fixed))
+    print(f"delta from data, unit 1/{unit:<4d}", slopes(scaled))
+
+# %% [markdown]
+# A fixed `delta` becomes another loss when the unit changes: here, in the smaller unit, it has turned into absolute
+# error. With `scale="mad"` the constant is a multiple of the size of the residuals themselves (their median absolute
+# deviation, which wild values cannot inflate), and the unit no longer matters.
+
+# %%
+assert len(y) == 21
+in_unit, in_thousandths = (lm.LinearRegressor(lm.huber(delta=1.345), scale="mad").fit(X, y * u).coef_ / u for u in (1, 1000))
+assert np.allclose(in_unit, in_thousandths, rtol=1e-4)
+least = lm.LinearRegressor("absolute_error").fit(X, y).coef_
+assert np.abs(fixed.coef_ - least).max() < 0.01 < np.abs(in_unit - least).max()
+
+# %% [markdown]
+# ## What it does not estimate
+#
+# Where errors are symmetric, mean, median and Huber's centre are one and the same, and Huber finds it with fewer data.
+# Where they are *skewed* they are three different numbers, and Huber's has no name.
+
+# %%
+food = sm.datasets.engel.load_pandas().data["foodexp"].to_numpy()
+size = 1.4826 * np.median(np.abs(food - np.median(food)))
+print(f"median {np.median(food):.1f}, Huber {lm.huber(delta=1.345 * size).best_constant(food):.1f}, mean {food.mean():.1f}")
+
+# %% [markdown]
+# So "there are outliers, take Huber" is a wrong rule where you need a total and the large values are real: it will be too
+# low. It is the right rule where the target is the centre of symmetric errors, some of them gross.
+#
+# ## Try it
+#
+# Set `delta` to 0.001 times `size` and to 1000 times `size` in the last block. Then replace Huber by `lm.pseudo_huber` or
+# `lm.log_cosh`, which are smooth everywhere, and use `efficiency` to find the constant at which `pseudo_huber` is 95 %
+# efficient for normal errors.
+#
+# ## Sources
+#
+# * P. J. Huber, *Robust estimation of a location parameter*, Annals of Mathematical Statistics 35 (1964),
+#   [doi:10.1214/aoms/1177703732](https://doi.org/10.1214/aoms/1177703732).
+# * The constants: P. W. Holland, R. E. Welsch, *Robust regression using iteratively reweighted least-squares*,
+#   Communications in Statistics 6 (1977), [doi:10.1080/03610927708827533](https://doi.org/10.1080/03610927708827533).
+# * The data: K. A. Brownlee, *Statistical theory and methodology in science and engineering* (1965), and E. Engel's
+#   households of [chapter 2](2-outliers.py).

@@ -1,0 +1,248 @@
+"""Made from docs/guide/6-divergence.md by docs/make_examples.py: change that."""
+
+# %% [markdown]
+# # 6. Kullback-Leibler divergence, and a variational autoencoder
+#
+# The losses so far compare a prediction with a value. The **Kullback-Leibler divergence** compares a distribution with a
+# distribution: how many units of surprise, on average, it costs to believe $q$ where $p$ is true, $\operatorname{KL}(p
+# \,\|\, q) = \sum_c p_c \log (p_c / q_c)$. It is never negative, and zero only where the two agree.
+
+# %%
+# Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
+import sys
+from pathlib import Path
+
+place = Path(globals().get("__file__", "notebook")).resolve()
+sys.path.insert(0, str(next(folder for folder in place.parents if (folder / "docs").exists()) / "docs"))
+
+# %%
+import numpy as np
+
+import lossmith as lm
+
+truth, belief = np.array([[0.90, 0.08, 0.02]]), np.array([[0.60, 0.10, 0.30]])
+kl, surprise = lm.kl_divergence(), lm.cross_entropy(from_logits=False)
+print(f"KL(truth, belief) = {kl(truth, belief):.3f}      KL(belief, truth) = {kl(belief, truth):.3f}")
+print(f"cross-entropy {surprise(truth, belief):.3f} = entropy {surprise(truth, truth):.3f} + KL {kl(truth, belief):.3f}")
+
+# %% [markdown]
+# It is no distance: the two directions differ. The last line is why [chapter 4](4-cross-entropy.py) needed no divergence:
+# the entropy of the truth does not depend on the model, so minimising cross-entropy *is* minimising the divergence. Where
+# *both* distributions are the model's own, the divergence itself is the loss. The best known case is below.
+#
+# ## Two terms that pull against each other
+#
+# An autoencoder squeezes an image through a few numbers, the code $z$, and tries to get the image back. A *variational*
+# one (Kingma and Welling 2013) gives a whole distribution $q(z \mid x)$ of codes for each image and is trained to make
+#
+# $$\underbrace{\operatorname{E}_{q}\left[-\log p(x \mid z)\right]}_{\text{reconstruction}} \; + \; \underbrace{\operatorname{KL}\left(q(z \mid x) \,\|\, N(0, 1)\right)}_{\text{price of the code}}$$
+#
+# small. The first term wants codes that say everything about the image. The second wants codes that say nothing, so that
+# they cannot be told from standard normal noise. The sum is an upper bound of $-\log p(x)$, the surprise at the image;
+# with its sign turned it is called the evidence lower bound, ELBO.
+#
+# Each of scikit-learn's digits has 64 pixels, each a *count* from 0 to 16 (of the dark points in a block of 4 by 4). So
+# $p(x \mid z)$ is binomial, and its surprise is 16 times our binary cross-entropy, less a constant. The divergence
+# between normal distributions has a closed form, which takes two lines in lossmith; the derivatives come with it.
+
+# %%
+import math
+
+import torch
+from sklearn.datasets import load_digits
+
+from lossmith.formula import Real, exp
+
+@lm.pointwise
+def normal_kl(y: Real, mean: Real, log_scale: Real):
+    """Divergence of N(mean, scale^2) from N(y, 1)."""
+    return ((mean - y) ** 2 + exp(2 * log_scale) - 1) / 2 - log_scale
+
+bce, price = lm.binary_cross_entropy(), normal_kl()
+torch.manual_seed(0)
+images = torch.tensor(load_digits().data, dtype=torch.float32)[torch.randperm(1797)] / 16
+train, test = images[:1400], images[1400:]
+SIZE = 16                                                       # numbers in a code
+
+def reconstruction(x, logits):
+    """Surprise at each image: binomial, 16 points a pixel."""
+    count = 16 * x
+    ways = math.lgamma(17) - torch.lgamma(count + 1) - torch.lgamma(17 - count)
+    return (16 * bce(x.expand_as(logits).contiguous(), logits, reduction="none") - ways).sum(-1)
+
+def encode(encoder, x):
+    return encoder(x).reshape(len(x), SIZE, 2)                  # of each number: mean, log of its standard deviation
+
+def terms(networks, x, draws=1):
+    """Both terms for each image."""
+    encoder, decoder = networks
+    code = encode(encoder, x)
+    z = code[..., 0] + code[..., 1].exp() * torch.randn(draws, len(x), SIZE)
+    return reconstruction(x, decoder(z)).mean(0), price(torch.zeros(len(x), SIZE), code, reduction="none").sum(-1)
+
+print(f"{len(train)} digits to train with, {len(test)} held out")
+
+# %% [markdown]
+# Training is [chapter 1](1-loss.py)'s loop, with Adam choosing the steps. `beta` weighs the second term; 1 is the bound
+# itself.
+
+# %%
+def fit(objective, epochs=80):
+    torch.manual_seed(1)
+    layer, relu = torch.nn.Linear, torch.nn.ReLU
+    networks = [torch.nn.Sequential(layer(a, 256), relu(), layer(256, b)) for a, b in ((64, 2 * SIZE), (SIZE, 64))]
+    adam = torch.optim.Adam([w for network in networks for w in network.parameters()], lr=0.002)
+    history = []
+    for _ in range(epochs):
+        for x in train[torch.randperm(len(train))].split(100):
+            adam.zero_grad()
+            objective(networks, x).backward()
+            adam.step()
+        with torch.no_grad():
+            history.append([term.mean().item() for term in terms(networks, test)])
+    return networks, np.array(history)
+
+def bound(beta):
+    def objective(networks, x):
+        told, paid = terms(networks, x)
+        return (told + beta * paid).mean()
+    return objective
+
+found = {beta: fit(bound(beta)) for beta in (0.1, 0.3, 1.0, 3.0, 10.0)}
+held_out = {}
+with torch.no_grad():
+    print(" beta   reconstruction   price of the code     sum      (nats for each digit held out)")
+    for beta, (networks, _) in found.items():
+        held_out[beta] = [term.mean().item() for term in terms(networks, test, draws=50)]
+        told, paid = held_out[beta]
+        print(f"{beta:5.1f}   {told:14.1f}   {paid:17.1f}   {told + paid:5.1f}")
+
+# %%
+import matplotlib.pyplot as plt
+from figures import COLOURS, show
+
+BLUE, RED, GREEN, PURPLE, AMBER, GREY = COLOURS
+figure, (time, trade) = plt.subplots(1, 2, figsize=(8.4, 3.4))
+history = found[1.0][1]
+time.plot(history[:, 0], color=PURPLE, linewidth=1.8)
+time.plot(history[:, 1], color=GREEN, linewidth=1.8)
+time.plot(history.sum(1), color=GREY, linewidth=1.8)
+for column, name, lift, colour in ((0, "reconstruction", -17, PURPLE), (1, "price of the code", 8, GREEN)):
+    time.text(79, history[-1, column] + lift, name, color=colour, ha="right", fontsize=9)
+time.text(79, history[-1].sum() + 9, "sum", color=GREY, ha="right", fontsize=9)
+time.set(title="while training (beta = 1)", xlabel="epoch", ylabel="nats for a digit held out", ylim=(0, 260))
+paid, told = np.array([held_out[beta][::-1] for beta in found]).T
+trade.plot(paid, told, color=GREY, linewidth=1, zorder=1)
+trade.scatter(paid, told, color=[BLUE] * 5, zorder=2, s=26)
+for beta, x, height in zip(found, paid, told, strict=True):
+    trade.annotate(f"beta {beta:g}", (x, height), xytext=(7, 3), textcoords="offset points", fontsize=9)
+line = np.array([paid.min(), paid.max()])
+trade.plot(line, paid[2] + told[2] - line, color=GREY, linewidth=0.9, linestyle=":")
+trade.set(title="what a better picture costs", xlabel="price of the code", ylabel="reconstruction",
+          xlim=(0, paid.max() * 1.22), ylim=(0, told.max() * 1.08))
+show(figure, alt=f"Left: while training, the reconstruction term falls, steeply at first, to {history[-1, 0]:.0f} nats, and the "
+                 f"price of the code rises to {history[-1, 1]:.0f}; their sum falls. Right: as beta goes from 10 down to 0.1 "
+                 "the price of the code rises and the reconstruction term falls along a convex curve; at beta 1 it "
+                 "touches the dotted line of equal sums.")
+
+# %% [markdown]
+# While it trains, the model learns to *pay*: the reconstruction gets better as the code gets dearer, and it stops where
+# one more nat of code saves less than a nat of reconstruction. A larger `beta` makes it stingy, a smaller one lavish
+# (Higgins 2017; Alemi 2018). The sum, which bounds the surprise, is lowest on unseen digits where both terms count alike
+# (the dotted line has equal sums).
+#
+# ## Is the price right?
+#
+# The closed form can be checked by what it stands for: draw codes from $q$, and average how much more likely they are
+# under $q$ than under the prior.
+
+# %%
+from torch.distributions import Normal
+
+(encoder, decoder), _ = found[1.0]
+with torch.no_grad():
+    code = encode(encoder, test)
+    q = Normal(code[..., 0], code[..., 1].exp())
+    z = q.sample((500,))
+    sampled = (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).sum(-1).mean().item()
+    exact = price(torch.zeros_like(code[..., 0]), code, reduction="none").sum(-1).mean().item()
+print(f"closed form {exact:.3f}, from {500 * len(test):,} draws {sampled:.3f}: {abs(sampled / exact - 1):.2%} apart")
+
+# %% [markdown]
+# ## Is it any better than an ordinary autoencoder?
+#
+# A fair rival: the same networks, trained for reconstruction alone. Afterwards it gets the same prior and is made as good
+# a model of images as can be without training: its codes are shifted, turned and scaled so that they are as standard
+# normal as possible, and given the one noise level that makes the training digits least surprising.
+
+# %%
+def plain(networks, x):
+    encoder, decoder = networks
+    return reconstruction(x, decoder(encode(encoder, x)[..., 0])).mean()
+
+(plain_encoder, plain_decoder), _ = fit(plain)
+with torch.no_grad():
+    codes = encode(plain_encoder, train)[..., 0]
+    centre, shape = codes.mean(0), torch.linalg.cholesky(codes.T.cov())
+
+    def rival(x, noise, draws):
+        mean = torch.linalg.solve_triangular(shape, (encode(plain_encoder, x)[..., 0] - centre).T, upper=False).T.contiguous()
+        z = mean + noise * torch.randn(draws, *mean.shape)
+        q = torch.stack([mean, torch.full_like(mean, math.log(noise))], -1)
+        told = reconstruction(x, plain_decoder(centre + z @ shape.T)).mean(0)
+        return told + price(torch.zeros_like(mean), q, reduction="none").sum(-1)
+
+    noise = min(np.geomspace(0.05, 0.8, 11), key=lambda level: rival(train, level, 5).mean().item())
+    theirs = rival(test, noise, 50)
+    ours = sum(terms((encoder, decoder), test, 50))
+    gain = (theirs - ours).numpy()
+print(f"ELBO on {len(test)} digits held out: autoencoder with prior {-theirs.mean():.1f}, variational {-ours.mean():.1f}")
+print(f"ahead by {gain.mean():.1f} nats a digit (standard error {gain.std() / len(gain) ** 0.5:.1f})")
+
+# %%
+with torch.no_grad():
+    torch.manual_seed(2)
+    z = torch.randn(14, SIZE)
+    shown = [(test[:14], "digits held out"), (torch.sigmoid(decoder(encode(encoder, test[:14])[..., 0])), "reconstructed"),
+             (torch.sigmoid(decoder(z)), "drawn from noise"),
+             (torch.sigmoid(plain_decoder(centre + z @ shape.T)), "drawn by the rival")]
+figure, axes = plt.subplots(4, 1, figsize=(8.4, 3.3))
+for axis, (rows, name) in zip(axes, shown, strict=True):
+    axis.imshow(rows.reshape(14, 8, 8).permute(1, 0, 2).reshape(8, 112).numpy(), cmap="gray_r", vmin=0, vmax=1)
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+show(figure, alt="Four rows of small images: digits held out, their reconstructions by the variational autoencoder, which look "
+                 "alike, digits that it made from random codes, many of them readable, and those of the rival, much like them.")
+
+# %% [markdown]
+# By eye the two rows of invented digits are hard to rank. The eye is a poor judge of such models (Theis 2016); the
+# surprise at digits that neither has seen is a fair one.
+
+# %%
+assert abs(sampled / exact - 1) < 0.01                                         # the closed form
+assert gain.mean() > 3 * gain.std() / len(gain) ** 0.5                         # ahead, beyond chance
+sums = {beta: sum(both) for beta, both in held_out.items()}
+assert min(sums, key=sums.get) == 1.0                                          # lowest where both count alike
+assert all(np.diff(paid) < 0) and all(np.diff(told) > 0)                       # stingier, and worse pictures
+assert np.isclose(surprise(truth, belief), surprise(truth, truth) + kl(truth, belief))
+
+# %% [markdown]
+# ## Try it
+#
+# Set `SIZE` to 2. The sum gets worse, but the codes can be drawn: plot `encode(encoder, test)[..., 0]` coloured by digit
+# (`load_digits().target`, in the same order). Then try `bound(30.0)`: at some price the model gives up coding, and the
+# second term is zero. That is known as posterior collapse.
+#
+# ## Sources
+#
+# * S. Kullback, R. A. Leibler, *On information and sufficiency*, Annals of Mathematical Statistics 22 (1951),
+#   [doi:10.1214/aoms/1177729694](https://doi.org/10.1214/aoms/1177729694).
+# * D. P. Kingma, M. Welling, *Auto-encoding variational Bayes* (2013),
+#   [doi:10.48550/arXiv.1312.6114](https://doi.org/10.48550/arXiv.1312.6114).
+# * The trade-off: I. Higgins and others, *beta-VAE*, ICLR 2017; A. A. Alemi and others, *Fixing a broken ELBO*, ICML
+#   2018, [doi:10.48550/arXiv.1711.00464](https://doi.org/10.48550/arXiv.1711.00464).
+# * L. Theis, A. van den Oord, M. Bethge, *A note on the evaluation of generative models*, ICLR 2016,
+#   [doi:10.48550/arXiv.1511.01844](https://doi.org/10.48550/arXiv.1511.01844).
+# * Why not cross-entropy on grey values as if they were labels: G. Loaiza-Ganem, J. P. Cunningham, *The continuous
+#   Bernoulli* (2019), [doi:10.48550/arXiv.1907.06845](https://doi.org/10.48550/arXiv.1907.06845).

@@ -1,0 +1,193 @@
+"""Made from docs/guide/7-descent.md by docs/make_examples.py: change that."""
+
+# %% [markdown]
+# # 7. Gradient descent, and what the loss does to its steps
+#
+# Gradient descent takes steps of `rate` times the gradient. The gradient comes from the loss, so the loss decides not
+# only where the walk ends but how it goes. "The larger the loss, the larger the step", one often hears. It is true of
+# squared error. Of most other losses it is not, and where it fails, training behaves in ways that look like bugs.
+#
+# ## The size of the pull
+#
+# How hard does one prediction pull when its loss is 1, 10 or 100?
+
+# %%
+# Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
+import sys
+from pathlib import Path
+
+place = Path(globals().get("__file__", "notebook")).resolve()
+sys.path.insert(0, str(next(folder for folder in place.parents if (folder / "docs").exists()) / "docs"))
+
+# %%
+import numpy as np
+
+import lossmith as lm
+
+def pull(loss, truth, prediction):
+    return abs(loss.gradient([truth], [prediction])[0])
+
+print("error   squared: loss, pull    Huber: loss, pull   absolute: loss, pull")
+for error in (0.1, 1.0, 10.0):
+    pairs = [(loss([0.0], [error]), pull(loss, 0.0, error)) for loss in (lm.squared_error(), lm.huber(), lm.absolute_error())]
+    print(f"{error:5.1f}", *(f"{value:14.2f} {strength:6.2f}" for value, strength in pairs))
+
+print("\nlogit    cross-entropy          hinge        squared error of the probability     (the truth is 1)")
+for logit in (4.0, 0.0, -4.0, -8.0):
+    pairs = [(loss([1], [logit]), pull(loss, 1, logit)) for loss in (lm.binary_cross_entropy(), lm.hinge(), lm.brier())]
+    print(f"{logit:5.1f}", *(f"{value:9.2f} {strength:6.3f}" for value, strength in pairs))
+
+# %%
+import matplotlib.pyplot as plt
+from figures import COLOURS, show
+
+BLUE, RED, GREEN, PURPLE, AMBER, GREY = COLOURS
+figure, (numbers, classes) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+error, logit = np.linspace(0.02, 4, 400), np.linspace(6, -9, 600)
+SHOWN = [(numbers, 0.0, error, lm.squared_error(), "squared error", RED, (2.15, 2.45)),
+         (numbers, 0.0, error, lm.huber(), "Huber", GREEN, (2.6, 1.12)),
+         (numbers, 0.0, error, lm.absolute_error(), "absolute error", BLUE, (2.2, 0.76)),
+         (classes, 1.0, logit, lm.binary_cross_entropy(), "cross-entropy", PURPLE, (2.3, 0.81)),
+         (classes, 1.0, logit, lm.hinge(), "hinge", AMBER, (0.3, 1.03)),
+         (classes, 1.0, logit, lm.brier(), "squared error of the probability", RED, (1.12, 0.04))]
+for axis, truth, prediction, loss, name, colour, place in SHOWN:
+    truths = np.full(len(prediction), truth)
+    value = loss(truths, prediction, reduction="none")
+    strength = np.abs(loss.gradient(truths, prediction, reduction="none"))
+    if colour == AMBER:
+        strength[value == 0] = np.nan
+        axis.plot(0, 0, "o", color=AMBER, markersize=5)
+    axis.plot(value, strength, color=colour, linewidth=2)
+    axis.text(*place, name, color=colour, fontsize=9)
+numbers.set(title="numbers", xlabel="loss of a prediction", ylabel="how hard it pulls", xlim=(0, 4), ylim=(0, 4.2))
+classes.set(title="classes", xlabel="loss of a prediction", xlim=(-0.05, 4), ylim=(-0.04, 1.15))
+show(figure, alt="How hard a prediction pulls over its loss. For numbers: squared error pulls ever harder, Huber up to delta, "
+                 "absolute error always alike. For classes: cross-entropy pulls harder up to 1, hinge alike wherever it is not "
+                 "satisfied, squared error of the probability less and less as its loss nears 1.")
+
+# %% [markdown]
+# If "larger loss, larger step" were a law, every curve would rise all the way. Squared error does. Huber and
+# cross-entropy rise and level off. Absolute error and hinge are flat: a sample far away pulls no harder than one nearby.
+# And squared error of a probability falls back to zero where its loss is largest.
+#
+# ## A race of two losses
+#
+# The households of [chapter 2](2-outliers.py), in thousands of francs: two coefficients, `a` and `b`, for the line `food
+# = a + b * income`. Two losses start at the same place with the same rate.
+
+# %%
+import statsmodels.api as sm
+
+table = sm.datasets.engel.load_pandas().data
+income, food = table["income"].to_numpy() / 1000, table["foodexp"].to_numpy() / 1000
+
+def walk(loss, rate, steps=80):
+    a, b = 1.0, -0.5
+    path = [(a, b)]
+    for step in range(steps):
+        gradient = loss.gradient(food, a + b * income)
+        r = rate(step) if callable(rate) else rate
+        a, b = a - r * gradient.sum(), b - r * (gradient @ income)
+        path.append((a, b))
+    return np.array(path)
+
+losses = {"squared": lm.squared_error(), "absolute": lm.absolute_error()}
+walks, goals, left = {}, {}, {}
+for name, loss in losses.items():
+    best = lm.LinearRegressor(loss).fit(income[:, None], food)
+    goals[name] = np.array([best.intercept_, best.coef_[0]])
+    walks[name] = walk(loss, rate=0.2)
+    left[name] = np.hypot(*(walks[name] - goals[name]).T)
+print("way left to the optimum")
+print("step      ", *(f"{step:6d}" for step in range(0, 81, 10)))
+for name in losses:
+    print(f"{name:10s}", *(f"{left[name][step]:6.3f}" for step in range(0, 81, 10)))
+
+# %%
+from race import show_race
+
+figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.3), width_ratios=[1, 1, 1.05])
+aa, bb = np.meshgrid(np.linspace(-0.15, 1.12, 90), np.linspace(-0.62, 0.9, 90))
+for axis, name, colour in ((axes[0], "squared", RED), (axes[1], "absolute", BLUE)):
+    predictions = aa.reshape(-1, 1) + bb.reshape(-1, 1) * income
+    surface = losses[name](np.broadcast_to(food, predictions.shape), predictions, reduction="none").mean(1).reshape(aa.shape)
+    low = losses[name](food, goals[name][0] + goals[name][1] * income)
+    levels = low + (surface.max() - low) * np.linspace(0.02, 1, 13) ** 2
+    axis.contour(aa, bb, surface, levels=levels, colors=GREY, linewidths=0.6, alpha=0.7)
+    axis.plot(*walks[name].T, color=colour, linewidth=1, alpha=0.4)
+    axis.plot(*goals[name], "+", color=GREY, markersize=11, markeredgewidth=2)
+    axis.set(title=f"{name} error", xlabel="a", xlim=(-0.15, 1.12), ylim=(-0.62, 0.9))
+    axes[2].plot(left[name], color=colour, linewidth=1, alpha=0.4)
+    axes[2].text(80, left[name][-1] + 0.06, name, color=colour, ha="right", fontsize=9)
+axes[0].set_ylabel("b")
+axes[2].set(title="way left", xlabel="step", ylim=(0, None))
+time = np.arange(81)
+show_race(figure, [(axes[0], RED, walks["squared"]), (axes[1], BLUE, walks["absolute"]),
+                   (axes[2], RED, np.column_stack([time, left["squared"]])),
+                   (axes[2], BLUE, np.column_stack([time, left["absolute"]]))],
+          alt="Two dots walk over the contours of their losses, from the same start. Squared error takes large steps first and "
+              "ever smaller ones, into the optimum. Absolute error walks down its valley at an even speed and "
+              "then jumps to and fro across it, without coming nearer.")
+
+# %% [markdown]
+# Under absolute error every household pulls with the same force, near or far, so the speed is even as long as the same
+# households lie above the line and the same below. It starts further from its optimum, and after 30 steps it is nearer.
+# But it cannot stop: with this rate it jumps to and fro across the valley for ever. Squared error takes its largest steps
+# first. As the errors shrink the pulls shrink with them, so it slows down by itself and comes to rest at the optimum.
+# Here "larger loss, larger step" is what makes a *fixed* rate work.
+#
+# A walk whose pull does not fade needs a rate that does. With `rate / sqrt(step)` it settles, slowly (Shor 1985):
+
+# %%
+for name, rate in {"fixed, 0.2": 0.2, "fixed, 0.02": 0.02, "0.4 / sqrt(step)": lambda step: 0.4 / (step + 1) ** 0.5}.items():
+    ways = np.hypot(*(walk(losses["absolute"], rate, steps=2000) - goals["absolute"]).T)
+    print(f"{name:17s}  way left after 200 steps {ways[200]:.3f}, after 2000 {ways[2000]:.4f}")
+
+# %%
+assert left["absolute"][30] < left["squared"][30] and left["absolute"][80] > 5 * left["squared"][80]
+sizes = np.hypot(*np.diff(walks["absolute"], axis=0).T)
+assert np.ptp(sizes[1:20]) < 0.15 * sizes[1]                                   # "an even speed"
+assert np.all(np.diff(left["squared"]) < 0)                                    # "comes to rest"
+jumping, small, fading = (np.hypot(*(walk(losses["absolute"], r, steps=2000) - goals["absolute"]).T)[2000]
+                          for r in (0.2, 0.02, lambda step: 0.4 / (step + 1) ** 0.5))
+assert jumping > 0.1 > fading
+
+# %% [markdown]
+# (The solver of `lm.LinearRegressor` does neither: it smooths the kink, less and less, and proves how near it came.)
+#
+# ## Where the largest loss gives the smallest step
+#
+# One prediction, certain and wrong: a logit of -8 where the truth is 1, and a rate of 1.
+
+# %%
+needed = {}
+for loss in (lm.hinge(), lm.binary_cross_entropy(), lm.brier()):
+    logit, steps = -8.0, 0
+    while logit <= 0:
+        logit -= loss.gradient([1], [logit])[0]
+        steps += 1
+    needed[loss.name] = steps
+    print(f"{loss.name:22s} {steps:5d} steps until the prediction is right")
+
+# %%
+assert needed["brier"] > 100 * needed["binary_cross_entropy"] and needed["binary_cross_entropy"] < 12
+assert pull(lm.brier(), 1, -8.0) < pull(lm.brier(), 1, -4.0) < pull(lm.brier(), 1, 0.0)
+
+# %% [markdown]
+# Squared error of the probability charges almost the most it can, and sees almost no slope: a plateau. This is the
+# [fourth chapter's](4-cross-entropy.py) reason for cross-entropy. It is also why a loss that *forgets* far samples (a
+# redescending one) must start from a good place: a sample on the plateau no longer says where to go.
+#
+# ## Try it
+#
+# In the race, give absolute error the rate 0.05 and then 1.0. Then let Huber run (`lm.huber(delta=0.1)`): even speed far
+# away, and a soft landing. Which `delta` wins over 80 steps?
+#
+# ## Sources
+#
+# * N. Z. Shor, *Minimization methods for non-differentiable functions* (1985),
+#   [doi:10.1007/978-3-642-82118-9](https://doi.org/10.1007/978-3-642-82118-9).
+# * Y. Nesterov, *Lectures on convex optimization* (2018),
+#   [doi:10.1007/978-3-319-91578-4](https://doi.org/10.1007/978-3-319-91578-4).
+# * H. Robbins, S. Monro, *A stochastic approximation method*, Annals of Mathematical Statistics 22 (1951),
+#   [doi:10.1214/aoms/1177729586](https://doi.org/10.1214/aoms/1177729586).

@@ -1,0 +1,186 @@
+"""Made from docs/guide/8-imbalance.md by docs/make_examples.py: change that."""
+
+# %% [markdown]
+# # 8. Rare classes: weights, thresholds, calibration
+#
+# When one class is rare, a classifier seems to ignore it: it answers "no" to everybody and is right most of the time. The
+# usual reflex is to weigh the rare class more while training. It is usually the wrong place. **A weight multiplies the
+# predicted odds; what was to be changed is the decision.** And a decision is changed after training, by a threshold.
+#
+# The table is a sample of 5,000 person-years of the RAND Health Insurance Experiment: who sees a doctor ten times a year
+# or more?
+
+# %%
+# Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
+import sys
+from pathlib import Path
+
+place = Path(globals().get("__file__", "notebook")).resolve()
+sys.path.insert(0, str(next(folder for folder in place.parents if (folder / "docs").exists()) / "docs"))
+
+# %%
+import numpy as np
+from figures import ROOT                                                # the folder of lossmith's repository
+
+import lossmith as lm
+
+table = np.genfromtxt(ROOT / "examples" / "data" / "doctor_visits.csv", delimiter=",", names=True)
+y = (table["mdvis"] >= 10).astype(int)
+X = np.column_stack([table[name] for name in table.dtype.names[1:]])    # insurance, income, health
+order = np.random.default_rng(0).permutation(len(y))
+train, test = order[:3000], order[3000:]
+
+rate = y[train].mean()
+weight = (1 - rate) / rate                                              # what makes both classes weigh the same
+print(f"{rate:.1%} of the training rows are ones, so a one gets the weight {weight:.1f}")
+
+# %%
+entropy = lm.binary_cross_entropy()
+plain = lm.LinearClassifier(entropy).fit(X[train], y[train])
+weighted = lm.LinearClassifier(lm.binary_cross_entropy(pos_weight=weight)).fit(X[train], y[train])
+scores = {"plain": plain.decision_function(X[test]), "weighted": weighted.decision_function(X[test])}
+risk = {name: entropy.link.inverse(score) for name, score in scores.items()}
+
+print(f"{'':10s}{'said':>8s}{'was':>8s}{'log loss':>10s}")
+for name, p in risk.items():
+    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{entropy(y[test], scores[name]):10.3f}")
+
+# %% [markdown]
+# The weighted model says that nearly half the people are frequent patients. It did what it was told: it was trained on a
+# world in which ones are as common as zeros. As a *probability* in this world its answer is useless.
+#
+# ## Does the weight find more of them?
+#
+# Ranking is what the area under the ROC curve (AUC) measures: how often a one is ranked above a zero. And where both
+# classes count the same (balanced accuracy), the right threshold for a plain probability is not one half but the share of
+# ones.
+
+# %%
+from sklearn.metrics import roc_auc_score
+
+def balanced(answer):
+    ones = y[test] == 1
+    return (answer[ones].mean() + (~answer[~ones]).mean()) / 2
+
+for name, p, threshold in (("plain", risk["plain"], 0.5), ("plain", risk["plain"], rate), ("weighted", risk["weighted"], 0.5)):
+    print(f"{name:9s} threshold {threshold:5.1%}   AUC {roc_auc_score(y[test], p):.3f}   "
+          f"balanced accuracy {balanced(p >= threshold):.3f}")
+found = (risk["plain"] >= rate)[y[test] == 1]
+uncertain = np.sqrt(found.mean() * (1 - found.mean()) / len(found)) / 2
+print(f"with only {len(found)} ones to judge by, balanced accuracy is uncertain by {uncertain:.3f} (standard error)")
+
+# %% [markdown]
+# With the threshold in the right place the plain model decides as well as the weighted one, as far as these data can
+# tell, and it ranks as well. The weight bought nothing that the threshold does not give, and it cost the probabilities.
+# So it was found in study after study of risk models (van den Goorbergh 2022, Carriero 2025).
+#
+# ## Undoing a weight
+#
+# Sometimes the weighted model is all you have. In theory a weight `w` on the ones multiplies the odds by `w`, which adds
+# `log(w)` to the score; so subtract it.
+
+# %%
+scores["undone"] = scores["weighted"] - np.log(weight)
+risk["undone"] = entropy.link.inverse(scores["undone"])
+squares = lm.brier(from_logits=False)
+print(f"{'':10s}{'said':>8s}{'was':>8s}{'log loss':>10s}{'Brier':>8s}")
+for name, p in risk.items():
+    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{entropy(y[test], scores[name]):10.3f}{squares(y[test], p):8.3f}")
+
+# %%
+import matplotlib.pyplot as plt
+from figures import COLOURS, show
+from matplotlib.ticker import PercentFormatter
+
+BLUE, RED, GREEN, PURPLE, AMBER, GREY = COLOURS
+figure, (before, after) = plt.subplots(1, 2, figsize=(8.4, 3.7))
+for axis, name, colour, title, top in ((before, "weighted", RED, "trained with weights", 0.9),
+                                       (after, "undone", GREEN, "the weight undone", 0.2)):
+    axis.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle=":")
+    for shown, marker, shade in ((name, "o", colour), ("plain", "s", PURPLE)):
+        if axis is before and shown == "plain":
+            continue
+        parts = np.array_split(np.argsort(risk[shown]), 8)
+        said = np.array([risk[shown][part].mean() for part in parts])
+        was = np.array([y[test][part].mean() for part in parts])
+        size = np.array([len(part) for part in parts])
+        axis.errorbar(said, was, yerr=np.sqrt(was * (1 - was) / size), color=shade, marker=marker, markersize=5, linewidth=1.4,
+                      elinewidth=1, label={"plain": "trained without weights"}.get(shown, title))
+    ticks = np.linspace(0, top, 4 if top > 0.5 else 5)
+    axis.set(title=title, xlabel="what the model said", xlim=(0, top), ylim=(0, top), xticks=ticks, yticks=ticks)
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.legend(loc="upper left", fontsize=9)
+before.set_ylabel("what then happened")
+show(figure, alt="Reliability diagrams of groups of people by predicted risk. With weights all groups lie far below the "
+                 "diagonal: the model says several times what then happens. With the weight undone they lie near the "
+                 "diagonal, as those of the model trained without weights do.")
+
+# %% [markdown]
+# Each dot is an eighth of the held-out people, by predicted risk, with its standard error. On the dotted line, what was
+# said happens.
+
+# %%
+assert 0.4 < risk["weighted"].mean() < 0.5 and abs(risk["plain"].mean() - y[test].mean()) < 0.02     # "nearly half"
+assert abs(roc_auc_score(y[test], risk["plain"]) - roc_auc_score(y[test], risk["weighted"])) < 0.02  # "ranks as well"
+assert abs(balanced(risk["plain"] >= rate) - balanced(risk["weighted"] >= 0.5)) < uncertain          # "as well"
+assert squares(y[test], risk["weighted"]) > 4 * squares(y[test], risk["undone"])
+assert abs(entropy(y[test], scores["undone"]) - entropy(y[test], scores["plain"])) < 0.01
+assert len(y) == 5000
+
+# %% [markdown]
+# The same holds for "balanced" class weights, for repeating rare rows and for dropping frequent ones: all three change
+# the share of ones that the model believes in, and all three are undone by the ratio of the odds (King and Zeng 2001;
+# Saerens 2002). That is exact only if the model is: after flexible learners the correction can be incomplete (Carriero
+# 2025), one more reason not to need it.
+#
+# ## From probability to decision
+#
+# If missing a one costs `missed` and a false alarm costs `alarm`, the right answer is "yes" wherever the probability is
+# at least `alarm / (alarm + missed)` (Elkan 2001). When the costs change, the threshold changes, and the model stays.
+
+# %%
+def cost(p, threshold, missed, alarm):
+    answer = p >= threshold
+    return (missed * ((y[test] == 1) & ~answer) + alarm * ((y[test] == 0) & answer)).mean()
+
+print("missing one costs   threshold   cost per 1000: rule   always no   always yes")
+for missed in (5, 10, 20):
+    best = 1 / (1 + missed)
+    costs = [1000 * cost(risk["plain"], threshold, missed, 1) for threshold in (best, 2.0, 0.0)]
+    print(f"{missed:17d}   {best:9.1%}   {costs[0]:19.0f}   {costs[1]:9.0f}   {costs[2]:10.0f}")
+
+# %%
+for missed in (5, 10, 20):
+    rule, never, always = (cost(risk["plain"], t, missed, 1) for t in (1 / (1 + missed), 2.0, 0.0))
+    assert rule < min(never, always)                                           # "the right answer"
+
+# %% [markdown]
+# Weights have their place: where rows stand for different numbers of people, where errors on them truly cost different
+# amounts and the model is too simple to be right everywhere, and in deep networks that fit the training data completely
+# (Menon 2021). Then treat them as a challenger, which must show on unseen data that it is better than the plain loss with
+# a good threshold; `lossmith choose` runs that contest.
+#
+# ## Try it
+#
+# Ask for fifteen visits (`table["mdvis"] >= 15`), about one in fifty. What does the weighted model say now, and how well
+# does undoing work with so few ones? Then replace `pos_weight=weight` by `lm.focal(gamma=2.0)`, another loss that is
+# offered for rare classes. It is not strictly proper (Charoenphakdee 2021): which risks does it say, and what happens?
+#
+# ## Sources
+#
+# * R. van den Goorbergh and others, *The harm of class imbalance corrections for risk prediction models*, JAMIA 29
+#   (2022), [doi:10.1093/jamia/ocac093](https://doi.org/10.1093/jamia/ocac093); A. Carriero and others, *The harms of
+#   class imbalance corrections for machine learning based prediction models*, Statistics in Medicine 44 (2025),
+#   [doi:10.1002/sim.10320](https://doi.org/10.1002/sim.10320).
+# * Undoing: G. King, L. Zeng, *Logistic regression in rare events data*, Political Analysis 9 (2001),
+#   [doi:10.1093/oxfordjournals.pan.a004868](https://doi.org/10.1093/oxfordjournals.pan.a004868); M. Saerens, P. Latinne,
+#   C. Decaestecker, *Adjusting the outputs of a classifier to new a priori probabilities*, Neural Computation 14 (2002),
+#   [doi:10.1162/089976602753284446](https://doi.org/10.1162/089976602753284446).
+# * Costs: C. Elkan, *The foundations of cost-sensitive learning*, IJCAI 2001. Deep networks: A. K. Menon and others,
+#   *Long-tail learning via logit adjustment* (2021),
+#   [doi:10.48550/arXiv.2007.07314](https://doi.org/10.48550/arXiv.2007.07314).
+# * N. Charoenphakdee and others, *On focal loss for class-posterior probability estimation*, CVPR 2021,
+#   [doi:10.1109/CVPR46437.2021.00516](https://doi.org/10.1109/CVPR46437.2021.00516).
+# * The data: W. G. Manning and others, *Health insurance and the demand for medical care*, American Economic Review 77
+#   (1987); the file and its origin are described in `examples/data/README.md`.

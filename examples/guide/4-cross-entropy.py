@@ -49,9 +49,9 @@ for logit in (4.0, 0.0, -4.0, -10.0):
     print(f"{logit:5.0f}   {p:11.5f}   {pulls[0]:21.5f}   {pulls[1]:21.5f}")
 
 # %% [markdown]
-# The truth is 1. Read the last line. The model is almost certain, and wrong. Cross-entropy pulls with all its force; squared error, at
-# its most expensive prediction, hardly pulls at all, because there the logistic function is flat. The more wrong, the
-# less it learns.
+# The truth is 1. Read the last line. The model is almost certain, and wrong. Cross-entropy pulls with all its force;
+# squared error, at its most expensive prediction, hardly pulls at all, because there the logistic function is flat. The
+# more wrong, the less it learns.
 
 # %%
 import matplotlib.pyplot as plt

@@ -24,13 +24,14 @@ truth, belief = np.array([[0.90, 0.08, 0.02]]), np.array([[0.60, 0.10, 0.30]])
 kl, surprise = lm.kl_divergence(), lm.cross_entropy(from_logits=False)
 there, back = kl(truth, belief), kl(belief, truth)
 print(f"KL(truth, belief) = {there:.3f}   KL(belief, truth) = {back:.3f}")
-entropy = surprise(truth, truth)
-print(f"cross-entropy {surprise(truth, belief):.3f} = entropy {entropy:.3f} + KL {there:.3f}")
+cross, entropy = surprise(truth, belief), surprise(truth, truth)
+print(f"cross-entropy {cross:.3f} = entropy {entropy:.3f} + KL {there:.3f}")
 
 # %% [markdown]
 # It is no distance: the two directions differ. The last line is why [chapter 4](4-cross-entropy.py) needed no divergence:
 # the entropy of the truth does not depend on the model, so minimising cross-entropy *is* minimising the divergence. Where
-# *both* distributions are the model's own, the divergence itself is the loss. The best known case is below.
+# it is the *first* distribution that the model chooses, its entropy counts too, and the divergence itself must be the
+# loss. The best known case is below.
 #
 # ## Two terms that pull against each other
 #
@@ -39,9 +40,9 @@ print(f"cross-entropy {surprise(truth, belief):.3f} = entropy {entropy:.3f} + KL
 #
 # $$\operatorname{E}_{q}\left[-\log p(x \mid z)\right] + \operatorname{KL}\left(q(z \mid x) \,\|\, N(0, 1)\right)$$
 #
-# small: the reconstruction, and the price of the code. The first term wants codes that say everything about the image. The second wants codes that say nothing, so that
-# they cannot be told from standard normal noise. The sum is an upper bound of $-\log p(x)$, the surprise at the image;
-# with its sign turned it is called the evidence lower bound, ELBO.
+# small: the reconstruction, and the price of the code. The first term wants codes that say everything about the image.
+# The second wants codes that say nothing, so that they cannot be told from standard normal noise. The sum is an upper
+# bound of $-\log p(x)$, the surprise at the image; with its sign turned it is called the evidence lower bound, ELBO.
 #
 # Each of scikit-learn's digits has 64 pixels, each a *count* from 0 to 16 (of the dark points in a block of 4 by 4). So
 # $p(x \mid z)$ is binomial, and its surprise is 16 times our binary cross-entropy, less a constant. The divergence
@@ -98,8 +99,9 @@ print(f"{len(train)} digits to train with, {len(test)} held out")
 # %%
 def fit(objective, epochs=80):
     torch.manual_seed(1)
+    layer, relu = torch.nn.Linear, torch.nn.ReLU
     networks = torch.nn.ModuleList(
-        torch.nn.Sequential(torch.nn.Linear(a, 256), torch.nn.ReLU(), torch.nn.Linear(256, b))
+        torch.nn.Sequential(layer(a, 256), relu(), layer(256, b))
         for a, b in ((64, 2 * SIZE), (SIZE, 64))
     )
     adam = torch.optim.Adam(networks.parameters(), lr=0.002)
@@ -201,7 +203,8 @@ with torch.no_grad():
         mean = (encode(plain_encoder, x)[..., 0] - centre) @ shape.inverse().T
         z = mean + noise * torch.randn(draws, *mean.shape)
         rebuilding = reconstruction(x, plain_decoder(centre + z @ shape.T)).mean(0)
-        return rebuilding + paid(torch.stack([mean, torch.full_like(mean, math.log(noise))], -1))
+        code = torch.stack([mean, torch.full_like(mean, math.log(noise))], -1)
+        return rebuilding + paid(code)
 
     levels = np.geomspace(0.05, 0.8, 11)
     noise = min(levels, key=lambda level: rival(train, level, draws=5).mean().item())

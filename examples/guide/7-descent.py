@@ -9,7 +9,8 @@
 #
 # ## The size of the pull
 #
-# How hard does one prediction pull when its loss is 1, 10 or 100?
+# How hard does one prediction pull? First of a number, where the truth is 0; then of a class, where the truth is 1 and
+# the prediction is a logit. (`brier` is the squared error of the probability.)
 
 # %%
 # Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
@@ -28,16 +29,16 @@ def pull(loss, truth, prediction):
     return abs(loss.gradient([truth], [prediction])[0])
 
 def table(losses, truth, predictions):
-    print(" " * 11, *(f"{name:>19s}" for name in losses))
-    print("prediction ", *(f"{'loss':>12s}{'pull':>7s}" for _ in losses))
+    print(" " * 11, *(f"{loss.name:>21s}" for loss in losses))
+    print("prediction ", *(f"{'loss':>14s}{'pull':>7s}" for _ in losses))
     for f in predictions:
-        pairs = [(loss([truth], [f]), pull(loss, truth, f)) for loss in losses.values()]
-        print(f"{f:10.1f} ", *(f"{value:12.2f}{strength:7.3f}" for value, strength in pairs))
+        pairs = [(loss([truth], [f]), pull(loss, truth, f)) for loss in losses]
+        print(f"{f:10.1f} ", *(f"{value:14.2f}{slope:7.3f}" for value, slope in pairs))
 
-numbers = {"squared": lm.squared_error(), "Huber": lm.huber(), "absolute": lm.absolute_error()}
+numbers = lm.squared_error(), lm.huber(), lm.absolute_error()
+classes = lm.binary_cross_entropy(), lm.hinge(), lm.brier()
 table(numbers, truth=0.0, predictions=(0.1, 1.0, 10.0))
 print()
-classes = {"cross-entropy": lm.binary_cross_entropy(), "hinge": lm.hinge(), "squared, of prob.": lm.brier()}
 table(classes, truth=1, predictions=(4.0, 0.0, -4.0, -8.0))
 
 # %%
@@ -146,7 +147,8 @@ def fading(step):
     return 0.4 / (step + 1) ** 0.5
 
 print("way left         after 200 steps   after 2000")
-for name, rate in {"fixed, 0.2": 0.2, "fixed, 0.02": 0.02, "0.4 / sqrt(step)": fading}.items():
+rates = {"fixed, 0.2": 0.2, "fixed, 0.02": 0.02, "0.4 / sqrt(step)": fading}
+for name, rate in rates.items():
     way = np.hypot(*(walk(losses["absolute"], rate, steps=2000) - goals["absolute"]).T)
     print(f"{name:16s} {way[200]:15.3f}   {way[2000]:10.4f}")
 

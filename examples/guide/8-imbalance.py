@@ -41,7 +41,8 @@ entropy = lm.binary_cross_entropy()
 plain = lm.LinearClassifier(entropy).fit(X[train], y[train])
 balancing = lm.binary_cross_entropy(pos_weight=weight)
 weighted = lm.LinearClassifier(balancing).fit(X[train], y[train])
-scores = {"plain": plain.decision_function(X[test]), "weighted": weighted.decision_function(X[test])}
+models = {"plain": plain, "weighted": weighted}
+scores = {name: model.decision_function(X[test]) for name, model in models.items()}
 risk = {name: entropy.link.inverse(score) for name, score in scores.items()}
 
 print("              said     was  log loss")
@@ -72,7 +73,7 @@ for name, threshold in (("plain", 0.5), ("plain", rate), ("weighted", 0.5)):
     print(f"{name:10s} {threshold:9.1%}   {auc:.3f}   {right:17.3f}")
 found = (risk["plain"] >= rate)[y[test] == 1]
 uncertain = np.sqrt(found.mean() * (1 - found.mean()) / len(found)) / 2
-print(f"with {len(found)} ones to judge by, balanced accuracy has a standard error of {uncertain:.3f}")
+print(f"standard error of balanced accuracy, with {len(found)} ones: {uncertain:.3f}")
 
 # %% [markdown]
 # With the threshold in the right place the plain model decides as well as the weighted one, as far as these data can

@@ -51,7 +51,7 @@ print(f"mean loss of all {len(y)} people: {loss(y, guess):.0f}")
 # %%
 pull = loss.gradient(y, guess, reduction="none")
 nudged = loss(y[:1], guess[:1] + 0.001) - loss(y[:1], guess[:1])
-print(f"the gradient says {pull[0] * 0.001:.3f} for a nudge of 0.001; the loss changed by {nudged:.3f}")
+print(f"the gradient says {pull[0] * 0.001:.3f}, the loss changed by {nudged:.3f}")
 
 # %% [markdown]
 # A model has fewer knobs than predictions. Ours has two: `prediction = a + b * x`. A change of `a` moves every prediction
@@ -68,13 +68,14 @@ for step in range(41):
     prediction = a + b * x
     path.append((a, b, loss(y, prediction)))
     if step % 10 == 0:
-        print(f"step {step:2d}   a = {a:6.1f}   b = {b:5.1f}   mean loss {path[-1][2]:8.1f}")
-    pull = loss.gradient(y, prediction)         # of the mean loss: each person's pull, divided by how many they are
+        print(f"step {step:2d}   a = {a:5.1f}   b = {b:4.1f}   loss {path[-1][2]:8.1f}")
+    pull = loss.gradient(y, prediction)         # each person's share of the mean's gradient
     a -= rate * pull.sum()
     b -= rate * (pull @ x)
 
 model = lm.LinearRegressor(loss).fit(x[:, None], y)
-print(f"the optimum: a = {model.intercept_:6.1f}   b = {model.coef_[0]:5.1f}   mean loss {model.objective_:8.1f}")
+best = model.intercept_, model.coef_[0], model.objective_
+print("optimum   a = {:5.1f}   b = {:4.1f}   loss {:8.1f}".format(*best))
 
 # %%
 import matplotlib.pyplot as plt

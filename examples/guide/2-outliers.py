@@ -27,8 +27,8 @@ table = sm.datasets.engel.load_pandas().data
 income, food = table["income"].to_numpy(), table["foodexp"].to_numpy()
 
 squared, absolute = lm.squared_error(), lm.absolute_error()
-print(f"best single prediction under squared error:  {squared.best_constant(food):.1f}   mean   {food.mean():.1f}")
-print(f"best single prediction under absolute error: {absolute.best_constant(food):.1f}   median {np.median(food):.1f}")
+for loss, name, value in ((squared, "mean", food.mean()), (absolute, "median", np.median(food))):
+    print(f"best by {loss.name:14s}  {loss.best_constant(food):.1f}   {name:6s} {value:.1f}")
 
 # %% [markdown]
 # The mean is what you need when totals matter: the sum of its predictions is the sum of the data. The median is the
@@ -79,11 +79,13 @@ for name, loss in {"squared": squared, "absolute": absolute}.items():
     print(f"{name:8s}  {before:.1f} -> {after:.1f}")
 
 # %%
+print("of one more franc of income, spent on food")
 lines = {}
 for name, loss in {"squared": squared, "absolute": absolute}.items():
     for data, target in {"clean": food, "one typing error": typo}.items():
-        lines[name, data] = lm.LinearRegressor(loss).fit(income[:, None], target)
-        print(f"{name:8s}  {data:16s}  a franc more of income: {lines[name, data].coef_[0]:5.3f} francs more for food")
+        line = lm.LinearRegressor(loss).fit(income[:, None], target)
+        lines[name, data] = line
+        print(f"{name:8s}  {data:16s}  {line.coef_[0]:5.3f}")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.5), sharey=True)
@@ -140,7 +142,7 @@ assert abs(lm.LinearRegressor(absolute).fit(wrong_income[:, None], food).coef_[0
 
 # %%
 short = 1 - absolute.best_constant(food) * len(food) / food.sum()
-print(f"235 times the median of the clean data is {short:.1%} less than was spent on food in all")
+print(f"235 times the median is {short:.1%} less than was spent on food in all")
 
 # %% [markdown]
 # ## Try it

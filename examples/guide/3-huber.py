@@ -20,9 +20,10 @@ import numpy as np
 
 import lossmith as lm
 
-for size in (0.5, 1.0, 2.0, 10.0):
-    loss = lm.huber(delta=1.0)
-    print(f"error {size:4.1f}   loss {loss([0.0], [size]):6.3f}   pull {loss.gradient([0.0], [size])[0]:4.1f}")
+loss = lm.huber(delta=1.0)
+for error in (0.5, 1.0, 2.0, 10.0):
+    value, slope = loss.value_and_gradient([0.0], [error])
+    print(f"error {error:4.1f}   loss {value:6.3f}   pull {slope[0]:4.1f}")
 
 # %%
 import matplotlib.pyplot as plt
@@ -59,9 +60,9 @@ show(figure, alt="Huber's loss follows the parabola of squared error near zero a
 # %%
 from scipy.stats import norm
 
-r = np.sinh(np.linspace(-5.3, 5.3, 200_001))                    # errors up to 100, densely where they are small
+r = np.sinh(np.linspace(-5.3, 5.3, 200_001))      # errors up to 100, densely near 0
 clean = norm.pdf(r)
-spoiled = 0.95 * norm.pdf(r) + 0.05 * norm.pdf(r, scale=10)   # one error in twenty is ten times as wide
+spoiled = 0.95 * clean + 0.05 * norm.pdf(r, scale=10)   # one in twenty is wild
 zero, width = np.zeros_like(r), np.gradient(r)
 
 def efficiency(loss, density):
@@ -72,7 +73,8 @@ def efficiency(loss, density):
 print("delta   normal errors   one in twenty ten times as wide")
 for delta in (0.05, 0.5, 1.345, 3.0, 30.0):
     loss = lm.huber(delta=delta)
-    print(f"{delta:<5g}   {efficiency(loss, clean):13.2f}   {efficiency(loss, spoiled):31.2f}")
+    both = [efficiency(loss, density) for density in (clean, spoiled)]
+    print(f"{delta:<5g}   {both[0]:13.2f}   {both[1]:31.2f}")
 
 # %%
 deltas = np.geomspace(0.02, 40, 90)
@@ -110,20 +112,23 @@ assert abs(efficiency(lm.huber(delta=40.0), spoiled) - 1) < 0.01               #
 import statsmodels.api as sm
 
 plant = sm.datasets.stackloss.load_pandas().data
-X, y = plant[["AIRFLOW", "WATERTEMP", "ACIDCONC"]].to_numpy(), plant["STACKLOSS"].to_numpy()
+X = plant[["AIRFLOW", "WATERTEMP", "ACIDCONC"]].to_numpy()
+y = plant["STACKLOSS"].to_numpy()
 
-def slopes(model):
-    return "  ".join(f"{value:6.3f}" for value in model.coef_)
-
-fixed, scaled = lm.LinearRegressor(lm.huber(delta=1.345)), lm.LinearRegressor(lm.huber(delta=1.345), scale="mad")
-print("                             air flow, water, acid")
-print("squared error               ", slopes(lm.LinearRegressor("squared_error").fit(X, y)))
-print("absolute error              ", slopes(lm.LinearRegressor("absolute_error").fit(X, y)))
-for unit in (1, 1000):
-    fixed.fit(X, y * unit).coef_ /= unit
-    scaled.fit(X, y * unit).coef_ /= unit
-    print(f"fixed delta, unit 1/{unit:<4d}    ", slopes(fixed))
-    print(f"delta from data, unit 1/{unit:<4d}", slopes(scaled))
+huber = lm.huber(delta=1.345)
+models = {
+    "squared error": lm.LinearRegressor("squared_error"),
+    "absolute error": lm.LinearRegressor("absolute_error"),
+    "fixed delta": lm.LinearRegressor(huber),
+    "delta from the data": lm.LinearRegressor(huber, scale="mad"),
+}
+slopes = {}
+print("                      unit   air flow    water     acid")
+for name, model in models.items():
+    for unit in (1, 1000):
+        slopes[name, unit] = model.fit(X, y * unit).coef_ / unit
+        numbers = "".join(f"{slope:9.3f}" for slope in slopes[name, unit])
+        print(f"{name:19s} 1/{unit:<4d} {numbers}")
 
 # %% [markdown]
 # A fixed `delta` becomes another loss when the unit changes: here, in the smaller unit, it has turned into absolute
@@ -132,10 +137,10 @@ for unit in (1, 1000):
 
 # %%
 assert len(y) == 21
-in_unit, in_thousandths = (lm.LinearRegressor(lm.huber(delta=1.345), scale="mad").fit(X, y * u).coef_ / u for u in (1, 1000))
-assert np.allclose(in_unit, in_thousandths, rtol=1e-4)
-least = lm.LinearRegressor("absolute_error").fit(X, y).coef_
-assert np.abs(fixed.coef_ - least).max() < 0.01 < np.abs(in_unit - least).max()
+for name in ("squared error", "absolute error", "delta from the data"):
+    assert np.allclose(slopes[name, 1], slopes[name, 1000], rtol=1e-4)         # "the unit no longer matters"
+assert np.allclose(slopes["fixed delta", 1000], slopes["absolute error", 1000], atol=0.01)
+assert not np.allclose(slopes["fixed delta", 1], slopes["absolute error", 1], atol=0.01)
 
 # %% [markdown]
 # ## What it does not estimate
@@ -146,7 +151,8 @@ assert np.abs(fixed.coef_ - least).max() < 0.01 < np.abs(in_unit - least).max()
 # %%
 food = sm.datasets.engel.load_pandas().data["foodexp"].to_numpy()
 size = 1.4826 * np.median(np.abs(food - np.median(food)))
-print(f"median {np.median(food):.1f}, Huber {lm.huber(delta=1.345 * size).best_constant(food):.1f}, mean {food.mean():.1f}")
+centre = lm.huber(delta=1.345 * size).best_constant(food)
+print(f"median {np.median(food):.1f}, Huber {centre:.1f}, mean {food.mean():.1f}")
 
 # %% [markdown]
 # So "there are outliers, take Huber" is a wrong rule where you need a total and the large values are real: it will be too

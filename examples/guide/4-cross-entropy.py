@@ -22,15 +22,17 @@ import lossmith as lm
 
 happened = lm.binary_cross_entropy(from_logits=False)
 for probability in (0.99, 0.9, 0.5, 0.1, 0.01):
-    print(f"it happens, and you said {probability:4.0%}: loss {happened([1], [probability]):.3f}")
+    loss = happened([1], [probability])
+    print(f"it happens, and you said {probability:4.0%}: loss {loss:.3f}")
 
 # %% [markdown]
 # It is *strictly proper*: whoever believes 30 % fares best by saying 30 %, neither more nor less (Good 1952).
 
 # %%
 said = np.linspace(0.01, 0.99, 99)
-expected = 0.3 * happened(np.ones(99), said, reduction="none") + 0.7 * happened(np.zeros(99), said, reduction="none")
-print(f"if the true probability is 30%, the least expected loss is at {said[expected.argmin()]:.0%}")
+yes, no = (happened(np.full(99, y), said, reduction="none") for y in (1, 0))
+expected = 0.3 * yes + 0.7 * no
+print(f"of a 30% chance, the expected loss is least at {said[expected.argmin()]:.0%}")
 
 # %% [markdown]
 # ## From scores to probabilities
@@ -39,17 +41,17 @@ print(f"if the true probability is 30%, the least expected loss is at {said[expe
 # cross-entropy, the gradient on the logit is as simple as it could be: *predicted probability minus truth*.
 
 # %%
-entropy, square = lm.binary_cross_entropy(), lm.brier()        # brier: squared error of the probability
-print("logit   probability   pull by cross-entropy   pull by squared error      (the truth is 1)")
+entropy, square = lm.binary_cross_entropy(), lm.brier()   # Brier: squared error
+print("logit   probability   pull by cross-entropy   pull by squared error")
 for logit in (4.0, 0.0, -4.0, -10.0):
     p = entropy.link.inverse(logit)
     pulls = [loss.gradient([1], [logit])[0] for loss in (entropy, square)]
     print(f"{logit:5.0f}   {p:11.5f}   {pulls[0]:21.5f}   {pulls[1]:21.5f}")
 
 # %% [markdown]
-# Read the last line. The model is almost certain, and wrong. Cross-entropy pulls with all its force; squared error, at
-# its most expensive prediction, hardly pulls at all, because there the logistic function is flat. The more wrong, the
-# less it learns.
+# The truth is 1. Read the last line. The model is almost certain, and wrong. Cross-entropy pulls with all its force;
+# squared error, at its most expensive prediction, hardly pulls at all, because there the logistic function is flat. The
+# more wrong, the less it learns.
 
 # %%
 import matplotlib.pyplot as plt
@@ -87,17 +89,19 @@ X = (table.data - table.data.mean(0)) / table.data.std(0)
 y = 1 - table.target                                            # 1: malignant
 order = np.random.default_rng(0).permutation(len(y))
 train, test = order[:284], order[284:]
+rate_of_ones = y[train].mean()
 
 def descend(loss, steps, rate=0.1):
-    intercept, weights = 0.0, -0.5 * X[train].T @ (y[train] - y[train].mean()) / len(train) * 4
+    a, b = 0.0, -2 * X[train].T @ (y[train] - rate_of_ones) / len(train)
     for _ in range(steps):
-        pull = loss.gradient(y[train], intercept + X[train] @ weights)
-        intercept, weights = intercept - rate * pull.sum(), weights - rate * (X[train].T @ pull)
-    return ((intercept + X[test] @ weights > 0) == (y[test] == 1)).mean()
+        pull = loss.gradient(y[train], a + X[train] @ b)
+        a, b = a - rate * pull.sum(), b - rate * (X[train].T @ pull)
+    return ((a + X[test] @ b > 0) == (y[test] == 1)).mean()
 
 print("steps   right by cross-entropy   right by squared error")
 for steps in (0, 10, 30, 100, 300):
-    print(f"{steps:5d}   {descend(entropy, steps):22.0%}   {descend(square, steps):22.0%}")
+    right = [descend(loss, steps) for loss in (entropy, square)]
+    print(f"{steps:5d}   {right[0]:22.0%}   {right[1]:22.0%}")
 
 # %%
 assert len(y) == 569
@@ -117,8 +121,10 @@ assert descend(entropy, 30) > 0.9 > 0.5 > descend(square, 30)
 categorical = lm.cross_entropy()
 scores = np.array([[2.0, 0.5, -1.0]])
 print("probabilities:", np.round(categorical.link.inverse(scores)[0], 3))
-print("loss if class 0, 1 or 2 is true:", [round(categorical([k], scores), 3) for k in range(3)])
-print("two classes:", categorical([1], np.array([[0.3, 1.5]])), "=", entropy([1], [1.5 - 0.3]))
+for k in range(3):
+    print(f"loss if class {k} is true: {categorical([k], scores):.3f}")
+two = np.array([[0.3, 1.5]])
+print("two classes:", categorical([1], two), "=", entropy([1], [1.5 - 0.3]))
 
 # %% [markdown]
 # What must never be done is to call the classes 0, 1, 2, ... and predict that number. It says that a 7 lies between a 6
@@ -136,13 +142,14 @@ train, test = order[:1200], order[1200:]
 number = lm.LinearRegressor("squared_error", l2=1e-3).fit(images[train], digit[train])
 rounded = np.clip(np.round(number.predict(images[test])), 0, 9)
 classes = lm.LinearClassifier(l2=1e-3).fit(images[train], digit[train])
+chosen = classes.predict(images[test])
 print(f"the class as a number, squared error: {(rounded == digit[test]).mean():.0%} right")
-print(f"a score per class, cross-entropy:     {(classes.predict(images[test]) == digit[test]).mean():.0%} right")
+print(f"a score per class, cross-entropy:     {(chosen == digit[test]).mean():.0%} right")
 
 # %%
-assert np.isclose(categorical([1], np.array([[0.3, 1.5]])), entropy([1], [1.2]), rtol=1e-14)
+assert np.isclose(categorical([1], two), entropy([1], [1.2]), rtol=1e-14)
 assert (9 - 1) ** 2 == 64 * (2 - 1) ** 2
-assert (rounded == digit[test]).mean() < 0.4 and (classes.predict(images[test]) == digit[test]).mean() > 0.93
+assert (rounded == digit[test]).mean() < 0.4 and (chosen == digit[test]).mean() > 0.93
 
 # %% [markdown]
 # ## Try it

@@ -23,10 +23,12 @@ import numpy as np
 import lossmith as lm
 
 hinge, entropy = lm.hinge(), lm.binary_cross_entropy()
-print("margin   hinge   its pull   cross-entropy   its pull")
+print("            hinge         cross-entropy")
+print("margin   loss   pull      loss    pull")
 for margin in (-2.0, 0.0, 0.5, 1.5, 5.0):
-    values = [(loss([1], [margin]), abs(loss.gradient([1], [margin])[0])) for loss in (hinge, entropy)]
-    print(f"{margin:6.1f}   {values[0][0]:5.2f}   {values[0][1]:8.2f}   {values[1][0]:13.3f}   {values[1][1]:8.3f}")
+    a, pull = hinge.value_and_gradient([1], [margin])
+    b, soft = entropy.value_and_gradient([1], [margin])
+    print(f"{margin:6.1f}   {a:4.2f}   {abs(pull[0]):4.2f}     {b:5.3f}   {abs(soft[0]):5.3f}")
 
 # %%
 import matplotlib.pyplot as plt
@@ -81,7 +83,8 @@ print(f"{len(support)} of {len(train)} training digits are support vectors")
 # %%
 share = len(support) / len(train)
 again = lm.LinearClassifier(hinge, l2=0.01 / share).fit(X[support], y[support])
-print(f"coefficients up to {np.abs(machine.coef_).max():.2f}; largest change {np.abs(machine.coef_ - again.coef_).max():.6f}")
+change = np.abs(machine.coef_ - again.coef_).max()
+print(f"coefficients up to {np.abs(machine.coef_).max():.2f}, largest change {change:.6f}")
 
 # %%
 figure, axes = plt.subplots(1, 6, figsize=(8.4, 1.75), width_ratios=[1.25, 1, 1, 1, 1, 1])
@@ -102,7 +105,7 @@ show(figure, alt="The coefficients as an image: the pixels that an eight fills a
 # for an eight, ink on the orange ones for a three. On the right are the five unseen digits with the smallest margins.
 
 # %%
-assert np.abs(machine.coef_ - again.coef_).max() < 1e-3 * limit                # "the same machine"
+assert change < 1e-3 * limit                                                   # "the same machine"
 assert len(support) < len(train) / 2
 assert (margins[test] > 0).mean() > 0.95
 
@@ -116,9 +119,9 @@ assert (margins[test] > 0).mean() > 0.95
 # %%
 for eights in (60, 70, 99):
     cases = np.repeat([1, 0], [eights, 100 - eights])
-    score = entropy.best_constant(cases)
-    print(f"{eights} of 100 are eights: best score {hinge.best_constant(cases):.0f} by hinge, "
-          f"{score:.2f} by cross-entropy, which means {entropy.link.inverse(score):.0%}")
+    hard, soft = hinge.best_constant(cases), entropy.best_constant(cases)
+    print(f"{eights} of 100 are eights. Best score by hinge: {hard:.0f}, "
+          f"by cross-entropy: {soft:.2f}, which means {entropy.link.inverse(soft):.0%}")
 
 # %% [markdown]
 # If all that you do with the answer is to pick a class, and both mistakes cost the same, the hinge is enough. If costs
@@ -133,11 +136,15 @@ order = np.random.default_rng(0).permutation(len(digit))
 train, test = order[:1000], order[1000:]
 X = images / 16
 
-machines = [lm.LinearClassifier(hinge, l2=0.001, tol=1e-4).fit(X[train], digit[train] == k) for k in range(10)]
-highest = np.argmax([machine.decision_function(X[test]) for machine in machines], axis=0)
+scores = []
+for k in range(10):
+    one = lm.LinearClassifier(hinge, l2=0.001, tol=1e-4).fit(X[train], digit[train] == k)
+    scores.append(one.decision_function(X[test]))
+highest = np.argmax(scores, axis=0)
 softmax = lm.LinearClassifier("cross_entropy", l2=0.001).fit(X[train], digit[train])
-print(f"ten machines:  right on {(highest == digit[test]).mean():.1%} of {len(test)} digits never seen")
-print(f"cross-entropy: right on {(softmax.predict(X[test]) == digit[test]).mean():.1%}")
+print(f"of {len(test)} unseen digits")
+print(f"ten machines get  {(highest == digit[test]).mean():.1%} right")
+print(f"cross-entropy gets {(softmax.predict(X[test]) == digit[test]).mean():.1%}")
 
 # %% [markdown]
 # This works because digits are clear cases. Each machine only learns whether its digit is more likely than all others

@@ -22,24 +22,27 @@ import lossmith as lm
 
 truth, belief = np.array([[0.90, 0.08, 0.02]]), np.array([[0.60, 0.10, 0.30]])
 kl, surprise = lm.kl_divergence(), lm.cross_entropy(from_logits=False)
-print(f"KL(truth, belief) = {kl(truth, belief):.3f}      KL(belief, truth) = {kl(belief, truth):.3f}")
-print(f"cross-entropy {surprise(truth, belief):.3f} = entropy {surprise(truth, truth):.3f} + KL {kl(truth, belief):.3f}")
+there, back = kl(truth, belief), kl(belief, truth)
+print(f"KL(truth, belief) = {there:.3f}   KL(belief, truth) = {back:.3f}")
+cross, entropy = surprise(truth, belief), surprise(truth, truth)
+print(f"cross-entropy {cross:.3f} = entropy {entropy:.3f} + KL {there:.3f}")
 
 # %% [markdown]
 # It is no distance: the two directions differ. The last line is why [chapter 4](4-cross-entropy.py) needed no divergence:
 # the entropy of the truth does not depend on the model, so minimising cross-entropy *is* minimising the divergence. Where
-# *both* distributions are the model's own, the divergence itself is the loss. The best known case is below.
+# it is the *first* distribution that the model chooses, its entropy counts too, and the divergence itself must be the
+# loss. The best known case is below.
 #
 # ## Two terms that pull against each other
 #
 # An autoencoder squeezes an image through a few numbers, the code $z$, and tries to get the image back. A *variational*
 # one (Kingma and Welling 2013) gives a whole distribution $q(z \mid x)$ of codes for each image and is trained to make
 #
-# $$\underbrace{\operatorname{E}_{q}\left[-\log p(x \mid z)\right]}_{\text{reconstruction}} \; + \; \underbrace{\operatorname{KL}\left(q(z \mid x) \,\|\, N(0, 1)\right)}_{\text{price of the code}}$$
+# $$\operatorname{E}_{q}\left[-\log p(x \mid z)\right] + \operatorname{KL}\left(q(z \mid x) \,\|\, N(0, 1)\right)$$
 #
-# small. The first term wants codes that say everything about the image. The second wants codes that say nothing, so that
-# they cannot be told from standard normal noise. The sum is an upper bound of $-\log p(x)$, the surprise at the image;
-# with its sign turned it is called the evidence lower bound, ELBO.
+# small: the reconstruction, and the price of the code. The first term wants codes that say everything about the image.
+# The second wants codes that say nothing, so that they cannot be told from standard normal noise. The sum is an upper
+# bound of $-\log p(x)$, the surprise at the image; with its sign turned it is called the evidence lower bound, ELBO.
 #
 # Each of scikit-learn's digits has 64 pixels, each a *count* from 0 to 16 (of the dark points in a block of 4 by 4). So
 # $p(x \mid z)$ is binomial, and its surprise is 16 times our binary cross-entropy, less a constant. The divergence
@@ -60,25 +63,32 @@ def normal_kl(y: Real, mean: Real, log_scale: Real):
 
 bce, price = lm.binary_cross_entropy(), normal_kl()
 torch.manual_seed(0)
-images = torch.tensor(load_digits().data, dtype=torch.float32)[torch.randperm(1797)] / 16
+images = torch.tensor(load_digits().data / 16, dtype=torch.float32)
+images = images[torch.randperm(len(images))]
 train, test = images[:1400], images[1400:]
-SIZE = 16                                                       # numbers in a code
+SIZE = 16                                       # numbers in a code
 
 def reconstruction(x, logits):
     """Surprise at each image: binomial, 16 points a pixel."""
     count = 16 * x
     ways = math.lgamma(17) - torch.lgamma(count + 1) - torch.lgamma(17 - count)
-    return (16 * bce(x.expand_as(logits).contiguous(), logits, reduction="none") - ways).sum(-1)
+    told = bce(x.expand_as(logits).contiguous(), logits, reduction="none")
+    return (16 * told - ways).sum(-1)
 
 def encode(encoder, x):
-    return encoder(x).reshape(len(x), SIZE, 2)                  # of each number: mean, log of its standard deviation
+    """Of each number in the code: its mean, the log of its standard deviation."""
+    return encoder(x).reshape(len(x), SIZE, 2)
+
+def paid(code):
+    """Price of each code: how far it is from standard normal noise."""
+    return price(torch.zeros_like(code[..., 0]), code, reduction="none").sum(-1)
 
 def terms(networks, x, draws=1):
     """Both terms for each image."""
     encoder, decoder = networks
     code = encode(encoder, x)
     z = code[..., 0] + code[..., 1].exp() * torch.randn(draws, len(x), SIZE)
-    return reconstruction(x, decoder(z)).mean(0), price(torch.zeros(len(x), SIZE), code, reduction="none").sum(-1)
+    return reconstruction(x, decoder(z)).mean(0), paid(code)
 
 print(f"{len(train)} digits to train with, {len(test)} held out")
 
@@ -90,8 +100,11 @@ print(f"{len(train)} digits to train with, {len(test)} held out")
 def fit(objective, epochs=80):
     torch.manual_seed(1)
     layer, relu = torch.nn.Linear, torch.nn.ReLU
-    networks = [torch.nn.Sequential(layer(a, 256), relu(), layer(256, b)) for a, b in ((64, 2 * SIZE), (SIZE, 64))]
-    adam = torch.optim.Adam([w for network in networks for w in network.parameters()], lr=0.002)
+    networks = torch.nn.ModuleList(
+        torch.nn.Sequential(layer(a, 256), relu(), layer(256, b))
+        for a, b in ((64, 2 * SIZE), (SIZE, 64))
+    )
+    adam = torch.optim.Adam(networks.parameters(), lr=0.002)
     history = []
     for _ in range(epochs):
         for x in train[torch.randperm(len(train))].split(100):
@@ -104,18 +117,18 @@ def fit(objective, epochs=80):
 
 def bound(beta):
     def objective(networks, x):
-        told, paid = terms(networks, x)
-        return (told + beta * paid).mean()
+        rebuilding, code = terms(networks, x)
+        return (rebuilding + beta * code).mean()
     return objective
 
 found = {beta: fit(bound(beta)) for beta in (0.1, 0.3, 1.0, 3.0, 10.0)}
 held_out = {}
 with torch.no_grad():
-    print(" beta   reconstruction   price of the code     sum      (nats for each digit held out)")
+    print(" beta   reconstruction   price of the code     sum")
     for beta, (networks, _) in found.items():
-        held_out[beta] = [term.mean().item() for term in terms(networks, test, draws=50)]
-        told, paid = held_out[beta]
-        print(f"{beta:5.1f}   {told:14.1f}   {paid:17.1f}   {told + paid:5.1f}")
+        both = [term.mean().item() for term in terms(networks, test, draws=50)]
+        held_out[beta] = both
+        print(f"{beta:5.1f}   {both[0]:14.1f}   {both[1]:17.1f}   {sum(both):5.1f}")
 
 # %%
 import matplotlib.pyplot as plt
@@ -131,15 +144,15 @@ for column, name, lift, colour in ((0, "reconstruction", -17, PURPLE), (1, "pric
     time.text(79, history[-1, column] + lift, name, color=colour, ha="right", fontsize=9)
 time.text(79, history[-1].sum() + 9, "sum", color=GREY, ha="right", fontsize=9)
 time.set(title="while training (beta = 1)", xlabel="epoch", ylabel="nats for a digit held out", ylim=(0, 260))
-paid, told = np.array([held_out[beta][::-1] for beta in found]).T
-trade.plot(paid, told, color=GREY, linewidth=1, zorder=1)
-trade.scatter(paid, told, color=[BLUE] * 5, zorder=2, s=26)
-for beta, x, height in zip(found, paid, told, strict=True):
+rebuilt, price_paid = np.array(list(held_out.values())).T
+trade.plot(price_paid, rebuilt, color=GREY, linewidth=1, zorder=1)
+trade.scatter(price_paid, rebuilt, color=BLUE, zorder=2, s=26)
+for beta, x, height in zip(found, price_paid, rebuilt, strict=True):
     trade.annotate(f"beta {beta:g}", (x, height), xytext=(7, 3), textcoords="offset points", fontsize=9)
-line = np.array([paid.min(), paid.max()])
-trade.plot(line, paid[2] + told[2] - line, color=GREY, linewidth=0.9, linestyle=":")
+line = np.array([price_paid.min(), price_paid.max()])
+trade.plot(line, sum(held_out[1.0]) - line, color=GREY, linewidth=0.9, linestyle=":")
 trade.set(title="what a better picture costs", xlabel="price of the code", ylabel="reconstruction",
-          xlim=(0, paid.max() * 1.22), ylim=(0, told.max() * 1.08))
+          xlim=(0, price_paid.max() * 1.22), ylim=(0, rebuilt.max() * 1.08))
 show(figure, alt=f"Left: while training, the reconstruction term falls, steeply at first, to {history[-1, 0]:.0f} nats, and the "
                  f"price of the code rises to {history[-1, 1]:.0f}; their sum falls. Right: as beta goes from 10 down to 0.1 "
                  "the price of the code rises and the reconstruction term falls along a convex curve; at beta 1 it "
@@ -165,8 +178,9 @@ with torch.no_grad():
     q = Normal(code[..., 0], code[..., 1].exp())
     z = q.sample((500,))
     sampled = (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).sum(-1).mean().item()
-    exact = price(torch.zeros_like(code[..., 0]), code, reduction="none").sum(-1).mean().item()
-print(f"closed form {exact:.3f}, from {500 * len(test):,} draws {sampled:.3f}: {abs(sampled / exact - 1):.2%} apart")
+    exact = paid(code).mean().item()
+print(f"closed form {exact:.3f}, {500 * len(test):,} draws {sampled:.3f}, "
+      f"{abs(sampled / exact - 1):.2%} apart")
 
 # %% [markdown]
 # ## Is it any better than an ordinary autoencoder?
@@ -186,18 +200,22 @@ with torch.no_grad():
     centre, shape = codes.mean(0), torch.linalg.cholesky(codes.T.cov())
 
     def rival(x, noise, draws):
-        mean = torch.linalg.solve_triangular(shape, (encode(plain_encoder, x)[..., 0] - centre).T, upper=False).T.contiguous()
+        mean = (encode(plain_encoder, x)[..., 0] - centre) @ shape.inverse().T
         z = mean + noise * torch.randn(draws, *mean.shape)
-        q = torch.stack([mean, torch.full_like(mean, math.log(noise))], -1)
-        told = reconstruction(x, plain_decoder(centre + z @ shape.T)).mean(0)
-        return told + price(torch.zeros_like(mean), q, reduction="none").sum(-1)
+        rebuilding = reconstruction(x, plain_decoder(centre + z @ shape.T)).mean(0)
+        code = torch.stack([mean, torch.full_like(mean, math.log(noise))], -1)
+        return rebuilding + paid(code)
 
-    noise = min(np.geomspace(0.05, 0.8, 11), key=lambda level: rival(train, level, 5).mean().item())
-    theirs = rival(test, noise, 50)
-    ours = sum(terms((encoder, decoder), test, 50))
-    gain = (theirs - ours).numpy()
-print(f"ELBO on {len(test)} digits held out: autoencoder with prior {-theirs.mean():.1f}, variational {-ours.mean():.1f}")
-print(f"ahead by {gain.mean():.1f} nats a digit (standard error {gain.std() / len(gain) ** 0.5:.1f})")
+    levels = np.geomspace(0.05, 0.8, 11)
+    noise = min(levels, key=lambda level: rival(train, level, draws=5).mean().item())
+    theirs = rival(test, noise, draws=50)
+    ours = sum(terms((encoder, decoder), test, draws=50))
+gain = (theirs - ours).numpy()
+error = gain.std() / len(gain) ** 0.5
+print(f"ELBO on {len(test)} digits held out")
+print(f"autoencoder with a prior  {-theirs.mean():6.1f}")
+print(f"variational autoencoder   {-ours.mean():6.1f}")
+print(f"ahead by {gain.mean():.1f} nats a digit (standard error {error:.1f})")
 
 # %%
 with torch.no_grad():
@@ -221,10 +239,10 @@ show(figure, alt="Four rows of small images: digits held out, their reconstructi
 
 # %%
 assert abs(sampled / exact - 1) < 0.01                                         # the closed form
-assert gain.mean() > 3 * gain.std() / len(gain) ** 0.5                         # ahead, beyond chance
+assert gain.mean() > 3 * error                                                 # ahead, beyond chance
 sums = {beta: sum(both) for beta, both in held_out.items()}
 assert min(sums, key=sums.get) == 1.0                                          # lowest where both count alike
-assert all(np.diff(paid) < 0) and all(np.diff(told) > 0)                       # stingier, and worse pictures
+assert all(np.diff(price_paid) < 0) and all(np.diff(rebuilt) > 0)              # stingier, and worse pictures
 assert np.isclose(surprise(truth, belief), surprise(truth, truth) + kl(truth, belief))
 
 # %% [markdown]

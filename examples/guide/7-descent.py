@@ -9,7 +9,8 @@
 #
 # ## The size of the pull
 #
-# How hard does one prediction pull when its loss is 1, 10 or 100?
+# How hard does one prediction pull? First of a number, where the truth is 0; then of a class, where the truth is 1 and
+# the prediction is a logit. (`brier` is the squared error of the probability.)
 
 # %%
 # Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
@@ -27,29 +28,32 @@ import lossmith as lm
 def pull(loss, truth, prediction):
     return abs(loss.gradient([truth], [prediction])[0])
 
-print("error   squared: loss, pull    Huber: loss, pull   absolute: loss, pull")
-for error in (0.1, 1.0, 10.0):
-    pairs = [(loss([0.0], [error]), pull(loss, 0.0, error)) for loss in (lm.squared_error(), lm.huber(), lm.absolute_error())]
-    print(f"{error:5.1f}", *(f"{value:14.2f} {strength:6.2f}" for value, strength in pairs))
+def table(losses, truth, predictions):
+    print(" " * 11, *(f"{loss.name:>21s}" for loss in losses))
+    print("prediction ", *(f"{'loss':>14s}{'pull':>7s}" for _ in losses))
+    for f in predictions:
+        pairs = [(loss([truth], [f]), pull(loss, truth, f)) for loss in losses]
+        print(f"{f:10.1f} ", *(f"{value:14.2f}{slope:7.3f}" for value, slope in pairs))
 
-print("\nlogit    cross-entropy          hinge        squared error of the probability     (the truth is 1)")
-for logit in (4.0, 0.0, -4.0, -8.0):
-    pairs = [(loss([1], [logit]), pull(loss, 1, logit)) for loss in (lm.binary_cross_entropy(), lm.hinge(), lm.brier())]
-    print(f"{logit:5.1f}", *(f"{value:9.2f} {strength:6.3f}" for value, strength in pairs))
+numbers = lm.squared_error(), lm.huber(), lm.absolute_error()
+classes = lm.binary_cross_entropy(), lm.hinge(), lm.brier()
+table(numbers, truth=0.0, predictions=(0.1, 1.0, 10.0))
+print()
+table(classes, truth=1, predictions=(4.0, 0.0, -4.0, -8.0))
 
 # %%
 import matplotlib.pyplot as plt
 from figures import COLOURS, show
 
 BLUE, RED, GREEN, PURPLE, AMBER, GREY = COLOURS
-figure, (numbers, classes) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
 error, logit = np.linspace(0.02, 4, 400), np.linspace(6, -9, 600)
-SHOWN = [(numbers, 0.0, error, lm.squared_error(), "squared error", RED, (2.15, 2.45)),
-         (numbers, 0.0, error, lm.huber(), "Huber", GREEN, (2.6, 1.12)),
-         (numbers, 0.0, error, lm.absolute_error(), "absolute error", BLUE, (2.2, 0.76)),
-         (classes, 1.0, logit, lm.binary_cross_entropy(), "cross-entropy", PURPLE, (2.3, 0.81)),
-         (classes, 1.0, logit, lm.hinge(), "hinge", AMBER, (0.3, 1.03)),
-         (classes, 1.0, logit, lm.brier(), "squared error of the probability", RED, (1.12, 0.04))]
+SHOWN = [(left, 0.0, error, lm.squared_error(), "squared error", RED, (2.15, 2.45)),
+         (left, 0.0, error, lm.huber(), "Huber", GREEN, (2.6, 1.12)),
+         (left, 0.0, error, lm.absolute_error(), "absolute error", BLUE, (2.2, 0.76)),
+         (right, 1.0, logit, lm.binary_cross_entropy(), "cross-entropy", PURPLE, (2.3, 0.81)),
+         (right, 1.0, logit, lm.hinge(), "hinge", AMBER, (0.3, 1.03)),
+         (right, 1.0, logit, lm.brier(), "squared error of the probability", RED, (1.12, 0.04))]
 for axis, truth, prediction, loss, name, colour, place in SHOWN:
     truths = np.full(len(prediction), truth)
     value = loss(truths, prediction, reduction="none")
@@ -59,8 +63,8 @@ for axis, truth, prediction, loss, name, colour, place in SHOWN:
         axis.plot(0, 0, "o", color=AMBER, markersize=5)
     axis.plot(value, strength, color=colour, linewidth=2)
     axis.text(*place, name, color=colour, fontsize=9)
-numbers.set(title="numbers", xlabel="loss of a prediction", ylabel="how hard it pulls", xlim=(0, 4), ylim=(0, 4.2))
-classes.set(title="classes", xlabel="loss of a prediction", xlim=(-0.05, 4), ylim=(-0.04, 1.15))
+left.set(title="numbers", xlabel="loss of a prediction", ylabel="how hard it pulls", xlim=(0, 4), ylim=(0, 4.2))
+right.set(title="classes", xlabel="loss of a prediction", xlim=(-0.05, 4), ylim=(-0.04, 1.15))
 show(figure, alt="How hard a prediction pulls over its loss. For numbers: squared error pulls ever harder, Huber up to delta, "
                  "absolute error always alike. For classes: cross-entropy pulls harder up to 1, hinge alike wherever it is not "
                  "satisfied, squared error of the probability less and less as its loss nears 1.")
@@ -139,18 +143,22 @@ show_race(figure, [(axes[0], RED, walks["squared"]), (axes[1], BLUE, walks["abso
 # A walk whose pull does not fade needs a rate that does. With `rate / sqrt(step)` it settles, slowly (Shor 1985):
 
 # %%
-for name, rate in {"fixed, 0.2": 0.2, "fixed, 0.02": 0.02, "0.4 / sqrt(step)": lambda step: 0.4 / (step + 1) ** 0.5}.items():
-    ways = np.hypot(*(walk(losses["absolute"], rate, steps=2000) - goals["absolute"]).T)
-    print(f"{name:17s}  way left after 200 steps {ways[200]:.3f}, after 2000 {ways[2000]:.4f}")
+def fading(step):
+    return 0.4 / (step + 1) ** 0.5
+
+print("way left         after 200 steps   after 2000")
+rates = {"fixed, 0.2": 0.2, "fixed, 0.02": 0.02, "0.4 / sqrt(step)": fading}
+for name, rate in rates.items():
+    way = np.hypot(*(walk(losses["absolute"], rate, steps=2000) - goals["absolute"]).T)
+    print(f"{name:16s} {way[200]:15.3f}   {way[2000]:10.4f}")
 
 # %%
 assert left["absolute"][30] < left["squared"][30] and left["absolute"][80] > 5 * left["squared"][80]
 sizes = np.hypot(*np.diff(walks["absolute"], axis=0).T)
 assert np.ptp(sizes[1:20]) < 0.15 * sizes[1]                                   # "an even speed"
 assert np.all(np.diff(left["squared"]) < 0)                                    # "comes to rest"
-jumping, small, fading = (np.hypot(*(walk(losses["absolute"], r, steps=2000) - goals["absolute"]).T)[2000]
-                          for r in (0.2, 0.02, lambda step: 0.4 / (step + 1) ** 0.5))
-assert jumping > 0.1 > fading
+ends = [np.hypot(*(walk(losses["absolute"], rate, steps=2000)[-1] - goals["absolute"])) for rate in (0.2, fading)]
+assert ends[0] > 0.1 > 0.01 > ends[1]
 
 # %% [markdown]
 # (The solver of `lm.LinearRegressor` does neither: it smooths the kink, less and less, and proves how near it came.)

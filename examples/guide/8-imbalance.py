@@ -20,30 +20,35 @@ sys.path.insert(0, str(next(folder for folder in place.parents if (folder / "doc
 
 # %%
 import numpy as np
-from figures import ROOT                                                # the folder of lossmith's repository
+from figures import ROOT                                 # the folder of the repository
 
 import lossmith as lm
 
-table = np.genfromtxt(ROOT / "examples" / "data" / "doctor_visits.csv", delimiter=",", names=True)
+file = ROOT / "examples" / "data" / "doctor_visits.csv"
+table = np.genfromtxt(file, delimiter=",", names=True)
 y = (table["mdvis"] >= 10).astype(int)
-X = np.column_stack([table[name] for name in table.dtype.names[1:]])    # insurance, income, health
+features = table.dtype.names[1:]                         # insurance and health
+X = np.column_stack([table[name] for name in features])
 order = np.random.default_rng(0).permutation(len(y))
 train, test = order[:3000], order[3000:]
 
 rate = y[train].mean()
-weight = (1 - rate) / rate                                              # what makes both classes weigh the same
-print(f"{rate:.1%} of the training rows are ones, so a one gets the weight {weight:.1f}")
+weight = (1 - rate) / rate                               # makes both classes weigh the same
+print(f"{rate:.1%} of the training rows are ones: a one gets the weight {weight:.1f}")
 
 # %%
 entropy = lm.binary_cross_entropy()
 plain = lm.LinearClassifier(entropy).fit(X[train], y[train])
-weighted = lm.LinearClassifier(lm.binary_cross_entropy(pos_weight=weight)).fit(X[train], y[train])
-scores = {"plain": plain.decision_function(X[test]), "weighted": weighted.decision_function(X[test])}
+balancing = lm.binary_cross_entropy(pos_weight=weight)
+weighted = lm.LinearClassifier(balancing).fit(X[train], y[train])
+models = {"plain": plain, "weighted": weighted}
+scores = {name: model.decision_function(X[test]) for name, model in models.items()}
 risk = {name: entropy.link.inverse(score) for name, score in scores.items()}
 
-print(f"{'':10s}{'said':>8s}{'was':>8s}{'log loss':>10s}")
+print("              said     was  log loss")
 for name, p in risk.items():
-    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{entropy(y[test], scores[name]):10.3f}")
+    log_loss = entropy(y[test], scores[name])
+    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{log_loss:10.3f}")
 
 # %% [markdown]
 # The weighted model says that nearly half the people are frequent patients. It did what it was told: it was trained on a
@@ -62,12 +67,13 @@ def balanced(answer):
     ones = y[test] == 1
     return (answer[ones].mean() + (~answer[~ones]).mean()) / 2
 
-for name, p, threshold in (("plain", risk["plain"], 0.5), ("plain", risk["plain"], rate), ("weighted", risk["weighted"], 0.5)):
-    print(f"{name:9s} threshold {threshold:5.1%}   AUC {roc_auc_score(y[test], p):.3f}   "
-          f"balanced accuracy {balanced(p >= threshold):.3f}")
+print("           threshold     AUC   balanced accuracy")
+for name, threshold in (("plain", 0.5), ("plain", rate), ("weighted", 0.5)):
+    auc, right = roc_auc_score(y[test], risk[name]), balanced(risk[name] >= threshold)
+    print(f"{name:10s} {threshold:9.1%}   {auc:.3f}   {right:17.3f}")
 found = (risk["plain"] >= rate)[y[test] == 1]
 uncertain = np.sqrt(found.mean() * (1 - found.mean()) / len(found)) / 2
-print(f"with only {len(found)} ones to judge by, balanced accuracy is uncertain by {uncertain:.3f} (standard error)")
+print(f"standard error of balanced accuracy, with {len(found)} ones: {uncertain:.3f}")
 
 # %% [markdown]
 # With the threshold in the right place the plain model decides as well as the weighted one, as far as these data can
@@ -83,9 +89,10 @@ print(f"with only {len(found)} ones to judge by, balanced accuracy is uncertain 
 scores["undone"] = scores["weighted"] - np.log(weight)
 risk["undone"] = entropy.link.inverse(scores["undone"])
 squares = lm.brier(from_logits=False)
-print(f"{'':10s}{'said':>8s}{'was':>8s}{'log loss':>10s}{'Brier':>8s}")
+print("              said     was  log loss   Brier")
 for name, p in risk.items():
-    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{entropy(y[test], scores[name]):10.3f}{squares(y[test], p):8.3f}")
+    log_loss, brier = entropy(y[test], scores[name]), squares(y[test], p)
+    print(f"{name:10s}{p.mean():8.1%}{y[test].mean():8.1%}{log_loss:10.3f}{brier:8.3f}")
 
 # %%
 import matplotlib.pyplot as plt
@@ -141,14 +148,15 @@ assert len(y) == 5000
 
 # %%
 def cost(p, threshold, missed, alarm):
-    answer = p >= threshold
-    return (missed * ((y[test] == 1) & ~answer) + alarm * ((y[test] == 0) & answer)).mean()
+    answer, one = p >= threshold, y[test] == 1
+    return (missed * (one & ~answer) + alarm * (~one & answer)).mean()
 
-print("missing one costs   threshold   cost per 1000: rule   always no   always yes")
+print("                                cost of 1000 people by")
+print("missing one costs   threshold    rule   always no   always yes")
 for missed in (5, 10, 20):
     best = 1 / (1 + missed)
-    costs = [1000 * cost(risk["plain"], threshold, missed, 1) for threshold in (best, 2.0, 0.0)]
-    print(f"{missed:17d}   {best:9.1%}   {costs[0]:19.0f}   {costs[1]:9.0f}   {costs[2]:10.0f}")
+    rule, no, yes = (1000 * cost(risk["plain"], at, missed, 1) for at in (best, 2.0, 0.0))
+    print(f"{missed:17d}   {best:9.1%}   {rule:5.0f}   {no:9.0f}   {yes:10.0f}")
 
 # %%
 for missed in (5, 10, 20):

@@ -47,6 +47,45 @@ def test_the_page_of_losses_is_current():
     assert all(f"### {name}\n" in make_losses.page() for name in lm.names())
 
 
+PAGE = """# A page
+
+```python exec="on" source="above" result="text"
+from figures import show
+from matplotlib.figure import Figure
+print("before", number)
+show(Figure(figsize=(2, 1)), alt="nothing to see")
+print("after")
+```
+
+```python
+never = run
+```
+
+```python exec="on" source="none" html="on"
+print(f"<b>{number + 1}</b>")
+```
+"""
+
+
+def test_a_page_shows_what_its_blocks_print_and_draw():
+    shown = pages.executed(PAGE, ROOT / "docs" / "page.md", {"number": 41})
+    first, second, third = re.split(r"never = run|<b>42</b>", shown)
+    assert shown.index("print(") < shown.index("``` { .text .result }\nbefore 41\n```") < shown.index("<figure")
+    assert 'aria-label="nothing to see"' in first and first.index("</figure>") < first.index(".result }\nafter\n```")
+    assert "exec=" not in shown and "number + 1" not in second + third
+
+
+def test_a_page_that_fails_names_its_own_line():
+    with pytest.raises(NameError) as caught:
+        pages.executed(PAGE, ROOT / "docs" / "page.md")
+    assert caught.traceback[-1].lineno + 1 == PAGE[: PAGE.index("print(")].count("\n") + 1
+
+
+def test_a_page_that_warns_fails():
+    with pytest.raises(UserWarning, match="beware"):
+        pages.executed('```python exec="on"\nimport warnings\nwarnings.warn("beware")\n```', ROOT / "docs" / "page.md")
+
+
 def test_the_makefile_names_a_table_that_is_there():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     table, column = (re.search(rf"^{name}\s*= (\S+)$", text, flags=re.MULTILINE) for name in ("TABLE", "COLUMN"))

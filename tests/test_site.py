@@ -10,16 +10,18 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from filelock import FileLock
+
+import lossmith as lm
 from advice import ADVICE
 from browser import opened
 from drawing import Drawing
-from filelock import FileLock
-from script import OUTPUTS, NoScriptError, printed
-
-import lossmith as lm
+from formulas import readable, textbook
+from lossmith.engine.arrays import evaluate_block
 from lossmith.formula import Positive, Real, lgamma
 from lossmith.kinks import example_target
 from lossmith.plotting import along, stretch
+from script import OUTPUTS, NoScriptError, printed
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +51,8 @@ def built(folder, **environment):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The site without the guide's computations, built once for all workers."""
-    shared = tmp_path_factory.getbasetemp().parent if os.environ.get("PYTEST_XDIST_WORKER") else tmp_path_factory.getbasetemp()
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
     with FileLock(shared / "site.lock"):
         if not (shared / "site" / "index.html").exists():
             built(shared / "site", LOSSMITH_DOCS="quick")
@@ -125,9 +128,10 @@ def test_every_page_opens(browser, tmp_path):
                 sound(browser, site, file.relative_to(site).as_posix(), look)
 
 
-@pytest.mark.parametrize(
-    ("name", "knob"), [("huber", "delta"), ("tweedie", "y"), ("cross_entropy", "label_smoothing"), ("gaussian_nll", "log_scale")]
-)
+KNOBS = {"huber": "delta", "tweedie": "y", "cross_entropy": "label_smoothing", "gaussian_nll": "log_scale"}
+
+
+@pytest.mark.parametrize(("name", "knob"), KNOBS.items())
 def test_a_knob_moves_the_curves(browser, site, name, knob):
     home = f"{site.as_uri()}/"
     curves = "[...document.querySelectorAll('.panel .curve')].map(path => path.getAttribute('d'))"
@@ -176,8 +180,8 @@ def test_the_printed_javascript_computes_what_numpy_computes(browser, name):
                 found = page.evaluate(f"({{x, y, p}}) => x.map(x => {{ {drawing.script} }})", asked)
                 for k, output in enumerate(OUTPUTS):
                     method = loss if output == "value" else getattr(loss, output)
-                    expected = np.asarray(method(target, pred, reduction="none")).reshape(len(x), -1)[:, 0]
-                    np.testing.assert_allclose([row[k] for row in found], expected, rtol=1e-9, atol=1e-12, err_msg=output)
+                    wanted = np.asarray(method(target, pred, reduction="none")).reshape(len(x), -1)[:, 0]
+                    np.testing.assert_allclose([row[k] for row in found], wanted, 1e-9, 1e-12, err_msg=output)
         assert not wrong
 
 
@@ -219,7 +223,28 @@ def served(site):
         server.shutdown()
 
 
+@pytest.mark.parametrize("name", [name for name in lm.names() if lm.get(name).kind == "pointwise"])
+def test_the_formula_of_the_textbook_is_the_formula(name):
+    """What the gallery shows is what is computed, without what is there for the digits only."""
+    formula = lm.get(name).formula
+    plain = textbook(formula.value, {})
+    inputs = (formula.target, *formula.predictions)
+    values = [0.7, 0.3, 0.2] if formula.target.domain.kind != "label" else [1.0, 0.3]
+    env = {given.name: np.array([value]) for given, value in zip(inputs, values, strict=False)}
+    env |= {p.name: float(lm.get(name).params[p.name]) for p in formula.params}
+    found, wanted = evaluate_block([plain, formula.value], env, np, np.zeros(1), None)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_a_formula_of_rows_is_written_as_in_textbooks():
+    lines = readable(lm.cross_entropy().formula)
+    assert lines == [
+        r"\ell(y,\, f) = \operatorname{sp}(\log\sum_{c \ne y} e^{f_c} - f_y)",
+        r"\operatorname{sp}(x) = \log(1 + e^x)",
+    ]
+
+
 def test_every_loss_has_advice():
-    assert list(ADVICE) and set(ADVICE) == set(lm.names())
+    assert set(ADVICE) == set(lm.names())
     for name, advice in ADVICE.items():
         assert advice.predicts or lm.get(name).elicits, name

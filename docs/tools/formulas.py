@@ -31,7 +31,7 @@ def mathml(latex: str, *, block: bool = False) -> str:
 def readable(formula: Formula) -> list[str]:
     """A loss's value as a textbook has it, in lines of LaTeX: the formula, its named parts, what symbols mean."""
     tokens: dict[str, str] = {}
-    root = _textbook(formula.value, tokens)
+    root = textbook(formula.value, tokens)
     taken = {formula.target.name, *(p.name for p in (*formula.predictions, *formula.params)), "c", "e", "j", "p"}
     letters = (letter for letter in ascii_lowercase if letter not in taken)
     parts: list[tuple[Expr, Expr]] = []
@@ -58,7 +58,7 @@ _SYMBOLS = {
 }
 
 
-def _textbook(root: Expr, tokens: dict[str, str]) -> Expr:
+def textbook(root: Expr, tokens: dict[str, str]) -> Expr:
     """The same value without what is there for the digits; ``tokens`` receives how its placeholders are written."""
     done: dict[Expr, Expr] = {}
     for node in walk((root,)):

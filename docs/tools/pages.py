@@ -2,8 +2,8 @@
 
 The marks are those of markdown-exec: ```` ```python exec="on" source="above" result="text" ````. ``source`` is "above"
 (the default) or "none" for code that is not shown; ``result`` is the language of what is printed, and ``html="on"``
-puts that into the page as it is. The blocks of a page share their names, as cells of a notebook do. A warning is an error. A page that ran before is not run
-again until its text, the library or what stands beside the pages changes.
+puts that into the page as it is. The blocks of a page share their names, as cells of a notebook do. A warning is an
+error. A page that ran before is not run again until its text, the library or what stands beside the pages changes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -52,9 +53,6 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
     vars(module).update(names or {}, __file__=str(path))
     sys.modules[module.__name__] = module  # where dataclasses and pickle look for what a page defines
 
-    if DOCS not in sys.path:
-        sys.path.append(DOCS)
-
     def replaced(match: re.Match[str]) -> str:
         marks = _marks(match)
         if marks.get("exec") != "on":
@@ -68,11 +66,25 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
         return shown if marks.get("source") == "none" else f"```python\n{match['code']}```\n\n{shown}"
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _style():
             warnings.simplefilter("error")
             return _FENCE.sub(replaced, text)
     finally:
         del sys.modules[module.__name__]
+
+
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    """The figures' style, for the time that a page runs."""
+    import matplotlib
+
+    if DOCS not in sys.path:
+        sys.path.append(DOCS)
+    with matplotlib.rc_context():
+        from figures import STYLE
+
+        matplotlib.rcParams.update(STYLE)
+        yield
 
 
 def cached(text: str, path: Path) -> str:

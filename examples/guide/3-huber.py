@@ -53,10 +53,10 @@ show(figure, alt="Huber's loss follows the parabola of squared error near zero a
 # ## What the insurance costs
 #
 # If the errors are normal, the mean is the best there is, and anything else needs more data for the same precision. How
-# much more follows from the first two derivatives of the loss. With many data and symmetric errors $r$, the
-# **efficiency** of an estimate, relative to squared error, is (Huber 1964)
+# much more follows from the first two derivatives of the loss, its slope and its bend. With many data and symmetric
+# errors, the **efficiency** of an estimate, relative to squared error, is (Huber 1964)
 #
-# $$\frac{\operatorname{E}[\ell''(r)]^2 \operatorname{Var}[r]}{\operatorname{E}[\ell'(r)^2]}.$$
+# $$\frac{\operatorname{E}[\text{bend}]^2 \cdot \operatorname{Var}[\text{error}]}{\operatorname{E}[\text{slope}^2]}.$$
 #
 # The library has both derivatives, so a few sums tell.
 

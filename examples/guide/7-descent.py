@@ -141,7 +141,7 @@ show_race(figure, [(axes[0], RED, walks["squared"]), (axes[1], BLUE, walks["abso
 # Here "larger loss, larger step" is what makes a *fixed* rate work.
 #
 # A walk whose pull does not fade needs a rate that does. With `rate / sqrt(step)` it settles, slowly (Shor 1985; Nesterov
-# 2018). So does a walk by noisy gradients, of a few samples at a time (Robbins and Monro 1951).
+# 2018). The same is needed where gradients are noisy, of a few samples at a time (Robbins and Monro 1951).
 
 # %%
 def fading(step):

@@ -115,8 +115,8 @@ for axis, name, colour, title, top in ((before, "weighted", RED, "trained with w
                       elinewidth=1, label={"plain": "trained without weights"}.get(shown, title))
     ticks = np.linspace(0, top, 4 if top > 0.5 else 5)
     axis.set(title=title, xlabel="what the model said", xlim=(0, top), ylim=(0, top), xticks=ticks, yticks=ticks)
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.legend(loc="upper left", fontsize=9)
 before.set_ylabel("what then happened")
 show(figure, alt="Reliability diagrams of groups of people by predicted risk. With weights all groups lie far below the "

@@ -24,8 +24,8 @@ COLOURS = ("#3f7fd0", "#d0603a", "#3a9a63", "#a268c4", "#b98d12", "#7d8590")  # 
 STYLE = {
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.titlecolor": INK, "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "grid.color": "#8888887f", "font.size": 10.0,
+    "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#8888887f",
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS), "figure.constrained_layout.use": True, "font.size": 10.0,
     "svg.fonttype": "path",
 }  # fmt: skip
 matplotlib.use("agg")

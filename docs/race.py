@@ -10,8 +10,9 @@ import hashlib
 import json
 from typing import Any
 
-import figures
 import numpy as np
+
+import figures
 
 MILLISECONDS = 110  # a step
 

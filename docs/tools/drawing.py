@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from script import OUTPUTS, NoScriptError, printed
 
 import lossmith as lm
 from lossmith.formula.domains import Domain
 from lossmith.loss import Loss
 from lossmith.plotting import along, moved, stretch, targets
+from script import OUTPUTS, NoScriptError, printed
 
 TITLES = {"value": "Loss", "gradient": "Gradient", "hessian": "Hessian", "curvature": "Curvature"}
 POINTS = 241
@@ -81,7 +81,7 @@ class Drawing:
         """Whether the target is a number on a scale of its own, not only the other end of an error."""
         domain = self.loss.formula.target.domain
         alone = self.loss.link.name == "identity" and domain.any_number
-        return domain.kind == "real" and domain.high > 1 and self.loss.outputs == 1 and not alone
+        return self.loss.outputs == 1 and domain.kind == "real" and domain.high > 1 and not alone
 
     @cached_property
     def targets(self) -> list[Any]:
@@ -129,7 +129,8 @@ class Drawing:
         return (
             f'<svg class="panel" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" '
             f'data-output="{OUTPUTS.index(output)}" {scale}>'
-            f'<text class="title" x="{LEFT}" y="16">{TITLES[output]}</text>{frame.grid()}<svg {frame.area}>{curves}</svg></svg>'
+            f'<text class="title" x="{LEFT}" y="16">{TITLES[output]}</text>{frame.grid()}'
+            f"<svg {frame.area}>{curves}</svg></svg>"
         )
 
     def thumbnail(self) -> str:
@@ -150,7 +151,8 @@ class Drawing:
         if knobs:
             turned = self.loss.formula.target.name if self.kept_apart else None
             data = json.dumps({"targets": self.targets, "knob": turned, "points": POINTS})
-            parts.append(f"<script>(window.drawings ??= []).push([{data}, (x, y, p) => {{\n{self.script}\n}}]);</script>")
+            formula = f"(x, y, p) => {{\n{self.script}\n}}"
+            parts.append(f"<script>(window.drawings ??= []).push([{data}, {formula}]);</script>")
         return f'<div class="drawing">{"".join(parts)}</div>'
 
 
@@ -181,7 +183,9 @@ class _Frame:
         for tick in _ticks(self.y0, self.y1, 5):
             at = self.up(tick)
             lines.append(f'<path class="grid" d="M{LEFT},{at:.1f}H{WIDTH - RIGHT}"/>')
-            lines.append(f'<text class="tick" x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{_shown(tick)}</text>')
+            lines.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{_shown(tick)}</text>'
+            )
         for tick in _ticks(self.x0, self.x1, 7):
             at = self.across(tick)
             lines.append(f'<path class="grid" d="M{at:.1f},{TOP}V{HEIGHT - BOTTOM}"/>')
@@ -234,10 +238,9 @@ def _knob(name: str, meaning: str, domain: Domain, value: float) -> Knob:
 
 
 def _slider(knob: Knob) -> str:
-    return (
-        f'<label><span>{knob.name}</span><input type="range" name="{knob.name}" min="{knob.low:g}" max="{knob.high:g}" '
-        f'step="{knob.step:g}" value="{knob.value:g}" data-meaning="{knob.meaning}"><output>{knob.value:g}</output></label>'
-    )
+    numbers = f'min="{knob.low:g}" max="{knob.high:g}" step="{knob.step:g}" value="{knob.value:g}"'
+    entry = f'<input type="range" name="{knob.name}" {numbers} data-meaning="{knob.meaning}">'
+    return f"<label><span>{knob.name}</span>{entry}<output>{knob.value:g}</output></label>"
 
 
 def _plain(y: Any) -> Any:

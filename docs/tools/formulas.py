@@ -8,6 +8,7 @@ from math import inf
 from string import ascii_lowercase
 
 from latex2mathml.converter import convert
+
 from lossmith.formula.expr import Expr, apply, is_const, leaf, rebuild, substitute, walk
 from lossmith.formula.model import Formula
 from lossmith.formula.text import to_latex
@@ -28,9 +29,9 @@ def mathml(latex: str, *, block: bool = False) -> str:
 
 
 def readable(formula: Formula) -> list[str]:
-    """A loss's value as a textbook writes it, in lines of LaTeX: the formula, its named parts, and what symbols mean."""
+    """A loss's value as a textbook has it, in lines of LaTeX: the formula, its named parts, what symbols mean."""
     tokens: dict[str, str] = {}
-    root = _textbook(formula.value, tokens)
+    root = textbook(formula.value, tokens)
     taken = {formula.target.name, *(p.name for p in (*formula.predictions, *formula.params)), "c", "e", "j", "p"}
     letters = (letter for letter in ascii_lowercase if letter not in taken)
     parts: list[tuple[Expr, Expr]] = []
@@ -39,7 +40,10 @@ def readable(formula: Formula) -> list[str]:
         parts.append((name, part))
         (root,) = substitute((root,), {part: name})
     signature = ",\\, ".join(to_latex(a.as_input).removesuffix("_c") for a in (formula.target, *formula.predictions))
-    lines = [rf"\ell({signature}) = {to_latex(root)}", *(f"{to_latex(name)} = {to_latex(part)}" for name, part in parts)]
+    lines = [
+        rf"\ell({signature}) = {to_latex(root)}",
+        *(f"{to_latex(name)} = {to_latex(part)}" for name, part in parts),
+    ]
     used = {node.op for node in walk((root, *(part for _, part in parts)))}
     for token, latex in reversed(tokens.items()):
         lines = [line.replace(token, latex) for line in lines]
@@ -54,8 +58,8 @@ _SYMBOLS = {
 }
 
 
-def _textbook(root: Expr, tokens: dict[str, str]) -> Expr:
-    """The same value without what is there for the digits only; ``tokens`` receives how its placeholders are written."""
+def textbook(root: Expr, tokens: dict[str, str]) -> Expr:
+    """The same value without what is there for the digits; ``tokens`` receives how its placeholders are written."""
     done: dict[Expr, Expr] = {}
     for node in walk((root,)):
         done[node] = _plainer(rebuild(node, tuple(done[arg] for arg in node.args)), tokens)

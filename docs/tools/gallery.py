@@ -7,17 +7,17 @@ import re
 from collections import defaultdict
 from functools import cache
 from itertools import groupby
+from urllib.parse import quote
 
+import lossmith as lm
 from advice import ADVICE
 from drawing import Drawing
 from formulas import mathml, readable
-from make_translation import needed
-from rules import opinions
-
-import lossmith as lm
 from lossmith.loss import Loss
 from lossmith.registry import describe
 from lossmith.translation import Row, Translation, entries, translate
+from make_translation import needed
+from rules import opinions
 
 FAMILIES = {
     "regression": "Numbers",
@@ -51,8 +51,11 @@ def title(family: str) -> str:
 
 
 def _index(entries: list[dict]) -> str:
-    lines = ["---", "hide: [navigation, toc]", "---", "# Gallery", "", "Every loss of the catalogue, drawn from its formula. A page each says what it predicts, when it"]
-    lines += ["serves, and what other libraries call it.", ""]
+    lines = ["---", "hide: [navigation, toc]", "---", "", "# Gallery", ""]
+    lines += [
+        "Every loss of the catalogue, drawn from its formula. A page each says what it predicts, when it serves, and"
+    ]
+    lines += ["what other libraries call it.", ""]
     for family, members in groupby(entries, key=lambda entry: entry["family"]):
         lines += [f"## {title(family)}", "", '<div class="gallery">']
         for entry in members:
@@ -83,13 +86,13 @@ def _yaml(text: str) -> str:
 
 
 def _formula(loss: Loss) -> list[str]:
-    first, *rest = readable(loss.formula)
-    shown = [mathml(first, block=True), *(mathml(line, block=True) for line in rest)]
+    shown = [mathml(line, block=True) for line in readable(loss.formula)]
     code = html.escape(str(loss.formula))
+    summary = "As it is computed, so that no digit is lost"
     return [
         f'<div class="formulas">{"".join(shown)}</div>',
         "",
-        f'<details class="exact"><summary>As it is computed, so that no digit is lost</summary><code>{code}</code></details>',
+        f'<details class="exact"><summary>{summary}</summary><code>{code}</code></details>',
     ]
 
 
@@ -167,13 +170,9 @@ def _elsewhere(name: str) -> list[str]:
 
 def linked(source: str) -> str:
     """A source with its DOIs and arXiv numbers as links."""
-    source = re.sub(r"doi:([^\s;]+[^\s;.,])", lambda m: f"[doi:{_shown(m[1])}](https://doi.org/{_quoted(m[1])})", source)
+    source = re.sub(r"doi:([^\s;]+[^\s;.,])", _doi, source)
     return re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
 
 
-def _quoted(doi: str) -> str:
-    return doi.replace("<", "%3C").replace(">", "%3E").replace("(", "%28").replace(")", "%29")
-
-
-def _shown(doi: str) -> str:
-    return html.escape(doi)
+def _doi(found: re.Match[str]) -> str:
+    return f"[doi:{html.escape(found[1])}](https://doi.org/{quote(found[1])})"

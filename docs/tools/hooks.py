@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,7 +17,6 @@ import gallery
 import pages
 import reference
 import rules
-
 from lossmith.registry import describe
 
 DOCS = Path(__file__).parents[1]
@@ -34,7 +34,8 @@ def on_config(config: Any) -> Any:
 
 
 def _guide() -> list[str]:
-    return [file.relative_to(DOCS).as_posix() for file in sorted((DOCS / "guide").glob("*.md"))]
+    chapters = sorted((DOCS / "guide").glob("*.md"), key=lambda file: (file.stem != "index", file.stem))
+    return [file.relative_to(DOCS).as_posix() for file in chapters]
 
 
 def _gallery() -> list[Any]:
@@ -57,9 +58,14 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Run what is to be run."""
+    """Run what is to be run; chapters of the guide are only shown where LOSSMITH_DOCS=quick asks for that."""
     source = page.file.abs_src_path
-    return pages.cached(markdown, Path(source)) if source and pages.executes(markdown) else markdown
+    if page.url == "losses.html":
+        page.meta["search"] = {"exclude": True}  # the gallery says the same, and more
+    quick = os.environ.get("LOSSMITH_DOCS") == "quick" and page.url.startswith("guide/")
+    if quick or not source or not pages.executes(markdown):
+        return markdown
+    return pages.cached(markdown, Path(source))
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -1,9 +1,9 @@
 """Pages that run: every block marked ``exec="on"`` is executed, and what it prints and draws stands below it.
 
 The marks are those of markdown-exec: ```` ```python exec="on" source="above" result="text" ````. ``source`` is "above"
-(the default) or "none" for code that is not shown; ``html="on"`` puts what is printed into the page as it is. The
-blocks of a page share their names, as cells of a notebook do. A warning is an error. A page that ran before is not run
-again until its text, the library or the documentation's own tools change.
+(the default) or "none" for code that is not shown; ``result`` is the language of what is printed, and ``html="on"``
+puts that into the page as it is. The blocks of a page share their names, as cells of a notebook do. A warning is an
+error. A page that ran before is not run again until its text, the library or what stands beside the pages changes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,14 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"^```python[^\n]*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
+def run(path: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run every Python block of a page, those that are only shown too; the names that they knew and made."""
+    code = "\n".join(blocks(path.read_text(encoding="utf-8")))
+    found = dict(names or {})
+    exec(compile(code, str(path), "exec"), found)
+    return found
+
+
 def executes(text: str) -> bool:
     """Whether a page has a block to execute."""
     return any(_marks(match).get("exec") == "on" for match in _FENCE.finditer(text))
@@ -44,9 +53,6 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
     vars(module).update(names or {}, __file__=str(path))
     sys.modules[module.__name__] = module  # where dataclasses and pickle look for what a page defines
 
-    if DOCS not in sys.path:
-        sys.path.append(DOCS)
-
     def replaced(match: re.Match[str]) -> str:
         marks = _marks(match)
         if marks.get("exec") != "on":
@@ -55,15 +61,30 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             exec(compile(before + match["code"], str(path), "exec"), vars(module))
-        shown = _shown(output.getvalue(), html=marks.get("html") == "on")
+        printed = output.getvalue()
+        shown = printed if marks.get("html") == "on" else _shown(printed, marks.get("result", "text"))
         return shown if marks.get("source") == "none" else f"```python\n{match['code']}```\n\n{shown}"
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _style():
             warnings.simplefilter("error")
             return _FENCE.sub(replaced, text)
     finally:
         del sys.modules[module.__name__]
+
+
+@contextlib.contextmanager
+def _style() -> Iterator[None]:
+    """The figures' style, for the time that a page runs."""
+    import matplotlib
+
+    if DOCS not in sys.path:
+        sys.path.append(DOCS)
+    with matplotlib.rc_context():
+        from figures import STYLE
+
+        matplotlib.rcParams.update(STYLE)
+        yield
 
 
 def cached(text: str, path: Path) -> str:
@@ -83,22 +104,19 @@ def _marks(match: re.Match[str]) -> dict[str, str]:
     return dict(re.findall(r'(\w+)="([^"]*)"', match["marks"]))
 
 
-def _shown(output: str, *, html: bool) -> str:
-    if html:
-        return output
+def _shown(output: str, language: str) -> str:
     parts = []
     for part in _FIGURE.split(output):
         if part.startswith("<figure"):
             parts.append(part)
         elif part.strip():
-            parts.append(f"``` {{ .text .result }}\n{part.strip(chr(10))}\n```")
+            parts.append(f"``` {{ .{language} .result }}\n{part.strip(chr(10))}\n```")
     return "\n\n".join(parts) + "\n"
 
 
 def _code() -> str:
     """A fingerprint of all code that a page's output may depend on."""
     found = hashlib.sha256()
-    for folder in ("src", "docs", "examples"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            found.update(file.read_bytes())
+    for file in sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/*.py"), Path(__file__)]):
+        found.update(file.read_bytes())
     return found.hexdigest()

@@ -16,7 +16,7 @@ from lossmith.formula.domains import Domain
 # a page for each module that defines public names: its file, its title, and what it is about
 SUBJECTS = {
     "loss": ("losses", "Losses", "What every loss can do. [The gallery](../gallery/index.md) shows each."),
-    "training": ("training", "Training", "Linear models under any convex loss, and the same model under several losses."),
+    "training": ("training", "Training", "Linear models under any convex loss; the same model under several losses."),
     "choosing": ("choosing", "Choosing", "From a table to the loss that it should train with, with the proof."),
     "translation": ("translation", "Translation", "Losses of other libraries, by their names or from their objects."),
     "threads": ("threads", "Threads", "How many threads a call may use."),
@@ -39,14 +39,15 @@ def pages() -> dict[str, str]:
 
 
 def _index(named: dict[str, list[str]]) -> str:
-    lines = ["# Reference", "", "The public names of `import lossmith as lm`. Every loss of [the gallery](../gallery/index.md) is"]
-    lines += ["one too: `lm.huber(delta=1.345)`.", "", "| name | what it is |", "|---|---|"]
+    lines = ["# Reference", "", "The public names of `import lossmith as lm`. Every loss of"]
+    lines += ["[the gallery](../gallery/index.md) is one too: `lm.huber(delta=1.345)`.", ""]
+    lines += ["| name | what it is |", "|---|---|"]
     for subject, (file, _, _) in SUBJECTS.items():
         for full in named[subject]:
             short = full.rpartition(".")[2]
             lines.append(f"| [`lm.{short}`]({file}.md#{full}) | {_sentence(getattr(lm, short))} |")
-    lines += ["", "Beside these: [the language of formulas](formulas.md), `lossmith.formula`, and", "[the command line](command-line.md)."]
-    return "\n".join(lines)
+    lines += ["", "Beside these: [the language of formulas](formulas.md), `lossmith.formula`, and"]
+    return "\n".join([*lines, "[the command line](command-line.md)."])
 
 
 def _sentence(thing: object) -> str:
@@ -58,8 +59,11 @@ def _language() -> str:
     words = {name: getattr(lossmith.formula, name) for name in lossmith.formula.__all__}
     domains = {name: word for name, word in words.items() if _domain(word)}
     functions = {name: word for name, word in words.items() if inspect.isfunction(word)}
-    lines = ["# The language of formulas", "", "`from lossmith.formula import ...` gives what a formula of your own is written with:"]
-    lines += ["domains annotate its arguments, functions and operators make its value.", "", "## Domains", ""]
+    lines = ["# The language of formulas", ""]
+    lines += [
+        "`from lossmith.formula import ...` gives what a formula of your own is written with: domains annotate its"
+    ]
+    lines += ["arguments, functions and operators make its value.", "", "## Domains", ""]
     lines += ["| annotation | what the argument may be |", "|---|---|"]
     lines += [f"| `{name}` | {_domain(word).describe()} |" for name, word in sorted(domains.items())]
     lines += ["", "## Functions", "", "| function | |", "|---|---|"]

@@ -73,14 +73,6 @@ def raced(aim: str, kind: str) -> tuple[Candidate, ...]:
     return tuple(candidates(ready.target.aim, facts))
 
 
-def cases() -> list[tuple[str, str]]:
-    """(aim, kind of target): probabilities of classes, everything else of numbers."""
-    return [
-        (aim, kind) for aim in AIMS for kind in _tables()
-        if (aim == "probability") == kind.endswith("classes") and (aim == "mean" or "exposure" not in kind)
-    ]  # fmt: skip
-
-
 def cases(aim: str) -> list[str]:
     """The kinds of target that an aim is for: probabilities of classes, everything else of numbers."""
     return [
@@ -117,12 +109,13 @@ def page() -> str:
         "---",
         "hide: [navigation]",
         "---",
+        "",
         "# Which loss for my problem?",
         "",
-        "Two questions decide: **what do you want to know of the target**, and **what values can it take**? These tables are",
-        "the rules of `lossmith choose`, run on a small table of every kind when this page was built. The chooser then",
-        "trains all of them on your own table and says what is proven; for a mean the usual answer is that the plain",
-        "loss is as good as any.",
+        "Two questions decide: **what do you want to know of the target**, and **what values can it take**? These",
+        "tables are the rules of `lossmith choose`, run on a small table of every kind when this page was built. The",
+        "chooser then trains all of them on your own table and says what is proven; for a mean the usual answer is",
+        "that the plain loss is as good as any.",
         "",
     ]
     for aim, meaning in AIMS.items():

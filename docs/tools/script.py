@@ -1,4 +1,4 @@
-"""A formula printed as JavaScript: the array engine runs on arrays of names instead of numbers, and writes down its steps.
+"""A formula printed as JavaScript: the array engine runs on arrays of names instead of numbers, and notes its steps.
 
 So a page's sliders compute what the library computes, from the one formula there is.
 """

@@ -43,7 +43,7 @@ def every_case():
 @pytest.mark.parametrize(("aim", "facts"), list(every_case()))
 def test_what_may_be_recommended_is_consistent(aim, facts):
     aim = parse_aim(aim)
-    found = candidates(aim, facts)
+    found = candidates(aim, facts).racing
     assert len(found) >= 3
     assert len(found) <= 8
     assert len({c.label for c in found}) == len(found)
@@ -67,27 +67,27 @@ def test_what_may_be_recommended_is_consistent(aim, facts):
 
 
 def test_the_same_table_needs_different_losses_for_its_mean_and_its_median():
-    defaults = {aim: candidates(parse_aim(aim), FACTS)[0].name for aim in ("mean", "median", "quantile:0.9")}
+    defaults = {aim: candidates(parse_aim(aim), FACTS).racing[0].name for aim in ("mean", "median", "quantile:0.9")}
     assert defaults == {"mean": "squared_error", "median": "absolute_error", "quantile:0.9": "quantile"}
 
 
 def test_huber_needs_symmetric_noise():
     for aim in ("mean", "median"):
-        roles = {c.name: c.role for c in candidates(parse_aim(aim), FACTS)}
+        roles = {c.name: c.role for c in candidates(parse_aim(aim), FACTS).racing}
         assert roles["huber"] == "challenger"
-        skewed = {c.name: c.role for c in candidates(parse_aim(aim), replace(FACTS, residuals=SKEWED))}
+        skewed = {c.name: c.role for c in candidates(parse_aim(aim), replace(FACTS, residuals=SKEWED)).racing}
         assert skewed["huber"] == "reference"
 
 
 def test_scales_are_in_units_of_y():
-    huber = next(c for c in candidates(parse_aim("median"), FACTS) if c.name == "huber")
+    huber = next(c for c in candidates(parse_aim("median"), FACTS).racing if c.name == "huber")
     assert huber.params["delta"] == pytest.approx(1.345 * SYMMETRIC.scale, rel=1e-3)
     assert huber.loss(10.0).params["delta"] == pytest.approx(huber.params["delta"] / 10)
 
 
 def test_what_is_not_calibrated_is_a_reference():
     roles = {
-        c.label: c.role for c in candidates(parse_aim("probability"), replace(FACTS, support="binary", residuals=None))
+        c.label: c.role for c in candidates(parse_aim("probability"), replace(FACTS, support="binary", residuals=None)).racing
     }
     assert roles["focal(gamma=2)"] == "reference"
     assert roles["binary_cross_entropy(label_smoothing=0.1)"] == "reference"

@@ -45,10 +45,10 @@ def choose(
     """
     wanted = None if aim is None else parse_aim(aim)
     kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready = prepare(X, y, wanted, weight, exposure, seed)
+    ready = prepare(X, y, wanted, weight, exposure, seed, groups="none", time="none")
     target = ready.target
-    facts = profile(ready.table, target, ready.exposure, seed)
-    runners = candidates(target.aim, facts)
+    facts = profile(ready.table, target, ready.exposure, seed, ready.weight)
+    runners = candidates(target.aim, facts).racing
     score = score_for(target.aim)
     problem = Problem(ready.table, target.y, target.aim, score, len(target.classes), ready.weight, ready.exposure, seed)
     splits = folds(len(target.y), seed, target.y if target.classes else None)
@@ -110,7 +110,7 @@ def _barred(problem: Problem, runners: Sequence[Candidate], found: Race) -> dict
     }
     for (label, model), predictions in found.predictions.items():
         runner = next(c for c in runners if c.label == label)
-        if runner.condition is None or runner.role != "challenger":
+        if problem.classes or runner.condition is None or runner.role != "challenger":
             continue
         left = problem.y - predictions.mean(axis=0)
         if problem.aim.functional == "mean":

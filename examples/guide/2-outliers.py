@@ -97,7 +97,7 @@ for axis, data, target in zip(axes, ("clean", "one typing error"), (food, typo),
     axis.set(title=data, xlabel="income (francs a year)", xlim=(300, 2200), ylim=(0, 1900))
 axes[0].set_ylabel("food (francs a year)")
 axes[0].legend(loc="upper left")
-axes[1].text(330, 1780, f"the wrong value lies far above, at {typo[wrong]:,.0f}", fontsize=9)
+axes[1].text(350, 1780, f"the wrong value lies\nfar above, at {typo[wrong]:,.0f}", fontsize=9, va="top")
 show(figure, alt="Food expenditure over income with the lines of squared and absolute error. On clean data both lie close "
                  "together; with one wrong value far above the picture the line of squared error moves far away, that of "
                  "absolute error stays.")

@@ -1,7 +1,6 @@
 """The guide: every chapter runs, says what its code computed, and is the same as its script and notebook."""
 
 import ast
-import importlib
 import io
 import json
 import re
@@ -13,17 +12,16 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from matplotlib import pyplot
+
+import make_examples
+import pages
+from browser import opened
+from race import show_race
 
 ROOT = Path(__file__).parents[1]
 CHAPTERS = sorted((ROOT / "docs" / "guide").glob("[0-9]-*.md"))
 NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
-
-
-@pytest.fixture(autouse=True)
-def found(monkeypatch):
-    """The documentation's own modules can be imported."""
-    for folder in ("docs", "docs/tools"):
-        monkeypatch.syspath_prepend(str(ROOT / folder))
 
 
 def numbers(text: str) -> set[float]:
@@ -55,7 +53,6 @@ def test_there_are_eight():
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_runs_and_says_what_it_computed(path):
     """Its own assertions hold; no number stands in the text that is not in its code or its output."""
-    pages = importlib.import_module("pages")
     chapter = path.read_text(encoding="utf-8")
     page = pages.executed(chapter, path)
     code = "\n".join(pages.blocks(chapter))
@@ -73,31 +70,27 @@ def test_a_chapter_runs_and_says_what_it_computed(path):
 
 
 def test_scripts_and_notebooks_are_current():
-    made = importlib.import_module("make_examples")
-    wanted = made.examples()
-    assert {file for file in made.EXAMPLES.iterdir() if file.is_file()} == set(wanted)
+    wanted = make_examples.examples()
+    assert {file for file in make_examples.EXAMPLES.iterdir() if file.is_file()} == set(wanted)
     for file, content in wanted.items():
         assert file.read_text(encoding="utf-8") == content, "run python docs/make_examples.py"
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_notebook_is_valid_and_has_the_code_of_its_script_and_page(path):
-    pages = importlib.import_module("pages")
-    examples = importlib.import_module("make_examples")
-    book = nbformat.read(examples.EXAMPLES / f"{path.stem}.ipynb", as_version=4)
+    book = nbformat.read(make_examples.EXAMPLES / f"{path.stem}.ipynb", as_version=4)
     nbformat.validate(book)
     code = [cell.source for cell in book.cells if cell.cell_type == "code"]
     blocks = [block.strip("\n") for block in pages.blocks(path.read_text(encoding="utf-8"))]
-    assert code == [examples.FIGURES.strip("\n"), *blocks]
-    script = (examples.EXAMPLES / f"{path.stem}.py").read_text(encoding="utf-8")
+    assert code == [make_examples.FIGURES.strip("\n"), *blocks]
+    script = (make_examples.EXAMPLES / f"{path.stem}.py").read_text(encoding="utf-8")
     cells = [cell.strip("\n") for cell in re.split(r"^# %%(?: \[markdown\])?$", script, flags=re.MULTILINE)[1:]]
     assert [cell for cell in cells if not all(line.startswith("#") for line in cell.split("\n"))] == code
 
 
 @pytest.mark.slow
 def test_a_script_runs_from_anywhere(tmp_path):
-    examples = importlib.import_module("make_examples")
-    command = [sys.executable, "-W", "error", str(examples.EXAMPLES / "1-loss.py")]
+    command = [sys.executable, "-W", "error", str(make_examples.EXAMPLES / "1-loss.py")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "mean loss" in done.stdout
@@ -105,18 +98,45 @@ def test_a_script_runs_from_anywhere(tmp_path):
     assert "<svg" in file.read_text(encoding="utf-8")
 
 
-def test_the_race_walks_where_it_was_told():
-    """The dots go through the places of the points on the drawn axes, and nothing is fetched."""
-    race = importlib.import_module("race")
-    pyplot = importlib.import_module("matplotlib.pyplot")
+@pytest.fixture
+def walked():
+    """A race on its own, and the line that its dot has to follow as it is drawn."""
     figure, axes = pyplot.subplots(figsize=(4, 3))
-    (line,) = axes.plot([0, 1, 2], [0, 4, 1], gid="walked")
+    points = np.array([[0, 0], [1, 4], [2, 1], [3, 2]])
+    axes.plot(*points.T, gid="walked")
     output = io.StringIO()
     with redirect_stdout(output):
-        race.show_race(figure, [(axes, "#123456", np.column_stack([line.get_xdata(), line.get_ydata()]))], "A walk.")
+        show_race(figure, [(axes, "#123456", points)], "A walk.")
     pyplot.close(figure)
-    page = output.getvalue()
+    drawn = re.search(r'<g id="[\w-]*walked">\s*<path d="([^"]*)"', output.getvalue()).group(1)
+    return output.getvalue(), np.array(re.findall(r"[\d.]+", drawn), dtype=float).reshape(-1, 2)
+
+
+def test_the_race_walks_where_it_was_told(walked):
+    page, drawn = walked
     (walk,) = json.loads(re.search(r"walks = (\[.*?\]);", page).group(1))
-    drawn = re.search(r'<g id="[\w-]*walked">\s*<path d="([^"]*)"', page).group(1)
-    assert np.allclose(walk, np.array(re.findall(r"[\d.]+", drawn), dtype=float).reshape(-1, 2), atol=0.06)
-    assert "prefers-reduced-motion" in page and "src=" not in page and "fetch" not in page
+    assert np.allclose(walk, drawn, atol=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_race_starts_by_itself_unless_motion_is_unwanted(browser, tmp_path, walked, motion):
+    """Its button plays and pauses, its slider goes to a step."""
+    markup, drawn = walked
+    file = tmp_path / "race.html"
+    file.write_text(f'<!doctype html><meta charset="utf-8">{markup}', encoding="utf-8")
+    with opened(browser, file.as_uri()) as (page, wrong):
+        page.emulate_media(reduced_motion=motion)
+        page.goto(file.as_uri())
+        slider, button, dot = page.locator("input"), page.locator("button"), page.locator("circle.walker")
+        if motion == "reduce":
+            page.wait_for_timeout(400)
+            assert button.inner_text() == "Play" and slider.input_value() == "3"
+            button.click()
+        page.wait_for_function("document.querySelector('input').value < 3")
+        page.wait_for_function("document.querySelector('input').value == 3")
+        assert button.inner_text() == "Play"
+        slider.fill("1")
+        place = float(dot.get_attribute("cx")), float(dot.get_attribute("cy"))
+        assert np.allclose(place, drawn[1], atol=0.06) and page.locator("output").inner_text() == "step 1"
+        assert not wrong

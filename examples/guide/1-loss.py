@@ -113,9 +113,9 @@ assert len(y) == 442 and (y.min(), y.max()) == (25, 346)
 # ## The loss decides what is learned
 #
 # Nothing in that loop says *what* to learn except the line `loss = lm.squared_error()`. Squared error leads to the
-# **mean** of the target among people with the same `x`; another loss leads to the median, to a quantile, to a
-# probability. Which loss leads to which is a theorem, not a matter of taste (Gneiting 2011), so the first question is
-# never "which loss is best?" but "what do I want to know?"
+# **mean** of the target among people with the same `x`, as far as the model can follow it; another loss leads to the
+# median, to a quantile, to a probability. Which loss leads to which is a theorem, not a matter of taste (Gneiting 2011),
+# so the first question is never "which loss is best?" but "what do I want to know?"
 #
 # ## Try it
 #

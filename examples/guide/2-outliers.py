@@ -3,11 +3,11 @@
 # %% [markdown]
 # # 2. Squared and absolute error, and one outlier
 #
-# Squared error asks for the **mean**. Absolute error asks for the **median**. Everything else that people say about the
-# two follows from this, including what a single wrong value does to each.
+# Squared error asks for the **mean**. Absolute error asks for the **median**. Most of what people say about the two
+# follows from this, including what a single wrong value does to each.
 #
 # The table is one of the oldest of economics: what 235 Belgian working-class households earned and what they spent on
-# food, in francs a year, collected about 1857.
+# food, in francs a year. Ernst Engel published them in 1857.
 
 # %%
 # Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
@@ -97,7 +97,7 @@ for axis, data, target in zip(axes, ("clean", "one typing error"), (food, typo),
     axis.set(title=data, xlabel="income (francs a year)", xlim=(300, 2200), ylim=(0, 1900))
 axes[0].set_ylabel("food (francs a year)")
 axes[0].legend(loc="upper left")
-axes[1].text(330, 1780, f"the wrong value lies far above, at {typo[wrong]:,.0f}", fontsize=9)
+axes[1].text(350, 1780, f"the wrong value lies\nfar above, at {typo[wrong]:,.0f}", fontsize=9, va="top")
 show(figure, alt="Food expenditure over income with the lines of squared and absolute error. On clean data both lie close "
                  "together; with one wrong value far above the picture the line of squared error moves far away, that of "
                  "absolute error stays.")
@@ -136,9 +136,9 @@ for name, loss in {"squared": squared, "absolute": absolute}.items():
 assert abs(lm.LinearRegressor(absolute).fit(wrong_income[:, None], food).coef_[0]) < 0.1 * slope["absolute", "clean"]
 
 # %% [markdown]
-# No convex loss is safe against such rows (Rousseeuw and Leroy 1987); look at the features before you train. And an
-# outlier may be true. If the rare large values are real and the total is what you pay for, a loss that does not hear them
-# gives a total that is too low:
+# No convex loss of the residuals is safe against such rows (Rousseeuw and Leroy 1987); look at the features before you
+# train. And an outlier may be true. If the rare large values are real and the total is what you pay for, a loss that does
+# not hear them gives a total that is too low:
 
 # %%
 short = 1 - absolute.best_constant(food) * len(food) / food.sum()

@@ -3,8 +3,8 @@
 # %% [markdown]
 # # 3. Huber: between the two
 #
-# Squared error listens best when errors are well behaved, and is ruined by a few that are not. Absolute error is never
-# ruined, and wastes data when all is well. Peter Huber's answer of 1964 is both: **square the small errors, take the
+# Squared error makes the most of well-behaved errors, and is ruined by a few that are not. Absolute error does not mind
+# those few, and wastes data when all is well. Peter Huber's answer of 1964 is both: **square the small errors, take the
 # large ones as they are**. Its one parameter, `delta`, says where small ends.
 
 # %%
@@ -53,9 +53,12 @@ show(figure, alt="Huber's loss follows the parabola of squared error near zero a
 # ## What the insurance costs
 #
 # If the errors are normal, the mean is the best there is, and anything else needs more data for the same precision. How
-# much more follows from the first two derivatives of the loss: the **efficiency** of an estimate, relative to squared
-# error, is $\operatorname{E}[\ell'']^2 \operatorname{Var}[r] / \operatorname{E}[\ell'^2]$, averaged over the errors $r$
-# (Huber 1964). The library has both derivatives, so the averages are sums.
+# much more follows from the first two derivatives of the loss, its slope and its bend. With many data and symmetric
+# errors, the **efficiency** of an estimate, relative to squared error, is (Huber 1964)
+#
+# $$\frac{\operatorname{E}[\text{bend}]^2 \cdot \operatorname{Var}[\text{error}]}{\operatorname{E}[\text{slope}^2]}.$$
+#
+# The library has both derivatives, so a few sums tell.
 
 # %%
 from scipy.stats import norm
@@ -145,8 +148,8 @@ assert not np.allclose(slopes["fixed delta", 1], slopes["absolute error", 1], at
 # %% [markdown]
 # ## What it does not estimate
 #
-# Where errors are symmetric, mean, median and Huber's centre are one and the same, and Huber finds it with fewer data.
-# Where they are *skewed* they are three different numbers, and Huber's has no name.
+# Where errors are symmetric, mean, median and Huber's centre are one and the same, and where wild errors occur Huber
+# finds it from the fewest data. Where they are *skewed* they are three different numbers, and Huber's has no name.
 
 # %%
 food = sm.datasets.engel.load_pandas().data["foodexp"].to_numpy()

@@ -26,7 +26,7 @@ for probability in (0.99, 0.9, 0.5, 0.1, 0.01):
     print(f"it happens, and you said {probability:4.0%}: loss {loss:.3f}")
 
 # %% [markdown]
-# It is *strictly proper*: whoever believes 30 % fares best by saying 30 %, neither more nor less (Good 1952).
+# It is *strictly proper*: whoever believes 30 % fares best on average by saying 30 %, neither more nor less (Good 1952).
 
 # %%
 said = np.linspace(0.01, 0.99, 99)
@@ -127,9 +127,9 @@ two = np.array([[0.3, 1.5]])
 print("two classes:", categorical([1], two), "=", entropy([1], [1.5 - 0.3]))
 
 # %% [markdown]
-# What must never be done is to call the classes 0, 1, 2, ... and predict that number. It says that a 7 lies between a 6
-# and an 8, and that mistaking a 1 for a 9 is 64 times as bad as mistaking a 1 for a 2. Handwritten digits know nothing of
-# this:
+# What must never be done with classes that have no order is to call them 0, 1, 2, ... and predict that number. It says
+# that a 7 lies between a 6 and an 8, and that mistaking a 1 for a 9 is 64 times as bad as mistaking a 1 for a 2.
+# Handwritten digits know nothing of this:
 
 # %%
 from sklearn.datasets import load_digits

@@ -53,8 +53,8 @@ show(figure, alt="The hinge falls in a straight line to 0 at a margin of 1 and s
                  "where the score is wrong.")
 
 # %% [markdown]
-# The hinge lies above the step that counts mistakes and touches it where it matters; that is why making it small makes
-# mistakes few.
+# The hinge never lies below the step that counts mistakes. So its mean is at least the share of mistakes, and making it
+# small makes mistakes few.
 #
 # ## Threes and eights
 #
@@ -112,7 +112,7 @@ assert (margins[test] > 0).mean() > 0.95
 # %% [markdown]
 # ## What the hinge does not tell
 #
-# The score of a support vector machine is not a probability, and cannot be made one without looking at more data (Platt
+# The score of a support vector machine is not a probability; to make one of it takes a second fit, to other data (Platt
 # 1999). If 70 % of cases like this one are eights, cross-entropy wants the score that stands for 70 %. The hinge wants 1,
 # for 70 % as for 99 %: what it asks for is the *more likely class*, nothing else (Lin 2002).
 

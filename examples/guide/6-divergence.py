@@ -4,8 +4,11 @@
 # # 6. Kullback-Leibler divergence, and a variational autoencoder
 #
 # The losses so far compare a prediction with a value. The **Kullback-Leibler divergence** compares a distribution with a
-# distribution: how many units of surprise, on average, it costs to believe $q$ where $p$ is true, $\operatorname{KL}(p
-# \,\|\, q) = \sum_c p_c \log (p_c / q_c)$. It is never negative, and zero only where the two agree.
+# distribution: how much more surprised on average, in nats, is whoever believes $q$ where $p$ is true,
+#
+# $$\operatorname{KL}(p \,\|\, q) = \sum_c p_c \log \frac{p_c}{q_c}.$$
+#
+# It is never negative, and zero only where the two agree.
 
 # %%
 # Pictures are drawn by docs/figures.py: here they go below the cell or, of a script, into build/figures.
@@ -38,14 +41,14 @@ print(f"cross-entropy {cross:.3f} = entropy {entropy:.3f} + KL {there:.3f}")
 # An autoencoder squeezes an image through a few numbers, the code $z$, and tries to get the image back. A *variational*
 # one (Kingma and Welling 2013) gives a whole distribution $q(z \mid x)$ of codes for each image and is trained to make
 #
-# $$\operatorname{E}_{q}\left[-\log p(x \mid z)\right] + \operatorname{KL}\left(q(z \mid x) \,\|\, N(0, 1)\right)$$
+# $$\operatorname{E}_{q}\left[-\log p(x \mid z)\right] + \operatorname{KL}\left(q(z \mid x) \,\|\, N(0, I)\right)$$
 #
 # small: the reconstruction, and the price of the code. The first term wants codes that say everything about the image.
 # The second wants codes that say nothing, so that they cannot be told from standard normal noise. The sum is an upper
 # bound of $-\log p(x)$, the surprise at the image; with its sign turned it is called the evidence lower bound, ELBO.
 #
 # Each of scikit-learn's digits has 64 pixels, each a *count* from 0 to 16 (of the dark points in a block of 4 by 4). So
-# $p(x \mid z)$ is binomial, and its surprise is 16 times our binary cross-entropy, less a constant. The divergence
+# we let $p(x \mid z)$ be binomial; its surprise is 16 times our binary cross-entropy, less a constant. The divergence
 # between normal distributions has a closed form, which takes two lines in lossmith; the derivatives come with it.
 
 # %%
@@ -64,7 +67,8 @@ def normal_kl(y: Real, mean: Real, log_scale: Real):
 bce, price = lm.binary_cross_entropy(), normal_kl()
 torch.manual_seed(0)
 images = torch.tensor(load_digits().data / 16, dtype=torch.float32)
-images = images[torch.randperm(len(images))]
+order = torch.randperm(len(images))
+images = images[order]
 train, test = images[:1400], images[1400:]
 SIZE = 16                                       # numbers in a code
 
@@ -186,8 +190,8 @@ print(f"closed form {exact:.3f}, {500 * len(test):,} draws {sampled:.3f}, "
 # ## Is it any better than an ordinary autoencoder?
 #
 # A fair rival: the same networks, trained for reconstruction alone. Afterwards it gets the same prior and is made as good
-# a model of images as can be without training: its codes are shifted, turned and scaled so that they are as standard
-# normal as possible, and given the one noise level that makes the training digits least surprising.
+# a model of images as we know how without more training: its codes are shifted, turned and scaled so that they are as
+# standard normal as possible, and given the one noise level that makes the training digits least surprising.
 
 # %%
 def plain(networks, x):
@@ -248,9 +252,9 @@ assert np.isclose(surprise(truth, belief), surprise(truth, truth) + kl(truth, be
 # %% [markdown]
 # ## Try it
 #
-# Set `SIZE` to 2. The sum gets worse, but the codes can be drawn: plot `encode(encoder, test)[..., 0]` coloured by digit
-# (`load_digits().target`, in the same order). Then try `bound(30.0)`: at some price the model gives up coding, and the
-# second term is zero. That is known as posterior collapse.
+# Set `SIZE` to 2. The sum gets worse, but the codes can be drawn: plot `encode(encoder, test)[..., 0]` coloured by digit,
+# `load_digits().target[order[1400:]]`. Then raise `beta` further: at some price the model gives up coding, and the second
+# term is zero. That is known as posterior collapse.
 #
 # ## Sources
 #

@@ -3,9 +3,9 @@
 # %% [markdown]
 # # 7. Gradient descent, and what the loss does to its steps
 #
-# Gradient descent takes steps of `rate` times the gradient. The gradient comes from the loss, so the loss decides not
-# only where the walk ends but how it goes. "The larger the loss, the larger the step", one often hears. It is true of
-# squared error. Of most other losses it is not, and where it fails, training behaves in ways that look like bugs.
+# Gradient descent steps against the gradient, by `rate` times its size. The gradient comes from the loss, so the loss
+# decides not only where the walk ends but how it goes. "The larger the loss, the larger the step", one often hears. It is
+# true of squared error. Of many others it is not, and where it fails, training behaves in ways that look like bugs.
 #
 # ## The size of the pull
 #
@@ -76,8 +76,8 @@ show(figure, alt="How hard a prediction pulls over its loss. For numbers: square
 #
 # ## A race of two losses
 #
-# The households of [chapter 2](2-outliers.py), in thousands of francs: two coefficients, `a` and `b`, for the line `food
-# = a + b * income`. Two losses start at the same place with the same rate.
+# The households of [chapter 2](2-outliers.py), in thousands of francs: two coefficients, `a` and `b`, and the line `a + b
+# * income`. Two losses start at the same place with the same rate.
 
 # %%
 import statsmodels.api as sm
@@ -140,7 +140,8 @@ show_race(figure, [(axes[0], RED, walks["squared"]), (axes[1], BLUE, walks["abso
 # first. As the errors shrink the pulls shrink with them, so it slows down by itself and comes to rest at the optimum.
 # Here "larger loss, larger step" is what makes a *fixed* rate work.
 #
-# A walk whose pull does not fade needs a rate that does. With `rate / sqrt(step)` it settles, slowly (Shor 1985):
+# A walk whose pull does not fade needs a rate that does. With `rate / sqrt(step)` it settles, slowly (Shor 1985; Nesterov
+# 2018). The same is needed where gradients are noisy, of a few samples at a time (Robbins and Monro 1951).
 
 # %%
 def fading(step):

@@ -115,8 +115,8 @@ for axis, name, colour, title, top in ((before, "weighted", RED, "trained with w
                       elinewidth=1, label={"plain": "trained without weights"}.get(shown, title))
     ticks = np.linspace(0, top, 4 if top > 0.5 else 5)
     axis.set(title=title, xlabel="what the model said", xlim=(0, top), ylim=(0, top), xticks=ticks, yticks=ticks)
-    axis.xaxis.set_major_formatter(PercentFormatter(1))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.legend(loc="upper left", fontsize=9)
 before.set_ylabel("what then happened")
 show(figure, alt="Reliability diagrams of groups of people by predicted risk. With weights all groups lie far below the "
@@ -164,10 +164,11 @@ for missed in (5, 10, 20):
     assert rule < min(never, always)                                           # "the right answer"
 
 # %% [markdown]
-# Weights have their place: where rows stand for different numbers of people, where errors on them truly cost different
-# amounts and the model is too simple to be right everywhere, and in deep networks that fit the training data completely
-# (Menon 2021). Then treat them as a challenger, which must show on unseen data that it is better than the plain loss with
-# a good threshold; `lossmith choose` runs that contest.
+# Weights have their place: where a row stands for several people; where mistakes differ in cost from row to row and the
+# model is too simple to be right everywhere; with weak learners whose threshold cannot be moved (Elor and Averbuch-Elor
+# 2022). Deep networks that fit the training data completely hardly heed them in the end (Byrd and Lipton 2019); there,
+# adjusting the scores by the shares of the classes is the better founded tool (Menon 2021). Either way a weight is a
+# challenger, which must show on unseen data that it beats the plain loss with a good threshold.
 #
 # ## Try it
 #
@@ -185,9 +186,11 @@ for missed in (5, 10, 20):
 #   [doi:10.1093/oxfordjournals.pan.a004868](https://doi.org/10.1093/oxfordjournals.pan.a004868); M. Saerens, P. Latinne,
 #   C. Decaestecker, *Adjusting the outputs of a classifier to new a priori probabilities*, Neural Computation 14 (2002),
 #   [doi:10.1162/089976602753284446](https://doi.org/10.1162/089976602753284446).
-# * Costs: C. Elkan, *The foundations of cost-sensitive learning*, IJCAI 2001. Deep networks: A. K. Menon and others,
-#   *Long-tail learning via logit adjustment* (2021),
-#   [doi:10.48550/arXiv.2007.07314](https://doi.org/10.48550/arXiv.2007.07314).
+# * Costs: C. Elkan, *The foundations of cost-sensitive learning*, IJCAI 2001. Weak learners: Y. Elor, H. Averbuch-Elor,
+#   *To SMOTE, or not to SMOTE?* (2022), [doi:10.48550/arXiv.2201.08528](https://doi.org/10.48550/arXiv.2201.08528). Deep
+#   networks: J. Byrd, Z. C. Lipton, *What is the effect of importance weighting in deep learning?* ICML 2019,
+#   [doi:10.48550/arXiv.1812.03372](https://doi.org/10.48550/arXiv.1812.03372); A. K. Menon and others, *Long-tail
+#   learning via logit adjustment* (2021), [doi:10.48550/arXiv.2007.07314](https://doi.org/10.48550/arXiv.2007.07314).
 # * N. Charoenphakdee and others, *On focal loss for class-posterior probability estimation*, CVPR 2021,
 #   [doi:10.1109/CVPR46437.2021.00516](https://doi.org/10.1109/CVPR46437.2021.00516).
 # * The data: W. G. Manning and others, *Health insurance and the demand for medical care*, American Economic Review 77

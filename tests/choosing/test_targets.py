@@ -5,8 +5,8 @@ import pytest
 
 from lossmith.choosing.aims import Aim, best_constant, parse_aim
 from lossmith.choosing.errors import ChoiceError
-from lossmith.choosing.leaks import closest, leaks
 from lossmith.choosing.exposure import find_exposure
+from lossmith.choosing.leaks import closest, leaks
 from lossmith.choosing.profile import support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
 from lossmith.choosing.tables import column_from_any, from_any

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def test_there_are_eight():
 def test_a_chapter_runs_and_says_what_it_computed(path):
     """Its own assertions hold; no number stands in the text that is not in its code or its output."""
     chapter = path.read_text(encoding="utf-8")
+    began = time.process_time()
     page = pages.executed(chapter, path)
+    assert time.process_time() - began < 120  # seconds of one core, the networks of chapter 6 included
     code = "\n".join(pages.blocks(chapter))
     outputs = re.findall(r"``` \{ \.text \.result \}\n(.*?)```", page, flags=re.DOTALL)
     figures = re.findall(r'<figure class="plot" role="img" aria-label="([^"]*)"><svg', page)

@@ -96,7 +96,7 @@ $(VENV)/.stamp-choose: pyproject.toml | $(BIN)/python libgomp
 # A package of the system that is missing, and what is missing then: installed where we may, else asked for.
 define system_package
 if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1); \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); \
 else \
     echo "$(2). On Debian or Ubuntu run: sudo apt-get install $(1)" >&2; exit 1; \
 fi

@@ -23,13 +23,15 @@ DOCS = Path(__file__).parents[1]
 
 
 def on_config(config: Any) -> Any:
-    """Sections that name a folder get its pages."""
+    """Sections that name a folder get its pages; pages beside the first that no section names are instructions."""
     made = {"guide": _guide, "gallery": _gallery, "reference": _reference}
     for section in config.nav:
         ((name, where),) = section.items()
         if isinstance(where, str) and where.rstrip("/") in made:
             section[name] = made[where.rstrip("/")]()
     config.nav = [section for section in config.nav if all(section.values())]
+    how_to = next(section["How-to"] for section in config.nav if "How-to" in section)
+    how_to[:0] = [file.name for file in sorted(DOCS.glob("*.md")) if repr(file.name) not in str(config.nav)]
     return config
 
 

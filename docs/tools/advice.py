@@ -147,7 +147,7 @@ ADVICE = {
     "squared_log_error": Advice(
         "When the competition's or contract's measure is RMSLE: relative errors of amounts from 0 upwards.",
         "When the mean is asked for: what it predicts lies below it.",
-        "exp(mean of log(1 + y)) - 1: the geometric mean, shifted by 1",
+        "the geometric mean of 1 + y, minus 1: exp(mean of log(1 + y)) - 1",
     ),
     "absolute_percentage_error": Advice(
         "When the measure is MAPE and nothing else will do.",

@@ -107,17 +107,15 @@ class Drawing:
 
     def scale(self, output: str) -> tuple[float, float]:
         """The heights that a picture shows: all of the curves but their steepest ends, and room for turned knobs."""
-        curves = [self.values(y, output) for y in self.targets]
-        low, high = _bounds(curves)
+        low, high = _extent([self.values(y, output) for y in self.targets])
         for knob in self.knobs:
             if knob.meaning == "parameter":
-                ends = (knob.low + share * (knob.high - knob.low) for share in (0.25, 0.75))
+                ends = [knob.low + share * (knob.high - knob.low) for share in (0.25, 0.75)]
                 turned = [self.values(y, output, **{knob.name: end}) for y in self.targets for end in ends]
-                others = _bounds(turned)
-                room = high - low
-                low, high = max(min(low, others[0]), low - room), min(max(high, others[1]), high + room)
-        room = 0.05 * (high - low)
-        return (low - room if low < 0 else -0.3 * room), high + room
+                lowest, highest = _extent(turned)
+                size = high - low
+                low, high = max(min(low, lowest), low - size), min(max(high, highest), high + size)
+        return _roomy(low, high)
 
     def picture(self, output: str) -> str:
         """One output as an SVG element with axes."""
@@ -135,7 +133,7 @@ class Drawing:
 
     def thumbnail(self) -> str:
         """The value, small and without axes."""
-        low, high = _bounds([self.values(y, "value") for y in self.targets])
+        low, high = _roomy(*_extent([self.values(y, "value") for y in self.targets]))
         frame = _Frame(float(self.x[0]), float(self.x[-1]), low, high)
         marks = "".join(frame.curve(self.x, self.values(y, "value"), k) for k, y in enumerate(self.targets))
         return f'<svg class="thumbnail" {frame.area} aria-hidden="true">{frame.zero()}{marks}</svg>'
@@ -207,13 +205,20 @@ class _Frame:
         return f'<path class="curve c{number}" data-curve="{number}" d="{"".join(points)}"/>'
 
 
-def _bounds(curves: list[Any]) -> tuple[float, float]:
+def _extent(curves: list[Any]) -> tuple[float, float]:
+    """The lowest and the highest point of curves, and 0; but not their steepest ends, nor a pole of theirs."""
     values = np.concatenate(curves)
-    values = values[np.isfinite(values)]
-    low, high = np.percentile(values, [4, 96])
-    room = 0.1 * (high - low)
-    low, high = min(0.0, low - room), max(0.0, high + room)
-    return float(low), float(high) if high > low else low + 1.0
+    low, first, middle, third, high = np.percentile(values[np.isfinite(values)], [3, 25, 50, 75, 97])
+    if third > first:
+        far = 8 * (third - first)
+        low, high = max(low, middle - far), min(high, middle + far)
+    return min(0.0, float(low)), max(0.0, float(high))
+
+
+def _roomy(low: float, high: float) -> tuple[float, float]:
+    """Heights with some room below and above."""
+    room = 0.08 * (high - low) or 1.0
+    return low - room, high + room
 
 
 def _ticks(low: float, high: float, most: int) -> list[float]:

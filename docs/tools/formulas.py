@@ -7,8 +7,10 @@ import re
 from math import inf
 from string import ascii_lowercase
 
+import numpy as np
 from latex2mathml.converter import convert
 
+from lossmith.engine.arrays import evaluate_block
 from lossmith.formula.expr import Expr, apply, is_const, leaf, rebuild, substitute, walk
 from lossmith.formula.model import Formula
 from lossmith.formula.text import to_latex
@@ -72,6 +74,8 @@ def _plainer(node: Expr, tokens: dict[str, str]) -> Expr:
         guard = condition.args[0] if condition.op == "eq" and is_const(condition.args[1], 0.0) else None
         if _of_floats(condition) or (is_const(a, 0.0) and guard is not None and guard in _factors(b)):
             return b  # 0 times infinity is 0, in mathematics without saying so
+        if _agree(a, b):
+            return min(a, b, key=lambda branch: len(to_latex(branch)))
     if node.op == "mul" and node.args[0] is node.args[1] and node.args[0].op == "exp":
         exponent = node.args[0].args[0]
         half = exponent.args[0] if exponent.op == "neg" else exponent
@@ -98,6 +102,17 @@ def _of_classes(node: Expr, own: Expr, other: Expr, tokens: dict[str, str]) -> E
     token = f"part {len(tokens)}"
     tokens[rf"\text{{{token}}}"] = latex
     return leaf("input", token)
+
+
+def _agree(a: Expr, b: Expr) -> bool:
+    """Whether two branches are the same number written in two ways, by trying."""
+    nodes = list(walk((a, b)))
+    if any(node.row for node in nodes):
+        return False
+    rng = np.random.default_rng(0)
+    env = {node.data: rng.uniform(0.05, 0.95, 16) for node in nodes if node.op in ("input", "param")}
+    with np.errstate(all="ignore"):
+        return bool(np.allclose(*evaluate_block([a, b], env, np, np.zeros(16), None), rtol=1e-9, atol=0.0))
 
 
 def _of_floats(condition: Expr) -> bool:

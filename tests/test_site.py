@@ -113,6 +113,14 @@ def sound(browser, site, path, look):
         assert page.get_attribute("body", "data-md-color-scheme") == wanted
 
 
+def test_what_goes_wrong_is_seen(browser):
+    """A request to elsewhere, an error in a script: were they not seen, no page could fail."""
+    with opened(browser, "file:///") as (page, wrong):
+        page.set_content('<script src="http://127.0.0.1:9/elsewhere.js"></script><script>missing()</script>')
+        page.wait_for_timeout(200)
+    assert any("elsewhere.js" in one for one in wrong) and any("missing is not defined" in one for one in wrong)
+
+
 @pytest.mark.parametrize("path", COVERING)
 def test_a_page_opens(browser, site, path):
     for look in ("wide-light", "phone-dark"):

@@ -17,7 +17,7 @@ from lossmith.loss import Loss
 from lossmith.registry import describe
 from lossmith.translation import Row, Translation, entries, translate
 from make_translation import needed
-from rules import opinions
+from rules import ROLES, opinions
 
 FAMILIES = {
     "regression": "Numbers",
@@ -74,7 +74,8 @@ def _page(entry: dict) -> str:
     lines = ["---", f"title: {name}", f"description: {_yaml(entry['sentence'])}", "---", ""]
     lines += [f"# {name}", "", entry["sentence"], "", *_formula(loss), "", Drawing(name).panel(), ""]
     lines += ["## What it predicts", "", _predicts(loss, advice.predicts), ""]
-    lines += ["## When to use it", "", advice.use, "", *_raced(name), "## When not", "", advice.avoid, ""]
+    lines += ["## When to use it", "", advice.use, "", *_raced(name, "default", "challenger")]
+    lines += ["## When not", "", advice.avoid, "", *_raced(name, "library", "reference", "left out")]
     lines += ["## How to call it", "", *_call(entry, loss), ""]
     lines += _elsewhere(name)
     lines += ["## Source", "", linked(entry["source"]), ""]
@@ -110,14 +111,11 @@ def _predicts(loss: Loss, by_hand: str) -> str:
     return f"{what[0].upper()}{what[1:]}.{scale}"
 
 
-def _raced(name: str) -> list[str]:
-    """What the chooser's rules say of a loss."""
-    found = opinions().get(name, [])
-    lines = ['??? note "In `lossmith choose`"', ""] if found else []
-    for opinion in found:
-        why = f"{opinion.role}: {opinion.reason} ({opinion.source})"
-        lines.append(f"    * Aim `{opinion.aim}`, {opinion.kinds}: {why}")
-    return [*lines, ""] if lines else []
+def _raced(name: str, *roles: str) -> list[str]:
+    """What the chooser's rules say of a loss in some roles."""
+    found = [opinion for opinion in opinions().get(name, []) if opinion.role in roles]
+    said = [f"    * {ROLES[o.role]}, with {o.where}.<br>*{o.reason}*" for o in found]
+    return ['??? note "In `lossmith choose`"', "", *said, ""] if found else []
 
 
 def _call(entry: dict, loss: Loss) -> list[str]:

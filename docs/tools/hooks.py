@@ -62,10 +62,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     source = page.file.abs_src_path
     if page.url == "losses.html":
         page.meta["search"] = {"exclude": True}  # the gallery says the same, and more
-    quick = os.environ.get("LOSSMITH_DOCS") == "quick" and page.url.startswith("guide/")
-    if quick or not source or not pages.executes(markdown):
+    if not source or not pages.executes(markdown):
         return markdown
-    return pages.cached(markdown, Path(source))
+    quick = os.environ.get("LOSSMITH_DOCS") == "quick" and page.url.startswith("guide/")
+    return pages.unexecuted(markdown) if quick else pages.cached(markdown, Path(source))
 
 
 def on_page_content(html: str, **_: Any) -> str:

@@ -63,7 +63,7 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
             exec(compile(before + match["code"], str(path), "exec"), vars(module))
         printed = output.getvalue()
         shown = printed if marks.get("html") == "on" else _shown(printed, marks.get("result", "text"))
-        return shown if marks.get("source") == "none" else f"```python\n{match['code']}```\n\n{shown}"
+        return f"{_source(match, marks)}\n\n{shown}"
 
     try:
         with warnings.catch_warnings(), _style():
@@ -87,6 +87,11 @@ def _style() -> Iterator[None]:
         yield
 
 
+def unexecuted(text: str) -> str:
+    """The page with its code, but without what that prints and draws."""
+    return _FENCE.sub(lambda m: _source(m, _marks(m)), text)
+
+
 def cached(text: str, path: Path) -> str:
     """The executed page, from the last run of the same text by the same code where there is one."""
     key = hashlib.sha256(text.encode() + _code().encode()).hexdigest()[:24]
@@ -98,6 +103,10 @@ def cached(text: str, path: Path) -> str:
             old.unlink()
         kept.write_text(result, encoding="utf-8")
     return kept.read_text(encoding="utf-8")
+
+
+def _source(match: re.Match[str], marks: dict[str, str]) -> str:
+    return "" if marks.get("source") == "none" else f"```python\n{match['code']}```"
 
 
 def _marks(match: re.Match[str]) -> dict[str, str]:

@@ -21,6 +21,7 @@ SUBJECTS = {
     "translation": ("translation", "Translation", "Losses of other libraries, by their names or from their objects."),
     "threads": ("threads", "Threads", "How many threads a call may use."),
 }
+_RETURNED = {"choosing": ["lossmith.choosing.result.Result"], "translation": ["lossmith.translation.Translation"]}
 _SAME_PAGE = {"engine.reduce": "loss", "registry": "loss", "specs": "loss", "linear": "training"}
 
 
@@ -32,7 +33,7 @@ def pages() -> dict[str, str]:
     found = {"reference/index.md": _index(named)}
     for subject, (file, title, about) in SUBJECTS.items():
         lines = [f"# {title}", "", about, ""]
-        for name in named[subject]:
+        for name in named[subject] + _RETURNED.get(subject, []):
             lines += [f"::: {name}", ""]
         found[f"reference/{file}.md"] = "\n".join(lines)
     return found | {"reference/formulas.md": _language(), "reference/command-line.md": _command_line()}

@@ -77,11 +77,7 @@ class Candidate:
         return np.log1p(y) if self.transform == "log1p" else y / self.unit
 
     def restored(self, prediction: Floats) -> Floats:
-        """Infinite where the exponential overflows: the race then says that this loss failed."""
-        with np.errstate(over="ignore"):
-            if self.transform == "log":
-                return np.exp(prediction)
-            return np.expm1(prediction) if self.transform == "log1p" else prediction * self.unit
+        return turned_back(prediction, self.transform, self.unit)
 
     def row_weights(self, y: Floats, weight: Floats | None, classes: int = 0) -> Floats | None:
         """What the rows weigh in training: their own weights, times 1/y or 1/(share of their class); the mean stays."""
@@ -95,6 +91,14 @@ class Candidate:
         whole = factor if weight is None else factor * weight
         mean = 1.0 if weight is None else float(np.mean(weight))
         return np.asarray(whole * (mean / float(whole.mean())))
+
+
+def turned_back(prediction: Floats, transform: Transform, unit: float) -> Floats:
+    """Infinite where the exponential overflows: the race then says that this loss failed."""
+    with np.errstate(over="ignore"):
+        if transform == "log":
+            return np.exp(prediction)
+        return np.expm1(prediction) if transform == "log1p" else prediction * unit
 
 
 def class_shares(y: Floats, weight: Floats | None, classes: int) -> Floats:

@@ -1,5 +1,7 @@
 """examples/guide: the chapters of the guide as scripts and notebooks, made from docs/guide/*.md and nothing else.
 
+Blocks marked check="on" assert what the text says. They stay behind: who changes a number should see what happens.
+
 Run it after a change of a chapter: python docs/make_examples.py
 """
 
@@ -31,7 +33,8 @@ def cells(chapter: str) -> list[tuple[str, str, bool]]:
     found, end = [("code", FIGURES, False)], 0
     for block in _BLOCK.finditer(chapter):
         found.append(("text", chapter[end : block.start()], True))
-        found.append(("code", block["code"], 'source="none"' not in block["marks"]))
+        if 'check="on"' not in block["marks"]:
+            found.append(("code", block["code"], 'source="none"' not in block["marks"]))
         end = block.end()
     found.append(("text", chapter[end:], True))
     found[0], found[1] = found[1], found[0]  # the title comes first

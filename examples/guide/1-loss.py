@@ -104,11 +104,6 @@ show(figure, alt="Left: the data and the fitted line after 0, 3, 8 and 40 steps,
 # way that is left to the bottom. The bottom is not zero: people with the same body-mass index differ, and no line can
 # follow them all.
 
-# %%
-left = [np.hypot(p[0] - model.intercept_, p[1] - model.coef_[0]) for p in path]
-assert np.allclose(np.divide(left[1:], left[:-1]), 1 - 1 / 5, atol=1e-6)      # "a fifth of the way that is left"
-assert len(y) == 442 and (y.min(), y.max()) == (25, 346)
-
 # %% [markdown]
 # ## The loss decides what is learned
 #
@@ -123,16 +118,6 @@ assert len(y) == 442 and (y.min(), y.max()) == (25, 346)
 # step, and the run diverges. What is the largest rate that works, and what does the second derivative of the loss,
 # `loss.hessian`, have to do with it? Then replace the loss by `lm.absolute_error()` and find a rate that works; [chapter
 # 7](7-descent.py) explains why it has to be so different.
-
-# %%
-def distance_after(rate, steps=100):
-    a = b = 0.0
-    for _ in range(steps):
-        pull = loss.gradient(y, a + b * x)
-        a, b = a - rate * pull.sum(), b - rate * (pull @ x)
-    return np.hypot(a - model.intercept_, b - model.coef_[0])
-
-assert distance_after(0.9) < 1e-6 < left[0] < distance_after(1.01)            # what "Try it" promises
 
 # %% [markdown]
 # ## Sources

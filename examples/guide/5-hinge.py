@@ -104,11 +104,6 @@ show(figure, alt="The coefficients as an image: the pixels that an eight fills a
 # On the left the coefficients as an image: ink on the purple pixels, where an eight is closed and a three is open, speaks
 # for an eight, ink on the orange ones for a three. On the right are the five unseen digits with the smallest margins.
 
-# %%
-assert change < 1e-3 * limit                                                   # "the same machine"
-assert len(support) < len(train) / 2
-assert (margins[test] > 0).mean() > 0.95
-
 # %% [markdown]
 # ## What the hinge does not tell
 #

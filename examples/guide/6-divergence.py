@@ -241,14 +241,6 @@ show(figure, alt="Four rows of small images: digits held out, their reconstructi
 # By eye the two rows of invented digits are hard to rank. The eye is a poor judge of such models (Theis 2016); the
 # surprise at digits that neither has seen is a fair one.
 
-# %%
-assert abs(sampled / exact - 1) < 0.01                                         # the closed form
-assert gain.mean() > 3 * error                                                 # ahead, beyond chance
-sums = {beta: sum(both) for beta, both in held_out.items()}
-assert min(sums, key=sums.get) == 1.0                                          # lowest where both count alike
-assert all(np.diff(price_paid) < 0) and all(np.diff(rebuilt) > 0)              # stingier, and worse pictures
-assert np.isclose(surprise(truth, belief), surprise(truth, truth) + kl(truth, belief))
-
 # %% [markdown]
 # ## Try it
 #

@@ -168,6 +168,7 @@ def test_parameters_come_from_the_data():
     assert roles("mean", support="semicontinuous", growth=growth)["tweedie(power=1.7)"] == "challenger"
     steep = replace(growth, slope=2.6)
     assert roles("mean", support="semicontinuous", growth=steep)["tweedie(power=1.9)"] == "challenger"
+    assert roles("metric:tweedie_deviance", support="count", growth=growth)["tweedie(power=1.5)"] == "default"
     assert roles("cost:3,1", support="real")["quantile(q=0.75)"] == "default"
     percent = candidates(parse_aim("mean"), replace(FACTS, support="percent")).racing
     assert {c.name: c.unit for c in percent}["binary_cross_entropy"] == 100.0

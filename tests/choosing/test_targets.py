@@ -136,8 +136,9 @@ def test_exposure():
     for asked in ("x", "gaps"):
         with pytest.raises(ChoiceError, match="positive numbers"):
             find_exposure(table, counts, asked)
-    with pytest.raises(ChoiceError, match="goes with --aim mean"):
-        find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim("median")), "Exposure")
+    for aim in ("median", "metric:rmsle"):
+        with pytest.raises(ChoiceError, match="goes with --aim mean"):
+            find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim(aim)), "Exposure")
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,7 @@ def _worst_fold(found: Race, key: Key, base: Key) -> list[Guard]:
     return [Guard("worst fold", worst <= WORST, worst, meaning)]
 
 
-def _bias(
-    problem: Problem, runner: Candidate, rows: np.ndarray, f: Floats | None, base: Floats | None
-) -> list[Guard]:
+def _bias(problem: Problem, runner: Candidate, rows: np.ndarray, f: Floats | None, base: Floats | None) -> list[Guard]:
     """Within what chance explains, or no further off than the default. A loss that aims right under a condition only
     must be within chance: else the condition has failed."""
     if f is None or problem.classes or problem.aim.metric in ("mape", "rmsle"):

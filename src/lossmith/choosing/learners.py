@@ -159,9 +159,7 @@ def _banded(scale: Scale, candidate: Candidate, task: Task, rows: Rows, f: Float
     return replace(scale, band=tuple(float(norm.ppf(level)) * spread for level in candidate.levels))
 
 
-def _tuned(
-    kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score
-) -> tuple[int, Floats]:
+def _tuned(kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score) -> tuple[int, Floats]:
     """The best setting (of equal ones the first), and what it predicted for the rows held out, in the loss's units."""
     trials = [kind.trials(loss, lesson.take(inside), lesson.X[out]) for inside, out in task.inner]
     costs = np.zeros(len(kind.settings))

@@ -13,7 +13,7 @@ from lossmith.choosing.tables import Floats
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
-RIDGES = (1, 10, 100, 1000)  # times the least penalty
+RIDGES = (1, 10, 100)  # times the least penalty
 TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
 STAGES = (10, 20, 40, 70, 100)  # rounds
 RATE = 0.1

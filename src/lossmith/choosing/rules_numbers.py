@@ -80,16 +80,19 @@ def _log_links(aim: Aim, facts: Profile) -> list[Candidate]:
                 "challenger",
                 "exact zeros and a long positive tail under one mean" + _slope(facts),
                 "Kurz 2017",
-                {"power": tweedie_power(facts)},
+                {"power": tweedie_power(aim, facts)},
                 positive=True,
             )
         )
     return found
 
 
-def tweedie_power(facts: Profile) -> float:
-    """The power of the mean with which the variance grows, on a grid of tenths inside (1, 2); 1.5 if unknown."""
-    return 1.5 if facts.growth is None else float(np.round(np.clip(facts.growth.slope, 1.1, 1.9), 1))
+def tweedie_power(aim: Aim, facts: Profile) -> float:
+    """The power of the mean with which the variance grows, on a grid of tenths inside (1, 2); 1.5 if unknown, or if
+    that is the judge's."""
+    if facts.growth is None or aim.metric == "tweedie_deviance":
+        return 1.5
+    return float(np.round(np.clip(facts.growth.slope, 1.1, 1.9), 1))
 
 
 def _slope(facts: Profile) -> str:

@@ -19,7 +19,7 @@ from lossmith.choosing.tables import Floats, Rows
 
 ASKED = "it is what was asked for"
 SMALLEST = 1e-15  # a probability of 0 for what happened would cost infinity; it costs 34.5 instead
-LEAST_MEAN = 1e-9  # a deviance takes positive predictions only: what is less counts as this much
+LEAST_MEAN = 1e-3  # of the mean of y: a deviance wants positive predictions, and what is less counts as this much
 
 PerRow = Callable[[Floats, Floats], Floats]
 
@@ -133,7 +133,7 @@ def deviance(power: float) -> PerRow:
     """Of the Tweedie family: 1 is Poisson, 2 gamma."""
 
     def per_row(y: Floats, f: Floats) -> Floats:
-        f = np.maximum(f, LEAST_MEAN)
+        f = np.maximum(f, LEAST_MEAN * float(y.mean()))
         if power == 1.0:
             logs = np.where(y > 0, y * np.log(np.where(y > 0, y, 1.0) / f), 0.0)
             return np.asarray(2.0 * (logs - y + f))

@@ -22,14 +22,15 @@ SUBJECTS = {
     "threads": ("threads", "Threads", "How many threads a call may use."),
 }
 _RETURNED = {"choosing": ["lossmith.choosing.result.Result"], "translation": ["lossmith.translation.Translation"]}
-_SAME_PAGE = {"engine.reduce": "loss", "registry": "loss", "specs": "loss", "linear": "training"}
+_SAME_PAGE = {"engine": "loss", "registry": "loss", "specs": "loss", "linear": "training"}
 
 
 def pages() -> dict[str, str]:
     """Markdown by path."""
     named: dict[str, list[str]] = {subject: [] for subject in SUBJECTS}
     for name, module in lm._WHERE.items():
-        named[_SAME_PAGE.get(module, module)].append(f"lossmith.{module}.{name}")
+        part = module.partition(".")[0]
+        named[_SAME_PAGE.get(part, part)].append(f"lossmith.{module}.{name}")
     found = {"reference/index.md": _index(named)}
     for subject, (file, title, about) in SUBJECTS.items():
         lines = [f"# {title}", "", about, ""]

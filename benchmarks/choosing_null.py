@@ -202,7 +202,7 @@ def summary() -> str:
         worse = sum(f["score"] > (1 + EQUAL) * f["usual"] for f in found)
         lines.append(
             f"plasmodes, {len(found)}: where the truth can tell ({len(telling)}), the right loss or an equal one "
-            f"{np.mean(good) if good else float('nan'):.1%} (wanted 90%); ties called ties {kept_plain} of {len(ties)}; "
+            f"{np.mean(good) if good else float('nan'):.1%} (90% wanted); ties kept {kept_plain} of {len(ties)}; "
             f"truly worse than what libraries train {worse}"
         )
     return "\n".join(lines or ["nothing measured yet"])

@@ -72,7 +72,7 @@ def _best_constant(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array:
     """Found once for the same targets: a path of penalties, and trees beside a linear model, begin alike."""
     if loss.elicits == "mean" or y.dtype.kind == "O":  # an average, or a step away from one
         return np.asarray(loss.best_constant(y, weight=weight), dtype=np.float64)
-    digests = tuple(None if part is None else sha256(np.ascontiguousarray(part).tobytes()).digest() for part in (y, weight))
+    digests = (None if part is None else sha256(part.tobytes()).digest() for part in (y, weight))
     key = (loss, y.dtype, y.shape, *digests)
     with _lock:
         found = _kept.get(key)

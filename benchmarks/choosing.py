@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "build" / "choosing" / "tables.jsonl"
 AIMS = {"regression": ("mean", "median"), "ordinal": ("probability", "label"),
         "classification": ("probability", "balanced-label")}  # fmt: skip
-QUICK_TABLES = ("stackloss", "vaso")
+QUICK_TABLES = ("stackloss",)
 OUTER_ROWS = 3000
 LEVEL = 0.05
 SIZES = {10_000: 60.0, 1_000_000: 300.0}  # rows of 20 columns, and the seconds wanted on two cores
@@ -157,7 +157,7 @@ def contests(effort: Effort) -> Iterator[Contest]:
     for found in of_tables(quick):
         seconds = found.pop("seconds", 0.0)
         yield Contest(found, {"seconds": [seconds, seconds]})
-    for n in [500] if quick else SIZES:
+    for n in [60] if quick else SIZES:
         seconds, memory = large(n)
         yield Contest({"n": n}, {"seconds": [seconds, seconds], "memory": [memory, memory]})
 
@@ -167,7 +167,7 @@ def _of_tables(found: list[Contest]) -> list[Contest]:
 
 
 def tables(found: list[Contest]) -> str:
-    head = ("table", "aim", "rows", "verdict", "choice", "model", "skill", "gain", "outer p", "seconds")
+    head = ("table", "aim", "rows", "verdict", "choice", "model", "skill", "gain", "chance of harm", "seconds")
     rows = [
         [c.case["table"], c.case["aim"], c.case["rows"], c.case["verdict"], c.case["choice"], c.case.get("model", ""),
          _percent(c.case.get("skill")), _percent(c.case.get("gain")),
@@ -194,7 +194,7 @@ def targets(found: list[Contest]) -> list[Target]:
     }  # fmt: skip
     made = [
         Target("the choice is consistent with aim and support", 1.0, aims, at_least=True),
-        Target("p that following the advice is worse, on outer folds", 1 - LEVEL, outer),
+        Target("chance that following the advice is worse, on outer folds", 1 - LEVEL, outer),
     ]
     for c in found:
         if c.case.get("n") in SIZES:

@@ -21,7 +21,10 @@ SUBJECTS = {
     "translation": ("translation", "Translation", "Losses of other libraries, by their names or from their objects."),
     "threads": ("threads", "Threads", "How many threads a call may use."),
 }
-_RETURNED = {"choosing": ["lossmith.choosing.result.Result", "lossmith.choosing.final.FinalModel"], "translation": ["lossmith.translation.Translation"]}
+_RETURNED = {
+    "choosing": ["lossmith.choosing.result.Result", "lossmith.choosing.final.FinalModel"],
+    "translation": ["lossmith.translation.Translation"],
+}
 _SAME_PAGE = {"engine": "loss", "registry": "loss", "specs": "loss", "linear": "training"}
 
 

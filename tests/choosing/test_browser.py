@@ -1,16 +1,12 @@
 """The report in a real browser: wide and phone, light and dark."""
 
-import shutil
-
 import pytest
+
+from browser import opened
 
 from .quick import result
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium: on Debian, apt-get install chromium"),
-]
+pytestmark = pytest.mark.slow
 
 REPORTS = {
     "median": {"aim": "median", "hostile": True},
@@ -59,16 +55,6 @@ OVERFLOW = """() => [...document.querySelectorAll("body *")].filter(e =>
 
 
 @pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     return {name: result(**made).report(folder / f"{name}.html") for name, made in REPORTS.items()}
@@ -78,44 +64,36 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("screen", list(SCREENS))
 @pytest.mark.parametrize("name", list(REPORTS))
 def test_it_can_be_read(browser, files, name, screen, scheme):
-    said, asked = [], []
-    context = browser.new_context(viewport=SCREENS[screen], color_scheme=scheme, offline=True)
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(files[name].as_uri())
-    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
-    seen, low = page.evaluate(CONTRAST)
-    assert seen > 100 and not low
-    assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
-    assert not page.evaluate(OVERFLOW)
-    assert asked == [files[name].as_uri()] and not said
+    home = files[name].as_uri()
+    with opened(browser, home, **SCREENS[screen], scheme=scheme) as (page, wrong):
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.goto(home)
+        page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+        seen, low = page.evaluate(CONTRAST)
+        assert seen > 100 and not low
+        assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
+        assert not page.evaluate(OVERFLOW)
+        assert not wrong
     assert files[name].stat().st_size < 3_000_000
-    context.close()
 
 
-def test_the_verdict_fits_on_the_first_screen(browser, files):
-    for screen in SCREENS.values():
-        page = browser.new_page(viewport=screen)
+@pytest.mark.parametrize("screen", list(SCREENS))
+def test_the_verdict_fits_on_the_first_screen(browser, files, screen):
+    with opened(browser, files["median"].as_uri(), **SCREENS[screen]) as (page, _):
         page.goto(files["median"].as_uri())
         for part in ("h1", ".why"):
-            assert (
-                page.locator(part).bounding_box()["y"] + page.locator(part).bounding_box()["height"] < screen["height"]
-            )
-        page.close()
+            box = page.locator(part).bounding_box()
+            assert box["y"] + box["height"] < SCREENS[screen]["height"]
 
 
 def test_sliders_change_picture_and_words(browser, files):
-    page = browser.new_page()
-    page.goto(files["median"].as_uri())
-    slider, words = page.locator("#answers input"), page.locator("#answers output")
-    before = words.inner_text()
-    shown = page.locator("#answers .layer:not([hidden])").first.get_attribute("data-step")
-    slider.focus()
-    page.keyboard.press("ArrowLeft")
-    assert words.inner_text() != before
-    now = {layer.get_attribute("data-step") for layer in page.locator("#answers .layer:not([hidden])").all()}
-    assert now == {str(int(shown) - 1)}
-    page.close()
+    with opened(browser, files["median"].as_uri()) as (page, _):
+        page.goto(files["median"].as_uri())
+        slider, words = page.locator("#answers input"), page.locator("#answers output")
+        before = words.inner_text()
+        shown = page.locator("#answers .layer:not([hidden])").first.get_attribute("data-step")
+        slider.focus()
+        page.keyboard.press("ArrowLeft")
+        assert words.inner_text() != before
+        now = {layer.get_attribute("data-step") for layer in page.locator("#answers .layer:not([hidden])").all()}
+        assert now == {str(int(shown) - 1)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import ClassifierMixin, ConvergenceWarning
-from .classes import as_classes, coded, is_binary, numbers_of, places, unlabelled, weighted_by_class
+from .classes import as_classes, coded, is_binary, places, unlabelled, weighted_by_class
 from .estimators import LinearModel, check_loss, named
 from .features import Matrix
 from .solver import Solution
@@ -59,8 +59,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 "classes, with positive weight"
             )
         loss = self._checked_loss()
-        numbers = numbers_of(loss, code)
-        task, solution = self._fit(unlabelled(loss), features, numbers, weight, offset, len(classes))
+        task, solution = self._fit(unlabelled(loss), features, code, weight, offset, len(classes))
         self._warn_if_separated(task, solution)
         return self
 
@@ -85,8 +84,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         code = places(target, self.classes_)
         weight = weighted_by_class(self.class_weight, self.classes_, code, weight)
         loss = self._checked_loss()
-        numbers = numbers_of(loss, code)
-        self._stream_in(unlabelled(loss), features, numbers, weight, offset, len(self.classes_))
+        self._stream_in(unlabelled(loss), features, code, weight, offset, len(self.classes_))
         return self
 
     def _samples(
@@ -100,8 +98,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def _warn_if_separated(self, task: Task, solution: Solution) -> None:
         if self.l1 or self.l2 or not solution.convex:
             return
-        start = task.problem.objective(task.constant)
-        if solution.objective <= SEPARATED * start and np.isfinite(start):
+        if solution.objective <= SEPARATED * task.size:
             warnings.warn(
                 "the classes are separated perfectly: without a penalty the best coefficients are infinite, and these "
                 "are as large as tol asked for; set l2",
@@ -163,7 +160,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def encoded(self, loss: Loss, y: Any) -> NDArray[Any]:
         """y as a loss without labels wants it: class ids, or 0 and 1."""
-        return numbers_of(loss, places(np.asarray(y), self.classes_))
+        return places(np.asarray(y), self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Accuracy."""

@@ -42,8 +42,9 @@ class Directions:
         problem, outputs = self.problem, point.theta.shape[1]
         if self._from_some(point):
             return self._sketched(point, bound)
-        bend, upwards = problem.bends(point)
-        mean_bend = problem.mean(bend.reshape(problem.design.n, -1).sum(axis=1)) / outputs
+        f = problem.scores_at(point)
+        bend, upwards = problem.bends(f, point.mu)
+        mean_bend = problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs
         least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
         ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
         g = self._gradient(point)
@@ -52,7 +53,7 @@ class Directions:
         if outputs == 1 and len(g) <= DENSE + 1:
             H = problem.gram(bend) + np.diag(problem.l2)
             return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
-        return self._conjugate(point, g, bend, ridge), upwards
+        return self._conjugate(point, f, g, bend, ridge), upwards
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""
@@ -117,9 +118,9 @@ class Directions:
 
     # many coefficients ------------------------------------------------------------------------------------------------
 
-    def _conjugate(self, point: Point, g: Array, bend: Array, ridge: float) -> Array:
-        problem, f = self.problem, point.f
-        rough = bend.reshape(problem.design.n, -1).mean(axis=1)
+    def _conjugate(self, point: Point, f: Array, g: Array, bend: Array, ridge: float) -> Array:
+        problem = self.problem
+        rough = bend if problem.samples is not None else bend.mean(axis=1)
         precondition: Callable[[Array], Array]
         if len(g) <= DENSE + 1:
             # Weighting by rows, alike for all outputs: at most a factor from the truth, and cheap to factor once.

@@ -115,16 +115,14 @@ class LinearModel(BaseEstimator):
         return coefficients, np.atleast_1d(self.intercept_)
 
     def _solve(self, task: Task, begin: Array) -> Solution:
-        """Until the objective is proven to lie within tol times the mean size of the loss of the best constant."""
+        """Until the objective is proven to lie within tol times the mean size of the loss: see `Goal`."""
         tol, max_iter = float(self.tol), int(self.max_iter)
-        if self.solver != "newton":
-            return descend(
-                task.problem, begin, tol * task.size(task.constant), max_iter, self.solver, self.learning_rate,
-                int(self.batch_size), self.random_state,
-            )  # fmt: skip
-        if begin is not task.constant:
-            tol *= task.size(task.constant) / task.size(begin)
-        return minimise(task.problem, begin, tol, max_iter)
+        if self.solver == "newton":
+            return minimise(task.problem, begin, tol, max_iter, task.size)
+        return descend(
+            task.problem, begin, tol, max_iter, task.size, self.solver, self.learning_rate, int(self.batch_size),
+            self.random_state,
+        )  # fmt: skip
 
     def _keep(self, task: Task, theta: Array) -> None:
         self.loss_ = task.problem.loss

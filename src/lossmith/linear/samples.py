@@ -23,17 +23,17 @@ Array = NDArray[np.float64]
 LARGE = 200_000
 """From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 
-FROM, STEP, LENGTH = leaf("input", "score where a line begins"), leaf("input", "step along it"), leaf("param", "length")
+FROM, TO, LENGTH = leaf("input", "score where a line begins"), leaf("input", "where it ends"), leaf("param", "length")
 INTERCEPT, OFFSET = leaf("param", "intercept"), leaf("input", "offset")
 
 
 class Samples:
     """Samples of a loss of one score each. ``weight`` and ``offset`` (what is added to scores): None, or one number per
-    sample."""
+    sample. Targets are kept, and read, in the type they have."""
 
     def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None = None) -> None:
         self.formula, self.offset = loss.formula, offset
-        self.y, self.weight = np.ascontiguousarray(y, dtype=np.float64), weight
+        self.y, self.weight = np.ascontiguousarray(y if _is_readable(y) else y.astype(np.float64)), weight
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
@@ -42,37 +42,41 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0) -> list[Array]:
-        """The expressions at the scores, an array each."""
+    def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0, part: Any = slice(None)) -> list[Array]:
+        """The expressions at the scores of some of the samples, an array each."""
         if not machine_code():
-            arrays = {self.formula.target.name: self.y, self.score.data: f}
+            arrays = {self.formula.target.name: self._numerical(part), self.score.data: f}
             (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
             return list(found)
         made = [np.empty_like(f) for _ in roots]
         kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
-        kernel.run([self.y, f, *made], self._numbers(mu), len(self))
+        kernel.run([self.y[part], f, *made], self._numbers(mu), len(f))
         return made
 
     def sum(self, root: Expr, f: Array, mu: float = 0.0) -> float:
         """The weighted mean of an expression at the scores; NaN where it is not defined."""
         return self._sum(root, {self.score.data: f}, mu)
 
-    def along(self, root: Expr, f: Array, step: Array, length: float, mu: float = 0.0) -> float:
-        """The weighted mean of an expression, times the step, at f + length * step."""
-        moved = self._built(("along", root), lambda: self._moved(root))
-        return self._sum(moved, {FROM.data: f, STEP.data: step}, mu, length)
+    def between(self, root: Expr, begin: Array, end: Array, length: float, mu: float = 0.0) -> float:
+        """The weighted mean of an expression at begin + length * (end - begin)."""
+        moved = self._built(("between", root), lambda: self._moved(root))
+        return self._sum(moved, {FROM.data: begin, TO.data: end}, mu, length)
+
+    def along(self, root: Expr, begin: Array, end: Array, length: float, mu: float = 0.0) -> float:
+        """As ``between``, each sample's times its end - begin."""
+        moved = self._built(("along", root), lambda: self._moved(root) * (TO - FROM))
+        return self._sum(moved, {FROM.data: begin, TO.data: end}, mu, length)
 
     def _moved(self, root: Expr) -> Expr:
-        (moved,) = substitute((root,), {self.score: FROM + LENGTH * STEP})
-        return moved * STEP
+        (moved,) = substitute((root,), {self.score: FROM + LENGTH * (TO - FROM)})
+        return moved
 
     def _sum(self, root: Expr, arrays: dict[str, Array], mu: float, length: float = 0.0) -> float:
         if not machine_code():
             numbers = self._params | {MU.data: mu, LENGTH.data: length}
             (like, *_) = arrays.values()
-            ((each,),) = evaluate(
-                [[root]], {self.formula.target.name: self.y, **arrays}, numbers, np, rows=False, like=like
-            )
+            targets = {self.formula.target.name: self._numerical()}
+            ((each,),) = evaluate([[root]], targets | arrays, numbers, np, rows=False, like=like)
             return float(each.mean() if self.weight is None else self.weight @ each / self.total)
         kernel = self._kernel((root,), tuple(arrays), summed=True)
         given = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
@@ -163,6 +167,10 @@ class Samples:
     def _parameters(self) -> tuple[str, ...]:
         return (*self._params, MU.data, LENGTH.data, INTERCEPT.data)
 
+    def _numerical(self, part: Any = slice(None)) -> Array:
+        """Targets to compute with where no kernel turns them into numbers as it reads them."""
+        return np.asarray(self.y[part], dtype=np.float64)
+
     @property
     def _stored_weight(self) -> Any:
         from lossmith.engine.llvm.memory import Stored
@@ -173,4 +181,12 @@ class Samples:
         from lossmith.engine.llvm.memory import Stored
         from lossmith.engine.llvm.spec import Input
 
-        return tuple(Input(name, Stored("float64")) for name in (self.formula.target.name, *others))
+        target = Input(self.formula.target.name, Stored(self.y.dtype.name))
+        return (target, *(Input(name, Stored("float64")) for name in others))
+
+
+def _is_readable(y: NDArray[Any]) -> bool:
+    """Whether kernels read such targets, and lose nothing of them."""
+    from lossmith.engine.llvm.memory import DTYPES
+
+    return y.dtype.name in DTYPES and y.dtype.isnative

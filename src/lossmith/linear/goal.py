@@ -5,8 +5,8 @@ from __future__ import annotations
 from .problem import Point, Problem
 
 NOTHING = 1e-2
-"""Of the mean size of the loss of the best constant: where a model fits better than that, tolerances are relative to this.
-One that fits every sample leaves nothing to be relative to, and rounding is relative to the targets."""
+"""Of the mean size of the loss of the best constant: what tolerances are relative to where a model fits better. One
+that fits every sample leaves nothing to be relative to, and rounding is relative to the targets."""
 
 
 class Goal:

@@ -174,7 +174,7 @@ class Problem:
         return self.samples.each((kink,), point.f, point.mu)[0]
 
     def slopes(self, point: Point, rows: NDArray[np.intp]) -> list[Array]:
-        """Of some of the samples, in a window: that of the averaged loss, and those of the loss at the window's ends."""
+        """Of some samples, in a window: that of the averaged loss, and those of the loss at the window's ends."""
         assert self.samples is not None
         assert point.f is not None
         view = self.view(point.mu)

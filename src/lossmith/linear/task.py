@@ -48,7 +48,7 @@ class Task:
             start = start - np.average(offset, axis=0, weights=weight)
         self.constant = np.zeros((design.p + 1, len(start)))
         self.constant[0] = start
-        self.design = design
+        self.design, self.classes = design, classes
         self.problem = Problem(loss, design, y, weight, *penalties, unit, offset)
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:

@@ -96,8 +96,10 @@ class Samples:
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
-        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name)
-        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, X, w, c, pull]
+        columns = X.strides[1] != X.itemsize
+        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name, columns)
+        features = X.T if columns else X
+        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, features, w, c, pull]
         found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
         total = pull.sum(axis=0) / self.total
         mean = float("nan") if found is None else found / self.total
@@ -106,10 +108,10 @@ class Samples:
     # kernels ----------------------------------------------------------------------------------------------------------
 
     def can_pass(self, X: Any) -> bool:
-        """Whether rows like these can be read by a kernel: of numbers, one after the other, and many."""
+        """Whether a kernel can read these: many numbers, those of a row or those of a column beside each other."""
         from lossmith.engine.llvm.memory import DTYPES
 
-        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.strides[1] == X.itemsize
+        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.itemsize in X.strides
         return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
 
     def _numbers(self, mu: float, length: float = 0.0, intercept: float = 0.0) -> Array:
@@ -137,7 +139,9 @@ class Samples:
         found: Kernel = self._built((roots, inputs, summed), build)
         return found
 
-    def _linear_kernel(self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str) -> Kernel:
+    def _linear_kernel(
+        self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str, columns: bool
+    ) -> Kernel:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
         from lossmith.engine.llvm.run import kernel
@@ -151,11 +155,12 @@ class Samples:
                 Spec(
                     "float64", every, self._inputs(given), self._parameters, (len(roots) + 1,),
                     tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
-                    classes=0, vectors=linear.VECTORS, matrix=dtype, pulled=len(roots),
+                    classes=0, vectors=linear.VECTORS, matrix=dtype, columns=columns,
+                    pulled=len(roots),
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, pulled, summed, dtype), build)
+        found: Kernel = self._built((roots, pulled, summed, dtype, columns), build)
         return found
 
     def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -17,6 +17,8 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across
 from lossmith.engine.llvm.along import Along
 from lossmith.engine.llvm.emit import FLOATS
+from lossmith.engine.llvm.linear_columns import Columns
+from lossmith.engine.llvm.linear_rows import Rows
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 from lossmith.record import replace
@@ -172,7 +174,7 @@ def source(spec: Spec) -> str:
     if spec.classes is None:
         return pointwise.text(spec)
     if spec.matrix:
-        return linear.text(spec)
+        return (Columns if spec.columns else Rows)(spec).text()
     return Across(spec).text() if spec.classes else Along(spec).text()
 
 

@@ -50,7 +50,7 @@ check: lint
 	$(PYTEST) -m "not full and not slow"
 
 lint: $(VENV)/.stamp-dev
-	$(BIN)/ruff check src tests $(wildcard benchmarks)
+	$(BIN)/ruff check src tests $(wildcard benchmarks examples)
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
 

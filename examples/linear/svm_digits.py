@@ -39,7 +39,7 @@ def main(folder: Path) -> dict:
     normal = model.coef_[0] / np.linalg.norm(model.coef_)
     rest = X - X.mean(axis=0) - np.outer((X - X.mean(axis=0)) @ normal, normal)
     along = rest @ np.linalg.svd(rest[train], full_matrices=False)[2][0]
-    figure = Figure(figsize=(9.5, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.8))
     reach = np.abs(model.coef_).max()
     left.imshow(model.coef_[0].reshape(8, 8), cmap="RdBu", vmin=-reach, vmax=reach)
@@ -54,7 +54,7 @@ def main(folder: Path) -> dict:
     for edge in (-1, 1):
         right.axvline(edge, color="k", linestyle=":", linewidth=0.8)
     right.set(title="the boundary and its margins", xlabel="score", ylabel="along the boundary")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(folder / "svm_digits.png", dpi=130)
     return found
 

@@ -21,6 +21,7 @@ INTERNAL = {"exp_nonpositive"}  # not primitives of the language
 # ULP, float32 and float64; for functions of more numbers than one in units of max(1, condition), but for the powers
 BOUNDS = {
     "exp": (1.0, 1.0),
+    "scaled_exp": (1.8, 1.8),
     "expm1": (1.6, 1.8),
     "log": (0.9, 0.9),
     "log1p": (0.9, 0.9),
@@ -49,6 +50,7 @@ BOUNDS = {
     "minimum": (0.0, 0.0),
 }
 DTYPES = ("float32", "float64")
+UNCONDITIONAL = ("power", "absolute_power", "signed_power", "scaled_exp")
 AMOUNTS = ("kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power_bend")  # of numbers >= 0
 MILLION = 1_000_000
 SWEEP = [pytest.param(20_000, id="subset"), pytest.param(MILLION, id="million", marks=pytest.mark.full)]
@@ -119,7 +121,18 @@ def points(name, dtype, count, seed=0):
     return (x,)
 
 
+def _amounts_and_exponents(dtype, count, seed):
+    """Amounts of every size and sign, and exponents that keep their products in reach, or just beyond it."""
+    y, rng = numbers(dtype, count, seed), np.random.default_rng(seed)
+    with np.errstate(divide="ignore"):
+        size = np.clip(np.log(np.abs(y.astype(float))), -2000.0, 2000.0)
+    lowest, highest = np.log(np.finfo(dtype).smallest_subnormal), np.log(np.finfo(dtype).max)
+    wanted = rng.uniform(lowest - 5, highest + 5, len(y)) - size
+    return y, np.choose(rng.integers(0, 2, len(y)), [wanted, 3 * rng.normal(size=len(y))]).astype(dtype)
+
+
 _PAIRS = {
+    "scaled_exp": _amounts_and_exponents,
     "maximum": _pairs,
     "minimum": _pairs,
     "power": _bases_and_exponents,
@@ -167,7 +180,7 @@ def test_floats_keep_their_digits(name, machines):
     assert error <= bound(name, "float32"), place
 
 
-@pytest.mark.parametrize("name", [name for name in BOUNDS if arity(name) == 1 or "_power" in name or name == "power"])
+@pytest.mark.parametrize("name", [name for name in BOUNDS if arity(name) == 1 or name in UNCONDITIONAL])
 def test_a_million_floats_keep_their_digits(name, machines):
     narrow, wide = machines(name, "float32"), machines(name, "float64")
     error, place = worst_of_floats(narrow, wide, at_least(MILLION, name, "float32"))

@@ -137,6 +137,7 @@ ELEMENTWISE: dict[str, Callable[..., Value]] = {
     "sqrt": mp.sqrt, "exp": mp.exp, "expm1": mp.expm1, "log": _log, "log1p": _log1p, "sin": mp.sin, "cos": mp.cos,
     "arctan": mp.atan, "tanh": mp.tanh, "softplus": _softplus, "sigmoid": _sigmoid, "log_cosh": _log_cosh,
     "sqrt1pm1": _sqrt1pm1, "unit_slope": _unit_slope, "xlogx": lambda x: mpf(0) if x == 0 else x * mp.log(x),
+    "scaled_exp": lambda y, x: mpf(0) if y == 0 else y * mp.exp(x),
     "x_minus_log1p": _x_minus_log1p, "log_factorial": _log_factorial, "lgamma": mp.loggamma,
     "digamma": mp.digamma, "trigamma": lambda x: mp.polygamma(1, x), "tetragamma": lambda x: mp.polygamma(2, x),
     "kl_term": _kl_term, "js_term": _js_term, "js_slope": _js_slope, "power_loss": _power_loss,

@@ -14,6 +14,7 @@ Function = Callable[..., Array]
 _LOG_2 = math.log(2.0)
 _STIRLING = 8.0  # from here on the series below is exact to the last digit
 _STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
+_FADED = 1e-30  # well above the smallest float of every precision
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
 
 
@@ -95,6 +96,14 @@ def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
         tail = (tail + 1.0 / k) * z
     near = s * (x - 2.0 * tail)
     return xp.where(xp.abs(x) <= 0.5, near, x - xp.log1p(x))
+
+
+def _scaled_exp(xp: ModuleType, y: Array, x: Array) -> Array:
+    half = xp.exp(0.5 * x)
+    whole = half * half
+    apart = (whole == math.inf) | (whole < _FADED)
+    product = xp.where(apart, y * half * half, y * whole)
+    return xp.where((y == 0) & (half == math.inf), y, product)
 
 
 def _kl_term(xp: ModuleType, y: Array, f: Array) -> Array:
@@ -262,6 +271,7 @@ _OWN: dict[str, Function] = {
     "signed_power": _signed_power,
     "xlogx": _xlogx,
     "x_minus_log1p": _x_minus_log1p,
+    "scaled_exp": _scaled_exp,
     "kl_term": _kl_term,
     "js_term": _js_term,
     "js_slope": _js_slope,

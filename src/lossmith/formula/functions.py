@@ -6,11 +6,11 @@ from lossmith.formula.expr import PI as pi
 from lossmith.formula.expr import Expr, FormulaError, Operand, apply, as_expr, const, leaf, mul, where
 
 __all__ = [
-    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class", "js_term",
-    "kl_term", "lgamma", "log", "log1p", "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax", "logsumexp",
-    "max", "maximum", "minimum", "n_classes", "normal_cdf", "others", "pi", "pick", "power_loss", "reverse_cumsum",
-    "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling", "sum", "tanh", "where",
-    "x_minus_log1p", "xlogx", "xlogy", "zero_times",
+    "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class",
+    "js_term", "kl_term", "lgamma", "log", "log1p", "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax",
+    "logsumexp", "max", "maximum", "minimum", "n_classes", "normal_cdf", "others", "pi", "pick", "power_loss",
+    "reverse_cumsum", "scaled_exp", "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling",
+    "sum", "tanh", "where", "x_minus_log1p", "xlogx", "xlogy", "zero_times",
 ]  # fmt: skip
 
 
@@ -96,6 +96,11 @@ def xlogx(x: Operand) -> Expr:
 def x_minus_log1p(x: Operand) -> Expr:
     """x - log(1 + x), exact for small x."""
     return apply("x_minus_log1p", x)
+
+
+def scaled_exp(y: Operand, x: Operand) -> Expr:
+    """y e^x, also where e^x alone overflows or fades away; y = 0 gives 0."""
+    return apply("scaled_exp", y, x)
 
 
 def kl_term(y: Operand, f: Operand) -> Expr:

@@ -150,6 +150,8 @@ _TABLE = (
     _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
     _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))",
          lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
+    _row("scaled_exp", 2, "elementwise", r"{0} \, e^{{{1}}}", lambda n, g: mul(g, _f("exp", n.args[1])),
+         lambda n, g: mul(g, n)),
     # losses whose textbook forms cancel or overflow; derivatives are taken in the prediction, the second argument
     _row("kl_term", 2, "elementwise", r"({0} \log\frac{{{0}}}{{{1}}} - {0} + {1})", None,
          lambda n, g: mul(g, sub(ONE, _ratio(*n.args)))),

@@ -96,8 +96,8 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     template = PRIMITIVES[op].latex
     if op in ("div", "sqrt", "abs") or "(" in template or op in ("exp", "per_class"):
         texts = [text for text, _ in args]
-    elif op == "power":
-        texts = [_wrap(*args[0], 8, brackets), args[1][0]]
+    elif op in ("power", "scaled_exp"):  # the exponent stands by itself
+        texts = [_wrap(*args[0], 8 if op == "power" else level, brackets), args[1][0]]
     elif op in _INFIX:
         texts = [
             _wrap(text, inner, level + (side if op != "mul" else 0), brackets)

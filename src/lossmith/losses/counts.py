@@ -13,6 +13,7 @@ from lossmith.formula import (
     log_factorial,
     pointwise,
     power_loss,
+    scaled_exp,
     stirling,
     where,
     xlogy,
@@ -20,14 +21,6 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
-_FADED = 1e-30  # well above the smallest float of every precision
-
-
-def _scaled_exp(y: Expr, x: Expr) -> Expr:
-    """y e^x, also where e^x alone would overflow, or fade away beside a large y."""
-    half = exp(x / 2)
-    whole = half * half
-    return where((whole == _INFINITE) | (whole < _FADED), y * half * half, y * whole)
 
 
 @pointwise(
@@ -52,7 +45,7 @@ def _(y: NonNegative, f: NonNegative, *, full: bool = False) -> Expr:
 @pointwise(source="McCullagh and Nelder 1989, ch. 8, doi:10.1007/978-1-4899-3242-6", link="log", elicits="mean")
 def gamma(y: Positive, f: Real) -> Expr:
     """Negative log-likelihood of a gamma amount, up to its shape: relative errors count."""
-    return where(f == -_INFINITE, exp(-f / 2), _scaled_exp(y, -f) + f)  # of what is infinite: a number that is at hand
+    return scaled_exp(y, -f) + where(f == -_INFINITE, 0, f)  # there the first is infinite and decides
 
 
 @gamma.variant(log_input=False, link="identity")
@@ -63,8 +56,7 @@ def _(y: Positive, f: Positive) -> Expr:
 @pointwise(source="Jorgensen 1987, doi:10.1111/j.2517-6161.1987.tb01685.x", link="log", elicits="mean")
 def tweedie(y: NonNegative, f: Real, *, power: BetweenOneAndTwo = 1.5) -> Expr:
     """Deviance of amounts with exact zeros, between Poisson (power 1) and gamma (power 2)."""
-    pull = where(y == 0, 0, _scaled_exp(y, (1 - power) * f) / (power - 1))
-    return pull + exp((2 - power) * f) / (2 - power)
+    return scaled_exp(y, (1 - power) * f) / (power - 1) + exp((2 - power) * f) / (2 - power)
 
 
 @tweedie.variant(log_input=False, link="identity")

@@ -24,7 +24,7 @@ class _Memory:
     """One vector per class, in memory of the stack."""
 
     def __init__(self, e: Emitter, classes: int) -> None:
-        self.e, self.base = e, e.room(e.float.name, classes)
+        self.e, self.base = e, e.room(e.float.name, -(-classes // e.lanes) * e.lanes)
 
     def at(self, place: str | int) -> str:
         return self.e.address(self.base, place, self.e.vector(self.e.float.name))
@@ -101,9 +101,9 @@ class Across:
             return
         for first, mask in self._columns():
             pointers = self._row_pointers(array, stored.type, index, first)
-            rows = [memory.to_float(e, stored, e.load(p, stored.type, mask), e.float.name) for p in pointers]
-            for k, column in enumerate(_transposed(e, rows)[: self.classes - first]):
-                tile.put(first + k, column)
+            for lane, pointer in enumerate(pointers):
+                tile.put(first + lane, memory.to_float(e, stored, e.load(pointer, stored.type, mask), e.float.name))
+            self._turn(tile, first)
 
     def _empty(self, tile: _Memory | _Registers, dtype: str, array: Array, index: str) -> None:
         e = self.e
@@ -112,11 +112,19 @@ class Across:
             memory.store_group(e, dtype, members, array.base, index, None)
             return
         for first, mask in self._columns():
-            zero = e.lift(0.0)
-            columns = [tile.get(k) if k < self.classes else zero for k in range(first, first + e.lanes)]
             pointers = self._row_pointers(array, Stored(dtype).type, index, first)
-            for pointer, row in zip(pointers, _transposed(e, columns), strict=True):
-                memory.store(e, dtype, row, pointer, mask)
+            self._turn(tile, first)
+            for lane, pointer in enumerate(pointers):
+                memory.store(e, dtype, tile.get(first + lane), pointer, mask)
+
+    def _turn(self, tile: _Memory | _Registers, first: int) -> None:
+        """Rows in a tile become columns, or columns rows, from vector ``first`` on, as many as there are lanes.
+
+        By a function of its own: written out wherever it is needed it would be most of what is compiled.
+        """
+        assert isinstance(tile, _Memory)
+        self.e.declarations.add(_turn(self.e))
+        self.e.line(f"call void @turn(ptr {tile.at(first)})")
 
     def _columns(self) -> list[tuple[int, Value | None]]:
         """(first class, lanes that hold a class) of vectors along a row.
@@ -218,19 +226,22 @@ class Across:
         return total, total
 
 
-def _transposed(e: Emitter, rows: list[Value]) -> list[Value]:
-    """A square of numbers, turned by exchanging ever smaller squares."""
-    distance = len(rows) // 2
+def _turn(around: Emitter) -> str:
+    """The function ``turn(square)``: transposes a square of numbers in memory, by exchanging ever smaller squares."""
+    e = Emitter(around.float, avx512=around.avx512)
+    pointers = [e.address("%square", k, e.vector(e.float.name)) for k in range(e.lanes)]
+    rows = [e.load(pointer, e.float.name) for pointer in pointers]
+    distance = e.lanes // 2
     while distance:
         new = list(rows)
-        for i in range(len(rows)):
+        for i in range(e.lanes):
             if not i & distance:
                 a, b = rows[i], rows[i + distance]
-                lanes = range(len(rows))
-                new[i] = e.shuffle(a, b, [k if not k & distance else len(rows) + k - distance for k in lanes])
-                new[i + distance] = e.shuffle(
-                    a, b, [k + distance if not k & distance else len(rows) + k for k in lanes]
-                )
+                low = [k if not k & distance else e.lanes + k - distance for k in range(e.lanes)]
+                high = [k + distance if not k & distance else e.lanes + k for k in range(e.lanes)]
+                new[i], new[i + distance] = e.shuffle(a, b, low), e.shuffle(a, b, high)
         rows = new
         distance //= 2
-    return rows
+    for row, pointer in zip(rows, pointers, strict=True):
+        e.store(row, pointer)
+    return "\n".join(["define internal void @turn(ptr %square) noinline {", "entry:", *e.lines, "  ret void", "}"])

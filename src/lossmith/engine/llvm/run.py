@@ -12,13 +12,9 @@ from typing import Any
 import numpy as np
 
 from lossmith.engine.llvm import compile as machine
-from lossmith.engine.llvm import linear, pointwise, pool
+from lossmith.engine.llvm import pool
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.across import Across
-from lossmith.engine.llvm.along import Along
 from lossmith.engine.llvm.emit import FLOATS
-from lossmith.engine.llvm.linear_columns import Columns
-from lossmith.engine.llvm.linear_rows import Rows
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 from lossmith.record import replace
@@ -66,6 +62,8 @@ class Kernel:
     @cached_property
     def _finds_lines(self) -> bool:
         """Whether the kernel that writes past the caches does so in whole lines, wherever they begin."""
+        from lossmith.engine.llvm.along import Along
+
         return Along(replace(self.spec, streamed=True)).staggered is not None
 
     def run(
@@ -155,6 +153,8 @@ def rows_per_block(spec: Spec, classes: int) -> int:
     if spec.classes is None:
         return BLOCK
     if spec.matrix:
+        from lossmith.engine.llvm import linear
+
         return linear.rows_per_block(classes)
     whole = max(1, BLOCK // classes)
     return whole if whole < 16 else whole // 16 * 16
@@ -170,12 +170,26 @@ def row_layout(classes: int) -> dict[str, Any]:
 
 
 def source(spec: Spec) -> str:
-    """The IR of the kernel."""
+    """The IR of the kernel. What writes it is imported when it is asked to: it is part of a first call's time."""
     if spec.classes is None:
+        from lossmith.engine.llvm import pointwise
+
         return pointwise.text(spec)
     if spec.matrix:
-        return (Columns if spec.columns else Rows)(spec).text()
-    return Across(spec).text() if spec.classes else Along(spec).text()
+        if spec.columns:
+            from lossmith.engine.llvm.linear_columns import Columns
+
+            return Columns(spec).text()
+        from lossmith.engine.llvm.linear_rows import Rows
+
+        return Rows(spec).text()
+    if spec.classes:
+        from lossmith.engine.llvm.across import Across
+
+        return Across(spec).text()
+    from lossmith.engine.llvm.along import Along
+
+    return Along(spec).text()
 
 
 @lru_cache(maxsize=1024)

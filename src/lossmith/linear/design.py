@@ -90,7 +90,7 @@ class Design:
         intercept = theta[0] - left @ w
         for part, tile in tiles:
             each = weights(part, tile @ w + intercept)
-            found[0] += each.sum(axis=0)
+            found[0] += np.ones(len(each)) @ each
             found[1:] += tile.T @ each
         found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
         return found

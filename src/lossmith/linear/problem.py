@@ -105,9 +105,9 @@ class Problem:
         def slopes(part: slice, scores: Array) -> Array:
             f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
             (slope,) = samples.each((view.slope,), f[part], mu, part)
-            return self._shared(slope, part)[:, None]
+            return self._weighted(slope, part)[:, None]
 
-        v = design.passed(theta, slopes)
+        v = design.passed(theta, slopes) / self.total
         return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
 
     def _at_several(self, theta: Array) -> Point:
@@ -118,12 +118,12 @@ class Problem:
             nonlocal support, size
             f = scores if self.offset is None else scores + self.offset[part]
             height, slope = self.loss.value_and_gradient(self.y[part], f, reduction="none")
-            each = self._shared(np.asarray(height), part)
+            each, slope = self._weighted(np.asarray(height), part), self._weighted(np.asarray(slope), part)
             support, size = support + float(each.sum()), size + float(np.abs(each).sum())
-            return self._shared(np.asarray(slope), part)
+            return slope
 
-        v = self.design.passed(theta, slopes)
-        return Point(theta, 0.0, None, support, v, size)
+        v = self.design.passed(theta, slopes) / self.total
+        return Point(theta, 0.0, None, support / self.total, v, size / self.total)
 
     def scores(self, theta: Array) -> Array:
         """The raw scores: shape (n,) for one output, (n, outputs) for several."""
@@ -142,7 +142,7 @@ class Problem:
 
     def pull(self, each: Array) -> Array:
         """Derivative in theta of the weighted mean, from one in the scores of each sample."""
-        return self.design.pull(self._shared(each.reshape(self.design.n, -1)))
+        return self.design.pull(self._weighted(each.reshape(self.design.n, -1))) / self.total
 
     def mean(self, each: Array) -> float:
         """The weighted mean of a number per sample."""
@@ -195,8 +195,8 @@ class Problem:
             if self.offset is not None:
                 f += self.offset[part]
             height = np.asarray(self.loss(self.y[part], f, reduction="none"))
-            found += float(self._shared(np.abs(height), part).sum())
-        return found
+            found += float(self._weighted(np.abs(height), part).sum())
+        return found / self.total
 
     # second derivatives of the whole ----------------------------------------------------------------------------------
 
@@ -208,17 +208,12 @@ class Problem:
         """The diagonal of ``gram``."""
         return self.design.squares(self._weighted(bend)) / self.total
 
-    def _weighted(self, each: Array) -> Array:
-        return each if self.weight is None else each * self.weight
+    def _weighted(self, each: Array, part: Any = slice(None)) -> Array:
+        return each if self.weight is None else each * self.weight[part].reshape(-1, *[1] * (each.ndim - 1))
 
     def share(self, part: Any) -> Any:
         """What the mean counts some of the samples for: a number for each, or for all of them."""
         return (1.0 if self.weight is None else self.weight[part]) / self.total
-
-    def _shared(self, each: Array, part: Any = slice(None)) -> Array:
-        """Numbers of some of the samples, each times the sample's share in the mean."""
-        share = self.share(part)
-        return np.asarray(each * (share if np.ndim(share) < 1 else share.reshape(-1, *[1] * (each.ndim - 1))))
 
     # the penalty and the certificate ----------------------------------------------------------------------------------
 

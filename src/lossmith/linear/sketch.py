@@ -56,10 +56,13 @@ class Sketch:
         if problem.samples is not None:
             return self._floored(self._gram(bend)), upwards
         each = self._between(f)
-        blocks = [[self._gram(each[:, k, m]) for m in range(outputs)] for k in range(outputs)]
+        size = self.Z.shape[1]
+        H = np.empty((outputs, size, outputs, size))
         for k in range(outputs):
-            self._floored(blocks[k][k])
-        return np.block(blocks), upwards
+            H[k, :, k] = self._floored(self._gram(each[:, k, k]))
+            for m in range(k):
+                H[k, :, m] = H[m, :, k] = self._gram(each[:, k, m])  # symmetric, like the whole
+        return H.reshape(outputs * size, outputs * size), upwards
 
     def _gram(self, each: Array) -> Array:
         found, weight = np.zeros((self.Z.shape[1],) * 2), self.share * each

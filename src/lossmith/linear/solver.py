@@ -31,7 +31,6 @@ SMOOTH_STEPS = 100
 
 _MANY = 4  # times the samples that tell enough: from here on these give the start
 _PATIENCE = 30  # steps
-_SHARE = 0.1  # of the error of a window that is not the last one: steps worth less are left to the next
 _ROUGH = 1e-5  # how well the start is solved for: what some samples say is less certain than that
 
 
@@ -101,7 +100,6 @@ class _Solver:
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
-        self.promised = np.inf  # what the last step could make the objective smaller by
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
         self.directions = Directions(problem)
         self.history: list[Step] = []
@@ -159,8 +157,6 @@ class _Solver:
                 error = objective - problem.penalised(point)
                 if bound.stationarity <= max(0.1 * self.goal.target, 1e-3 * error) or self._is_near():
                     return True
-                if error > self.goal.target and self.n_iter > begun and self.promised <= _SHARE * error:
-                    return True
             elif self._has_arrived(bound):
                 return True
             if self.n_iter >= self.max_iter or self.n_iter - begun >= limit or self._has_stalled():
@@ -209,7 +205,7 @@ class _Solver:
             return True
         if np.array_equal(point.theta + length * d, point.theta):
             return False
-        self.point, self.length, self.promised = line.end(length), length, -line.first
+        self.point, self.length = line.end(length), length
         directions.learn(point, self.point)
         return True
 

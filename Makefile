@@ -17,10 +17,11 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench bench-linear lint clean
+.PHONY: help demo docs test test-full check bench bench-linear lint clean
 
 help:
 	@echo "make demo        choose a loss for $(TABLE), write $(REPORT)"
+	@echo "make docs        the documentation as a site, in build/site"
 	@echo "make test        the covering subset of the tests"
 	@echo "make test-full   every test; the log goes to build/test-full.log"
 	@echo "make check       lint and the fast tests, under two minutes"
@@ -32,6 +33,12 @@ help:
 demo: $(VENV)/.stamp-choose
 	$(BIN)/lossmith choose $(TABLE) --target $(COLUMN) --aim $(AIM) --report $(REPORT)
 	@echo "The report is at $(abspath $(REPORT)): open it in a browser."
+
+# Warnings are errors. What chapters computed is kept in build/pages until the library changes.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.stamp-docs
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in build/site: open $(abspath build/site/index.html), or serve the folder."
 
 # One thread a test worker: the workers themselves fill the cores.
 test test-full check: export OMP_NUM_THREADS = 1
@@ -50,7 +57,7 @@ check: lint
 	$(PYTEST) -m "not full and not slow"
 
 lint: $(VENV)/.stamp-dev
-	$(BIN)/ruff check src tests $(wildcard benchmarks examples)
+	$(BIN)/ruff check src tests docs $(wildcard benchmarks examples/linear)
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
 
@@ -79,10 +86,17 @@ clean:
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. A stamp is as old as the last installation, so a changed pyproject.toml installs anew.
-$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp
+$(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python libgomp chromium
 	$(PIP) $(TORCH)
 	$(PIP) $(JAX)
-	$(PIP) --editable ".[choose,dev]"
+	$(PIP) --editable ".[choose,docs,dev]"
+	@$(BIN)/python -m compileall -q src
+	@touch $(VENV)/.stamp-choose $(VENV)/.stamp-docs $@
+
+# A chapter of the guide trains with PyTorch.
+$(VENV)/.stamp-docs: pyproject.toml | $(BIN)/python libgomp
+	$(PIP) $(TORCH)
+	$(PIP) --editable ".[choose,docs]"
 	@$(BIN)/python -m compileall -q src
 	@touch $(VENV)/.stamp-choose $@
 
@@ -91,14 +105,19 @@ $(VENV)/.stamp-choose: pyproject.toml | $(BIN)/python libgomp
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
+# A package of the system that is missing, and what is missing then: installed where we may, else asked for.
+define system_package
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); \
+else \
+    echo "$(2). On Debian or Ubuntu run: sudo apt-get install $(1)" >&2; exit 1; \
+fi
+endef
+
 # Debian keeps venv in a package of its own.
 $(BIN)/python:
 	@if ! command -v $(PYTHON) >/dev/null || ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; \
-	    else \
-	        echo "Python's venv module is missing. On Debian or Ubuntu run: sudo apt-get install python3-venv" >&2; exit 1; \
-	    fi; \
+	    $(call system_package,python3-venv,Python's venv module is missing); \
 	fi
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
 	    "lossmith needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name one with: make PYTHON=python3.12 ...")'
@@ -109,9 +128,11 @@ $(BIN)/python:
 libgomp:
 	@if PATH="$$PATH:/usr/sbin:/sbin" command -v ldconfig >/dev/null \
 	        && ! PATH="$$PATH:/usr/sbin:/sbin" ldconfig -p | grep -F libgomp.so.1 >/dev/null; then \
-	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libgomp1; \
-	    else \
-	        echo "LightGBM needs libgomp.so.1. On Debian or Ubuntu run: sudo apt-get install libgomp1" >&2; exit 1; \
-	    fi; \
+	    $(call system_package,libgomp1,LightGBM needs libgomp.so.1); \
 	fi
+
+# The tests open the site and the report in a browser; without one those tests say so, and the others run.
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	    || ( $(call system_package,chromium,The tests of pages need a browser) ) || true

@@ -10,9 +10,9 @@ import lossmith as lm
 
 IMAGE = Path(__file__).parent / "images" / "losses.svg"
 SHOWN = {
-    "squared error": (lm.get("squared_error"), "#c2452d"),
-    "Huber": (lm.get("huber", delta=1.345), "#2f7d4f"),
-    "absolute error": (lm.get("absolute_error"), "#1f5fa8"),
+    "squared error": (lm.get("squared_error"), "#d0603a"),
+    "Huber": (lm.get("huber", delta=1.345), "#3a9a63"),
+    "absolute error": (lm.get("absolute_error"), "#3f7fd0"),
 }
 
 
@@ -24,7 +24,7 @@ def draw() -> Figure:
     x = np.linspace(0, 10, 40)
     y = 1 + 0.5 * x + rng.normal(scale=0.4, size=40)
     y[[31, 35, 38]] += [14, 18, 16]  # three wild values
-    fit.plot(x, y, "o", color="#555555", markersize=3)
+    fit.plot(x, y, "o", color="#7d8590", markersize=3)
     for name, (loss, colour) in SHOWN.items():
         value.plot(error, loss(np.zeros(801), error, reduction="none"), color=colour, label=name)
         pull.plot(error, loss.gradient(np.zeros(801), error, reduction="none"), color=colour)

@@ -13,7 +13,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
     return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
 
 
-def _needed(row: Row) -> dict[str, object]:
+def needed(row: Row) -> dict[str, object]:
     """Something for parameters without a default, to print the loss with."""
     examples: dict[str, object] = {"base_norm": "HuberT", "variance_power": 1.5, "q": 1.5 if row.names == "Lq" else 0.5}
     return {name: examples.get(name, 0.5) for name, p in row.parameters.items() if p.default is p.empty}
@@ -21,7 +21,7 @@ def _needed(row: Row) -> dict[str, object]:
 
 def _line(peer: Peer, row: Row) -> str:
     first, *others = row.names.split()
-    found = translate(peer.full(first), **_needed(row))
+    found = translate(peer.full(first), **needed(row))
     factor = "" if found.factor == 1 else f"{found.factor:g} × "
     shift = "" if found.shift == 0 else f" + {found.shift}"
     ours = f"{factor}`{found.loss!r}`{shift}" + ("" if found.listed else " (own formula)")

@@ -1,6 +1,5 @@
 """What the documentation says is true: its code runs, its lists are current, its files exist."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -8,13 +7,11 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+import make_losses
+import pages
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(text: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/linear.md"])
@@ -32,26 +29,61 @@ def test_the_readme_runs():
     names = {
         "X": X, "y": y, "X_new": X[:5], "y_true": y, "y_pred": y + 0.3, "score": 0.5,
     }  # fmt: skip
-    code = "\n".join(blocks(README))
+    code = "\n".join(pages.blocks(README))
     assert "lm.choose(X, y" in code and "@lm.pointwise" in code
-    exec(compile(code, "README.md", "exec"), names)
+    pages.run(ROOT / "README.md", names)
 
 
 @pytest.mark.slow
 def test_the_page_of_linear_models_runs():
     """Its code stands alone, and warns of nothing."""
-    code = "\n".join(blocks((ROOT / "docs" / "linear.md").read_text(encoding="utf-8")))
-    assert "plot_history" in code and "partial_fit" in code
-    exec(compile(code, "linear.md", "exec"), {})
+    page = ROOT / "docs" / "linear.md"
+    assert all(word in page.read_text(encoding="utf-8") for word in ("plot_history", "partial_fit"))
+    pages.run(page)
 
 
 def test_the_page_of_losses_is_current():
-    spec = importlib.util.spec_from_file_location("make_losses", ROOT / "docs" / "make_losses.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run python docs/make_losses.py"
-    assert all(f"### {name}\n" in module.page() for name in lm.names())
+    assert make_losses.PAGE.read_text(encoding="utf-8") == make_losses.page(), "run python docs/make_losses.py"
+    assert all(f"### {name}\n" in make_losses.page() for name in lm.names())
+
+
+PAGE = """# A page
+
+```python exec="on" source="above" result="text"
+from figures import show
+from matplotlib.figure import Figure
+print("before", number)
+show(Figure(figsize=(2, 1)), alt="nothing to see")
+print("after")
+```
+
+```python
+never = run
+```
+
+```python exec="on" source="none" html="on"
+print(f"<b>{number + 1}</b>")
+```
+"""
+
+
+def test_a_page_shows_what_its_blocks_print_and_draw():
+    shown = pages.executed(PAGE, ROOT / "docs" / "page.md", {"number": 41})
+    first, second, third = re.split(r"never = run|<b>42</b>", shown)
+    assert shown.index("print(") < shown.index("``` { .text .result }\nbefore 41\n```") < shown.index("<figure")
+    assert 'aria-label="nothing to see"' in first and first.index("</figure>") < first.index(".result }\nafter\n```")
+    assert "exec=" not in shown and "number + 1" not in second + third
+
+
+def test_a_page_that_fails_names_its_own_line():
+    with pytest.raises(NameError) as caught:
+        pages.executed(PAGE, ROOT / "docs" / "page.md")
+    assert caught.traceback[-1].lineno + 1 == PAGE[: PAGE.index("print(")].count("\n") + 1
+
+
+def test_a_page_that_warns_fails():
+    with pytest.raises(UserWarning, match="beware"):
+        pages.executed('```python exec="on"\nimport warnings\nwarnings.warn("beware")\n```', ROOT / "docs" / "page.md")
 
 
 def test_the_makefile_names_a_table_that_is_there():

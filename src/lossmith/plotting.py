@@ -19,28 +19,46 @@ COLOURS = ("#1f5fa8", "#c2452d", "#2f7d4f")
 
 def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str, Any, Any, Any]]:
     """(what is fixed, prediction, loss, gradient) for up to two targets; of a row, its first score moves."""
-    shown = example_target(loss)[:2]
-    if loss.target_kind == "real" and loss.link.name == "identity" and loss.kind == "pointwise":
-        shown = shown[:1]
-    domain = loss.formula.predictions[0].domain
     found = []
-    for y in shown:
-        centre = float(y) if loss.link.name == "identity" and loss.target_kind == "real" else 0.0
-        low = max(domain.low, centre - width) + (1e-3 if math.isfinite(domain.low) else 0.0)
-        high = min(domain.high, centre + width) - (1e-3 if math.isfinite(domain.high) else 0.0)
-        x = np.linspace(low, high, points)
-        if loss.outputs == 1:
-            pred: Any = x
-        else:
-            pred = np.zeros((points, loss.outputs or 3))
-            if math.isfinite(domain.low):  # the other classes share what the first leaves
-                pred += ((1 - x) / 2 if domain.high == 1.0 else np.full(points, 0.25))[:, None]
-            pred[:, 0] = x
-        target = np.repeat(np.asarray(y)[None], points, axis=0)
+    for y in targets(loss):
+        x = stretch(loss, y, width, points)
+        target, pred = along(loss, y, x)
         gradient = loss.gradient(target, pred, reduction="none").reshape(points, -1)[:, 0]
         label = f"y = {np.round(y, 3).tolist() if not isinstance(y, str) else y}"
         found.append((label, x, loss(target, pred, reduction="none"), gradient))
     return found
+
+
+def targets(loss: Loss) -> list[Any]:
+    """The targets worth a curve each: one where only the difference from the prediction counts, else two."""
+    shown = example_target(loss)
+    alike = loss.target_kind == "real" and loss.link.name == "identity" and loss.kind == "pointwise"
+    return shown[: 1 if alike else 2]
+
+
+def stretch(loss: Loss, y: Any, width: float, points: int) -> Any:
+    """Where the prediction that moves goes."""
+    domain = loss.formula.predictions[0].domain
+    centre = float(y) if loss.link.name == "identity" and loss.target_kind == "real" else 0.0
+    low = max(domain.low, centre - width) + (1e-3 if math.isfinite(domain.low) else 0.0)
+    high = min(domain.high, centre + width) - (1e-3 if math.isfinite(domain.high) else 0.0)
+    return np.linspace(low, high, points)
+
+
+def along(loss: Loss, y: Any, x: Any) -> tuple[Any, Any]:
+    """Targets and predictions of samples that differ in the prediction that moves."""
+    columns = path(loss, x)
+    pred = x if loss.outputs == 1 else np.stack(columns, axis=-1)
+    return np.repeat(np.asarray(y)[None], len(x), axis=0), pred
+
+
+def path(loss: Loss, x: Any) -> list[Any]:
+    """The predictions of a sample, one by one, as the first of them moves through x: the way that the curves run."""
+    domain = loss.formula.predictions[0].domain
+    others = 0.0 * x  # no preference
+    if math.isfinite(domain.low):  # the other classes share what the first leaves
+        others = (1.0 - x) / 2.0 if domain.high == 1.0 else others + 0.25
+    return [x] + [others] * ((loss.outputs or 3) - 1)
 
 
 def moved(loss: Loss) -> str:

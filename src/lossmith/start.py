@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha256
 from itertools import combinations
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,12 +55,34 @@ def finite_start(loss: Loss, y: NDArray[Any], weight: Array | None = None, class
         k = classes if classes is not None else int(present.max(initial=0)) + 1
         if len(present) < k:  # the loss cannot know of a class that it has not seen
             return _smoothed_log_prior(y, weight, k)
-    constant = np.atleast_1d(np.asarray(loss.best_constant(y, weight=weight), dtype=np.float64))
+    constant = np.atleast_1d(_best_constant(loss, y, weight))
     if np.isfinite(constant).all():
         return constant
     limit = float(np.log(2.0 * len(y) + 1.0))
     clipped = np.nan_to_num(constant, nan=0.0, posinf=limit, neginf=-limit)
     return clipped - clipped.mean() if loss.kind == "rowwise" else clipped
+
+
+_MOST_KEPT = 64
+_kept: OrderedDict[tuple[Any, ...], Array] = OrderedDict()
+_lock = Lock()
+
+
+def _best_constant(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array:
+    """Found once for the same targets: a path of penalties, and trees beside a linear model, begin alike."""
+    if loss.elicits == "mean" or y.dtype.kind == "O":  # an average, or a step away from one
+        return np.asarray(loss.best_constant(y, weight=weight), dtype=np.float64)
+    digests = tuple(None if part is None else sha256(np.ascontiguousarray(part).tobytes()).digest() for part in (y, weight))
+    key = (loss, y.dtype, y.shape, *digests)
+    with _lock:
+        found = _kept.get(key)
+    if found is None:
+        found = np.asarray(loss.best_constant(y, weight=weight), dtype=np.float64)
+        with _lock:
+            _kept[key] = found
+            if len(_kept) > _MOST_KEPT:
+                _kept.popitem(last=False)
+    return found
 
 
 def has_units(loss: Loss) -> bool:

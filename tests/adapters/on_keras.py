@@ -1,6 +1,5 @@
 """What test_keras.py runs on each of Keras's backends, in a process of its own."""
 
-import re
 from pathlib import Path
 
 import keras
@@ -10,6 +9,7 @@ from keras import losses as theirs
 from keras import ops
 
 import lossmith as lm
+import pages
 from contract import samples
 from judges import oracle
 from lossmith.adapters.keras import KerasLoss, KerasMetric
@@ -344,6 +344,5 @@ def test_what_keras_cannot_give_is_said(monkeypatch):
 
 def test_the_page_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) >= 3
-    exec(compile("\n".join(blocks), str(PAGE), "exec"), {})
+    assert len(pages.blocks(PAGE.read_text(encoding="utf-8"))) >= 3
+    pages.run(PAGE)

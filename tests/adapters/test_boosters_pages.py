@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+import pages
 from adapters.boosters import BOOSTERS, table
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,9 @@ def test_the_page_runs(booster, tmp_path):
         "answers": np.asarray(["stays", "leaves"])[label[:500]],
     }  # fmt: skip
     text = (PAGES / f"{booster}.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names")  # scikit-learn about LightGBM
-        exec(compile(code, f"{booster}.md", "exec"), names)
+        names = pages.run(PAGES / f"{booster}.md", names)
     model = names["model"]
     assert lm.absolute_error()(y[800:], model.predict(X[800:])) < lm.absolute_error()(y[800:], np.full(100, y.mean()))
     assert type(names["again"]) is type(model)

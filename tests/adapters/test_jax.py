@@ -1,7 +1,6 @@
 """JAX: values and two derivatives from the formula under every transformation, and equal to optax where it is right."""
 
 import os
-import re
 import subprocess
 import sys
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+import pages
 from contract import samples
 from judges import oracle
 
@@ -424,6 +424,5 @@ def test_is_right_where_optax_is_not(name, output, f, y):
 
 
 def test_the_page_runs():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) >= 3
-    exec(compile("\n".join(blocks), str(PAGE), "exec"), {})
+    assert len(pages.blocks(PAGE.read_text(encoding="utf-8"))) >= 3
+    pages.run(PAGE)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 import lossmith as lm
+import pages
 
 pytestmark = pytest.mark.slow
 
@@ -401,6 +402,5 @@ def test_an_untested_release_is_refused(monkeypatch, version):
 
 def test_the_page_runs():
     names = {}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) >= 3
-    exec(compile("\n".join(blocks), str(PAGE), "exec"), names)
+    assert len(pages.blocks(PAGE.read_text(encoding="utf-8"))) >= 3
+    names = pages.run(PAGE, names)

@@ -1,9 +1,10 @@
 """docs/frameworks/torch.md says what is so: its code runs, and trains."""
 
-import re
 from pathlib import Path
 
 import pytest
+
+import pages
 
 torch = pytest.importorskip("torch")
 
@@ -11,9 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "frameworks" / "torch.md"
 
 
 def test_the_page_runs(tmp_path, capsys):
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
-    names = {"path": tmp_path / "criterion.pt"}
-    exec(compile(code, PAGE.name, "exec"), names)
+    names = pages.run(PAGE, {"path": tmp_path / "criterion.pt"})
     model = names["model"]
     torch.testing.assert_close(model.weight.data, torch.tensor([[1.0, -2.0, 0.5]]), atol=0.2, rtol=0)
     torch.testing.assert_close(model.bias.data, torch.tensor([3.0]), atol=0.3, rtol=0)

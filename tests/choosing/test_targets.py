@@ -5,8 +5,9 @@ import pytest
 
 from lossmith.choosing.aims import Aim, best_constant, parse_aim
 from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.exposure import find_exposure
 from lossmith.choosing.leaks import closest, leaks
-from lossmith.choosing.profile import find_exposure, support_of
+from lossmith.choosing.profile import support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
 from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
@@ -135,8 +136,9 @@ def test_exposure():
     for asked in ("x", "gaps"):
         with pytest.raises(ChoiceError, match="positive numbers"):
             find_exposure(table, counts, asked)
-    with pytest.raises(ChoiceError, match="goes with --aim mean"):
-        find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim("median")), "Exposure")
+    for aim in ("median", "metric:rmsle"):
+        with pytest.raises(ChoiceError, match="goes with --aim mean"):
+            find_exposure(table, make_target(column_from_any([0, 1, 2, 3] * 5, "y"), parse_aim(aim)), "Exposure")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossmith.choosing.differences import difference, holm
-from lossmith.choosing.verdict import Entrant, decide
+from lossmith.choosing.verdict import Entrant, Guard, decide
 
 from .simulated import correlated_gains
 
@@ -88,7 +88,7 @@ def test_what_is_not_consistent_is_never_used(role):
 
 def test_a_barred_winner_does_not_win():
     scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}
-    v = judge([D, C], scores, barred={("rival", "m"): "its predictions are biased"})
+    v = judge([D, C], scores, guards={("rival", "m"): [Guard("bias", False, 1.0, "its predictions are biased")]})
     assert (v.word, v.loss) == ("NOT SHOWN", "plain")
     assert "biased" in v.reason
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
-from lossmith.adapters.boosting_rows import Array, Rows, rows_of
+from lossmith.adapters.boosting_rows import Array, Rows, Units, rows_of
 
 
 class LightGBMObjective(Objective):
@@ -77,6 +78,13 @@ class LightGBMObjective(Objective):
         setting = rows_of(train).setting
         return LightGBMModel(booster, setting.stated, setting.units)
 
+    def restored(self, state: Mapping[str, Any]) -> LightGBMModel:
+        """The model whose `state` this is, and whose loss is this one."""
+        import lightgbm
+
+        units = {name: tuple(map(float, numbers)) for name, numbers in state["units"].items()}
+        return LightGBMModel(lightgbm.Booster(model_str=state["trees"]), self.loss, Units(**units))
+
     def init_score(self, y: Any, weight: Any = None) -> Array:
         """The start, once per row: the `init_score` of a Dataset made by hand, and what to add to its predictions."""
         start = self.start(y, weight)
@@ -93,6 +101,10 @@ class LightGBMModel(BoostedModel):
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         return np.asarray(self.booster.predict(X, raw_score=True, **options))
+
+    def state(self) -> dict[str, Any]:
+        """Trees in LightGBM's text format, and units: what JSON can hold of the model beside its loss."""
+        return {"trees": self.booster.model_to_string(), "units": asdict(self.units)}
 
     def _write(self, path: Path) -> None:
         self.booster.save_model(str(path))

@@ -35,10 +35,12 @@ def listing(family: str | None = None, aim: str | None = None) -> list[str]:
 
 
 def _at_level(loss: Loss, aim: Aim | None) -> Loss:
-    """A quantile loss at the level that is asked for."""
-    if aim is None or aim.functional != "quantile" or loss.elicits != "quantile" or loss.recipe is None:
+    """A quantile or expectile loss at the level that is asked for; for an interval, at its lower end."""
+    if aim is None or aim.q is None or loss.recipe is None:
         return loss
-    return loss.from_recipe(loss.recipe, q=aim.level)
+    level = aim.levels[0] if aim.functional == "interval" else aim.q
+    wanted = "quantile" if aim.functional == "interval" else aim.functional
+    return loss.from_recipe(loss.recipe, q=level) if loss.elicits == wanted else loss
 
 
 def first_sentence(doc: str) -> str:
@@ -46,13 +48,15 @@ def first_sentence(doc: str) -> str:
 
 
 def elicits(loss: Loss, aim: Aim) -> bool:
-    """Whether the minimiser of the expected loss is what the aim asks for, whatever the noise."""
-    classes = loss.link.name in ("logit", "softmax")
-    if aim.functional == "probability":
-        return loss.elicits == "mean" and classes
+    """Whether the minimiser of the expected loss is what the aim asks for, whatever the noise: for an interval one of
+    its ends, for a label the probabilities that the decision rests on."""
+    if aim.wants_classes:
+        return loss.elicits == "mean" and loss.link.name in ("logit", "softmax")
     if aim.functional == "mean":
         return loss.elicits == "mean" and loss.link.name != "softmax"
-    at_level = loss.elicits == "quantile" and loss.params.get("q") == aim.level
+    if aim.functional == "expectile":
+        return loss.elicits == "expectile" and loss.params.get("q") == aim.level
+    at_level = loss.elicits == "quantile" and loss.params.get("q") in aim.levels
     return at_level or (aim.functional == "median" and loss.elicits == "median")
 
 

@@ -1,14 +1,24 @@
-"""Who trains and who judges: the same repeated folds for every loss."""
+"""Who trains and who judges: the same folds for every loss.
+
+Rows of one group are never on both sides, and no row is judged by a model that has seen later ones: random folds there
+would manufacture proofs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.tables import Floats, Rows
 
 SPLITS = 5
+STEPS = 10  # of forward chaining; half as many below 400 rows
+MOST_TRAINED = 40_000  # rows that one model learns from; the losses' order hardly moves beyond
+
+Pair = tuple[Rows, Rows]  # train, test
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +28,100 @@ class Fold:
     test: Rows
 
 
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What ties rows together: class ids, groups (as codes), time; each None where there is none."""
+
+    labels: Floats | None = None
+    groups: Rows | None = None
+    time: Floats | None = None
+
+    def take(self, rows: Rows) -> Order:
+        return Order(
+            None if self.labels is None else self.labels[rows],
+            None if self.groups is None else self.groups[rows],
+            None if self.time is None else self.time[rows],
+        )
+
+    @property
+    def described(self) -> str:
+        if self.time is not None:
+            return "forward in time: trained on what came before, judged on what came next"
+        how = "each class in its share" if self.labels is not None else "drawn at random"
+        return how if self.groups is None else f"{how}, all rows of a group on one side"
+
+
 def repeats_for(n: int) -> int:
     """Small tables are split more often: 10 x 5 below 500 rows, 5 x 5 up to 5,000, 2 x 5 above."""
     return 10 if n < 500 else 5 if n <= 5000 else 2
 
 
-def folds(n: int, seed: int, labels: Floats | None = None) -> list[Fold]:
-    """Repeated five-fold cross-validation; with labels, every fold has each class in its share."""
-    from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
+def folds(n: int, seed: int, order: Order | None = None) -> list[Fold]:
+    """Repeated five-fold cross-validation; in time, one walk forward over the second half of the rows."""
+    order = order or Order()
+    if order.time is not None:
+        found = [Fold(0, *pair) for pair in forward(order.time)]
+    else:
+        repeats = range(repeats_for(n))
+        found = [Fold(r, *pair) for r in repeats for pair in shuffled(n, SPLITS, order, seed + 1000 * r)]
+    return [Fold(f.repeat, _thinned(f.train, seed + i), f.test) for i, f in enumerate(found)]
 
-    kind = RepeatedKFold if labels is None else RepeatedStratifiedKFold
-    splitter = kind(n_splits=SPLITS, n_repeats=repeats_for(n), random_state=seed)
-    pairs = splitter.split(np.zeros((n, 1)), labels)
-    return [Fold(i // SPLITS, np.asarray(train), np.asarray(test)) for i, (train, test) in enumerate(pairs)]
+
+def _thinned(train: Rows, seed: int) -> Rows:
+    if len(train) <= MOST_TRAINED:
+        return train
+    return np.sort(np.random.default_rng(seed).permutation(train)[:MOST_TRAINED])
+
+
+def shuffled(n: int, splits: int, order: Order, seed: int) -> list[Pair]:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    if order.groups is None:
+        kind = KFold if order.labels is None else StratifiedKFold
+    else:
+        kind = GroupKFold if order.labels is None else StratifiedGroupKFold
+        count = len(np.unique(order.groups))
+        if count < splits:
+            raise ChoiceError(f"groups has {count} different value(s); at least {splits} are needed, one for each fold")
+    splitter = kind(n_splits=splits, shuffle=True, random_state=seed)
+    pairs = splitter.split(np.zeros((n, 1)), order.labels, order.groups)
+    return [(np.asarray(train), np.asarray(test)) for train, test in pairs]
+
+
+def forward(time: Floats) -> list[Pair]:
+    """Steps through the second half of the rows; rows of one moment stay together."""
+    n = len(time)
+    steps = STEPS if n >= 400 else STEPS // 2
+    by_time = np.argsort(time, kind="stable")
+    moments = np.append(np.flatnonzero(np.diff(time[by_time])) + 1, n)  # where one moment ends and the next begins
+    wanted = np.round(np.linspace(n / 2, n, steps + 1))
+    cuts = np.unique(moments[np.minimum(np.searchsorted(moments, wanted), len(moments) - 1)])
+    if len(cuts) < 4:
+        raise ChoiceError(
+            f"time has {len(moments)} different moment(s), too few to train on what came before and judge what came "
+            "next"
+        )
+    return [(np.sort(by_time[:a]), np.sort(by_time[a:b])) for a, b in pairwise(cuts)]
+
+
+def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:
+    """Splits of training rows, for what is tuned inside them: a fifth held out once, or each of `splits` parts in turn.
+
+    Groups stay whole; in time, the last fifth is held out; else y is spread evenly, so that a small part is like the
+    whole.
+    """
+    n = len(y)
+    if order.time is not None:
+        by_time = np.argsort(order.time, kind="stable")
+        return [(np.sort(by_time[: -(n // 5)]), np.sort(by_time[-(n // 5) :]))]
+    parts = splits if splits > 1 else SPLITS
+    if order.groups is not None and len(np.unique(order.groups)) >= parts:
+        pairs = shuffled(n, parts, Order(groups=order.groups), seed)
+    else:
+        rng = np.random.default_rng(seed)
+        part = np.empty(n, dtype=np.intp)
+        shuffle = rng.permutation(n)
+        by_y = shuffle[np.argsort(y[shuffle], kind="stable")]
+        part[by_y] = np.arange(n) % parts
+        pairs = [(np.flatnonzero(part != k), np.flatnonzero(part == k)) for k in range(parts)]
+    return pairs[:splits]

@@ -13,6 +13,9 @@ from lossmith.choosing.targets import Target
 FEWEST = 30  # fewer rows agree by chance
 REPEATS = 5  # rows a value needs, on average, before "it always comes with the same target" says anything
 GROUPS = 20
+NEARLY = 0.9999  # rank correlation
+MISTAKES = 0.1  # of those that calling all rows the commoner class would make
+FEWEST_OF_A_CLASS = 15
 AFFINE = 1e-10  # what rounding may leave of a straight line, as a share of the variance
 FIRST_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
@@ -38,7 +41,9 @@ def _how(column: Column, y: Floats, classes: bool) -> str:
     if column.kind != "category":
         if not classes and np.array_equal(x, y):
             return "is a copy of"
-        return "determines" if _determines(x, y) or (not classes and _same_order(x, y)) else ""
+        if _determines(x, y) or (not classes and _same_order(x, y)):
+            return "determines"
+        return "all but determines" if (_splits if classes else _nearly_same_order)(x, y) else ""
     if not classes:
         numbers = np.array([_first_number(level) for level in column.levels])[x.astype(np.intp)]
         if np.isfinite(numbers).all() and np.ptp(numbers) > 0 and _same_order(numbers, y):
@@ -66,6 +71,26 @@ def _same_order(x: Floats, y: Floats) -> bool:
         return True
     ranks, judge = _ranks(x), _ranks(y)
     return np.array_equal(ranks, judge) or np.array_equal(ranks.max() - ranks, judge)
+
+
+def _nearly_same_order(x: Floats, y: Floats) -> bool:
+    if len(np.unique(y)) < GROUPS:
+        return False
+    dx, dy = _centred(_ranks(x).astype(np.float64)), _centred(_ranks(y).astype(np.float64))
+    return bool(abs(dx @ dy) > NEARLY * np.sqrt((dx @ dx) * (dy @ dy)))
+
+
+def _splits(x: Floats, y: Floats) -> bool:
+    """One cut through x tells two classes apart with hardly a mistake."""
+    classes, sizes = np.unique(y, return_counts=True)
+    if len(classes) != 2 or sizes.min() < FEWEST_OF_A_CLASS:
+        return False
+    order = np.argsort(x, kind="stable")
+    first = np.append(0, np.cumsum(y[order] == classes[0]))  # of the first class, below each cut
+    place = np.append(np.append(True, np.diff(x[order]) > 0), True)  # no cut inside equal values
+    below = np.arange(len(x) + 1)
+    wrong = np.minimum(sizes[0] - first + below - first, first + sizes[1] - (below - first))
+    return bool(wrong[place].min() <= MISTAKES * sizes.min())
 
 
 def _centred(x: Floats) -> Floats:

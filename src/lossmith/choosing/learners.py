@@ -1,30 +1,31 @@
-"""One loss, one kind of model, one set of training rows -> predictions in the user's units."""
+"""One loss, one kind of model, one set of training rows -> predictions in the user's units.
+
+What interacts with the loss, the penalty or the number of rounds, is chosen inside the training rows, for every loss on
+the same inner splits, by the score that judges in the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.candidates import Candidate
+from lossmith.choosing.aims import Aim
+from lossmith.choosing.candidate import Candidate, Transform, class_shares, turned_back
+from lossmith.choosing.decisions import undone
 from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.scores import Score
+from lossmith.choosing.folds import Pair
+from lossmith.choosing.models import KINDS, Kind, Lesson, Trained
+from lossmith.choosing.scores import Score, score_for, tuning_score
 from lossmith.choosing.tables import Floats, Rows
 
-MODELS = ("linear", "lightgbm")
-ROUNDS = 100
-STAGES = (10, 20, 40, 70, ROUNDS)
-RATE = 0.1
-TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
 
-PROTOCOL = {
-    "linear": "linear: standardised columns, ridge penalty 1/n times the mean curvature of the loss; a loss with kinks "
-    "is smoothed, ever less, until the objective is proven close to its optimum (the gap)",
-    "lightgbm": f"LightGBM with its own defaults: {ROUNDS} rounds at rate {RATE}, 31 leaves; for classes, where late "
-    "rounds only add confidence, the rounds are chosen by the score on a fifth of the training rows",
-}
+MODELS = tuple(KINDS)
+UNSCALED = ("binary_cross_entropy", "squared_log_error")  # their y is what it is: a share, a distance from -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,67 +35,170 @@ class Rowset:
     X: Floats
     exposure: Floats | None = None
 
+    def take(self, rows: Rows) -> Rowset:
+        return Rowset(self.X[rows], None if self.exposure is None else self.exposure[rows])
+
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """What one training sees, in the loss's units; `cost` judges what was predicted for some training rows."""
+class Task:
+    """Training rows with everything that every loss meets alike."""
 
-    X: Floats
+    rows: Rowset
     y: Floats
     weight: Floats | None
     classes: int
+    score: Score
+    inner: Sequence[Pair]
     seed: int
-    cost: Callable[[Rows, Floats], float]
-
-    def part(self, rows: Rows) -> tuple[Floats, Floats, Floats | None]:
-        return self.X[rows], self.y[rows], None if self.weight is None else self.weight[rows]
 
 
-Predict = Callable[[Floats], Floats]
+@dataclass(frozen=True)
+class Scale:
+    """From the loss's own units to the user's: shift + unit * f, turned back if y was transformed, times the exposure;
+    chances learnt under class weights are undone; a band lies so many units around its middle."""
+
+    shift: float
+    unit: float
+    offset: bool = False
+    transform: Transform = ""
+    percent: float = 1.0
+    undo: tuple[float, ...] = ()
+    band: tuple[float, ...] = ()
+
+    def natural(self, f: Floats, exposure: Floats | None) -> Floats:
+        found = turned_back(self.shift + self.unit * f, self.transform, self.percent)
+        found = found * exposure if self.offset and exposure is not None else found
+        found = undone(found, self.undo) if self.undo else found
+        return found[:, None] + np.asarray(self.band) if self.band else found
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A trained model. `gap`: how far its training objective can be from the optimum, proven, as a share of it."""
+    """A trained model: one part, or one for each level that is trained beside the others."""
 
-    predict: Callable[[Rowset], Floats]
-    gap: float | None = None
+    kind: str
+    parts: tuple[Trained, ...]
+    losses: tuple[Loss, ...]
+    scale: Scale
+    settings: tuple[int, ...]
+
+    def predict(self, rows: Rowset) -> Floats:
+        """(rows,), (rows, classes), or (rows, levels), whose levels do not cross."""
+        return _beside([self.scale.natural(part.predict(rows.X), rows.exposure) for part in self.parts])
+
+    @property
+    def gap(self) -> float | None:
+        gaps = [part.gap for part in self.parts if part.gap is not None]
+        return max(gaps, default=None)
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers and text, as JSON holds them: losses by their specs, trees in LightGBM's text format."""
+        return {
+            "kind": self.kind,
+            "parts": [part.state() for part in self.parts],
+            "losses": [loss.spec() for loss in self.losses],
+            "scale": asdict(self.scale),
+            "settings": list(self.settings),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Fitted:
+        import lossmith as lm
+
+        losses = tuple(lm.from_spec(spec) for spec in state["losses"])
+        kind = KINDS[state["kind"]]
+        parts = tuple(kind.restored(loss, part) for loss, part in zip(losses, state["parts"], strict=True))
+        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in state["scale"].items()}
+        scale = Scale(**found)
+        return cls(state["kind"], parts, losses, scale, tuple(state["settings"]))
 
 
-def train(
-    model: str,
-    candidate: Candidate,
-    given: Rowset,
-    y: Floats,
-    weight: Floats | None,
-    classes: int,
-    seed: int,
-    score: Score,
-) -> Fitted:
-    """Losses of a difference see y centred and scaled, losses with a log link see y scaled by its mean: the same start
-    and the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit
-    of it, weighted by it: for Poisson that is the same as adding its log to the log rate."""
-    size = given.exposure if candidate.offset else None
-    target = y if size is None else y / size
-    target_weight = weight if size is None else size if weight is None else size * weight
-    shift, unit = _units(candidate, target, target_weight, classes)
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What models of inner splits predicted for training rows that they had not seen."""
 
-    def natural(f: Floats, exposure: Floats | None) -> Floats:
-        found = shift + unit * f
-        return found if exposure is None else found * exposure
+    rows: Rows
+    prediction: Floats
 
-    def cost(rows: Rows, f: Floats) -> float:
-        prediction = natural(f, None if size is None else size[rows])
-        return score.mean(y[rows], prediction, None if weight is None else weight[rows])
 
-    loss = candidate.loss(unit)
-    fit = LEARNERS[model]
-    predict, gap = fit(loss, Lesson(given.X, (target - shift) / unit, target_weight, classes, seed, cost))
-    return Fitted(lambda new: natural(predict(new.X), new.exposure if candidate.offset else None), gap)
+def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
+    """The model of all rows of the task, and what it was tuned on.
+
+    Losses of a difference see y centred and scaled, losses with a log link see y scaled by its mean: the same start and
+    the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit of
+    it, weighted by it: for Poisson that is the same as adding its log to the log rate.
+    """
+    size = task.rows.exposure if candidate.offset else None
+    y = candidate.transformed(task.y if size is None else task.y / size)
+    weight = task.weight if size is None else size if task.weight is None else size * task.weight
+    weight = candidate.row_weights(task.y, weight, task.classes)
+    shift, unit = _units(candidate, y, weight, task.classes)
+    weights = _class_weights(candidate, task)
+    scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
+    lesson = Lesson(task.rows.X, (y - shift) / unit, weight, task.classes, task.seed)
+    losses = tuple(each.loss(unit) for each in _each_level(candidate))
+    judges = _judges(candidate, task.score)
+    tuned = [_tuned(KINDS[kind], loss, lesson, task, scale, by) for loss, by in zip(losses, judges, strict=True)]
+    parts = tuple(KINDS[kind].train(loss, lesson, best) for loss, (best, _) in zip(losses, tuned, strict=True))
+    if not candidate.undo:  # whatever is predicted in the end, true chances have chosen the setting
+        scale = replace(scale, undo=())
+    rows = np.concatenate([out for _, out in task.inner])
+    at_rows = task.rows.take(rows).exposure
+    if candidate.band:
+        scale = _banded(scale, candidate, task, rows, tuned[0][1])
+    held = Held(rows, _beside([scale.natural(f, at_rows) for _, f in tuned]))
+    return Fitted(kind, parts, losses, scale, tuple(best for best, _ in tuned)), held
+
+
+def _banded(scale: Scale, candidate: Candidate, task: Task, rows: Rows, f: Floats) -> Scale:
+    """Normal quantiles times the standard deviation of what was left on rows held out."""
+    from scipy.stats import norm
+
+    left = task.y[rows] - scale.natural(f, task.rows.take(rows).exposure)
+    spread = float(np.sqrt(np.average(np.square(left), weights=None if task.weight is None else task.weight[rows])))
+    return replace(scale, band=tuple(float(norm.ppf(level)) * spread for level in candidate.levels))
+
+
+def _tuned(kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score) -> tuple[int, Floats]:
+    """The best setting (of equal ones the first), and what it predicted for the rows held out, in the loss's units."""
+    trials = [kind.trials(loss, lesson.take(inside), lesson.X[out]) for inside, out in task.inner]
+    costs = np.zeros(len(kind.settings))
+    for (_, out), found in zip(task.inner, trials, strict=True):
+        weight = None if task.weight is None else task.weight[out]
+        exposure = None if task.rows.exposure is None else task.rows.exposure[out]
+        costs += [judge.mean(task.y[out], scale.natural(f, exposure), weight) for f in found]
+    best = int(np.argmin(np.where(np.isfinite(costs), costs, np.inf)))
+    return kind.settings[best], np.concatenate([found[best] for found in trials])
+
+
+def _each_level(candidate: Candidate) -> list[Candidate]:
+    """One training for each quantile; of a band, one for its middle."""
+    apart = candidate.levels and not candidate.band
+    return [candidate.at(level) for level in candidate.levels] if apart else [candidate]
+
+
+def _judges(candidate: Candidate, score: Score) -> list[Score]:
+    """What tunes each part: of an interval's ends, the pinball losses that add up to its score; of the middle of a
+    band, the squared error."""
+    if candidate.band:
+        return [score_for(Aim("mean"))]
+    if not candidate.levels:
+        return [tuning_score(score)]
+    return [score_for(Aim("quantile", level)) for level in candidate.levels]
+
+
+def _class_weights(candidate: Candidate, task: Task) -> tuple[float, ...]:
+    if not candidate.class_weight:
+        return ()
+    return tuple((1.0 / class_shares(task.y, task.weight, task.classes)).tolist())
+
+
+def _beside(parts: Sequence[Floats]) -> Floats:
+    return np.sort(np.column_stack(parts), axis=1) if len(parts) > 1 else parts[0]
 
 
 def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:
-    if classes or candidate.name == "binary_cross_entropy":
+    if classes or candidate.name in UNSCALED:
         return 0.0, 1.0
     if candidate.positive:
         return 0.0, _power_of_two(float(np.average(y, weights=weight)))
@@ -105,93 +209,6 @@ def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int)
 def _power_of_two(x: float) -> float:
     """Near x: dividing by it changes no digit, and folds of one table share it."""
     return float(2.0 ** np.round(np.log2(x))) if x > 0 else 1.0
-
-
-def _relative_gap(estimator: Any) -> float | None:
-    gap = float(estimator.gap_)
-    return None if np.isnan(gap) else gap / max(abs(float(estimator.objective_)), 1e-300)
-
-
-def _penalty(loss: Any, lesson: Lesson) -> float:
-    """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
-    less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
-    from lossmith.start import finite_start
-
-    y = lesson.y.astype(np.intp) if lesson.classes else lesson.y
-    start = finite_start(loss, y, lesson.weight, lesson.classes or None)
-    score = np.full(len(y), start[0]) if loss.kind == "pointwise" else np.broadcast_to(start, (len(y), len(start)))
-    bend = loss.curvature(y, score)
-    if bend.ndim > 1:
-        bend = bend.mean(axis=1)
-    return float(np.average(bend, weights=lesson.weight)) / len(y)
-
-
-def _linear(loss: Any, lesson: Lesson) -> tuple[Predict, float | None]:
-    import lossmith as lm
-
-    penalty = _penalty(loss, lesson)
-    if not lesson.classes:
-        regressor = lm.LinearRegressor(loss=loss, l2=penalty, tol=TOLERANCE)
-        regressor.fit(lesson.X, lesson.y, sample_weight=lesson.weight)
-        return lambda X: np.asarray(regressor.predict(X), dtype=np.float64), _relative_gap(regressor)
-    classifier = lm.LinearClassifier(loss=loss, l2=penalty, tol=TOLERANCE)
-    classifier.fit(lesson.X, lesson.y.astype(np.intp), sample_weight=lesson.weight)
-    return lambda X: _chances(classifier.predict_proba(X), lesson.classes), _relative_gap(classifier)
-
-
-def _lightgbm(loss: Any, lesson: Lesson) -> tuple[Predict, None]:
-    rows = np.arange(len(lesson.y))
-    rounds = _enough_rounds(loss, lesson, rows) if lesson.classes else ROUNDS
-    final = _boost(loss, lesson, rows, rounds)
-    return lambda X: final(X, rounds), None
-
-
-def _enough_rounds(loss: Any, lesson: Lesson, rows: Rows) -> int:
-    held = _held_out(lesson)
-    trial = _boost(loss, lesson, np.setdiff1d(rows, held), ROUNDS)
-    costs = [lesson.cost(held, trial(lesson.X[held], rounds)) for rounds in STAGES]
-    return STAGES[int(np.argmin(costs))]
-
-
-def _held_out(lesson: Lesson) -> Rows:
-    """A fifth of the rows of each class."""
-    order = np.random.default_rng(lesson.seed).permutation(len(lesson.y))
-    order = order[np.argsort(lesson.y[order], kind="stable")]
-    return np.sort(order[4::5])
-
-
-def _boost(loss: Any, lesson: Lesson, rows: Rows, rounds: int) -> Callable[[Floats, int], Floats]:
-    X, y, weight = lesson.part(rows)
-    if X.shape[1] == 0:
-        raise ValueError("no column to split on")
-    params = {
-        "learning_rate": RATE,
-        "num_leaves": 31,
-        "min_data_in_leaf": int(np.clip(len(y) // 20, 3, 20)),
-        "num_threads": 1,
-        "seed": lesson.seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbosity": -1,
-    }
-    objective = loss.to("lightgbm", classes=lesson.classes or None)
-    target = y.astype(np.intp) if lesson.classes else y
-    model = objective.fit(X, target, weight=weight, params=params, rounds=rounds)
-
-    def predict(new: Floats, first: int) -> Floats:
-        found = model.predict(new, num_iteration=first, num_threads=1)
-        return _chances(found, lesson.classes) if lesson.classes else np.asarray(found, dtype=np.float64)
-
-    return predict
-
-
-LEARNERS: dict[str, Callable[[Any, Lesson], tuple[Predict, float | None]]] = {"linear": _linear, "lightgbm": _lightgbm}
-
-
-def _chances(found: Any, classes: int) -> Floats:
-    """Two classes: the chance of class 1; more: a row of chances."""
-    chances = np.asarray(found, dtype=np.float64)
-    return chances[:, 1] if classes == 2 and chances.ndim == 2 else chances
 
 
 def parse_models(text: str) -> tuple[str, ...]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from lossmith.choosing.aims import Aim
+from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.exposure import find_exposure
 from lossmith.choosing.leaks import leaks
-from lossmith.choosing.profile import find_exposure
-from lossmith.choosing.tables import Column, Floats, Table, column_from_any, from_any
+from lossmith.choosing.screening import strongest
+from lossmith.choosing.structure import find_groups, find_time, group_codes
+from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
 
 MOST_ROWS = 100_000
+MANY_LEVELS = 50
+GROUPED = (
+    "repeats like the name of a group: its rows stay together in every fold (say groups none if they need not), and it "
+    "explains nothing"
+)
+ORDERED = (
+    "every fold is judged on rows that come after those it was trained on (say time none if the order means nothing)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +35,18 @@ class Prepared:
     target: Target
     weight: Floats | None
     exposure: str | None
+    groups: Rows | None  # a code for every row; rows of one code belong together
+    time: Floats | None  # when each row came
+    grouped_by: str | None
+    timed_by: str | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: int) -> Prepared:
+def prepare(
+    X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: int, groups: Any = None, time: Any = None
+) -> Prepared:
+    """groups and time are columns or their names in X; "none" says that there are none, and nothing looks for them."""
     table = from_any(X)
     if not table.rows:
         raise ChoiceError("the table has no rows")
@@ -37,25 +56,79 @@ def prepare(X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: i
         taken = _same_length(column_from_any(exposure, "exposure"), table, "exposure")
         table = replace(table, columns=(*table.without("exposure").columns, taken))
         exposure = "exposure"
+    table, family = _taken(table, groups, "groups")
+    clock = None if time is None or _none(time) else _taken(table, time, "time")[1]  # it may explain, too
     target = make_target(column, aim)
-    notes = []
-    if target.aim.assumed:
-        notes.append(
-            f"no aim was given: {target.aim} was assumed, because {quoted(target.name)} holds "
-            f"{'classes' if target.classes else 'numbers'}"
-        )
+    notes = [*_assumed(target), *target.aim.assumptions]
     target, weights = _keep(target, weights, seed, notes)
     table = table.take(target.rows)
     weights = None if weights is None else weights[target.rows]
     usable, dropped = _usable(table)
     suspects, table = leaks(table, target), usable
+    if family is not None:
+        family = family.take(target.rows)
+    elif groups is None and (name := find_groups(table)) is not None:
+        family, table = table.column(name), table.without(name)
+        notes.append(f"{quoted(name)} {GROUPED}")
+    if clock is not None:
+        clock = clock.take(target.rows)
+    elif time is None and (name := find_time(table)) is not None:
+        clock = table.column(name)
+        notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
+    table, left = strongest(table, target.y, bool(target.classes), found)
+    notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
-        raise ChoiceError("no column is left to predict from")
+        why = f": {dropped[0]}" if dropped else ""
+        raise ChoiceError(f"no column is left to predict from{why}")
     return Prepared(
-        table, target, weights, found, tuple(notes), (*suspects, *table.warnings, *dropped, *target.warnings)
+        table,
+        target,
+        weights,
+        found,
+        None if family is None else group_codes(family),
+        None if clock is None else _moments(clock),
+        None if family is None else family.name,
+        None if clock is None else clock.name,
+        tuple(notes),
+        (*suspects, *table.warnings, *dropped, *left, *target.warnings),
     )
+
+
+def _none(value: Any) -> bool:
+    return isinstance(value, str) and value.lower() == "none"
+
+
+def _taken(table: Table, value: Any, what: str) -> tuple[Table, Column | None]:
+    """The column that was named or handed over, and the table without it."""
+    if value is None or _none(value):
+        return table, None
+    if isinstance(value, str):
+        return table.without(value), table.column(value)
+    return table, _same_length(column_from_any(value, what), table, what)
+
+
+def _moments(column: Column) -> Floats:
+    if column.kind not in ("number", "date") or not np.isfinite(column.values).all():
+        raise ChoiceError(f"the times in {quoted(column.name)} must be numbers or dates, without gaps")
+    return column.values
+
+
+def _assumed(target: Target) -> list[str]:
+    """What was taken for granted, in the units of the user."""
+    if not target.aim.assumed:
+        return []
+    name = quoted(target.name)
+    if target.classes:
+        return [f"no aim was given: {target.aim} was assumed, because {name} holds classes"]
+    mean, median = float(target.y.mean()), float(np.median(target.y))
+    note = (
+        f"no aim was given: mean was assumed, because {name} holds numbers. Its mean is {mean:,.5g}, its median "
+        f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the value that "
+        "half of the rows stay below"
+    )
+    return [note]
 
 
 def _split(table: Table, y: Any) -> tuple[Table, Column]:
@@ -102,24 +175,30 @@ def _keep(target: Target, weights: Floats | None, seed: int, notes: list[str]) -
 
 
 def _usable(table: Table) -> tuple[Table, list[str]]:
-    kept, warnings = [], []
+    kept: list[Column] = []
+    warnings = []
+    seen: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
     for column in table.columns:
         gaps = np.isnan(column.values)
+        name = quoted(column.name)
         if column.strays:
-            warnings.append(f"column {quoted(column.name)} holds numbers, but {column.strays}; read as missing")
+            warnings.append(f"column {name} holds numbers, but {column.strays}; read as missing")
         if np.isinf(column.values).any():
             raise ChoiceError(
-                f"column {quoted(column.name)} has {np.isinf(column.values).sum()} infinite value(s); "
+                f"column {name} has {np.isinf(column.values).sum()} infinite value(s); "
                 "correct them or leave the column out"
             )
+        digest = blake2b(column.values, digest_size=16).digest()
+        first = seen.setdefault((column.kind, digest, column.levels), column.name)
         if gaps.all():
-            warnings.append(f"column {quoted(column.name)} is empty; it was left out")
+            warnings.append(f"column {name} is empty; it was left out")
         elif not gaps.any() and np.ptp(column.values) == 0:
-            warnings.append(f"column {quoted(column.name)} is constant; it was left out")
+            warnings.append(f"column {name} is constant; it was left out")
+        elif first != column.name:
+            warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
         elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
             warnings.append(
-                f"column {quoted(column.name)} has a different text in most rows, like a "
-                "name or a record number; it was left out"
+                f"column {name} has a different text in most rows, like a name or a record number; it was left out"
             )
         else:
             kept.append(column)
@@ -131,3 +210,25 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
         and len(np.unique(c.values)) == table.rows
     ]
     return replace(table, columns=tuple(kept)), warnings
+
+
+def _treated(table: Table) -> list[str]:
+    """What encoding does to gaps and to long lists of categories."""
+    gaps = [c.name for c in table.columns if c.kind != "category" and np.isnan(c.values).any()]
+    long = [c for c in table.columns if c.kind == "category" and len(c.levels) > MANY_LEVELS]
+    notes = []
+    if gaps:
+        notes.append(
+            f"gaps in {len(gaps)} column{'s' if len(gaps) > 1 else ''} ({_listed(gaps)}) count as the median of the "
+            "training rows, and a column of its own says where they were"
+        )
+    if long:
+        notes.append(
+            f"{_listed([c.name for c in long])}: of more than {MANY_LEVELS} categories the {LEVELS} commonest count "
+            "each, the others together"
+        )
+    return notes
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(quoted(name) for name in names[:3]) + (", …" if len(names) > 3 else "")

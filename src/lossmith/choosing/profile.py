@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.residuals import Residuals, describe, pilot_residuals
+from lossmith.choosing import diagnostics, traps
+from lossmith.choosing.encoding import Encoder
+from lossmith.choosing.errors import quoted
+from lossmith.choosing.facts import Fact, PilotRows
+from lossmith.choosing.leverage import bad_leverage
+from lossmith.choosing.pilot import pilot, pilot_rows
+from lossmith.choosing.residuals import OUTLYING, Residuals, describe
+from lossmith.choosing.structure import roles
+from lossmith.choosing.support import SUPPORTS, lump, support_of
 from lossmith.choosing.tables import Floats, Table
 from lossmith.choosing.targets import Target
+from lossmith.choosing.variance import Growth, growth
 
-PILOT_ROWS = 20_000
-
-SUPPORTS = {
-    "real": "numbers of both signs",
-    "positive": "positive numbers",
-    "nonnegative": "numbers of zero or more",
-    "semicontinuous": "exact zeros and positive amounts",
-    "count": "counts",
-    "proportion": "shares between 0 and 1",
-    "binary": "two classes",
-    "multiclass": "several classes",
-}
+__all__ = ["SUPPORTS", "Fact", "Profile", "profile", "support_of", "undecidable"]
 
 
 @dataclass(frozen=True)
@@ -38,46 +35,57 @@ class Profile:
     exposure: str | None
     class_rows: tuple[tuple[str, int], ...]
     warnings: tuple[str, ...]
+    growth: Growth | None = None
+    groups: str | None = None  # the column whose rows stay together
+    time: str | None = None  # the column in whose order the rows came
+    bound: float = 0.0  # the share of rows at an end of a continuous y, if that is a lump
+    list: tuple[Fact, ...] = ()  # every number, with what it means
+    pilot: PilotRows | None = field(default=None, compare=False, repr=False)
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self)
+        """Everything but the pilot's rows, as plain data."""
+        found = asdict(replace(self, pilot=None))
+        del found["pilot"]
+        return found
 
 
-def support_of(target: Target) -> str:
-    if target.aim.functional == "probability":
-        return "binary" if len(target.classes) == 2 else "multiclass"
-    y = target.y
-    distinct = len(np.unique(y))
-    zeros = float(np.mean(y == 0))
-    if y.min() < 0:
-        return "real"
-    if y.max() <= 1.0 and distinct >= 10:
-        return "proportion"
-    if target.whole and distinct >= 3 and y.min() >= 0 and y.mean() < 50:
-        return "count"
-    if zeros == 0:
-        return "positive"
-    return "semicontinuous" if 0.02 <= zeros <= 0.95 and not target.whole else "nonnegative"
-
-
-def profile(table: Table, target: Target, exposure: str | None, seed: int) -> Profile:
-    """table holds the explaining columns at the target's rows."""
-    y = target.y
-    support = support_of(target)
-    warnings: list[str] = []
-    residuals = None
-    if target.aim.functional != "probability":
-        rows = np.arange(len(y))
-        if len(y) > PILOT_ROWS:
-            rows = np.sort(np.random.default_rng(seed).permutation(len(y))[:PILOT_ROWS])
-        residuals = describe(pilot_residuals(table.take(rows), y[rows], seed))
-        warnings += _warnings(target, residuals)
-    dates = [c.name for c in table.columns if c.kind == "date"]
-    if dates:
-        warnings.append(
-            f"column {quoted(dates[0])} holds dates, but the folds are drawn at random: "
+def profile(
+    table: Table,
+    target: Target,
+    exposure: str | None,
+    seed: int,
+    weight: Floats | None = None,
+    groups: str | None = None,
+    time: str | None = None,
+) -> Profile:
+    """`table` holds the explaining columns at the target's rows, `weight` those rows' weights."""
+    support = support_of(target, exposure)
+    bound = lump(target, support)
+    facts = diagnostics.of_the_target(target, bound)
+    warnings = traps.of_the_target(target, bound) + roles(table, target, weight is not None)
+    found = noise = spread = None
+    if not target.classes:
+        found, X = _pilot(table, target, exposure, weight, seed)
+        noise = describe(found.residual)
+        spread = growth(found, support in ("count", "rate"))
+        at = target.rows[found.rows]
+        about = diagnostics.of_the_noise(found, noise, at)
+        about += diagnostics.of_the_growth(spread) if spread else []
+        about.append(_leverage(X, found, noise, at))
+        facts += about
+        held = next(fact for fact in about if fact.name == "gradient of the top 1%")
+        warnings += traps.of_the_noise(target, noise, spread, held, found)
+        warnings += traps.of_the_order(found) if groups is None and time is None else []
+        if 0 < about[-1].value <= max(3, len(at) / 100):  # more are heavy tails, not rows of their own
+            warnings.append(f"{about[-1].meaning} (data row {', '.join(map(str, about[-1].rows))})")
+    if time is None:
+        dates = [c.name for c in table.columns if c.kind == "date"]
+        warnings += [
+            f"column {quoted(name)} holds dates, but the folds are drawn at random: "
             "if rows follow one another in time, the scores flatter every loss"
-        )
+            for name in dates[:1]
+        ]
+    y = target.y
     deviation = float(y.std())
     return Profile(
         rows=len(y),
@@ -86,69 +94,55 @@ def profile(table: Table, target: Target, exposure: str | None, seed: int) -> Pr
         zeros=float(np.mean(y == 0)),
         skew=float(np.mean(((y - y.mean()) / deviation) ** 3)) if deviation > 0 else 0.0,
         spread=float(y.max() / y.min()) if y.min() > 0 else float("inf"),
-        residuals=residuals,
+        residuals=noise,
         exposure=exposure,
         class_rows=tuple((name, int((y == i).sum())) for i, name in enumerate(target.classes)),
         warnings=tuple(warnings),
+        growth=spread,
+        groups=groups,
+        time=time,
+        bound=bound[0],
+        list=tuple(facts),
+        pilot=found,
     )
 
 
-def _warnings(target: Target, residuals: Residuals) -> list[str]:
-    y, functional = target.y, target.aim.functional
-    found = []
-    if functional == "median" and float(np.mean(y == 0)) > 0.5:
-        found.append(
-            f"{np.mean(y == 0):.0%} of {quoted(target.name)} is 0: the best median is 0 almost everywhere; "
-            "ask for the mean, an upper quantile, or the probability of more than 0"
-        )
-    if functional == "mean" and residuals.tail_band[1] < 4:
-        found.append(
-            f"the residuals' tail index is {residuals.tail_index:.2g} (below 4): a few rows decide "
-            "the squared error, so RMSE settles little here"
-        )
-    if functional == "mean":
-        share = _worst_share(y)
-        if share > 0.5:
-            found.append(f"1% of the rows carry {share:.0%} of the squared distance to the mean")
-    return found
+def _pilot(
+    table: Table, target: Target, exposure: str | None, weight: Floats | None, seed: int
+) -> tuple[PilotRows, Floats]:
+    """The pilot's rows, and their encoded columns. Counts with an exposure are predicted as rates, which it weighs."""
+    rows = pilot_rows(len(target.y), len(table.columns), seed)
+    part, y = table.take(rows), target.y[rows]
+    w = None if weight is None else weight[rows]
+    if exposure is None:
+        return pilot(part, y, w, seed, rows), Encoder.fit(part).transform(part)
+    size = part.column(exposure).values
+    part = part.without(exposure)
+    found = pilot(part, y / size, size if w is None else size * w, seed, rows)
+    mean = found.prediction * size
+    return replace(found, y=y, prediction=mean, residual=y - mean), Encoder.fit(part).transform(part)
 
 
-def _worst_share(y: Floats) -> float:
-    squares = np.sort((y - y.mean()) ** 2)[::-1]
-    return float(squares[: max(1, len(y) // 100)].sum() / squares.sum())
+def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:
+    bad = bad_leverage(X, found.residual, noise.scale, diagnostics.LEVERAGE, OUTLYING)
+    meaning = (
+        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns and far off the model: there, no "
+        "convex loss resists an error"
+        if len(bad)
+        else "no row lies far out in the columns and far off the model"
+    )
+    rows = tuple(int(row) + 1 for row in at[bad[: diagnostics.SHOWN_ROWS]])
+    return Fact("outlying leverage", float(len(bad)), meaning, rows=rows)
 
 
 def undecidable(target: Target, facts: Profile) -> str | None:
     """Why no comparison on this table can be a proof, if so."""
     if target.undecidable:
         return target.undecidable
-    if target.aim.functional == "mean" and facts.residuals and facts.residuals.tail_band[1] < 2:
+    squared = target.aim.functional == "mean" and target.aim.metric == ""
+    if squared and facts.residuals and facts.residuals.tail_band[1] < 2:
         return (
             f"the residuals' tail index is {facts.residuals.tail_index:.2g} (below 2): the squared error "
             "has no mean for a comparison to settle on"
         )
     return None
-
-
-def find_exposure(table: Table, target: Target, asked: str | None) -> tuple[str | None, str | None]:
-    """The exposure column (asked for, or a positive column of that very name beside counts), and what to say."""
-    if asked is not None:
-        column = table.column(asked)
-        if column.kind != "number" or not np.all(column.values > 0) or np.isinf(column.values).any():
-            raise ChoiceError(f"the exposure column {quoted(asked)} must hold positive numbers without gaps")
-        if target.aim.functional != "mean":
-            raise ChoiceError(f"an exposure goes with --aim mean, not with {target.aim}")
-        if target.y.min() < 0:
-            raise ChoiceError(f"an exposure needs a target of zero or more; {quoted(target.name)} has negative values")
-        return asked, None
-    counts = target.whole and target.y.min() >= 0 and len(np.unique(target.y)) >= 3
-    if target.aim.functional != "mean" or not counts:
-        return None, None
-    for column in table.columns:
-        positive = column.kind == "number" and np.all(column.values > 0) and np.isfinite(column.values).all()
-        if column.name.lower() == "exposure" and positive and np.unique(column.values).size > 1:
-            return column.name, (
-                f"{quoted(column.name)} was taken as the exposure of the counts in "
-                f"{quoted(target.name)}: Poisson models the rate per unit of it"
-            )
-    return None, None

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lossmith.choosing.aims import Aim, best_constant
-from lossmith.choosing.candidates import Candidate
+from lossmith.choosing.candidate import Candidate, class_shares
+from lossmith.choosing.decisions import Decision, fit_decision
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import plain
-from lossmith.choosing.folds import Fold
-from lossmith.choosing.learners import Rowset, train
+from lossmith.choosing.folds import Fold, Order, inner
+from lossmith.choosing.hearing import heard
+from lossmith.choosing.learners import Fitted, Rowset, Task, train
 from lossmith.choosing.scores import Score
+from lossmith.choosing.store import Finished, Store
 from lossmith.choosing.tables import Floats, Table
 from lossmith.choosing.verdict import Key
 
 CONSTANT = "constant"
+CONSTANT_KEY: Key = (CONSTANT, CONSTANT)
+DECIDING = 3  # inner splits where a decision is fitted: every training row is then held out once
 Progress = Callable[[int, int], None]
 
 
@@ -35,26 +40,51 @@ class Problem:
     weight: Floats | None = None
     exposure: str | None = None
     seed: int = 0
+    order: Order = field(default_factory=Order)
 
     def exposures(self) -> Floats | None:
         return None if self.exposure is None else self.table.column(self.exposure).values
 
+    @property
+    def columns(self) -> int:
+        """How many numbers are predicted for a row."""
+        if self.aim.functional == "interval":
+            return len(self.aim.levels)
+        return self.classes if self.classes > 2 else 1
+
+    def take(self, rows: np.ndarray) -> Problem:
+        weight = None if self.weight is None else self.weight[rows]
+        return Problem(
+            self.table.take(rows), self.y[rows], self.aim, self.score, self.classes, weight, self.exposure, self.seed,
+            self.order.take(rows),
+        )  # fmt: skip
+
 
 @dataclass(eq=False)
 class Race:
-    """scores: one number per fold; predictions: (repeats, rows[, classes]), by models that never saw the row."""
+    """scores: one number per fold; predictions: (repeats, rows[, classes or levels]), by models that never saw the row,
+    NaN where no fold judges the row (the first half of the rows in time); labels: (repeats, rows), for aims that end in
+    a class."""
 
     folds: Sequence[Fold]
     scores: dict[Key, Floats] = field(default_factory=dict)
     predictions: dict[Key, Floats] = field(default_factory=dict)
+    labels: dict[Key, Floats] = field(default_factory=dict)
     failures: dict[Key, str] = field(default_factory=dict)
     gaps: dict[Key, float] = field(default_factory=dict)  # the worst fold's proven distance from its optimum, relative
+    settings: dict[Key, list[list[int]]] = field(default_factory=dict)  # what was tuned, a list for each fold
     remarks: list[str] = field(default_factory=list)  # what the trainers warned of
     constant: Floats = field(default_factory=lambda: np.array([np.nan]))
+    constant_predictions: Floats = field(default_factory=lambda: np.array([np.nan]))
 
     @property
     def test_share(self) -> float:
         return float(np.mean([len(fold.test) / len(fold.train) for fold in self.folds]))
+
+    @property
+    def judged(self) -> np.ndarray:
+        """The rows that some fold judges."""
+        return np.unique(np.concatenate([fold.test for fold in self.folds]))
 
 
 def race(
@@ -64,38 +94,79 @@ def race(
     folds: Sequence[Fold],
     jobs: int = 1,
     progress: Progress | None = None,
+    store: Store | None = None,
 ) -> Race:
+    """Folds run side by side through joblib: as threads, unless `joblib.parallel_config` says where."""
+    done = {n: kept for n, fold in enumerate(folds) if store and (kept := store.load(n, fold.test)) is not None}
+    if progress is not None and done:
+        progress(len(done), len(folds))
+    for finished in _run(problem, entrants, models, [(n, f) for n, f in enumerate(folds) if n not in done], jobs):
+        done[finished.number] = finished
+        if store is not None:
+            store.save(finished, folds[finished.number].test)
+        if progress is not None:
+            progress(len(done), len(folds))
+    keys: list[Key] = [CONSTANT_KEY, *((entrant.label, model) for model in models for entrant in entrants)]
+    return _gathered(problem, keys, folds, [done[n] for n in range(len(folds))])
+
+
+def _run(
+    problem: Problem, entrants: Sequence[Candidate], models: Sequence[str], open_: Sequence[tuple[int, Fold]], jobs: int
+) -> Iterator[Finished]:
     from joblib import Parallel, delayed
 
-    found = Race(folds)
-    shape = (folds[-1].repeat + 1, len(problem.y)) + ((problem.classes,) if problem.classes > 2 else ())
-    keys: list[Key] = [(CONSTANT, CONSTANT)] + [(entrant.label, model) for model in models for entrant in entrants]
-    held = {key: np.full(shape, np.nan) for key in keys}
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always")
-        work = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
-            delayed(_run_fold)(problem, entrants, models, fold, number) for number, fold in enumerate(folds)
+    if not open_:
+        return
+    with _one_thread():
+        work = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
+            delayed(_run_fold)(problem, entrants, models, fold, number) for number, fold in open_
         )
-        for done, (number, predictions, failures, gaps) in enumerate(work, start=1):
-            for key, values in predictions.items():
-                held[key][folds[number].repeat, folds[number].test] = values
-            found.failures.update(failures)
-            for key, gap in gaps.items():
-                found.gaps[key] = max(gap, found.gaps.get(key, 0.0))
-            if progress is not None:
-                progress(done, len(folds))
-    found.remarks = _remarks([str(warning.message) for warning in heard])
+        yield from work
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Folds run side by side, so inside each of them one thread is enough; and sums then have the same digits."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
+
+
+def _gathered(problem: Problem, keys: Sequence[Key], folds: Sequence[Fold], done: Sequence[Finished]) -> Race:
+    found = Race(folds)
+    for finished in done:
+        found.failures |= {key: why for key, why in finished.failures.items() if key not in found.failures}
+        for key, gap in finished.gaps.items():
+            found.gaps[key] = max(gap, found.gaps.get(key, 0.0))
+        for key, setting in finished.settings.items():
+            found.settings.setdefault(key, []).append(setting)
+    found.remarks = _remarks([message for finished in done for message in finished.remarks])
     for key in keys:
         if key in found.failures:
             continue
-        marks = np.array([_fold_score(problem, held[key][fold.repeat], fold) for fold in folds])
+        predictions = _side_by_side(problem, folds, [finished.predictions[key] for finished in done])
+        judged = predictions
+        if problem.score.judges_labels:
+            judged = _side_by_side(problem, folds, [finished.labels[key] for finished in done])
+        marks = np.array([_fold_score(problem, judged[fold.repeat], fold) for fold in folds])
         if not np.isfinite(marks).all():
             found.failures[key] = "it predicted something that is not a number"
-        elif key[0] == CONSTANT:
-            found.constant = marks
-        else:
-            found.scores[key], found.predictions[key] = marks, held[key]
+            continue
+        if key == CONSTANT_KEY:
+            found.constant, found.constant_predictions = marks, judged
+            continue
+        found.scores[key], found.predictions[key] = marks, predictions
+        if problem.score.judges_labels:
+            found.labels[key] = judged
     return found
+
+
+def _side_by_side(problem: Problem, folds: Sequence[Fold], parts: Sequence[Floats]) -> Floats:
+    held = np.full((folds[-1].repeat + 1, len(problem.y), *parts[0].shape[1:]), np.nan)
+    for fold, values in zip(folds, parts, strict=True):
+        held[fold.repeat, fold.test] = values
+    return held
 
 
 def _remarks(messages: Sequence[str]) -> list[str]:
@@ -113,46 +184,106 @@ def _fold_score(problem: Problem, prediction: Floats, fold: Fold) -> float:
 
 def _run_fold(
     problem: Problem, entrants: Sequence[Candidate], models: Sequence[str], fold: Fold, number: int
-) -> tuple[int, dict[Key, Floats], dict[Key, str], dict[Key, float]]:
-    """Encoders are fitted here, on the training rows only."""
-    y, weight = problem.y[fold.train], None if problem.weight is None else problem.weight[fold.train]
-    predictions: dict[Key, Floats] = {(CONSTANT, CONSTANT): _constant(problem, fold, y, weight)}
-    failures: dict[Key, str] = {}
-    gaps: dict[Key, float] = {}
-    whole = _encode(problem, problem.table, fold)
-    without = whole
-    if problem.exposure is not None:  # the exposure is a plain column, except for a loss that takes it as an offset
-        without = _encode(problem, problem.table.without(problem.exposure), fold)
+) -> Finished:
+    """Encoders, settings and decisions are found here, on the training rows only."""
+    with _one_thread(), heard() as messages:
+        done = _trained_and_asked(problem, entrants, models, fold, number)
+    done.remarks = messages
+    return done
+
+
+def _trained_and_asked(
+    problem: Problem, entrants: Sequence[Candidate], models: Sequence[str], fold: Fold, number: int
+) -> Finished:
+    done = Finished(number)
+    given, asked = problem.take(fold.train), problem.table.take(fold.test)
+    exposure = problem.exposures()
+    asked_exposure = None if exposure is None else exposure[fold.test]
+    shares = class_shares(given.y, given.weight, problem.classes) if problem.classes else np.empty(0)
+    splits = inner(given.y, given.order, DECIDING if problem.score.judges_labels else 1, problem.seed + number)
+
+    def decide(key: Key, rows: np.ndarray, held: Floats, predicted: Floats) -> None:
+        done.predictions[key] = predicted
+        weight = None if given.weight is None else given.weight[rows]
+        decision = fit_decision(problem.aim, problem.score, given.y[rows], held, weight, shares)
+        if decision is not None:
+            done.labels[key] = decision.labels(predicted)
+
+    constant = _constant(given, asked_exposure, len(fold.test))
+    decide(CONSTANT_KEY, np.arange(len(given.y)), _constant(given, given.exposures(), len(given.y)), constant)
+    views = _Views(given, asked, asked_exposure)
     for model in models:
         for entrant in entrants:
-            given, asked = without if entrant.offset else whole
-            key, seed = (entrant.label, model), problem.seed + number
+            key = (entrant.label, model)
             try:
-                fitted = train(model, entrant, given, y, weight, problem.classes, seed, problem.score)
-                predictions[key] = fitted.predict(asked)
-                if fitted.gap is not None:
-                    gaps[key] = fitted.gap
+                inside, outside = views.of(entrant)
+                seed = problem.seed + number
+                task = Task(inside, given.y, given.weight, problem.classes, problem.score, splits, seed)
+                fitted, held = train(model, entrant, task)
+                decide(key, held.rows, held.prediction, fitted.predict(outside))
             except Exception as error:
                 text = str(error).splitlines()
-                failures[key] = plain(f"{type(error).__name__}: {text[0] if text else ''}", 160)
-    return number, predictions, failures, gaps
+                done.failures[key] = plain(f"{type(error).__name__}: {text[0] if text else ''}", 160)
+                continue
+            done.settings[key] = list(fitted.settings)
+            if fitted.gap is not None:
+                done.gaps[key] = fitted.gap
+    return done
 
 
-def _encode(problem: Problem, table: Table, fold: Fold) -> tuple[Rowset, Rowset]:
-    train_rows = table.take(fold.train)
-    encoder = Encoder.fit(train_rows)
-    exposure = problem.exposures()
-    return (
-        Rowset(encoder.transform(train_rows), None if exposure is None else exposure[fold.train]),
-        Rowset(encoder.transform(table.take(fold.test)), None if exposure is None else exposure[fold.test]),
-    )
+class _Views:
+    """Encoded training and test rows; the exposure is a plain column, except for a loss that takes it as an offset."""
+
+    def __init__(self, given: Problem, asked: Table, exposure: Floats | None) -> None:
+        self._given, self._asked, self._exposure = given, asked, exposure
+        self._kept: dict[bool, tuple[Rowset, Rowset]] = {}
+
+    def of(self, entrant: Candidate) -> tuple[Rowset, Rowset]:
+        if entrant.offset not in self._kept:
+            table = features(self._given, entrant)
+            encoder = Encoder.fit(table)
+            self._kept[entrant.offset] = (
+                Rowset(encoder.transform(table), self._given.exposures()),
+                Rowset(encoder.transform(self._asked), self._exposure),
+            )
+        return self._kept[entrant.offset]
 
 
-def _constant(problem: Problem, fold: Fold, y: Floats, weight: Floats | None) -> Floats:
-    exposure = problem.exposures()
-    if exposure is not None:
-        units = exposure[fold.train]
-        rate = best_constant(problem.aim, y / units, units if weight is None else units * weight)
-        return rate * exposure[fold.test]
-    value = best_constant(problem.aim, y, weight, problem.classes)
-    return np.broadcast_to(value, (len(fold.test), *value.shape)).astype(np.float64)
+def features(problem: Problem, entrant: Candidate) -> Table:
+    if entrant.offset and problem.exposure is not None:
+        return problem.table.without(problem.exposure)
+    return problem.table
+
+
+def _constant(given: Problem, exposure: Floats | None, rows: int) -> Floats:
+    """The best prediction that ignores every column, found on the given rows, for as many others."""
+    units = given.exposures()
+    if units is not None and exposure is not None:
+        rate = best_constant(given.aim, given.y / units, units if given.weight is None else units * given.weight)
+        return np.asarray(rate * exposure[:, None] if rate.ndim else rate * exposure)
+    value = best_constant(given.aim, given.y, given.weight, given.classes)
+    return np.broadcast_to(value, (rows, *value.shape)).astype(np.float64)
+
+
+def fit_final(problem: Problem, candidate: Candidate, kind: str) -> tuple[Fitted, Encoder]:
+    """The model of all rows, tuned as in every fold, and the encoder of its columns: plain data by their `state()`."""
+    table = features(problem, candidate)
+    with _one_thread():
+        encoder = Encoder.fit(table)
+        splits = inner(problem.y, problem.order, 1, problem.seed)
+        rows = Rowset(encoder.transform(table), problem.exposures())
+        task = Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed)
+        return train(kind, candidate, task)[0], encoder
+
+
+def final_decision(problem: Problem, found: Race, key: Key) -> Decision | None:
+    """The rule to go with the final model, fitted on all predictions for rows that the models had not seen."""
+    if not problem.score.judges_labels:
+        return None
+    rows = found.judged
+    p = found.predictions[key][:, rows]
+    repeats = len(p)
+    y = np.tile(problem.y[rows], repeats)
+    weight = None if problem.weight is None else np.tile(problem.weight[rows], repeats)
+    shares = class_shares(problem.y, problem.weight, problem.classes)
+    return fit_decision(problem.aim, problem.score, y, p.reshape(-1, *p.shape[2:]), weight, shares)

@@ -12,16 +12,21 @@ import numpy as np
 from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.candidates import Candidate, candidates
 from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.folds import SPLITS, folds, repeats_for
+from lossmith.choosing.evidence_rows import evidence_rows
+from lossmith.choosing.folds import MOST_TRAINED, SPLITS, Fold, Order, folds
+from lossmith.choosing.guards import guards
 from lossmith.choosing.leaks import closest
-from lossmith.choosing.learners import MODELS, PROTOCOL, parse_models
+from lossmith.choosing.learners import MODELS, parse_models
+from lossmith.choosing.models import KINDS
 from lossmith.choosing.prepare import prepare
 from lossmith.choosing.profile import profile, undecidable
-from lossmith.choosing.race import CONSTANT, Problem, Progress, Race, race
-from lossmith.choosing.result import Result, Row
-from lossmith.choosing.scores import Score, score_for
-from lossmith.choosing.tables import Floats
-from lossmith.choosing.verdict import ROPE, SURE, Key, Verdict, decide
+from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
+from lossmith.choosing.resampling import confidence_set, draw, optimism, parts_of
+from lossmith.choosing.result import Result
+from lossmith.choosing.scores import Score, score_for, tuning_score
+from lossmith.choosing.store import Store, fingerprint
+from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
 
@@ -31,40 +36,49 @@ def choose(
     y: Any,
     *,
     aim: str | Aim | None = None,
+    groups: Any = None,
+    time: Any = None,
     weight: Any = None,
     exposure: Any = None,
     models: str | Sequence[str] = MODELS,
     seed: int = 0,
     jobs: int | None = None,
     progress: Progress | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Which loss should a model of this table train with, and what is proven about it?
 
-    X is a data frame or a matrix, y a column or its name in X; weight and exposure likewise. aim is "mean", "median",
-    "quantile:0.9" or "probability"; without one, numbers ask for the mean and labels for probabilities.
+    X is a data frame or a matrix of shape (rows, columns), y a column of `rows` values or its name in X; groups, time,
+    weight and exposure likewise. aim is "mean", "median", "quantile:0.9", "interval:0.8", "probability", "label",
+    "metric:NAME" and more (`parse_aim`); without one, numbers ask for the mean and labels for probabilities.
+
+    Rows of one of the groups are never on both sides of a fold; with a time, folds go forward: no model is judged on
+    what came before it. resume names a folder that keeps every finished fold: a race that was stopped goes on there,
+    and ends as it would have without the stop. jobs folds run side by side, by default one for each core, through
+    joblib: `joblib.parallel_config` says where. The same seed gives the same verdict to the last digit, whatever the
+    number of jobs. Raises ChoiceError, a ValueError, for what a user can put right.
     """
     wanted = None if aim is None else parse_aim(aim)
     kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready = prepare(X, y, wanted, weight, exposure, seed)
+    ready = prepare(X, y, wanted, weight, exposure, seed, groups, time)
     target = ready.target
-    facts = profile(ready.table, target, ready.exposure, seed)
-    runners = candidates(target.aim, facts)
-    score = score_for(target.aim)
-    problem = Problem(ready.table, target.y, target.aim, score, len(target.classes), ready.weight, ready.exposure, seed)
-    splits = folds(len(target.y), seed, target.y if target.classes else None)
-    found = race(problem, runners, kinds, splits, jobs or available_cores(), progress)
+    facts = profile(
+        ready.table, target, ready.exposure, seed, ready.weight, ready.grouped_by, ready.timed_by
+    )  # fmt: skip
+    runners = candidates(target.aim, facts).racing
+    score = score_for(target.aim, len(target.classes))
+    order = Order(target.y if target.classes else None, ready.groups, ready.time)
+    problem = Problem(
+        ready.table, target.y, target.aim, score, len(target.classes), ready.weight, ready.exposure, seed, order
+    )  # fmt: skip
+    splits = folds(len(target.y), seed, order)
+    store = None if resume is None else Store(resume, _marks(problem, runners, kinds, splits))
+    found = race(problem, runners, kinds, splits, jobs or available_cores(), progress, store)
     default = next(c for c in runners if c.role == "default")
     if not any((default.label, kind) in found.scores for kind in kinds):
         first = next(iter(found.failures.values()), "no reason given")
         raise ChoiceError(f"{default.label} could not be trained on this table: {first}")
-    evidence = decide(
-        [c.entrant for c in runners],
-        found.scores,
-        rows=len(target.y),
-        test_share=found.test_share,
-        barred=_barred(problem, runners, found),
-        undecidable=undecidable(target, facts),
-    )
+    evidence = judge(problem, runners, found, undecidable(target, facts))
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
     warnings += [*_disguise(problem, default, evidence, found), *_race_warnings(problem, default, evidence, found)]
@@ -73,7 +87,7 @@ def choose(
         loss=chosen.loss(labels=target.labels),
         aim=target.aim,
         score=score,
-        table=_rows(runners, kinds, found, evidence, score, default.label),
+        table=evidence_rows(runners, kinds, found, evidence, score, default.label),
         reason=evidence.reason,
         warnings=tuple(dict.fromkeys(warnings)),
         candidates=tuple(runners),
@@ -81,11 +95,56 @@ def choose(
         evidence=evidence,
         default=default.label,
         chosen=chosen,
-        protocol=[*_protocol(score, len(target.y), kinds, bool(target.classes), seed), *_gap_in_words(found)],
+        protocol=[*_protocol(score, splits, order, kinds, seed), *_gap_in_words(found)],
         target=target.name,
         model=evidence.model,
         predictions=found.predictions,
         notes=ready.notes,
+    )
+
+
+def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undecidable: str | None) -> Verdict:
+    """Scores and predictions -> the verdict, with the decision that goes with the model it names."""
+    entrants = [c.entrant for c in runners]
+    evidence = Evidence(entrants, found.scores, found.test_share)
+    rows = found.judged
+    weight = None if problem.weight is None else problem.weight[rows]
+    judged = found.labels if problem.score.judges_labels else found.predictions
+    part = parts_of(len(rows), problem.order.take(rows), problem.seed)
+    drawn = draw(
+        problem.score, problem.y[rows], weight, {k: judged[k][:, rows] for k in found.scores}, part, problem.seed
+    )
+    default = (evidence.default, evidence.best_model)
+    verdict = decide(
+        entrants,
+        found.scores,
+        rows=len(problem.y),
+        test_share=found.test_share,
+        guards=guards(problem, runners, found, evidence.default),
+        optimism=optimism(drawn, evidence.keys("default", "challenger"), default),
+        confidence_set=confidence_set(drawn),
+        undecidable=why_undecidable,
+    )
+    model = verdict.proven_on[0] if verdict.word == "USE" and verdict.loss != evidence.default else verdict.model
+    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, model)))
+
+
+def _marks(
+    problem: Problem, runners: Sequence[Candidate], kinds: Sequence[str], splits: Sequence[Fold]
+) -> dict[str, str]:
+    """What a race depends on."""
+    order = problem.order
+    return fingerprint(
+        table=[(c.name, c.kind, c.values, c.levels) for c in problem.table.columns],
+        target=problem.y,
+        weights=problem.weight,
+        exposure=problem.exposure,
+        groups=order.groups,
+        time=order.time,
+        aim=(problem.aim, problem.score.name),
+        candidates=list(runners),
+        protocol=([KINDS[kind].described for kind in kinds], problem.seed),
+        folds=[(fold.repeat, fold.train, fold.test) for fold in splits],
     )
 
 
@@ -99,27 +158,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _barred(problem: Problem, runners: Sequence[Candidate], found: Race) -> dict[Key, str]:
-    """What may not win: a loss that predicts worse than the best constant, and one that aims right under a condition
-    only, if its predictions show that the condition fails."""
-    constant = float(found.constant.mean())
-    barred = {
-        key: "it is worse than the best constant" for key, marks in found.scores.items() if marks.mean() > constant
-    }
-    for (label, model), predictions in found.predictions.items():
-        runner = next(c for c in runners if c.label == label)
-        if runner.condition is None or runner.role != "challenger":
-            continue
-        left = problem.y - predictions.mean(axis=0)
-        if problem.aim.functional == "mean":
-            off, error = abs(float(left.mean())), float(left.std() / np.sqrt(len(left)))
-            if off > 3 * error:
-                barred[label, model] = "its predictions are biased"
-        elif abs(float(np.mean(left > 0)) - problem.aim.level) > 1.5 / np.sqrt(len(left)):
-            barred[label, model] = f"{np.mean(left > 0):.0%} of y lies above its predictions"
-    return barred
 
 
 def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, found: Race) -> list[str]:
@@ -140,7 +178,7 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
             "target, and no loss can change that"
         )
     if default.label in (label for label, _ in found.predictions):
-        share = _worst_rows(problem, found.predictions[default.label, evidence.model])
+        share = _worst_rows(problem, found.predictions[default.label, evidence.model], found.judged)
         if share > 0.5:
             warnings.append(f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}")
     return warnings
@@ -156,82 +194,35 @@ def _disguise(problem: Problem, default: Candidate, evidence: Verdict, found: Ra
     return [f"{skill}: is one of the columns the target in disguise? Look at {names}"]
 
 
-def _worst_rows(problem: Problem, predictions: Floats) -> float:
-    cost = np.mean([problem.score.per_row(problem.y, repeat) for repeat in predictions], axis=0)
+def _worst_rows(problem: Problem, predictions: Floats, rows: Rows) -> float:
+    """The share of the score that the worst 1% of the rows carry; 0 where a score has no rows."""
+    per_row = problem.score.per_row
+    if per_row is None or problem.score.judges_labels:
+        return 0.0
+    cost = np.mean([per_row(problem.y[rows], repeat[rows]) for repeat in predictions], axis=0)
     if not cost.sum() > 0:
         return 0.0
     return float(np.sort(cost)[::-1][: max(1, len(cost) // 100)].sum() / cost.sum())
 
 
-def _rows(
-    runners: Sequence[Candidate], kinds: Sequence[str], found: Race, evidence: Verdict, score: Score, default: str
-) -> list[Row]:
-    """The deciding kind of model first, the constant last."""
-    constant = float(found.constant.mean())
-    rows = []
-    for model in sorted(kinds, key=lambda kind: kind != evidence.model):
-        for c in runners:
-            key = (c.label, model)
-            row = Row(c.label, c.name, c.params, model, c.role, "failed", c.reason, c.source)
-            if key not in found.scores:
-                rows.append(replace(row, failure=found.failures.get(key, "not trained")))
-                continue
-            mean = float(found.scores[key].mean())
-            skill = 1 - mean / constant if constant else None
-            row = replace(row, score=score.shown(mean), skill=skill, gap=found.gaps.get(key))
-            base = float(found.scores[default, model].mean()) if (default, model) in found.scores else 0.0
-            rows.append(_judged(row, key, evidence, 100 / base if base > 0 else float("nan")))
-    reason = "the best prediction that ignores every column"
-    outcome = "no columns used"
-    rows.append(Row(CONSTANT, CONSTANT, {}, "", CONSTANT, outcome, reason, "", score.shown(constant), 0.0))
-    return rows
-
-
-def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
-    """percent: what one unit of the score is, in percent of the default's."""
-    used = evidence.word == "USE" and key[0] == evidence.loss and key[1] in evidence.proven_on
-    if key not in evidence.differences:
-        outcome = "USE" if used else "default" if row.role == "default" else "not compared"
-        return replace(row, outcome=outcome)
-    d = evidence.differences[key]
-    if used:
-        outcome = "USE"
-    elif d.p_better >= SURE:
-        outcome = "better"
-    elif d.p_worse >= SURE:
-        outcome = "worse"
-    elif d.p_equal >= SURE:
-        outcome = "same"
-    else:
-        outcome = "not shown"
-    if row.role in ("library", "reference"):
-        outcome += f" ({'library default' if row.role == 'library' else 'reference only'})"
-    low, high = d.interval
-    same_base = row.role == "library" or key[1] == evidence.model  # the p is of the very difference shown
-    return replace(
-        row,
-        outcome=outcome,
-        gain=percent * d.gain,
-        low=percent * low,
-        high=percent * high,
-        p=d.p,
-        holm_p=evidence.holm_p.get(key) if same_base else None,
-        p_better=d.p_better,
-        p_equal=d.p_equal,
-        p_worse=d.p_worse,
-    )
-
-
-def _protocol(score: Score, n: int, kinds: Sequence[str], stratified: bool, seed: int) -> list[str]:
-    how = "each class in its share" if stratified else "drawn at random"
+def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequence[str], seed: int) -> list[str]:
+    repeats = splits[-1].repeat + 1
+    how = f"{repeats} times {SPLITS}-fold cross-validation" if order.time is None else f"{len(splits)} folds"
+    largest = max(len(fold.train) for fold in splits)
+    thinned = [f"each fold trains on {MOST_TRAINED:,} rows drawn at random"] if largest == MOST_TRAINED else []
+    labels = ["the rule from probabilities to classes is fitted on inner splits of each fold's training rows"]
     return [
         f"score, fixed before training: {score.name}",
-        f"{repeats_for(n)} times {SPLITS}-fold cross-validation, {how}, seed {seed}, the same folds for every loss",
+        f"{how}, {order.described}, seed {seed}, the same folds for every loss",
+        *thinned,
         "columns encoded on the training rows of each fold",
-        *(PROTOCOL[kind] for kind in kinds),
+        *(KINDS[kind].described for kind in kinds),
+        f"penalty and rounds are chosen on inner splits of the training rows, by the {tuning_score(score).name}",
+        *(labels if score.judges_labels else []),
         "differences: corrected resampled t-test (Nadeau & Bengio 2003)",
         "p-values: Holm's, over the challengers, and over the comparisons with the library's default",
         f"practically equal: within {ROPE:.0%} of the default's score; sure: {SURE:.0%} of the posterior",
         "a challenger must beat the default on the kind of model where the default scores better",
+        "and still gain when the luck of picking the best is taken out (bootstrap bias-corrected cross-validation)",
         "scales inside a loss, such as Huber's delta, come from cross-fitted residuals of all rows",
     ]

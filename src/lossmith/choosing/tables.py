@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ MISSING = frozenset(
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
+UNUSABLE = "holds neither numbers, dates nor text"
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
@@ -39,6 +41,7 @@ class Column:
     whole: bool = False  # stored as integers
     strays: str = ""
     texts: Column | None = None
+    ordered: bool = False  # its levels stand in their own order, not in that of the alphabet
 
     def take(self, rows: Rows) -> Column:
         return replace(self, values=self.values[rows], texts=None)
@@ -50,6 +53,7 @@ class Table:
     rows: int
     warnings: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()  # names that more than one column had
+    unusable: tuple[str, ...] = ()  # names of columns that hold nothing to learn from, such as lists
 
     @property
     def names(self) -> list[str]:
@@ -59,6 +63,8 @@ class Table:
         for column in self.columns:
             if column.name == name:
                 return column
+        if name in self.unusable:
+            raise ChoiceError(f"column {quoted(name)} {UNUSABLE}")
         raise ChoiceError(
             f"no column {quoted(name)} in the table{near(name, self.names) or f'; it has {self.listing(8)}'}"
         )
@@ -103,7 +109,7 @@ def read(path: str | Path) -> Table:
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
     names = frame.column_names
     table = from_frame(nw.from_native(frame.rename_columns(_distinct(names, warnings)), eager_only=True))
-    repeated = tuple(name for name in dict.fromkeys(names) if names.count(name) > 1)
+    repeated = tuple(name for name, count in Counter(names).items() if count > 1)
     return replace(table, warnings=(*warnings, *table.warnings), repeated=repeated)
 
 
@@ -185,17 +191,18 @@ def from_frame(frame: Any) -> Table:
 
 def _from_columns(series: dict[str, Any]) -> Table:
     warnings: list[str] = []
-    columns = []
+    unusable, columns = [], []
     for name, values in series.items():
         column = _column(name, values)
         if column is None:
-            warnings.append(f"column {quoted(name)} holds neither numbers, dates nor text; it was left out")
+            unusable.append(name)
+            warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
         else:
             columns.append(column)
     lengths = {len(column.values) for column in columns}
     if len(lengths) > 1:
         raise ChoiceError("the columns differ in length")
-    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings))
+    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), unusable=tuple(unusable))
 
 
 def _series(values: Any) -> Any:
@@ -229,7 +236,9 @@ def _column(name: str, series: Any) -> Column | None:
         return Column(name, "date", _floats(series.dt.timestamp("ms")) / 86_400_000.0)
     if dtype == nw.Duration:
         return Column(name, "number", _floats(series.dt.total_seconds()))
-    if dtype in (nw.Categorical, nw.Enum):
+    if dtype == nw.Enum:
+        return _category(name, series.to_list(), [str(level) for level in dtype.categories])
+    if dtype == nw.Categorical:
         return _category(name, series.to_list())
     if dtype in (nw.String, nw.Object):
         column = _category(name, series.to_list())
@@ -242,10 +251,13 @@ def _column(name: str, series: Any) -> Column | None:
 def _floats(series: Any) -> Floats:
     import narwhals as nw
 
-    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
+    try:
+        return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
+    except ValueError:  # Arrow refuses integers beyond 2^53, which a float64 rounds
+        return np.array([np.nan if value is None else float(value) for value in series.to_list()])
 
 
-def _category(name: str, values: list[Any]) -> Column:
+def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
     gaps = np.array([_is_gap(v) for v in values], dtype=bool)
     present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     if present and all(isinstance(v, bool | np.bool_) for v in present):
@@ -253,10 +265,11 @@ def _category(name: str, values: list[Any]) -> Column:
     if present and all(isinstance(v, int | float | np.number) for v in present):
         return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
     texts = [str(v) for v in present]
-    levels = sorted(set(texts))
+    seen = set(texts)
+    levels = [level for level in order if level in seen] or sorted(seen)
     code = {level: i for i, level in enumerate(levels)}
     filled = _filled(name, "category", gaps, [code[text] for text in texts])
-    return Column(name, "category", filled.values, tuple(levels))
+    return Column(name, "category", filled.values, tuple(levels), ordered=bool(order))
 
 
 def _is_gap(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,15 @@ from lossmith.choosing.tables import Column, Floats, Rows, number
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
 FEW_NUMBERS = 20  # so many different numbers may be names of classes
+SMALLEST, LARGEST = 1e-75, 1e75  # the fourth powers of residuals stay in range
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
+DEFINED_FOR: dict[str, tuple[str, Callable[[Floats], Any]]] = {
+    "mape": ("positive values, for it divides by them", lambda y: y > 0),
+    "rmsle": ("values of zero or more", lambda y: y >= 0),
+    "poisson_deviance": ("values of zero or more", lambda y: y >= 0),
+    "tweedie_deviance": ("values of zero or more", lambda y: y >= 0),
+    "gamma_deviance": ("positive values", lambda y: y > 0),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +41,7 @@ class Target:
     warnings: tuple[str, ...] = ()
     undecidable: str | None = None
     labels: tuple[Any, ...] | None = None  # the classes as y holds them, unless these are 0, 1, ...
+    ordered: bool = False  # its classes stand in their order
 
 
 def make_target(column: Column, aim: Aim | None) -> Target:
@@ -42,6 +52,7 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     warnings = []
     if not rows.size:
         raise ChoiceError(f"the target {name} is empty: every value is missing")
+    _refuse_extreme(name, y)
     if np.isinf(y).any():
         raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
     if rows.size < len(column.values):
@@ -57,7 +68,7 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     if aim is None:
         zero_one = set(values.tolist()) == {0.0, 1.0}
         aim = Aim("probability" if labels or zero_one else "mean", assumed=True)
-    if aim.functional == "probability":
+    if aim.wants_classes:
         return _classes(column, y, rows, values, aim, warnings)
     if column.kind == "category":
         raise ChoiceError(
@@ -66,8 +77,32 @@ def make_target(column: Column, aim: Aim | None) -> Target:
         )
     if column.kind == "date":
         raise ChoiceError(f"the target {name} holds dates; turn them into a number (days, hours) first")
+    _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
+
+
+def _refuse_extreme(name: str, y: Floats) -> None:
+    """Squares of such numbers are infinite, or zero."""
+    largest = float(np.abs(y).max())
+    if np.isfinite(largest) and largest > 0 and not SMALLEST <= largest <= LARGEST:
+        raise ChoiceError(
+            f"the target {name} goes up to {largest:.3g} in size, whose square a computer cannot hold: "
+            "measure it in other units"
+        )
+
+
+def _refuse_outside(name: str, y: Floats, rows: Rows, aim: Aim) -> None:
+    """A metric that is not defined for some value of the target."""
+    if aim.metric not in DEFINED_FOR:
+        return
+    what, allowed = DEFINED_FOR[aim.metric]
+    wrong = np.flatnonzero(~allowed(y))
+    if wrong.size:
+        raise ChoiceError(
+            f"{aim} needs {what}; the target {name} holds {y[wrong[0]]:g} in data row {rows[wrong[0]] + 1} "
+            f"({wrong.size} such value{'s' if wrong.size > 1 else ''}): use another aim, such as mean or median"
+        )
 
 
 def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
@@ -75,7 +110,7 @@ def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
     texts = column if column.kind == "category" else column.texts
     if texts is None:
         return column
-    wants_classes = aim is not None and aim.functional == "probability"
+    wants_classes = aim is not None and aim.wants_classes
     if texts is not column and len(texts.levels) <= FEW_NUMBERS and (wants_classes or aim is None):
         return texts
     if column.strays:
@@ -125,8 +160,12 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS)
     ):
         raise ChoiceError(
-            f"the target {name} has {values.size} different numbers: a probability needs classes; "
+            f"the target {name} has {values.size} different numbers: {_article(aim)} needs classes; "
             "use --aim mean, median or quantile:Q"
+        )
+    if values.size > MOST_CLASSES:
+        raise ChoiceError(
+            f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
         )
     ids = np.searchsorted(values, y)
     classes = tuple(column.levels[int(v)] if column.levels else _label(v, column.kind == "boolean") for v in values)
@@ -140,8 +179,6 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
             f"row{'s' if counts[rarest] > 1 else ''}; each of the {SPLITS} folds needs one: "
             "merge it with another class or leave it out"
         )
-    if values.size > MOST_CLASSES:
-        raise ChoiceError(f"the target {name} has {values.size} classes; at most {MOST_CLASSES} can be raced")
     undecidable = None
     if counts[rarest] < FEW_OF_A_CLASS:
         undecidable = (
@@ -153,13 +190,18 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         column.name,
         ids.astype(np.float64),
         rows,
-        aim,
+        aim.for_classes(classes),
         classes,
         True,
         tuple(warnings),
         undecidable,
         labels if named else None,
+        column.ordered,
     )
+
+
+def _article(aim: Aim) -> str:
+    return f"a {aim}" if aim.metric == "" else f"the aim {aim}"
 
 
 def _label(value: float, boolean: bool) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from lossmith.choosing.differences import Difference, difference, holm
 from lossmith.choosing.tables import Floats
+
+if TYPE_CHECKING:
+    from lossmith.choosing.decisions import Decision
 
 Word = Literal["USE", "SAME", "NOT SHOWN"]
 Role = Literal["default", "library", "challenger", "reference"]
@@ -32,6 +35,28 @@ class Entrant:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """Something a winner must pass beside the score."""
+
+    name: str
+    passed: bool
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """What the whole procedure scores, the luck of picking the best taken out; gains are over the default."""
+
+    score: float
+    gain: float
+    interval: tuple[float, float]  # of the gain, 95%
+    apparent: float  # the best score as it stands
+    apparent_gain: float
+    picked: Mapping[Key, float]  # how often each loss and kind of model won
+
+
+@dataclass(frozen=True)
 class Verdict:
     word: Word
     loss: str
@@ -42,6 +67,11 @@ class Verdict:
     detectable: float | None = None  # as a share of the default's score
     rows_needed: int | None = None
     proven_on: tuple[str, ...] = ()  # the kinds of model that carry the proof
+    over_library: str = ""  # what the aim's loss gains over what libraries train by default
+    confidence_set: tuple[Key, ...] = ()  # what cannot be told from the best
+    optimism: Optimism | None = None
+    guards: Mapping[Key, Sequence[Guard]] = field(default_factory=dict)
+    decision: Decision | None = None  # of the final model, for aims that end in a class
 
 
 @dataclass(frozen=True)
@@ -91,16 +121,20 @@ def decide(
     *,
     rows: int,
     test_share: float,
-    barred: Mapping[Key, str] | None = None,
+    guards: Mapping[Key, Sequence[Guard]] | None = None,
+    optimism: Optimism | None = None,
+    confidence_set: Sequence[Key] = (),
     undecidable: str | None = None,
 ) -> Verdict:
-    """barred: (loss, model) that may not win, with the reason. undecidable: why nothing can be proven, if so.
+    """guards: what each (loss, model) must pass to win. optimism: the gain that is left when the luck of picking the
+    best is taken out; a challenger needs one. undecidable: why nothing can be proven, if so.
 
     USE a challenger that beats the default on the default's better kind of model by more than the rope; or USE the
     default if it is proven better than what libraries train by default (theory has named it already, so any gain counts
     that is not proven negligible); SAME if all are equal within the rope; else NOT SHOWN.
     """
-    evidence, barred = Evidence(entrants, scores, test_share), barred or {}
+    evidence = Evidence(entrants, scores, test_share)
+    barred = {key: g.meaning for key, checked in (guards or {}).items() for g in reversed(checked) if not g.passed}
     if not evidence.models:
         raise ValueError("the default loss has no scores")
     default, model = evidence.default, evidence.best_model
@@ -112,7 +146,10 @@ def decide(
     detectable, rows_needed = _reach(compared, mean, rows)
 
     def verdict(word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = ()) -> Verdict:
-        return Verdict(word, loss, model, reason, same_model, holm_p, detectable, rows_needed, proven_on)
+        return Verdict(
+            word, loss, model, reason, same_model, holm_p, detectable, rows_needed, proven_on,
+            _over_library(evidence, usual), tuple(confidence_set), optimism, guards or {},
+        )  # fmt: skip
 
     if undecidable is None and rows < FEWEST_ROWS:
         undecidable = f"{rows} rows are too few to prove a difference (at least {FEWEST_ROWS} are needed)"
@@ -123,7 +160,8 @@ def decide(
     # default has been proven against the library's on every model (or is the library's)
     settled = all(holm_p[k] < LEVEL and d.gain < 0 for k, d in usual.items())
     proven = [k for k, d in rivals.items() if settled and k not in barred and holm_p[k] < LEVEL and d.p_better >= SURE]
-    if proven:
+    lucky = optimism is not None and optimism.gain <= 0
+    if proven and not lucky:
         name, on = _simplest(evidence, proven, mean)
         base = default if on == model else f"{default} on the {model} model, its better one"
         reason = f"{name} on the {on} model is better than {base}: {_share(rivals[name, on], mean, default)}."
@@ -142,6 +180,8 @@ def decide(
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
     reason = _nothing_shown(default, model, compared, barred)
+    if proven:
+        reason += " What the best one gains is no more than the luck of picking it."
     if _unclear(compared, barred):
         reason += _reach_in_words(detectable, rows_needed)
     return verdict("NOT SHOWN", default, reason)
@@ -174,6 +214,14 @@ def _share(d: Difference, mean: float, whose: str) -> str:
         return f"its score is lower by {d.gain:.4g}"
     interval = f"95% interval {100 * low / mean:.1f}% to {100 * high / mean:.1f}%"
     return f"its score is {100 * d.gain / mean:.1f}% below {whose}'s ({interval})"
+
+
+def _over_library(evidence: Evidence, usual: Mapping[Key, Difference]) -> str:
+    """Said whatever the verdict: what it is worth to train for the aim at all."""
+    if not usual:
+        return f"{evidence.default} is what libraries train by default, and it fits the aim."
+    shares = [f"{_share(-d, evidence.mean(key), key[0])} on the {key[1]} model" for key, d in usual.items()]
+    return f"{evidence.default} against {next(iter(usual))[0]}, which libraries train by default: {'; '.join(shares)}."
 
 
 def _better_than_usual(evidence: Evidence, usual: Mapping[Key, Difference], overturned: Sequence[Key]) -> str:

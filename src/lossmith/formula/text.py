@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from lossmith.formula.expr import Expr, walk
@@ -23,6 +24,7 @@ _TIGHTNESS = {
     "neg": 4,
     "power": 7,
 }
+_LATEX_TIGHTNESS = {"abs": 9, "sqrt": 9, "div": 7, "exp": 7}  # 7: what takes brackets under an exponent only
 _INFIX = {
     "add": "+",
     "sub": "-",
@@ -76,11 +78,12 @@ def _wrap(text: str, inner: int, outer: int, brackets: tuple[str, str] = ("(", "
 
 def _latex_leaf(node: Expr) -> str:
     if node.op == "const":
-        return {"inf": r"\infty", "-inf": r"-\infty"}.get(_plain_leaf(node), _plain_leaf(node))
+        text = {"inf": r"\infty", "-inf": r"-\infty"}.get(_plain_leaf(node), _plain_leaf(node))
+        return re.sub(r"^1?e([+-]?)0?(\d+)$", r"10^{\1\2}", text)
     if node.op in ("index", "n_classes", "pi"):
         return {"index": "c", "n_classes": "K", "pi": r"\pi"}[node.op]
     name = str(node.data)
-    symbol = "\\" + name if name in _GREEK else name if len(name) == 1 else rf"\mathrm{{{name.replace('_', ' ')}}}"
+    symbol = "\\" + name if name in _GREEK else name if len(name) == 1 else rf"\text{{{name.replace('_', ' ')}}}"
     return symbol + ("_c" if node.row else "")
 
 
@@ -90,11 +93,11 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     level = _TIGHTNESS.get(op, 9)
     if op == "where":
         condition, a, b = (text for text, _ in args)
-        return rf"\begin{{cases}} {a} & {condition} \\ {b} & \text{{otherwise}} \end{{cases}}", 9
+        return rf"\begin{{cases}} {a} & {condition} \\ {b} & \text{{otherwise}} \end{{cases}}", 7
     if _is_square(node):
         return f"{_wrap(*args[0], 8, brackets)}^2", _TIGHTNESS["power"]
     template = PRIMITIVES[op].latex
-    if op in ("div", "sqrt", "abs") or "(" in template or op in ("exp", "per_class"):
+    if op in ("div", "sqrt", "abs", "exp", "per_class") or "(" in template or "|" in template:
         texts = [text for text, _ in args]
     elif op in ("power", "scaled_exp"):  # the exponent stands by itself
         texts = [_wrap(*args[0], 8 if op == "power" else level, brackets), args[1][0]]
@@ -104,8 +107,10 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
             for side, (text, inner) in enumerate(args)
         ]
     else:
-        texts = [_wrap(text, inner, 5 if op == "neg" else 7, brackets) for text, inner in args]
-    return template.format(*texts), 9 if op in ("div", "abs", "sqrt", "exp") else level if op in _TIGHTNESS else 6
+        texts = [_wrap(text, inner, 5 if op in ("neg", "sum") else 7, brackets) for text, inner in args]
+    closed = template.startswith(("(", r"\operatorname")) and template.endswith(")")
+    level = _LATEX_TIGHTNESS.get(op, level if op in _TIGHTNESS else 9 if closed else 6)
+    return template.format(*texts), level
 
 
 def _render(root: Expr, leaf: Callable[[Expr], str], node_text: Callable[..., tuple[str, int]]) -> str:

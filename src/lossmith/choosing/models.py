@@ -1,0 +1,206 @@
+"""The kinds of model a loss is raced with: what each is, what is tuned about it, and how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from lossmith.choosing.tables import Floats
+
+if TYPE_CHECKING:
+    from lossmith.loss import Loss
+
+RIDGES = (1, 10, 100)  # times the least penalty
+TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
+STAGES = (10, 20, 40, 70, 100)  # rounds
+RATE = 0.1
+BINS = 63  # of a column: half the time of LightGBM's 255, and what is lost is the same for every loss
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What one training sees, in the loss's units; classes is 0 for numbers, and y holds class ids otherwise."""
+
+    X: Floats
+    y: Floats
+    weight: Floats | None
+    classes: int
+    seed: int
+
+    def take(self, rows: Any) -> Lesson:
+        weight = None if self.weight is None else self.weight[rows]
+        return Lesson(self.X[rows], self.y[rows], weight, self.classes, self.seed)
+
+    @property
+    def target(self) -> Any:
+        return self.y.astype(np.intp) if self.classes else self.y
+
+
+class Trained(Protocol):
+    """predict: encoded columns to the natural scale of the loss. state: plain numbers and text, for JSON."""
+
+    @property
+    def gap(self) -> float | None: ...
+
+    def predict(self, X: Floats) -> Floats: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+
+class Kind(Protocol):
+    """A kind of model with one number to tune: `settings`, from the simplest model to the most flexible one or back."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> tuple[int, ...]: ...
+
+    @property
+    def described(self) -> str: ...
+
+    def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
+        """What a model trained under each setting predicts for other rows."""
+
+    def train(self, loss: Loss, lesson: Lesson, setting: int) -> Trained: ...
+
+    def restored(self, loss: Loss, state: dict[str, Any]) -> Trained: ...
+
+
+def chances(found: Any, classes: int) -> Floats:
+    """Two classes: the chance of class 1; more: a row of chances. Numbers stay as they are."""
+    values = np.asarray(found, dtype=np.float64)
+    return values[:, 1] if classes == 2 and values.ndim == 2 else values
+
+
+# linear
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFit:
+    """gap: how far its training objective can be from the optimum, proven, as a share of it."""
+
+    loss: Loss
+    coef: Floats  # (outputs, columns)
+    intercept: Floats
+    classes: int
+    gap: float | None = None
+
+    def predict(self, X: Floats) -> Floats:
+        raw = X @ self.coef.T + self.intercept
+        raw = raw[:, 0] if self.loss.kind == "pointwise" and raw.shape[1] == 1 else raw
+        return chances(self.loss.link.inverse(raw), self.classes)
+
+    def state(self) -> dict[str, Any]:
+        return {"coef": self.coef.tolist(), "intercept": self.intercept.tolist(), "classes": self.classes}
+
+
+@dataclass(frozen=True)
+class Linear:
+    name: ClassVar[str] = "linear"
+    settings: ClassVar[tuple[int, ...]] = RIDGES
+    described: ClassVar[str] = (
+        f"linear: standardised columns; ridge penalty {', '.join(map(str, RIDGES))} times 1/n times the mean curvature "
+        "of the loss; a loss with kinks is smoothed, ever less, until the objective is proven close to its optimum "
+        "(the gap)"
+    )
+
+    def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
+        least = _least_penalty(loss, lesson)
+        path = _estimator(loss, lesson).path(
+            lesson.X, lesson.target, [least * setting for setting in RIDGES], vary="l2", sample_weight=lesson.weight
+        )
+        return [_written(model, lesson.classes).predict(asked) for model in path]
+
+    def train(self, loss: Loss, lesson: Lesson, setting: int) -> LinearFit:
+        model = _estimator(loss, lesson).set_params(l2=setting * _least_penalty(loss, lesson))
+        return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson.classes)
+
+    def restored(self, loss: Loss, state: dict[str, Any]) -> LinearFit:
+        return LinearFit(loss, np.asarray(state["coef"]), np.asarray(state["intercept"]), state["classes"])
+
+
+def _estimator(loss: Loss, lesson: Lesson) -> Any:
+    import lossmith as lm
+
+    return (lm.LinearClassifier if lesson.classes else lm.LinearRegressor)(loss=loss, tol=TOLERANCE)
+
+
+def _written(model: Any, classes: int) -> LinearFit:
+    gap = float(model.gap_)
+    relative = None if np.isnan(gap) else gap / max(abs(float(model.objective_)), 1e-300)
+    return LinearFit(model.loss_, np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_), classes, relative)
+
+
+def _least_penalty(loss: Loss, lesson: Lesson) -> float:
+    """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
+    less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
+    from lossmith.start import finite_start
+
+    y = lesson.target
+    start = finite_start(loss, y, lesson.weight, lesson.classes or None)
+    score = np.full(len(y), start[0]) if loss.kind == "pointwise" else np.broadcast_to(start, (len(y), len(start)))
+    bend = loss.curvature(y, score)
+    if bend.ndim > 1:
+        bend = bend.mean(axis=1)
+    return float(np.average(bend, weights=lesson.weight)) / len(y)
+
+
+# boosted trees
+
+
+@dataclass(frozen=True, eq=False)
+class BoostedFit:
+    model: Any
+    classes: int
+    gap: float | None = None
+
+    def predict(self, X: Floats) -> Floats:
+        return self.first(X, None)
+
+    def first(self, X: Floats, rounds: int | None) -> Floats:
+        """The prediction of the first rounds."""
+        return chances(self.model.predict(X, num_iteration=rounds, num_threads=1), self.classes)
+
+    def state(self) -> dict[str, Any]:
+        return {**self.model.state(), "classes": self.classes}
+
+
+@dataclass(frozen=True)
+class Boosted:
+    name: ClassVar[str] = "lightgbm"
+    settings: ClassVar[tuple[int, ...]] = STAGES
+    described: ClassVar[str] = (
+        f"LightGBM: 31 leaves, {BINS} bins a column, rate {RATE}, {', '.join(map(str, STAGES))} rounds"
+    )
+
+    def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
+        model = self.train(loss, lesson, STAGES[-1])
+        return [model.first(asked, rounds) for rounds in STAGES]
+
+    def train(self, loss: Loss, lesson: Lesson, setting: int) -> BoostedFit:
+        if lesson.X.shape[1] == 0:
+            raise ValueError("no column to split on")
+        params = {
+            "learning_rate": RATE,
+            "num_leaves": 31,
+            "max_bin": BINS,
+            "min_data_in_leaf": int(np.clip(len(lesson.y) // 20, 3, 20)),
+            "num_threads": 1,
+            "seed": lesson.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbosity": -1,
+        }
+        objective = loss.to("lightgbm", classes=lesson.classes or None)
+        model = objective.fit(lesson.X, lesson.target, weight=lesson.weight, params=params, rounds=setting)
+        return BoostedFit(model, lesson.classes)
+
+    def restored(self, loss: Loss, state: dict[str, Any]) -> BoostedFit:
+        return BoostedFit(loss.to("lightgbm").restored(state), state["classes"])
+
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Linear(), Boosted())}

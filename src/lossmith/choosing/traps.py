@@ -1,0 +1,120 @@
+"""What makes a table answer another question than the one that was asked, as warnings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossmith.choosing.diagnostics import GRADIENT_SHARE
+from lossmith.choosing.errors import quoted
+from lossmith.choosing.facts import Fact, PilotRows
+from lossmith.choosing.residuals import Residuals
+from lossmith.choosing.tables import Floats
+from lossmith.choosing.targets import Target
+from lossmith.choosing.variance import Growth
+
+FEW_ROWS = ((60, 15), (300, 8))  # below so many rows, differences of so many percent are the smallest that show
+FEW_OF_A_CLASS = 30
+ONE_ROW = 0.2  # of the total
+FOLLOWS = 0.2  # correlation of neighbouring residuals
+SURE = 4.0  # standard errors
+SORTED = 0.9  # of the steps from row to row go one way
+FEWEST_TO_TELL = 30
+
+
+def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
+    found = []
+    n, name = len(target.y), quoted(target.name)
+    few = next((percent for rows, percent in FEW_ROWS if n < rows), None)
+    if few is not None:
+        found.append(f"{n} rows are few: differences between losses below about {few}% cannot be shown here")
+    if target.classes:
+        counts = np.bincount(target.y.astype(np.intp), minlength=len(target.classes))
+        rarest = int(counts.argmin())
+        if counts[rarest] < FEW_OF_A_CLASS and not target.undecidable:
+            found.append(
+                f"class {quoted(target.classes[rarest], 30)} has {counts[rarest]} rows: "
+                "what is said about it rests on little"
+            )
+        return found
+    y = target.y
+    zeros = float(np.mean(y == 0))
+    quantile = target.aim.functional in ("median", "quantile")
+    if quantile and y.min() >= 0 and zeros > max(0.5, target.aim.level):
+        found.append(
+            f"{zeros:.0%} of {name} is 0: the best {target.aim} is 0 almost everywhere; "
+            "ask for the mean, an upper quantile, or the probability of more than 0"
+        )
+    if y.min() >= 0 and y.sum() > 0 and y.max() / y.sum() > ONE_ROW:
+        row = int(target.rows[int(y.argmax())]) + 1
+        found.append(f"data row {row} alone carries {y.max() / y.sum():.0%} of the sum of {name}: is it right?")
+    if lump[0]:
+        found.append(
+            f"{lump[0]:.0%} of {name} is exactly {lump[1]:,.6g}, its {'largest' if lump[1] == y.max() else 'smallest'} "
+            "value: if that is a bound of the measurement, the mean comes out wrong; quantiles on the free side do not"
+        )
+    if target.aim.functional == "mean":
+        square = np.sort((y - y.mean()) ** 2)[::-1]
+        share = float(square[: max(1, n // 100)].sum() / square.sum())
+        if share > 0.5:
+            found.append(f"1% of the rows carry {share:.0%} of the squared distance to the mean")
+    return found
+
+
+def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: Fact, found: PilotRows) -> list[str]:
+    warnings = []
+    mean = target.aim.functional in ("mean", "expectile")
+    if mean and noise.tail_band[1] < 4:
+        warnings.append(
+            f"the residuals' tail index is {noise.tail_index:.2g} (below 4): a few rows decide "
+            "the squared error, so RMSE settles little here"
+        )
+    if mean and noise.top_share > GRADIENT_SHARE:
+        shown = ", ".join(str(row) for row in held.rows)
+        warnings.append(
+            f"1% of the rows hold {noise.top_share:.0%} of the squared error's pull (data rows {shown}): if they are "
+            "errors, correct them or ask for the median; if they are real, the mean needs them"
+        )
+    if noise.two_modes and target.aim.functional in ("mean", "median"):
+        warnings.append(
+            f"the noise has two modes: the {target.aim.functional} may lie where hardly any row is; an interval, such "
+            "as --aim interval:0.8, says more"
+        )
+    if growth is not None and growth.underdispersed:
+        warnings.append(
+            f"{quoted(target.name)} varies less than counts of independent events would (dispersion "
+            f"{growth.dispersion:.2f}): the mean is not harmed, intervals from a Poisson law come out too wide"
+        )
+    if len(found.y) >= FEWEST_TO_TELL and not float(np.mean(found.residual**2)) < float(found.y.var()):
+        warnings.append(
+            f"no pilot model predicted {quoted(target.name)} better than its mean does: the columns may say nothing "
+            "about it, and no loss can change that"
+        )
+    return warnings
+
+
+def of_the_order(found: PilotRows) -> list[str]:
+    """Rows that may belong together, or follow one another, where no column was named that says so."""
+    correlation = neighbours(found.residual)
+    if correlation < FOLLOWS or correlation * np.sqrt(len(found.y)) < SURE or _sorted(found.y):
+        return []
+    warning = (
+        f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
+        "belong together, name the column with --time or --groups, for random folds flatter every loss"
+    )
+    return [warning]
+
+
+def _sorted(y: Floats) -> bool:
+    """The table is sorted by the target itself: that neighbours are alike says nothing then."""
+    steps = np.diff(y)
+    return bool(max(np.mean(steps >= 0), np.mean(steps <= 0)) > SORTED)
+
+
+def neighbours(residual: Floats) -> float:
+    """How alike neighbouring rows' residuals are: the correlation of their ranks, which no outlier leads."""
+    from scipy.stats import rankdata
+
+    rank = rankdata(residual)
+    if len(rank) < 20 or np.ptp(rank) == 0:
+        return 0.0
+    return float(np.corrcoef(rank[1:], rank[:-1])[0, 1]) if np.ptp(rank[1:]) and np.ptp(rank[:-1]) else 0.0

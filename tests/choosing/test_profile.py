@@ -1,0 +1,288 @@
+"""Facts of tables whose law is known, and the traps that they are warned of."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lossmith.choosing.aims import parse_aim
+from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.leverage import leverages
+from lossmith.choosing.pilot import pilot
+from lossmith.choosing.prepare import prepare
+from lossmith.choosing.profile import profile, undecidable
+from lossmith.choosing.residuals import TWO_MODES, describe, separation
+from lossmith.choosing.support import SUPPORTS, support_of
+from lossmith.choosing.tables import column_from_any, from_any
+from lossmith.choosing.targets import make_target
+from lossmith.choosing.variance import park_slope
+
+
+def facts(X, y, aim="mean", exposure=None, **ties):
+    ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, 0, **ties)
+    found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
+    return dataclasses.replace(found, warnings=(*ready.notes, *ready.warnings, *found.warnings))
+
+
+def named(found, name):
+    return next(fact for fact in found.list if fact.name == name)
+
+
+def warned(found, *words):
+    return any(all(word in warning for word in words) for warning in found.warnings)
+
+
+def law(kind, n=2000, seed=0):
+    """A log-linear mean under noise of a known law."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(n, 3)), columns=list("abc"))
+    mean = np.exp(1.5 + 0.5 * X["a"] - 0.3 * X["b"])
+    draw = {
+        "normal": lambda: mean + rng.normal(size=n) * 0.3,
+        "poisson": lambda: rng.poisson(mean),
+        "gamma": lambda: rng.gamma(2.0, mean / 2.0),
+        "inverse gaussian": lambda: rng.wald(mean, 3.0),
+        "negative binomial": lambda: rng.poisson(mean * rng.gamma(1.0, 1.0, n)),
+        "binomial": lambda: rng.binomial(6, np.clip(mean / 12.0, 0.0, 1.0)),
+    }
+    return X, pd.Series(np.asarray(draw[kind]()), name="y")
+
+
+@pytest.mark.parametrize("kind", ["normal", "poisson", "gamma", "inverse gaussian"])
+def test_the_growth_of_the_noise_names_the_law(kind):
+    X, y = law(kind)
+    found = facts(X, y.clip(lower=0.01) if kind == "normal" else y)
+    assert found.growth.law == kind
+    slope = named(found, "Park slope")
+    low, high = slope.band
+    assert low < {"normal": 0.0, "poisson": 1.0, "gamma": 2.0, "inverse gaussian": 3.0}[kind] + 0.1 < high + 0.2
+    assert "weighs the rows rightly" in slope.meaning or kind == "inverse gaussian"
+
+
+def test_the_park_slope_is_that_of_a_gamma_regression():
+    import statsmodels.api as sm
+
+    rng = np.random.default_rng(0)
+    mean = np.exp(rng.normal(size=1500) * 0.8)
+    left = rng.gamma(2.0, mean / 2.0) - mean
+    judge = sm.GLM(
+        left**2, sm.add_constant(np.log(mean)), family=sm.families.Gamma(sm.families.links.Log())
+    ).fit(cov_type="HC0")  # fmt: skip
+    slope, band = park_slope(left, mean)
+    assert slope == pytest.approx(judge.params[1], abs=1e-6)
+    assert band[1] - slope == pytest.approx(1.96 * judge.bse[1], rel=0.15)
+
+
+def test_counts_are_compared_with_a_poisson_law():
+    plain, spread, narrow = (facts(*law(kind)) for kind in ("poisson", "negative binomial", "binomial"))
+    assert named(plain, "dispersion").value == pytest.approx(1.0, abs=0.15)
+    assert "about a Poisson" in named(plain, "dispersion").meaning
+    assert "as many as there are" in named(plain, "zeros expected").meaning
+    assert spread.growth.dispersion > 1.5
+    assert "there are more" in named(spread, "zeros expected").meaning
+    assert narrow.growth.underdispersed
+    assert warned(narrow, "varies less than counts")
+    assert not warned(plain, "varies less than counts")
+
+
+def test_leverages_are_those_of_statsmodels():
+    import statsmodels.api as sm
+
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    judge = sm.OLS(X[:, 0], sm.add_constant(X)).fit().get_influence().hat_matrix_diag
+    np.testing.assert_allclose(leverages(X), judge, atol=1e-12)
+    twice = np.column_stack([X, X[:, :1]])  # a column that stands there twice moves nothing
+    np.testing.assert_allclose(leverages(twice), judge, atol=1e-12)
+
+
+def test_a_row_far_out_is_named():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=100)
+    y = x + 0.1 * rng.normal(size=100)
+    x[41], y[41] = 15.0, -15.0
+    found = facts(pd.DataFrame({"x": x, "z": rng.normal(size=100)}), pd.Series(y, name="y"))
+    assert named(found, "outlying leverage").rows == (42,)
+    assert warned(found, "far out in the columns", "data row 42")
+    assert 42 in named(found, "gradient of the top 1%").rows
+
+
+def test_two_modes_are_told_from_flat_skewed_and_heavy_noise():
+    rng = np.random.default_rng(0)
+    for noise in (rng.normal(size=2000), rng.uniform(size=2000), rng.exponential(size=2000), rng.standard_t(2, 2000)):
+        assert separation(noise) < TWO_MODES
+    two = np.where(rng.random(2000) < 0.4, -3.0, 3.0) + rng.normal(size=2000)
+    assert describe(two).two_modes
+    X = pd.DataFrame({"x": rng.normal(size=2000)})
+    assert warned(facts(X, pd.Series(two, name="y")), "two modes")
+
+
+def test_heavy_tails_are_seen_in_every_measure():
+    rng = np.random.default_rng(0)
+    light, heavy = describe(rng.normal(size=2000)), describe(rng.standard_t(2, 2000))
+    assert not light.heavy
+    assert heavy.heavy
+    assert light.l_kurtosis == pytest.approx(0.1226, abs=0.02)
+    assert heavy.l_kurtosis > 0.3
+    assert heavy.top_share > 2 * light.top_share
+    assert np.isinf(describe(rng.normal(size=100)).tail_index)  # too few rows in the tail
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "aim", "support"),
+    [
+        (np.linspace(-1, 1, 60), "y", "mean", "real"),
+        (np.linspace(1, 99, 60), "y", "mean", "positive"),
+        (np.linspace(1, 99, 60), "share in %", "mean", "percent"),
+        (np.linspace(0, 1, 60), "y", "mean", "proportion"),
+        (np.repeat([0.0, 1.5, 2.5, 7.25], 15), "y", "mean", "semicontinuous"),
+        (np.repeat([0, 100, 200, 700], 15), "y", "mean", "nonnegative"),
+        (np.repeat([0, 1, 2, 7], 15), "y", "mean", "count"),
+        (["a", "b"] * 30, "y", None, "binary"),
+        (["a", "b", "c"] * 20, "y", None, "multiclass"),
+        (["Too Little", "About Right", "Too Much"] * 20, "y", None, "ordinal"),
+        (pd.Categorical(["u", "b", "m"] * 20, categories=["u", "m", "b"], ordered=True), "y", "label", "ordinal"),
+    ],
+)
+def test_supports(values, name, aim, support):
+    found = make_target(column_from_any(pd.Series(values), name), None if aim is None else parse_aim(aim))
+    assert support_of(found) == support
+    assert support in SUPPORTS
+
+
+def test_ordered_categories_keep_their_order():
+    values = pd.Series(pd.Categorical(["u", "b", "m"] * 20, categories=["u", "m", "b"], ordered=True))
+    assert make_target(column_from_any(values, "y"), None).classes == ("u", "m", "b")
+
+
+def test_the_pilot_follows_what_is_there():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 2))
+    steps = np.where(X[:, 0] * X[:, 1] > 0, 5.0, -5.0)
+    straight = X @ [2.0, -1.0]
+    table = from_any(X)
+    rows = np.arange(600)
+    assert pilot(table, straight + rng.normal(size=600), None, 0, rows).model == "ridge"
+    assert pilot(table, steps + rng.normal(size=600), None, 0, rows).model == "trees"
+    counts = pilot(table, rng.poisson(np.exp(straight * 0.5)).astype(float), None, 0, rows)
+    assert counts.model == "log-linear"
+    np.testing.assert_allclose(counts.residual, counts.y - counts.prediction)
+    assert counts.prediction.min() > 0
+
+
+def test_an_exposure_scales_the_pilot():
+    rng = np.random.default_rng(0)
+    exposure = rng.uniform(0.1, 10.0, 800)
+    X = pd.DataFrame({"x": rng.normal(size=800), "exposure": exposure})
+    y = pd.Series(rng.poisson(exposure * np.exp(0.5 * X["x"])), name="claims")
+    found = facts(X, y)
+    assert (found.support, found.exposure) == ("rate", "exposure")
+    assert found.growth.dispersion == pytest.approx(1.0, abs=0.2)
+    assert found.pilot.prediction.sum() == pytest.approx(y.sum(), rel=0.05)
+    renamed = facts(X.rename(columns={"exposure": "service"}), y)
+    assert warned(renamed, "'service' may be the exposure")
+
+
+def test_the_same_seed_gives_the_same_facts():
+    X, y = law("gamma", n=400)
+    assert facts(X, y).facts() == facts(X, y).facts()
+
+
+def plain(n=300, seed=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"x": rng.normal(size=n), "z": rng.normal(size=n)})
+    return X, pd.Series(X["x"] + rng.normal(size=n), name="y"), rng
+
+
+def test_no_aim_is_explained_in_the_units_of_the_user():
+    X, y = law("gamma", n=300)
+    assert warned(facts(X, y, aim=None), "mean was assumed", f"{y.mean():,.5g}", f"{y.median():,.5g}")
+
+
+def test_groups_are_found_and_explain_nothing():
+    X, y, rng = plain()
+    subject = np.repeat(np.arange(60), 5)
+    found = facts(X.assign(subject=subject), y)
+    assert found.groups == "subject"
+    assert found.columns == 2
+    assert facts(X.assign(subject=subject), y, groups="none").groups is None
+    per_person = {name: rng.normal(size=60)[subject] for name in ("age", "height", "income")}
+    assert facts(X.assign(**per_person, k=subject), y).groups == "k"
+    assert facts(X.assign(k=rng.integers(0, 60, 300)), y).groups is None
+    with pytest.raises(ChoiceError, match="2 groups; at least 5"):
+        facts(X.assign(side=np.arange(300) % 2), y, groups="side")
+
+
+def test_time_is_found_where_the_table_is_kept_in_its_order():
+    X, y, rng = plain()
+    days = pd.date_range("2024-01-01", periods=300)
+    assert facts(X.assign(day=days), y).time == "day"
+    assert facts(X.assign(year=np.arange(300)), y).time == "year"
+    shuffled = facts(X.assign(day=rng.permutation(days)), y)
+    assert shuffled.time is None
+    assert warned(shuffled, "'day' holds dates")
+    assert facts(X.assign(day=days), y, time="none").time is None
+    with pytest.raises(ChoiceError, match="must be numbers or dates"):
+        facts(X.assign(day=["monday"] * 300), y, time="day")
+
+
+def test_neighbours_that_miss_alike_are_told():
+    X, y, rng = plain()
+    drift = np.cumsum(rng.normal(size=300))
+    assert warned(facts(X, y + drift), "neighbouring rows miss alike")
+    assert not warned(facts(X, y), "neighbouring rows miss alike")
+    assert not warned(facts(X.assign(day=pd.date_range("2024-01-01", periods=300)), y + drift), "neighbouring rows")
+
+
+def test_what_columns_may_be_besides_explanations():
+    X, y, rng = plain()
+    assert warned(facts(X.assign(fnlwgt=rng.uniform(1, 9, 300)), y), "'fnlwgt' is called like a weight")
+    flags = X.assign(status=rng.integers(0, 2, 300))
+    assert warned(facts(flags, pd.Series(np.exp(y), name="time")), "not always seen to its end", "'status'")
+    assert not warned(facts(flags, y), "not always seen to its end")
+    relevance = pd.Series(rng.integers(0, 4, 300), name="relevance")
+    assert warned(facts(X.assign(qid=np.repeat(range(30), 10)), relevance, groups="none"), "looks like a ranking")
+
+
+def test_traps_of_the_target():
+    X, y, rng = plain()
+    capped = np.minimum(np.exp(y), 2.0)
+    assert warned(facts(X, capped), "is exactly 2, its largest value")
+    assert facts(X, capped).bound > 0.05
+    zeros = pd.Series(np.where(rng.random(300) < 0.8, 0.0, np.exp(y)), name="y")
+    assert warned(facts(X, zeros, "median"), "ask for the mean")
+    assert warned(facts(X, zeros, "quantile:0.6"), "ask for the mean")
+    assert not warned(facts(X, zeros, "quantile:0.95"), "ask for the mean")
+    one = np.exp(y)
+    one[7] = one.sum()
+    assert warned(facts(X, one), "data row 8 alone carries 50%")
+    assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no pilot model predicted 'y' better")
+    assert warned(facts(X[:40], y[:40]), "40 rows are few", "15%")
+
+
+def test_what_no_comparison_can_settle():
+    X, _, rng = plain(2000)
+    y = pd.Series(X["x"] + rng.standard_cauchy(2000), name="y")
+    for aim, reason in (("mean", "below 2"), ("median", None), ("metric:poisson_deviance", None)):
+        kept = y if reason or aim == "median" else y.abs()
+        ready = prepare(X, kept, parse_aim(aim), None, None, 0)
+        found = undecidable(ready.target, profile(ready.table, ready.target, None, 0))
+        assert found is None if reason is None else reason in found
+
+
+def test_leaks_that_all_but_determine():
+    X, y, rng = plain()
+    label = np.where(y > 0, "yes", "no")
+    near = np.where(rng.random(300) < 0.02, -y, y)
+    assert warned(facts(X.assign(near=near), pd.Series(label, name="t"), None), "'near' all but determines")
+    assert not warned(facts(X, pd.Series(label, name="t"), None), "determines")
+    assert warned(facts(X.assign(near=np.exp(y) + 1e-4 * rng.normal(size=300)), y), "'near' all but determines")
+
+
+def test_every_fact_is_a_number_with_a_meaning():
+    for X, y in (law("gamma", 300), law("poisson", 300), plain()[:2]):
+        found = facts(X, y)
+        assert len({fact.name for fact in found.list}) == len(found.list) >= 15
+        assert all(isinstance(fact.value, float) and len(fact.meaning) > 5 for fact in found.list)
+    classes = facts(plain()[0], pd.Series(["a", "b", "b"] * 100, name="y"), None)
+    assert named(classes, "share of the rarest class").value == pytest.approx(1 / 3)

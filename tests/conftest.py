@@ -1,0 +1,5 @@
+"""Fixtures that tests of several files share."""
+
+from browser import browser
+
+__all__ = ["browser"]

@@ -26,7 +26,7 @@ help:
 	@echo "make test-full   every test; the log goes to build/test-full.log"
 	@echo "make check       lint and the fast tests, under two minutes"
 	@echo "make lint        ruff, mypy --strict, import-linter"
-	@echo "make bench       the benchmarks; make bench-linear those of linear models, beside glum and rehline"
+	@echo "make bench       the benchmarks; make bench-linear those of linear models, beside other trainers"
 	@echo "make clean       remove what was built; $(VENV) stays"
 	@echo "Each sets up $(VENV) by itself."
 
@@ -57,17 +57,29 @@ check: lint
 	$(PYTEST) -m "not full and not slow"
 
 lint: $(VENV)/.stamp-dev
-	$(BIN)/ruff check src tests docs $(wildcard benchmarks)
+	$(BIN)/ruff check src tests docs $(wildcard benchmarks examples/linear)
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.stamp-dev
 	$(BIN)/python benchmarks/run.py
 
-# The other trainers of linear models are measured where they can be had.
-bench-linear: $(VENV)/.stamp-dev
-	for peer in glum rehline; do $(PIP) $$peer || echo "$$peer cannot be installed here: measured without it" >&2; done
-	$(BIN)/python benchmarks/run.py linear_pass linear_models
+# The other trainers of linear models are measured where they can be had; they ask for other versions of what $(VENV) has,
+# so they live beside it. What was measured of linear_models is kept: "make bench-linear" goes on where it was stopped.
+PEERS = build/peers
+bench-linear: $(PEERS)/.stamp
+	$(PEERS)/bin/python benchmarks/run.py linear_pass linear_growth
+	$(PEERS)/bin/python benchmarks/run.py linear_models --missing
+
+$(PEERS)/.stamp: $(VENV)/.stamp-dev
+	$(BIN)/python -m venv $(PEERS)
+	printf '%s\n' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" "$(CURDIR)/src" \
+	    > "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
+	for peer in glum rehline skglm; do \
+	    $(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet $$peer \
+	        || echo "$$peer cannot be installed here: measured without it" >&2; \
+	done
+	@touch $@
 
 clean:
 	rm -rf build dist $(REPORT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -75,7 +75,7 @@ def tables(found: list[Contest]) -> str:
     return table(("n", *names), ([count(f.case["n"]), *nanoseconds(f, names, f.case["n"])] for f in found))
 
 
-def _power(found: list[Contest], name: str) -> Spread:
+def power(found: list[Contest], name: str) -> Spread:
     """Of n, that the time grows with."""
     sizes = [log(contest.case["n"]) for contest in found]
     each_round = zip(*(contest.rounds[name] for contest in found), strict=True)
@@ -84,5 +84,5 @@ def _power(found: list[Contest], name: str) -> Spread:
 
 def targets(found: list[Contest]) -> list[Target]:
     large = [contest for contest in found if contest.case["n"] >= LARGE]
-    powers = {f"{name}, up to {large[-1]}": _power(large, name) for name in (VALUE, GRADIENT) if len(large) > 1}
+    powers = {f"{name}, up to {large[-1]}": power(large, name) for name in (VALUE, GRADIENT) if len(large) > 1}
     return [Target("time grows like n to the power, n ≥ 1e5", BOUND, powers)]

@@ -1,5 +1,6 @@
 """Training linear models to the same distance from the optimum, against whoever trains with that loss."""
 
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import lossmith as lm
-from measure import Contest, Effort, Spread, count, paired
+from measure import Case, Contest, Effort, Spread, count, paired
 from page import Target, table
 
 TITLE = "Training linear models"
@@ -68,6 +69,35 @@ def by_rehline(name: str, X: Any, y: Any, tol: float) -> Found:
     return model.coef_[:-1], model.coef_[-1] * large
 
 
+def by_liblinear(name: str, X: Any, y: Any, tol: float) -> Found:
+    """It penalises the intercept, as the coefficient of a constant: of one that is large enough for intercepts near 0,
+    and not so large that its steps become short."""
+    from sklearn.svm import LinearSVC
+
+    C = 1 / (L2 * len(y))
+    if name == "binary_cross_entropy":
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(C=C, solver="liblinear", intercept_scaling=10, tol=tol, max_iter=5000)
+    else:
+        model = LinearSVC(C=C, loss=name, dual=name == "hinge", intercept_scaling=10, tol=tol, max_iter=5000)
+    model.fit(X, y)
+    return model.coef_, model.intercept_
+
+
+def by_skglm(name: str, X: Any, y: Any, tol: float) -> Found:
+    """Coordinate descent with an l1 penalty of none; in epochs over columns, which are copied beside each other."""
+    from skglm import GeneralizedLinearEstimator, datafits
+    from skglm.penalties import L1_plus_L2
+    from skglm.solvers import AndersonCD, ProxNewton
+
+    solver = ProxNewton if name in ("Poisson", "Gamma") else AndersonCD
+    datafit = datafits.Huber(1.0) if name == "Huber" else getattr(datafits, name)()
+    model = GeneralizedLinearEstimator(datafit, L1_plus_L2(L2, 0.0), solver(tol=tol, max_iter=200))
+    model.fit(np.asfortranarray(X), np.where(y > 0, 1.0, -1.0) if name == "Logistic" else y)
+    return model.coef_, model.intercept_
+
+
 def by_statsmodels(X: Any, y: Any, tol: float) -> Found:
     from statsmodels.regression.quantile_regression import QuantReg
 
@@ -97,32 +127,39 @@ PEERS: dict[str, dict[str, Solver]] = {
     "binary_cross_entropy": {
         "scikit-learn lbfgs": partial(sklearn_classes, "lbfgs"),
         "scikit-learn newton-cholesky": partial(sklearn_classes, "newton-cholesky"),
+        "liblinear": partial(by_liblinear, "binary_cross_entropy"),
         "glum": partial(by_glum, "binomial"),
+        "skglm": partial(by_skglm, "Logistic"),
         LBFGS: partial(by_scipy, "binary_cross_entropy"),
     },
     "poisson": {
         "scikit-learn newton-cholesky": partial(sklearn_means, "PoissonRegressor"),
         "glum": partial(by_glum, "poisson"),
+        "skglm": partial(by_skglm, "Poisson"),
         LBFGS: partial(by_scipy, "poisson"),
     },
     "gamma": {
         "scikit-learn newton-cholesky": partial(sklearn_means, "GammaRegressor"),
         "glum": partial(by_glum, "gamma"),
+        "skglm": partial(by_skglm, "Gamma"),
         LBFGS: partial(by_scipy, "gamma"),
     },
-    "huber": {LBFGS: partial(by_scipy, "huber")},
-    "squared_hinge": {LBFGS: partial(by_scipy, "squared_hinge")},
+    "huber": {"skglm": partial(by_skglm, "Huber"), LBFGS: partial(by_scipy, "huber")},
+    "squared_hinge": {
+        "liblinear": partial(by_liblinear, "squared_hinge"), LBFGS: partial(by_scipy, "squared_hinge"),
+    },
     "cross_entropy": {
         "scikit-learn lbfgs": partial(sklearn_classes, "lbfgs"),
         "scikit-learn newton-cholesky": partial(sklearn_classes, "newton-cholesky"),
     },
-    "hinge": {"rehline": partial(by_rehline, "hinge")},
+    "hinge": {"rehline": partial(by_rehline, "hinge"), "liblinear": partial(by_liblinear, "hinge")},
     "quantile": {"rehline": partial(by_rehline, "quantile"), "statsmodels": by_statsmodels},
 }
-CASES = [*((name, 200_000) for name in PEERS), *((name, 1_000_000) for name in PEERS if name not in NEAR)]
-CASES.append(("quantile", 20_000))
+INSTALLED_APART = ("glum", "rehline", "skglm")
+SIZES = [*((name, 200_000) for name in PEERS), *((name, 1_000_000) for name in PEERS if name not in NEAR)]
+SIZES += [("quantile", 20_000), ("quantile", 1_000_000), ("squared_error", 1_000_000)]
 LEADS = {  # over the fastest peer, wanted
-    **{(name, n): 2.0 for name, n in CASES if name not in NEAR},
+    **{(name, n): 2.0 for name, n in SIZES if name in PEERS and name not in NEAR},
     ("hinge", 200_000): 3.0, ("quantile", 20_000): 1.5, ("quantile", 200_000): 3.0,
 }  # fmt: skip
 
@@ -148,33 +185,41 @@ def objective(name: str, X: Any, y: Any, found: Found) -> float:
     return float(lm.get(name)(y, f if name == "cross_entropy" else f[:, 0])) + L2 / 2 * float((w**2).sum())
 
 
-def near_enough(name: str, X: Any, y: Any, solver: Solver, best: float) -> float | None:
+def near_enough(name: str, X: Any, y: Any, solver: Solver, best: float, patience: float) -> float | None:
     """The least precision with which a solver comes near enough."""
+    begun = time.perf_counter()
     for tol in LADDER:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if objective(name, X, y, solver(X, y, tol)) <= best + NEAR.get(name, 1e-8) * abs(best):
-                return tol
+        if objective(name, X, y, solver(X, y, tol)) <= best + NEAR.get(name, 1e-8) * abs(best):
+            return tol
+        if time.perf_counter() - begun > patience:
+            return None
     return None
 
 
-def contests(effort: Effort) -> Iterator[Contest]:
-    for name, samples in CASES:
-        n = max(2_000, min(samples, effort.largest // FEATURES))
-        X, y = data(name, n)
-        solvers: Mapping[str, Solver] = {OURS: partial(ours, name)} | {
-            peer: solver for peer, solver in PEERS[name].items() if peer not in ("glum", "rehline") or find_spec(peer)
-        }
+def cases(effort: Effort) -> Iterator[Case]:
+    possible = ((name, max(2_000, min(samples, effort.largest // FEATURES))) for name, samples in SIZES)
+    for name, samples in dict.fromkeys(possible):
+        yield {"loss": name, "samples": samples}
+
+
+def contest(case: Case, effort: Effort) -> Contest:
+    name = case["loss"]
+    X, y = data(name, case["samples"])
+    solvers: Mapping[str, Solver] = {OURS: partial(ours, name)} | {
+        peer: solver
+        for peer, solver in PEERS.get(name, {}).items()
+        if peer not in INSTALLED_APART or find_spec(peer)
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         best = objective(name, X, y, ours(name, X, y, 1e-11))
-        asked = {who: near_enough(name, X, y, solver, best) for who, solver in solvers.items()}
+        asked = {who: near_enough(name, X, y, solver, best, effort.patience) for who, solver in solvers.items()}
         runs = {who: partial(solvers[who], X, y, tol) for who, tol in asked.items() if tol is not None}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield Contest({"loss": name, "samples": n}, paired(runs, effort, rounds=3))
+        return Contest(case, paired(runs, effort, rounds=3))
 
 
 def _peers(contest: Contest) -> tuple[str, ...]:
-    return tuple(PEERS[contest.case["loss"]])
+    return tuple(PEERS.get(contest.case["loss"], ()))
 
 
 def _lead(contest: Contest) -> Spread | None:
@@ -202,7 +247,16 @@ def targets(found: list[Contest]) -> list[Target]:
         bound, lead = LEADS.get((contest.case["loss"], contest.case["samples"])), _lead(contest)
         if bound is not None and lead is not None:
             wanted[bound][str(contest)] = lead
-    return [
+    leads = [
         Target(f"training linear models: fastest peer / {OURS}, wanted {bound:g}", bound, spreads, at_least=True)
         for bound, spreads in wanted.items()
     ]
+    return [*leads, Target("quantile / squared_error, 1e6 x 50", 20, _beside_squares(found))]
+
+
+def _beside_squares(found: list[Contest]) -> dict[str, Spread]:
+    ours = {contest.case["loss"]: contest.rounds[OURS] for contest in found if contest.case["samples"] == 1_000_000}
+    if not {"quantile", "squared_error"} <= ours.keys():
+        return {}
+    pairs = zip(ours["quantile"], ours["squared_error"], strict=True)
+    return {"quantile 1e6": Spread.of([a / b for a, b in pairs])}

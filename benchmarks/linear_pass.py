@@ -14,12 +14,13 @@ from page import Target, table
 
 TITLE = "Loss and gradient of a linear model"
 ABOUT = """Weighted mean of the loss of X w + b and its gradient in w and b, features in rows, one thread on one core,
-milliseconds. lossmith also writes scores and second derivatives. NumPy takes two matrix products with the formula
-between them, computed in place; scikit-learn's is `LinearModelLoss.loss_gradient`. Reading X alone: `X.sum()`, and
-`numpy.dot(X, X)` of all its numbers.
+milliseconds. lossmith also writes scores; "by columns" reads the same features in column-major order. NumPy takes two
+matrix products with the formula between them, computed in place; scikit-learn's is `LinearModelLoss.loss_gradient`.
+Reading X alone: `X.sum()`, and `numpy.dot(X, X)` of all its numbers.
 """
 SHAPES = ((1_000_000, 20), (1_000_000, 50), (100_000, 500))
 OURS, NUMPY, SKLEARN, SUM, DOT = "lossmith", "NumPy", "scikit-learn", "X.sum()", "dot(X, X)"
+COLUMNS = "lossmith, by columns"
 JUDGED = {"samples": 1_000_000, "features": 50, "dtype": "float64"}
 
 
@@ -65,13 +66,16 @@ def contests(effort: Effort) -> Iterator[Contest]:
         n = max(1_000, min(samples, effort.largest // features))
         for dtype in ("float64", "float32"):
             X = rng.standard_normal((n, features), dtype=dtype)
-            w = rng.standard_normal(features) * 0.2
+            XF, w = np.asfortranarray(X), rng.standard_normal(features) * 0.2
             y, room = (rng.random(n) < 0.4).astype("float64"), np.empty(n, dtype)
             theta = np.append(0.1, w)[:, None]
             for name, hand in (("squared_error", squared_by_hand), ("binary_cross_entropy", logistic_by_hand)):
-                problem = Problem(lm.get(name), Design(X, None), y, None, 0.0, 0.0, 1.0)
+                problem, by_columns = (
+                    Problem(lm.get(name), Design(features_, None), y, None, 0.0, 0.0, 1.0) for features_ in (X, XF)
+                )
                 runs: dict[str, Run] = {
                     OURS: partial(problem.at, theta),
+                    COLUMNS: partial(by_columns.at, theta),
                     NUMPY: hand(X, y.astype(dtype), w.astype(dtype), room),
                     SKLEARN: by_sklearn(X, y, w, name),
                     SUM: X.sum,
@@ -87,11 +91,11 @@ def _shape(contest: Contest) -> str:
 
 
 def tables(found: list[Contest]) -> str:
-    names = (OURS, NUMPY, SKLEARN, SUM, DOT)
+    names = (OURS, COLUMNS, NUMPY, SKLEARN, SUM, DOT)
     rows = [
         [
             _shape(contest),
-            *(contest.spread(name, 1e3) for name in names),
+            *(contest.spread(name, 1e3) if name in contest.rounds else "–" for name in names),
             *(contest.ratio(name, OURS) for name in (NUMPY, SKLEARN)),
         ]
         for contest in found

@@ -32,17 +32,21 @@ class Effort:
     least: float
     largest: int
     mapped: int  # from this many elements on, arrays are memory-mapped files
+    patience: float  # seconds after which a contestant that has not come near enough is given up
 
 
-FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9)
-QUICK = Effort(rounds=3, least=0.0, largest=10**5, mapped=10**5)
+FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9, patience=120.0)
+QUICK = Effort(rounds=3, least=0.0, largest=10**5, mapped=10**5, patience=2.0)
+
+
+Case = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Contest:
     """What was measured, and the figure of every contestant in every round."""
 
-    case: Mapping[str, Any]
+    case: Case
     rounds: Rounds
 
     def __str__(self) -> str:

@@ -2,10 +2,13 @@
 
     python benchmarks/run.py                     every part
     python benchmarks/run.py calls threads       these parts; the page keeps the others as they were
+    python benchmarks/run.py linear_models --only quantile   its cases with this word; the others stay as they were
+    python benchmarks/run.py linear_models --missing         its cases without figures
     python benchmarks/run.py --page              measure nothing, write the page again
     python benchmarks/run.py --quick             tiny sizes, into build/quick-benchmarks: the figures mean nothing
 
-Figures are kept in benchmarks/results, a file a part. Parts run under LOSSMITH_ENGINE=llvm, where a fallback is an
+Figures are kept in benchmarks/results, a file a part. A part that says what its cases are, for being long, is written
+after every one of them, and can be gone on with. Parts run under LOSSMITH_ENGINE=llvm, where a fallback is an
 error, unless LOSSMITH_ENGINE says otherwise.
 """
 
@@ -19,7 +22,7 @@ import sys
 from pathlib import Path
 
 import lossmith as lm
-from measure import FULL, ONE_THREAD, QUICK, Effort, machine, pin
+from measure import FULL, ONE_THREAD, QUICK, Contest, machine, pin
 from page import page
 
 HERE = Path(__file__).resolve().parent
@@ -27,7 +30,7 @@ ROOT = HERE.parent
 PARTS = (
     "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
     "calls", "first_call", "memory", "growth", "torch_adapter", "jax_adapter", "boosters",
-    "linear_pass", "linear_models", "choosing",
+    "linear_pass", "linear_growth", "linear_models", "choosing",
 )  # fmt: skip
 ACCURACY = "accuracy"
 
@@ -36,6 +39,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join((*PARTS, ACCURACY)))
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
+    parser.add_argument("--only", metavar="WORD", help="cases with this word, of parts that can be gone on with")
+    parser.add_argument("--missing", action="store_true", help="cases without figures, of such parts")
     parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where figures and pages go instead")
     parser.add_argument("--here", action="store_true", help="measure one part in this process, and write no page")
@@ -52,8 +57,9 @@ def in_a_process_of_its_own(name: str, given: argparse.Namespace) -> bool:
     """Whether it went well."""
     print(f"{datetime.datetime.now():%H:%M:%S} {name}", flush=True)
     options = [*(["--to", str(given.to)] if given.to else []), *(["--quick"] if given.quick else [])]
+    options += [*(["--only", given.only] if given.only else []), *(["--missing"] if given.missing else [])]
     if name == ACCURACY:
-        command = [sys.executable, str(HERE / "accuracy.py"), *options]
+        command = [sys.executable, str(HERE / "accuracy.py"), *options[: 2 * bool(given.to) + given.quick]]
         return subprocess.run(command, check=False).returncode == 0
     inherited = {word: value for word, value in os.environ.items() if word not in ONE_THREAD}
     environment = {"LOSSMITH_ENGINE": "llvm"} | inherited | (ONE_THREAD if one_thread(name) else {})
@@ -66,17 +72,34 @@ def one_thread(name: str) -> bool:
     return getattr(importlib.import_module(name), "PINNED", True)
 
 
-def measure(name: str, results: Path, effort: Effort) -> None:
+def measure(name: str, results: Path, given: argparse.Namespace) -> None:
     """One part, here and now."""
+    part, effort, file = importlib.import_module(name), QUICK if given.quick else FULL, results / f"{name}.json"
     load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
     if one_thread(name):
         pin()
         lm.set_threads(1)
-    contests = [json.dumps(vars(contest)) for contest in importlib.import_module(name).contests(effort)]
+    if not hasattr(part, "cases"):
+        write(file, list(part.contests(effort)), load)
+        return
+    cases = list(part.cases(effort))
+    old = json.loads(file.read_text(encoding="utf-8"))["contests"] if file.exists() else []
+    known = [Contest(**contest) for contest in old if contest["case"] in cases]
+    for case in cases:
+        wanted = given.only is None or given.only in str(Contest(case, {})).split()
+        if not wanted or (given.missing and any(contest.case == case for contest in known)):
+            continue
+        print(f"{datetime.datetime.now():%H:%M:%S} {name}: {Contest(case, {})}", flush=True)
+        known = [*(contest for contest in known if contest.case != case), part.contest(case, effort)]
+        write(file, sorted(known, key=lambda contest: cases.index(contest.case)), load)
+
+
+def write(file: Path, contests: list[Contest], load: str) -> None:
+    """A contest a line."""
     day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     head = json.dumps({"date": day, "load": load, "machine": machine()})
-    text = f'{head[:-1]}, "contests": [\n' + ",\n".join(contests) + "\n]}\n"  # a contest a line
-    (results / f"{name}.json").write_text(text, encoding="utf-8")
+    lines = ",\n".join(json.dumps(vars(contest)) for contest in contests)
+    file.write_text(f'{head[:-1]}, "contests": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 def write_page(results: Path, pages: Path) -> None:
@@ -98,7 +121,7 @@ def main() -> int:
     results.mkdir(parents=True, exist_ok=True)
     if given.here:
         (name,) = given.parts
-        measure(name, results, QUICK if given.quick else FULL)
+        measure(name, results, given)
         return 0
     wanted = () if given.page else given.parts or (*PARTS, ACCURACY)
     failed = [name for name in wanted if not in_a_process_of_its_own(name, given)]

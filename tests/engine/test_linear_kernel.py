@@ -23,10 +23,13 @@ LOSSES = {
 }  # fmt: skip
 
 
-def table(n, p, dtype="float64", seed=0):
+ORDERS = pytest.mark.parametrize("order", ["C", "F"])
+
+
+def table(n, p, dtype="float64", seed=0, order="C"):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, p)) * 2 + 1
-    X = (X * 10 if np.dtype(dtype).kind == "i" else X).astype(dtype)
+    X = (X * 10 if np.dtype(dtype).kind == "i" else X).astype(dtype, order=order)
     return X, rng.integers(0, 2, n).astype(float), rng.normal(size=p) / p, rng.normal(size=p), rng.uniform(0.5, 2, n)
 
 
@@ -56,25 +59,28 @@ def agree(found, expected, rtol=1e-11):
         np.testing.assert_allclose(got, wanted, rtol=rtol, atol=1e-12)
 
 
+@ORDERS
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_kind_of_loss(name):
-    X, y, w, centre, weight = table(1003, 13)
+def test_every_kind_of_loss(name, order):
+    X, y, w, centre, weight = table(1003, 13, order=order)
     agree(passed(LOSSES[name], X, y, w, centre), by_numpy(LOSSES[name], X, y, w, centre))
     found = passed(LOSSES[name], X, y, w, centre, weight, y - 0.3)
     agree(found, by_numpy(LOSSES[name], X, y, w, centre, weight, y - 0.3))
 
 
+@ORDERS
 @pytest.mark.parametrize("p", [1, 2, 7, 8, 9, 16, 50, 333])
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 100, 5001])
-def test_every_shape(n, p):
-    X, y, w, centre, weight = table(n, p)
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 100, 128, 129, 5001])
+def test_every_shape(n, p, order):
+    X, y, w, centre, weight = table(n, p, order=order)
     loss = lm.binary_cross_entropy()
     agree(passed(loss, X, y, w, centre, weight), by_numpy(loss, X, y, w, centre, weight))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int64", "uint16", "bool"])
-def test_every_dtype_of_the_rows(dtype):
-    X, y, w, centre, _ = table(301, 11, dtype)
+@ORDERS
+def test_every_dtype_of_the_features(dtype, order):
+    X, y, w, centre, _ = table(301, 11, dtype, order=order)
     loss = lm.log_cosh()
     agree(passed(loss, X, y, w, centre), by_numpy(loss, X, y, w, centre))
 
@@ -86,17 +92,35 @@ def test_rows_need_not_follow_each_other():
     agree(passed(lm.huber(), wide[::2, 5:17], y, w, centre), passed_of(lm.huber(), X, y, w, centre), rtol=0)
 
 
-def test_nothing_behind_the_last_row_is_read():
+def test_columns_need_not_follow_each_other():
+    X, y, w, centre, _ = table(500, 12, order="F")
+    wide = np.full((540, 24), np.nan, order="F")
+    wide[7:507, ::2] = X
+    agree(passed(lm.huber(), wide[7:507, ::2], y, w, centre), passed_of(lm.huber(), X, y, w, centre), rtol=0)
+
+
+@ORDERS
+@pytest.mark.parametrize("dtype", ["float64", "int8", "bool", "uint16", "float32"])
+def test_targets_are_read_in_the_type_they_have(dtype, order):
+    X, y, w, centre, weight = table(301, 11, order=order)
+    loss = lm.binary_cross_entropy()
+    found = passed_of(loss, X, y.astype(dtype), w, centre, weight)
+    agree(passed(loss, X, y, w, centre, weight), found, rtol=0)
+
+
+@ORDERS
+def test_nothing_behind_the_last_row_is_read(order):
     """The rows before it are numbers, those around them are not: a read of one too many would show."""
     X, y, w, centre, _ = table(37, 5)
-    whole = np.full((60, 5), np.nan)
+    whole = np.full((60, 5), np.nan, order=order)
     whole[10:47] = X
     agree(passed(lm.huber(), whole[10:47], y, w, centre), by_numpy(lm.huber(), X, y, w, centre))
 
 
+@ORDERS
 @pytest.mark.parametrize("mu", [0.0, 0.05])
-def test_any_number_of_threads_gives_the_same_bits(mu, one_thread_again):
-    X, y, w, centre, weight = table(40_000, 20)  # several blocks
+def test_any_number_of_threads_gives_the_same_bits(mu, order, one_thread_again):
+    X, y, w, centre, weight = table(40_000, 20, order=order)  # several blocks
     found = set()
     for threads in (1, 2, 3, 8):
         lm.set_threads(threads)

@@ -77,7 +77,7 @@ def test_separated_classes_are_finite_with_a_penalty_and_said_without(make, clas
         model = LinearClassifier(l2=1e-3).fit(make(X), y)
     assert model.converged_
     assert np.abs(model.coef_).max() < 10
-    with pytest.warns(ConvergenceWarning, match="separated perfectly: without a penalty the best coefficients are inf"):
+    with pytest.warns(ConvergenceWarning, match="separated perfectly, along x0: without a penalty the best"):
         free = LinearClassifier().fit(make(X), y)
     assert np.isfinite(free.coef_).all()
     assert free.score(make(X), y) == 1
@@ -136,6 +136,18 @@ def test_features_of_1e_minus_9_and_1e9_in_one_table(table, make, loss):
     assert model.converged_
     classes = LinearClassifier().fit(make(X * units), y > 0)
     np.testing.assert_allclose(classes.coef_ * units, LinearClassifier().fit(X, y > 0).coef_, rtol=1e-6)
+
+
+@KINDS
+@pytest.mark.parametrize("l2", [1e-20, 1e-3])
+def test_features_of_1e_minus_9_and_1e9_under_a_penalty(table, make, l2):
+    """Against the normal equations of ridge regression, in which the units have been taken out."""
+    X, y = table
+    units = np.array([1e-9, 1.0, 1e9])
+    model = LinearRegressor(l2=l2, tol=1e-12).fit(make(X * units), y)
+    Z = X - X.mean(axis=0)
+    expected = np.linalg.solve(2 * Z.T @ Z / len(y) + l2 * np.diag(units**-2.0), 2 * Z.T @ (y - y.mean()) / len(y))
+    np.testing.assert_allclose(model.coef_ * units, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["newton", "gradient_descent", "sgd", "adam"])

@@ -298,3 +298,17 @@ def test_rows_of_kinked_scores_are_refused():
     X, y = classes()
     with pytest.raises(ValueError, match="multiclass_hinge has kinks"):
         LinearClassifier("multiclass_hinge").fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["quantile", "hinge"])
+def test_many_kinks_and_a_small_penalty_end_on_a_proven_vertex(name):
+    """Nearly as many samples lie on their kinks as there are coefficients, and which ones has to be found."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 50))
+    f = X @ (0.3 * rng.normal(size=50))
+    if name == "hinge":
+        model = LinearClassifier(name, l2=1e-4, tol=1e-11).fit(X, rng.random(2000) < 1 / (1 + np.exp(-f)))
+    else:
+        model = LinearRegressor(name, l2=1e-4, tol=1e-11).fit(X, f + rng.standard_t(3, 2000))
+    assert model.converged_ and model.gap_ <= 1e-11 * model.objective_
+    assert model.n_iter_ < 150

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_PART = 1 << 16  # samples that are looked at at a time
+
 
 def as_classes(y: NDArray[Any]) -> NDArray[Any]:
     """A target of classes: anything that sorts, but not measurements and not NaN."""
@@ -33,12 +35,16 @@ def as_classes(y: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The classes, sorted, and each sample's place among them; in the loss's own order where it names its labels."""
-    if loss is None or loss.labels is None:
-        classes, code = np.unique(y, return_inverse=True)
-        return classes, code.astype(np.intp)
-    return np.asarray(loss.labels), without_labels(loss, y)[1]
+def coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The classes, sorted, and each sample's place among them, in as few bytes as will do; in the loss's own order
+    where it names its labels."""
+    if loss is not None and loss.labels is not None:
+        return np.asarray(loss.labels), without_labels(loss, y)[1].astype(np.min_scalar_type(-len(loss.labels)))
+    classes = np.unique(y)
+    code = np.empty(len(y), np.min_scalar_type(-len(classes)))
+    for first in range(0, len(y), _PART):
+        code[first : first + _PART] = np.searchsorted(classes, y[first : first + _PART])
+    return classes, code
 
 
 def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
@@ -49,11 +55,6 @@ def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
         if label not in place:
             raise ValueError(f"y[{i}] is {label!r}, which is not one of the classes {classes.tolist()}")
     return np.array([place[label] for label in labels], dtype=np.intp)
-
-
-def numbers_of(loss: Loss, code: NDArray[np.intp]) -> NDArray[Any]:
-    """Places of classes as the loss takes them: class ids, or 0.0 and 1.0."""
-    return code if loss.target_kind == "class id" else code.astype(np.float64)
 
 
 def unlabelled(loss: Loss) -> Loss:
@@ -68,7 +69,7 @@ def is_binary(loss: Loss) -> bool:
 
 
 def weighted_by_class(
-    class_weight: Any, classes: NDArray[Any], code: NDArray[np.intp], weight: Array | None
+    class_weight: Any, classes: NDArray[Any], code: NDArray[Any], weight: Array | None
 ) -> Array | None:
     """Sample weights times class weights: what a dict says of a class (else 1), or "balanced": as much for each."""
     if class_weight is None:
@@ -86,4 +87,4 @@ def weighted_by_class(
         each = counts.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1.0))
     else:
         raise ValueError(f"class_weight is {class_weight!r}: it must be None, 'balanced' or a dict of classes")
-    return each[code] if weight is None else weight * each[code]
+    return np.asarray(each[code] if weight is None else weight * each[code])

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import ClassifierMixin, ConvergenceWarning
-from .classes import as_classes, coded, is_binary, numbers_of, places, unlabelled, weighted_by_class
+from .base import ClassifierMixin
+from .classes import as_classes, coded, is_binary, places, unlabelled, weighted_by_class
 from .estimators import LinearModel, check_loss, named
 from .features import Matrix
-from .solver import Solution
-from .task import Task
 from .validation import as_target, as_weight
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 Array = NDArray[np.float64]
-
-SEPARATED = 1e-6
-"""The classes are taken to be separated where the loss falls to this share of that of the best constant."""
-
 
 class LinearClassifier(ClassifierMixin, LinearModel):
     """A linear model of a class, fitted with any convex loss.
@@ -59,9 +52,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 "classes, with positive weight"
             )
         loss = self._checked_loss()
-        numbers = numbers_of(loss, code)
-        task, solution = self._fit(unlabelled(loss), features, numbers, weight, offset, len(classes))
-        self._warn_if_separated(task, solution)
+        self._fit(unlabelled(loss), features, code, weight, offset, len(classes))
         return self
 
     def partial_fit(
@@ -85,8 +76,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         code = places(target, self.classes_)
         weight = weighted_by_class(self.class_weight, self.classes_, code, weight)
         loss = self._checked_loss()
-        numbers = numbers_of(loss, code)
-        self._stream_in(unlabelled(loss), features, numbers, weight, offset, len(self.classes_))
+        self._stream_in(unlabelled(loss), features, code, weight, offset, len(self.classes_))
         return self
 
     def _samples(
@@ -96,18 +86,6 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         n = features.shape[0]
         weight = as_weight(sample_weight, n)
         return features, as_classes(as_target(y, n, who=type(self).__name__)), weight
-
-    def _warn_if_separated(self, task: Task, solution: Solution) -> None:
-        if self.l1 or self.l2 or not solution.convex:
-            return
-        start = task.problem.objective(task.constant)
-        if solution.objective <= SEPARATED * start and np.isfinite(start):
-            warnings.warn(
-                "the classes are separated perfectly: without a penalty the best coefficients are infinite, and these "
-                "are as large as tol asked for; set l2",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
 
     def _loss(self) -> Loss:
         """The loss of as many classes as there are; of two before `fit`."""
@@ -163,7 +141,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def encoded(self, loss: Loss, y: Any) -> NDArray[Any]:
         """y as a loss without labels wants it: class ids, or 0 and 1."""
-        return numbers_of(loss, places(np.asarray(y), self.classes_))
+        return places(np.asarray(y), self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Accuracy."""

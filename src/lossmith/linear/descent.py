@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .convexity import looks_convex
+from .goal import Goal
 from .problem import Point, Problem
 from .solver import Solution, Step, arrival
 
@@ -115,13 +116,13 @@ def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.
 
 
 def descend(
-    problem: Problem, theta: Array, target: float, max_iter: int, method: str, rate: float | None,
+    problem: Problem, theta: Array, tol: float, max_iter: int, constant: float, method: str, rate: float | None,
     batch_size: int, seed: int | None,
 ) -> Solution:  # fmt: skip
-    """From theta, until the objective is proven to lie within target of the optimum, or nothing falls any more."""
+    """From theta, until the objective is proven to lie near enough, or nothing falls any more: as `minimise`."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _Descent(problem, theta, target, max_iter).run(method, rate, batch_size, seed)
+            return _Descent(problem, theta, tol, max_iter, constant).run(method, rate, batch_size, seed)
     except ValueError as error:
         raise ValueError(
             f"solver={method!r} came to scores that {problem.loss.name} is not defined at ({error}); give a smaller "
@@ -130,15 +131,16 @@ def descend(
 
 
 class _Descent:
-    def __init__(self, problem: Problem, theta: Array, target: float, max_iter: int) -> None:
-        self.problem, self.target, self.max_iter = problem, target, max_iter
+    def __init__(self, problem: Problem, theta: Array, tol: float, max_iter: int, constant: float) -> None:
+        self.problem, self.max_iter = problem, max_iter
         self.point = problem.at(theta)
+        self.goal = Goal(problem, self.point, tol, constant)
         self.convex = looks_convex(problem.loss, problem.y, theta[0], problem.unit)
         self.best, self.best_objective, self.lower = theta, np.inf, -np.inf
         self.history: list[Step] = []
 
     def run(self, method: str, rate: float | None, batch_size: int, seed: int | None) -> Solution:
-        bend = steepness(self.problem, self.point.f)
+        bend = steepness(self.problem, self.problem.scores_at(self.point))
         if method == "gradient_descent":
             reason = self._plain(1.0 / bend, rate)
         else:
@@ -163,9 +165,7 @@ class _Descent:
             self.lower = max(self.lower, bound.lower)
         gap = max(objective - self.lower, 0.0)
         self.history.append(Step(iteration, objective, bound.subgradient, length, gap, 0.0))
-        if self.convex:
-            return self.best_objective - self.lower <= self.target
-        return bound.stationarity <= self.target
+        return self.goal.is_reached(self.best_objective - self.lower if self.convex else bound.stationarity, point)
 
     def _plain(self, begin: float, given: float | None) -> str | None:
         """The whole gradient; the given rate, or the longest step of a doubling sequence that the slope promises."""
@@ -217,7 +217,7 @@ class _Descent:
             objective = self.history[-1].objective
             if not np.isfinite(objective):
                 return f"the objective is no longer finite: learning_rate={begin:g} is too large"
-            if objective < mark - self.target:
+            if objective < mark - self.goal.target:
                 mark, stale = objective, 0
             else:
                 stale += 1

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 TILE = 1 << 17
 """Numbers of a tile: what a core has in its nearer caches."""
 
+_TILES = 64  # that are searched at a time for the rows that count
 _NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two of sixteen digits
 
 
@@ -47,7 +48,7 @@ class Design:
     def _shifted(self, shift: Array) -> Iterator[tuple[slice, Array]]:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
         room = np.empty((min(_height(self.p), self.n), self.p))
-        for part in _parts(self.n, self.p):
+        for part in parts(self.n, self.p):
             yield part, np.subtract(self.X[part], shift, out=room[: part.stop - part.start])
 
     def tiles(self) -> tuple[Iterator[tuple[slice, Array]], Array]:
@@ -58,13 +59,15 @@ class Design:
         near = (np.abs(self.centre) <= _NEAR * self.spread).all()
         if not near or self.X.dtype != np.float64:
             return self._shifted(self.centre), np.zeros(self.p)
-        return ((part, self.X[part]) for part in _parts(self.n, self.p)), self.centre
+        return ((part, self.X[part]) for part in parts(self.n, self.p)), self.centre
 
     def rows(self, chosen: NDArray[np.intp], columns: NDArray[np.intp] | None = None) -> Array:
         """Some rows of Z, or some columns of these, copied."""
         Z = np.empty((len(chosen), 1 + self.p))
         Z[:, 0] = 1.0
-        np.divide(self.X[chosen] - self.centre, self.spread, out=Z[:, 1:])
+        for part in parts(len(chosen), self.p):
+            np.subtract(self.X[chosen[part]], self.centre, out=Z[part, 1:])
+        Z[:, 1:] /= self.spread
         return Z if columns is None else Z[:, columns]
 
     def scores(self, theta: Array) -> Array:
@@ -87,7 +90,7 @@ class Design:
         intercept = theta[0] - left @ w
         for part, tile in tiles:
             each = weights(part, tile @ w + intercept)
-            found[0] += each.sum(axis=0)
+            found[0] += np.ones(len(each)) @ each
             found[1:] += tile.T @ each
         found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
         return found
@@ -103,14 +106,15 @@ class Design:
 
     def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only."""
-        used = np.flatnonzero(weight > 0)
         k = 1 + self.p if columns is None else len(columns)
         found = np.zeros((k, k))
-        for part in _parts(len(used), 1 + self.p):
-            chosen = used[part]
-            Z = self.rows(chosen, columns)
-            Z *= np.sqrt(weight[chosen])[:, None]
-            found += Z.T @ Z
+        for some in parts(self.n, 1 + self.p, _TILES):
+            used = np.flatnonzero(weight[some] > 0) + some.start
+            for part in parts(len(used), 1 + self.p):
+                chosen = used[part]
+                Z = self.rows(chosen, columns)
+                Z *= np.sqrt(weight[chosen])[:, None]
+                found += Z.T @ Z
         return found
 
     def original(self, theta: Array) -> tuple[Array, Array]:
@@ -124,14 +128,14 @@ def products(X: NDArray[Any], coefficients: Array) -> Array:
     if X.dtype == np.float64:
         return np.asarray(X @ coefficients)
     found = np.empty((len(X), coefficients.shape[1]))
-    for part in _parts(*X.shape):
+    for part in parts(*X.shape):
         found[part] = X[part].astype(np.float64) @ coefficients
     return found
 
 
-def _parts(rows: int, columns: int) -> Iterator[slice]:
-    """The rows of one tile after the other."""
-    height = _height(columns)
+def parts(rows: int, columns: int, tiles: int = 1) -> Iterator[slice]:
+    """The rows of one tile after the other, or of several."""
+    height = tiles * _height(columns)
     return (slice(start, min(start + height, rows)) for start in range(0, rows, height))
 
 

@@ -24,6 +24,7 @@ WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
 _COLLINEAR = 1e-10  # as RIDGE, of a matrix that is only near the true one
+_PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
 
@@ -35,15 +36,18 @@ class Directions:
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
-        self._stationarity, self._upwards = np.inf, True
+        self._stationarity, self._upwards, self._slow = np.inf, True, 0
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
+        return self._sketched(point, bound) if self._can_sketch(point) else self.newton(point)
+
+    def newton(self, point: Point) -> tuple[Array, bool]:
+        """The same, from the second derivatives of all samples."""
         problem, outputs = self.problem, point.theta.shape[1]
-        if self._from_some(point):
-            return self._sketched(point, bound)
-        bend, upwards = problem.bends(point)
-        mean_bend = problem.mean(bend.reshape(problem.design.n, -1).sum(axis=1)) / outputs
+        f = problem.scores_at(point)
+        bend, upwards = problem.bends(f, point.mu)
+        mean_bend = problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs
         least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
         ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
         g = self._gradient(point)
@@ -52,7 +56,7 @@ class Directions:
         if outputs == 1 and len(g) <= DENSE + 1:
             H = problem.gram(bend) + np.diag(problem.l2)
             return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
-        return self._conjugate(point, g, bend, ridge), upwards
+        return self._conjugate(point, f, g, bend, ridge), upwards
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""
@@ -77,13 +81,14 @@ class Directions:
 
     # from some of the samples -----------------------------------------------------------------------------------------
 
-    def _from_some(self, point: Point) -> bool:
+    def _can_sketch(self, point: Point) -> bool:
         problem = self.problem
         suited = point.mu == 0 and point.theta.size <= MOST and not problem.l1.any()
-        return suited and problem.design.n > 2 * enough(problem, point.theta.shape[1])
+        return suited and self._slow < _PATIENCE and problem.design.n > 2 * enough(problem, point.theta.shape[1])
 
     def _sketched(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         slow, self._stationarity = bound.stationarity > _SLOW * self._stationarity, bound.stationarity
+        self._slow += slow
         if self._memory is None or slow:
             problem, outputs = self.problem, point.theta.shape[1]
             if self._sketch is None:
@@ -117,9 +122,9 @@ class Directions:
 
     # many coefficients ------------------------------------------------------------------------------------------------
 
-    def _conjugate(self, point: Point, g: Array, bend: Array, ridge: float) -> Array:
-        problem, f = self.problem, point.f
-        rough = bend.reshape(problem.design.n, -1).mean(axis=1)
+    def _conjugate(self, point: Point, f: Array, g: Array, bend: Array, ridge: float) -> Array:
+        problem = self.problem
+        rough = bend if problem.samples is not None else bend.mean(axis=1)
         precondition: Callable[[Array], Array]
         if len(g) <= DENSE + 1:
             # Weighting by rows, alike for all outputs: at most a factor from the truth, and cheap to factor once.

@@ -17,6 +17,7 @@ from .descent import SOLVERS, descend
 from .design import products
 from .features import Matrix, as_features, feature_names, is_sparse
 from .robust import high_breakdown, scale_names, with_settled_scale
+from .separation import Separation, separation
 from .solver import Solution, minimise
 from .stream import Stream
 from .task import Task, design_of
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .path import Path
 
 Array = NDArray[np.float64]
+
+_VANISHED = 1e-6  # of the loss of the best constant: no loss at all
+_NAMED = 5  # features that a message names
 
 
 class LinearModel(BaseEstimator):
@@ -69,9 +73,10 @@ class LinearModel(BaseEstimator):
 
     def _fit(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
-    ) -> tuple[Task, Solution]:
+    ) -> None:
         self._check_parameters()
-        X, y, weight, added = _weighty(X, y, weight, as_offset(offset, len(y), _outputs(loss, classes)))
+        added = as_offset(offset, len(y), _outputs(loss, classes))
+        kept, X, y, weight, added = _weighty(X, y, weight, added)
         with suited_threads(*X.shape):
             design = design_of(X, weight)
 
@@ -94,16 +99,24 @@ class LinearModel(BaseEstimator):
         self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason
         self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
         self.__dict__.pop("_stream", None)
+        endless = separation(task.problem, solution.theta) if solution.convex else None
         if not solution.converged:
             self._say(self._unfinished(solution), ConvergenceWarning)
         elif trouble:
             self._say(trouble, ConvergenceWarning)
+        if endless is not None:
+            self._say(self._separated(endless, task, kept), ConvergenceWarning)
+        elif self._has_no_loss(task, solution):
+            self._say(
+                "the classes are separated perfectly: without a penalty many coefficients have no loss, and these are "
+                "some of them; set l2",
+                ConvergenceWarning,
+            )
         if local:
             self._say(
                 "the loss redescends, so this optimum is a local one: the one near the fit that most samples agree on",
                 LocalOptimumWarning,
             )
-        return task, solution
 
     def _before(self, outputs: int, features: int) -> tuple[Array, Array] | None:
         """The model of the last fit, where this one is to go on from it and can."""
@@ -115,16 +128,14 @@ class LinearModel(BaseEstimator):
         return coefficients, np.atleast_1d(self.intercept_)
 
     def _solve(self, task: Task, begin: Array) -> Solution:
-        """Until the objective is proven to lie within tol times the mean size of the loss of the best constant."""
+        """Until the objective is proven to lie within tol times the mean size of the loss: see `Goal`."""
         tol, max_iter = float(self.tol), int(self.max_iter)
-        if self.solver != "newton":
-            return descend(
-                task.problem, begin, tol * task.size(task.constant), max_iter, self.solver, self.learning_rate,
-                int(self.batch_size), self.random_state,
-            )  # fmt: skip
-        if begin is not task.constant:
-            tol *= task.size(task.constant) / task.size(begin)
-        return minimise(task.problem, begin, tol, max_iter)
+        if self.solver == "newton":
+            return minimise(task.problem, begin, tol, max_iter, task.size)
+        return descend(
+            task.problem, begin, tol, max_iter, task.size, self.solver, self.learning_rate, int(self.batch_size),
+            self.random_state,
+        )  # fmt: skip
 
     def _keep(self, task: Task, theta: Array) -> None:
         self.loss_ = task.problem.loss
@@ -135,7 +146,8 @@ class LinearModel(BaseEstimator):
     ) -> None:
         """One look at a batch of a stream."""
         self._check_parameters()
-        X, y, weight, added = _weighty(X, y, weight, as_offset(offset, len(y), _outputs(loss, classes)))
+        added = as_offset(offset, len(y), _outputs(loss, classes))
+        _, X, y, weight, added = _weighty(X, y, weight, added)
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
         if not hasattr(self, "_stream"):
             self._stream, self.history_ = Stream(self.solver), []
@@ -158,6 +170,30 @@ class LinearModel(BaseEstimator):
         self.history_.append(step)
         self.objective_, self.gap_, self.converged_ = step.objective, float("nan"), False
         self.n_iter_, self.stopped_ = step.iteration, "the stream may go on"
+
+    def _has_no_loss(self, task: Task, solution: Solution) -> bool:
+        free = not (self.l1 or self.l2) and solution.convex and task.classes is not None
+        return free and solution.objective <= _VANISHED * task.size
+
+    def _separated(self, found: Separation, task: Task, kept: NDArray[np.intp] | None) -> str:
+        """Which samples, and along which features."""
+        names = self._feature_names()
+        parts = [
+            f"{'-' if sign < 0 else ''}{names[j]}"
+            for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)
+        ]
+        more = len(found.features) - len(parts)
+        along = ", ".join(parts) + (f" and {more} more" if more else "") or "the intercept"
+        count, n = len(found.samples), task.design.n
+        if count == n and task.classes is not None:
+            what = "the classes are separated perfectly"
+        else:
+            first = int(found.samples[0] if kept is None else kept[found.samples[0]])
+            what = f"{count} of {n} samples, the first of them in row {first}, can be fitted ever better"
+        return (
+            f"{what}, along {along}: without a penalty the best coefficients are infinite, and these are as large as "
+            "tol asked for; set l2"
+        )
 
     def _unfinished(self, solution: Solution) -> str:
         if solution.convex:
@@ -284,11 +320,12 @@ class LinearModel(BaseEstimator):
 
 def _weighty(
     X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None
-) -> tuple[Matrix, NDArray[Any], Array | None, Array | None]:
-    """The samples of positive weight."""
-    if weight is None or (kept := weight > 0).all():
-        return X, y, weight, offset
-    return X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
+) -> tuple[NDArray[np.intp] | None, Matrix, NDArray[Any], Array | None, Array | None]:
+    """The samples of positive weight, and which they are; None where that is all."""
+    if weight is None or (positive := weight > 0).all():
+        return None, X, y, weight, offset
+    kept = np.flatnonzero(positive)
+    return kept, X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
 
 
 def _outputs(loss: Loss, classes: int | None) -> int | None:

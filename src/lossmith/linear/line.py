@@ -14,21 +14,39 @@ _LOST = 1e-15
 
 
 class Line:
-    """The objective from a point along d; ``ahead`` is the point at its end."""
+    """The objective from a point along d.
 
-    def __init__(self, problem: Problem, point: Point, d: Array, ahead: Point) -> None:
-        self.problem, self.point, self.d, self.ahead = problem, point, d, ahead
-        self.step = ahead.f - point.f
+    Of one score per sample the scores at both ends tell slopes and values between them. Scores of several are not kept:
+    there every length that is tried is another read of the features, and known from then on.
+    """
+
+    def __init__(self, problem: Problem, point: Point, d: Array) -> None:
+        self.problem, self.point, self.d = problem, point, d
+        ahead = problem.at(point.theta + d, point.mu)
+        self._tried, self._ahead = {1.0: ahead}, ahead.f
         self.l2_first = float((problem.l2 @ (point.theta * d)).sum())
         self.l2_second = float((problem.l2 @ d**2).sum())
         self.first = self._slope(0.0, float((point.v * d).sum()))
         self.last = self._slope(1.0, float((ahead.v * d).sum()))
 
+    def end(self, t: float) -> Point:
+        """The point at t. Scores that were kept are forgotten."""
+        if t not in self._tried:
+            self._tried.clear()
+            self._ahead = None
+            self._tried[t] = self.problem.at(self.point.theta + t * self.d, self.point.mu)
+        return self._tried[t]
+
     def slope(self, t: float) -> float:
         """Derivative at t (from the right at 0, from the left elsewhere); inf where the loss is not defined."""
+        problem, point = self.problem, self.point
         try:
             with np.errstate(all="ignore"):
-                loss = self.problem.slope_along(self.point.f, self.step, t, self.point.mu)
+                if problem.samples is None or point.f is None or self._ahead is None:
+                    loss = float((self.end(t).v * self.d).sum())
+                else:
+                    slope = problem.view(point.mu).slope
+                    loss = problem.samples.along(slope, point.f, self._ahead, t, point.mu)
         except ValueError:  # out of the loss's domain
             return np.inf
         return self._slope(t, loss)
@@ -67,21 +85,26 @@ class Line:
 
     def _is_lost(self, first: float) -> bool:
         """Whether all that the whole step changes is rounding of the objective: slopes would say nothing of lengths."""
-        here, there = (p.support + self.problem.penalty(p.theta) for p in (self.point, self.ahead))
+        here, there = (self.problem.penalised(p) for p in (self.point, self.end(1.0)))
         return self.point.mu == 0 and -first <= _LOST * abs(here) and there <= here + _NOISE * abs(here)
 
     def _shorter(self, t: float) -> float:
         """Less than t, if the objective at t is higher than here by more than rounding explains."""
-        problem, point, ahead = self.problem, self.point, self.ahead
-        here = point.support + problem.penalty(point.theta)
+        problem, point = self.problem, self.point
+        here = problem.penalised(point)
         for _ in range(40):
             try:
                 with np.errstate(all="ignore"):
-                    value = ahead.support if t == 1.0 else problem.value(point.f + t * self.step)
-                there = value + problem.penalty(point.theta + t * self.d)
+                    there = self._value(t) + problem.penalty(point.theta + t * self.d)
             except ValueError:  # out of the loss's domain
                 there = np.inf
             if there <= here + _NOISE * abs(here):
                 return t
             t /= 2
         return 0.0
+
+    def _value(self, t: float) -> float:
+        problem, point = self.problem, self.point
+        if t in self._tried or problem.samples is None or point.f is None or self._ahead is None:
+            return self.end(t).support
+        return problem.samples.between(problem.view(0.0).support, point.f, self._ahead, t)

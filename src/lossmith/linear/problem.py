@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_PART = 1 << 16  # samples whose scores are made at a time, where they are not kept
+
 REACH = 10.0
 """The certificate speaks of coefficients within this many times the size of the present ones: see `Problem.bound`."""
 
@@ -35,10 +37,10 @@ class Point:
 
     theta: Array
     mu: float  # the window over which the loss is averaged; 0: the loss itself
-    f: Array  # scores, (n,) or (n, outputs)
+    f: Array | None  # scores, (n,); None where a sample has several
     support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
     v: Array  # derivative of the weighted mean in theta, the penalty left out
-    bend: Array | None  # second derivatives of each sample; None: they have to be asked for
+    size: float | None = None  # weighted mean of the size of the loss; None: it has to be asked for
 
 
 @dataclass(frozen=True)
@@ -89,30 +91,39 @@ class Problem:
 
     def at(self, theta: Array, mu: float = 0.0) -> Point:
         if self.samples is None:
-            return self._at_scores(theta)
+            return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
         if samples.can_pass(design.X):
-            (f, bend), support, pulled, total = samples.passed(
-                (samples.score, view.bend), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
+            (f,), support, pulled, total = samples.passed(
+                (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
                 design.centre, float(theta[0, 0]), mu,
             )  # fmt: skip
             v = np.concatenate([[total], np.where(design.constant, 0.0, pulled / design.spread)])[:, None]
-            return Point(theta, mu, f, support, v, bend)
-        f = self.scores(theta)
-        slope, height, bend = samples.each((view.slope, view.support, view.bend), f, mu)
-        return Point(theta, mu, f, self.mean(height), self.pull(slope), bend)
-
-    def _at_scores(self, theta: Array) -> Point:
-        """Of a loss of several scores."""
-        f, height = np.empty((len(self.y), theta.shape[1])), np.empty(len(self.y))
+            return Point(theta, mu, f, support, v)
+        f = np.empty(design.n)
 
         def slopes(part: slice, scores: Array) -> Array:
-            f[part] = scores if self.offset is None else scores + self.offset[part]
-            height[part], slope = self.loss.value_and_gradient(self.y[part], f[part], reduction="none")
-            return np.asarray(slope if self.weight is None else slope * self.weight[part, None])
+            f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
+            (slope,) = samples.each((view.slope,), f[part], mu, part)
+            return self._weighted(slope, part)[:, None]
+
+        v = design.passed(theta, slopes) / self.total
+        return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
+
+    def _at_several(self, theta: Array) -> Point:
+        """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
+        support = size = 0.0
+
+        def slopes(part: slice, scores: Array) -> Array:
+            nonlocal support, size
+            f = scores if self.offset is None else scores + self.offset[part]
+            height, slope = self.loss.value_and_gradient(self.y[part], f, reduction="none")
+            each, slope = self._weighted(np.asarray(height), part), self._weighted(np.asarray(slope), part)
+            support, size = support + float(each.sum()), size + float(np.abs(each).sum())
+            return slope
 
         v = self.design.passed(theta, slopes) / self.total
-        return Point(theta, mu=0.0, f=f, support=self.mean(height), v=v, bend=None)
+        return Point(theta, 0.0, None, support / self.total, v, size / self.total)
 
     def scores(self, theta: Array) -> Array:
         """The raw scores: shape (n,) for one output, (n, outputs) for several."""
@@ -121,6 +132,9 @@ class Problem:
             f += self.offset
         return f
 
+    def scores_at(self, point: Point) -> Array:
+        return self.scores(point.theta) if point.f is None else point.f
+
     def changes(self, step: Array) -> Array:
         """What a step adds to the raw scores."""
         f = self.design.scores(step)
@@ -128,8 +142,7 @@ class Problem:
 
     def pull(self, each: Array) -> Array:
         """Derivative in theta of the weighted mean, from one in the scores of each sample."""
-        weight = 1.0 if self.weight is None else self.weight[:, None]
-        return self.design.pull(each.reshape(self.design.n, -1) * weight / self.total)
+        return self.design.pull(self._weighted(each.reshape(self.design.n, -1))) / self.total
 
     def mean(self, each: Array) -> float:
         """The weighted mean of a number per sample."""
@@ -137,60 +150,70 @@ class Problem:
 
     # from the scores alone --------------------------------------------------------------------------------------------
 
-    def value(self, f: Array) -> float:
-        """The weighted mean of the loss; NaN where it is not defined."""
-        if self.samples is not None:
-            return self.samples.sum(self._tangent.support, f)
-        return self.mean(np.asarray(self.loss(self.y, f, reduction="none")))
-
-    def slope_along(self, f: Array, step: Array, length: float, mu: float) -> float:
-        """The derivative of the weighted mean at f + length * step, along step."""
-        if self.samples is not None:
-            return self.samples.along(self.view(mu).slope, f, step, length, mu)
-        slope = np.asarray(self.loss.gradient(self.y, f + length * step, reduction="none"))
-        return self.mean((slope * step).sum(axis=1))
-
-    def bends(self, point: Point, rows: Any = slice(None)) -> tuple[Array, bool]:
-        """Second derivatives of the samples that are never negative, and whether the loss curves upwards at every one.
-
-        Where the exact one is negative or not finite, the loss's curvature.
-        """
-        y, f = self.y[rows], point.f[rows]
-        if point.bend is None:
+    def bends(self, f: Array, mu: float = 0.0, rows: Any = slice(None)) -> tuple[Array, bool]:
+        """Second derivatives of some of the samples, at their scores, that are never negative; and whether the loss
+        curves upwards at every one. Where the exact one is negative or not finite, the loss's curvature."""
+        y = self.y[rows]
+        if self.samples is None:
             exact = np.asarray(self.loss.hessian(y, f, reduction="none"), dtype=np.float64)
         else:
-            exact = point.bend[rows]
-        finite = np.isfinite(exact)
-        usable = finite & (exact >= 0)
+            (exact,) = self.samples.each((self.view(mu).bend,), f, mu, rows)
+        usable = exact >= 0  # not where it is NaN
+        usable &= exact < np.inf
         if usable.all():
             return exact, True
         curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
-        noise = 1e-12 * np.abs(np.where(finite, exact, 0.0)).max()
+        noise = 1e-12 * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
 
     def kinks(self, point: Point) -> Array | None:
         """How far each sample's score is from the kink in its window, NaN where there is none."""
         kink = self.view(point.mu).kink
-        return None if kink is None or self.samples is None else self.samples.each((kink,), point.f, point.mu)[0]
+        if kink is None or self.samples is None or point.f is None:
+            return None
+        return self.samples.each((kink,), point.f, point.mu)[0]
 
-    def size(self, f: Array) -> float:
+    def slopes(self, point: Point, rows: NDArray[np.intp]) -> list[Array]:
+        """Of some samples, in a window: that of the averaged loss, and those of the loss at the window's ends."""
+        assert self.samples is not None
+        assert point.f is not None
+        view = self.view(point.mu)
+        return self.samples.each((view.slope, *view.ends), point.f[rows], point.mu, rows)
+
+    def size(self, point: Point) -> float:
         """The weighted mean of the size of the loss."""
-        if self.samples is not None:
-            return self.samples.sum(apply("abs", self._tangent.support), f)
-        return self.mean(np.abs(np.asarray(self.loss(self.y, f, reduction="none"))))
+        if self.samples is None or point.f is None:
+            return float(point.size or 0.0)
+        return self.samples.sum(apply("abs", self._tangent.support), point.f)
+
+    def size_of_constant(self, scores: Array) -> float:
+        """The weighted mean of the size of the loss where every sample has the same scores, shape (outputs,)."""
+        found = 0.0
+        for first in range(0, self.design.n, _PART):
+            part = slice(first, min(first + _PART, self.design.n))
+            f = np.full(part.stop - first, scores[0]) if self.samples else np.tile(scores, (part.stop - first, 1))
+            if self.offset is not None:
+                f += self.offset[part]
+            height = np.asarray(self.loss(self.y[part], f, reduction="none"))
+            found += float(self._weighted(np.abs(height), part).sum())
+        return found / self.total
 
     # second derivatives of the whole ----------------------------------------------------------------------------------
 
     def gram(self, bend: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Second derivatives in theta, or in some of its rows, the penalty left out."""
-        return self.design.gram(self._shared(bend), columns)
+        return self.design.gram(self._weighted(bend), columns) / self.total
 
     def squares(self, bend: Array) -> Array:
         """The diagonal of ``gram``."""
-        return self.design.squares(self._shared(bend))
+        return self.design.squares(self._weighted(bend)) / self.total
 
-    def _shared(self, each: Array) -> Array:
-        return (each if self.weight is None else each * self.weight) / self.total
+    def _weighted(self, each: Array, part: Any = slice(None)) -> Array:
+        return each if self.weight is None else each * self.weight[part].reshape(-1, *[1] * (each.ndim - 1))
+
+    def share(self, part: Any) -> Any:
+        """What the mean counts some of the samples for: a number for each, or for all of them."""
+        return (1.0 if self.weight is None else self.weight[part]) / self.total
 
     # the penalty and the certificate ----------------------------------------------------------------------------------
 
@@ -202,7 +225,10 @@ class Problem:
         return point.support + self.penalty(point.theta)
 
     def objective(self, theta: Array, f: Array | None = None) -> float:
-        return self.value(self.scores(theta) if f is None else f) + self.penalty(theta)
+        """``f``: the scores, where they are known."""
+        if self.samples is None:
+            return self.penalised(self.at(theta))
+        return self.samples.sum(self._tangent.support, self.scores(theta) if f is None else f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point).

@@ -32,6 +32,9 @@ class LinearRegressor(RegressorMixin, LinearModel):
     other solver, "adam". `learning_rate=None`: a line search for gradient descent, for the others a step that suits the
     data.
 
+    "newton" stops where the objective is proven to lie within `tol` times the mean size of the loss at the optimum (or
+    of a hundredth of that of the best constant, where a model fits better than that).
+
     After `fit`: `coef_`, `intercept_`, `coefficients_` (by name), `objective_`, `gap_` (how far the objective can be
     from the optimum, proven for a convex loss; NaN where sampling finds the loss not convex), `converged_`, `stopped_`
     (why the solver stopped), `n_iter_`, `history_` (drawn by `plot_history()`).

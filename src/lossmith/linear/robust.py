@@ -46,7 +46,7 @@ def high_breakdown(make: Make) -> Model:
     from lossmith.registry import get
 
     task = make(get("absolute_error"))
-    found = [minimise(task.problem, task.constant, _ROUGH, 200).theta]
+    found = [minimise(task.problem, task.constant, _ROUGH, 200, task.size).theta]
     trimmed = _least_trimmed_squares(task)
     if trimmed is not None:
         found.append(trimmed)

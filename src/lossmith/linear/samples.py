@@ -23,17 +23,17 @@ Array = NDArray[np.float64]
 LARGE = 200_000
 """From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 
-FROM, STEP, LENGTH = leaf("input", "score where a line begins"), leaf("input", "step along it"), leaf("param", "length")
+FROM, TO, LENGTH = leaf("input", "score where a line begins"), leaf("input", "where it ends"), leaf("param", "length")
 INTERCEPT, OFFSET = leaf("param", "intercept"), leaf("input", "offset")
 
 
 class Samples:
     """Samples of a loss of one score each. ``weight`` and ``offset`` (what is added to scores): None, or one number per
-    sample."""
+    sample. Targets are kept, and read, in the type they have."""
 
     def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None = None) -> None:
         self.formula, self.offset = loss.formula, offset
-        self.y, self.weight = np.ascontiguousarray(y, dtype=np.float64), weight
+        self.y, self.weight = np.ascontiguousarray(y if _is_readable(y) else y.astype(np.float64)), weight
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
@@ -42,37 +42,41 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0) -> list[Array]:
-        """The expressions at the scores, an array each."""
+    def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0, part: Any = slice(None)) -> list[Array]:
+        """The expressions at the scores of some of the samples, an array each."""
         if not machine_code():
-            arrays = {self.formula.target.name: self.y, self.score.data: f}
+            arrays = {self.formula.target.name: self._numerical(part), self.score.data: f}
             (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
             return list(found)
         made = [np.empty_like(f) for _ in roots]
         kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
-        kernel.run([self.y, f, *made], self._numbers(mu), len(self))
+        kernel.run([self.y[part], f, *made], self._numbers(mu), len(f))
         return made
 
     def sum(self, root: Expr, f: Array, mu: float = 0.0) -> float:
         """The weighted mean of an expression at the scores; NaN where it is not defined."""
         return self._sum(root, {self.score.data: f}, mu)
 
-    def along(self, root: Expr, f: Array, step: Array, length: float, mu: float = 0.0) -> float:
-        """The weighted mean of an expression, times the step, at f + length * step."""
-        moved = self._built(("along", root), lambda: self._moved(root))
-        return self._sum(moved, {FROM.data: f, STEP.data: step}, mu, length)
+    def between(self, root: Expr, begin: Array, end: Array, length: float, mu: float = 0.0) -> float:
+        """The weighted mean of an expression at begin + length * (end - begin)."""
+        moved = self._built(("between", root), lambda: self._moved(root))
+        return self._sum(moved, {FROM.data: begin, TO.data: end}, mu, length)
+
+    def along(self, root: Expr, begin: Array, end: Array, length: float, mu: float = 0.0) -> float:
+        """As ``between``, each sample's times its end - begin."""
+        moved = self._built(("along", root), lambda: self._moved(root) * (TO - FROM))
+        return self._sum(moved, {FROM.data: begin, TO.data: end}, mu, length)
 
     def _moved(self, root: Expr) -> Expr:
-        (moved,) = substitute((root,), {self.score: FROM + LENGTH * STEP})
-        return moved * STEP
+        (moved,) = substitute((root,), {self.score: FROM + LENGTH * (TO - FROM)})
+        return moved
 
     def _sum(self, root: Expr, arrays: dict[str, Array], mu: float, length: float = 0.0) -> float:
         if not machine_code():
             numbers = self._params | {MU.data: mu, LENGTH.data: length}
             (like, *_) = arrays.values()
-            ((each,),) = evaluate(
-                [[root]], {self.formula.target.name: self.y, **arrays}, numbers, np, rows=False, like=like
-            )
+            targets = {self.formula.target.name: self._numerical()}
+            ((each,),) = evaluate([[root]], targets | arrays, numbers, np, rows=False, like=like)
             return float(each.mean() if self.weight is None else self.weight @ each / self.total)
         kernel = self._kernel((root,), tuple(arrays), summed=True)
         given = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
@@ -92,8 +96,10 @@ class Samples:
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
-        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name)
-        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, X, w, c, pull]
+        columns = X.strides[1] != X.itemsize
+        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name, columns)
+        features = X.T if columns else X
+        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, features, w, c, pull]
         found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
         total = pull.sum(axis=0) / self.total
         mean = float("nan") if found is None else found / self.total
@@ -102,10 +108,10 @@ class Samples:
     # kernels ----------------------------------------------------------------------------------------------------------
 
     def can_pass(self, X: Any) -> bool:
-        """Whether rows like these can be read by a kernel: of numbers, one after the other, and many."""
+        """Whether a kernel can read these: many numbers, those of a row or those of a column beside each other."""
         from lossmith.engine.llvm.memory import DTYPES
 
-        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.strides[1] == X.itemsize
+        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.itemsize in X.strides
         return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
 
     def _numbers(self, mu: float, length: float = 0.0, intercept: float = 0.0) -> Array:
@@ -133,7 +139,9 @@ class Samples:
         found: Kernel = self._built((roots, inputs, summed), build)
         return found
 
-    def _linear_kernel(self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str) -> Kernel:
+    def _linear_kernel(
+        self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str, columns: bool
+    ) -> Kernel:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
         from lossmith.engine.llvm.run import kernel
@@ -147,11 +155,12 @@ class Samples:
                 Spec(
                     "float64", every, self._inputs(given), self._parameters, (len(roots) + 1,),
                     tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
-                    classes=0, vectors=linear.VECTORS, matrix=dtype, pulled=len(roots),
+                    classes=0, vectors=linear.VECTORS, matrix=dtype, columns=columns,
+                    pulled=len(roots),
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, pulled, summed, dtype), build)
+        found: Kernel = self._built((roots, pulled, summed, dtype, columns), build)
         return found
 
     def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -163,6 +172,10 @@ class Samples:
     def _parameters(self) -> tuple[str, ...]:
         return (*self._params, MU.data, LENGTH.data, INTERCEPT.data)
 
+    def _numerical(self, part: Any = slice(None)) -> Array:
+        """Targets to compute with where no kernel turns them into numbers as it reads them."""
+        return np.asarray(self.y[part], dtype=np.float64)
+
     @property
     def _stored_weight(self) -> Any:
         from lossmith.engine.llvm.memory import Stored
@@ -173,4 +186,12 @@ class Samples:
         from lossmith.engine.llvm.memory import Stored
         from lossmith.engine.llvm.spec import Input
 
-        return tuple(Input(name, Stored("float64")) for name in (self.formula.target.name, *others))
+        target = Input(self.formula.target.name, Stored(self.y.dtype.name))
+        return (target, *(Input(name, Stored("float64")) for name in others))
+
+
+def _is_readable(y: NDArray[Any]) -> bool:
+    """Whether kernels read such targets, and lose nothing of them."""
+    from lossmith.engine.llvm.memory import DTYPES
+
+    return y.dtype.name in DTYPES and y.dtype.isnative

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lossmith.compute import Call
 
+from .design import parts
 from .problem import Point, Problem
 
 Array = NDArray[np.float64]
@@ -30,8 +31,9 @@ def enough(problem: Problem, outputs: int) -> int:
 
 
 def chosen(n: int, count: int) -> NDArray[np.intp]:
-    """That many of n samples, the same ones every time, in order."""
-    return np.sort(np.random.default_rng(0).choice(n, count, replace=False))
+    """That many of n samples, the same ones every time, in order: one at random from each of equal parts."""
+    ends = np.arange(count + 1) * n // count
+    return np.asarray(np.random.default_rng(0).integers(ends[:-1], ends[1:]), dtype=np.intp)
 
 
 class Sketch:
@@ -45,18 +47,28 @@ class Sketch:
 
     def matrix(self, point: Point) -> tuple[Array, bool]:
         """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
-        outputs = point.theta.shape[1]
-        bend, upwards = self.problem.bends(point, self.rows)
-        if outputs == 1:
+        problem, outputs = self.problem, point.theta.shape[1]
+        f = self.Z @ point.theta
+        f = f if problem.samples is None else f[:, 0]
+        if problem.offset is not None:
+            f += problem.offset[self.rows]
+        bend, upwards = problem.bends(f, point.mu, self.rows)
+        if problem.samples is not None:
             return self._floored(self._gram(bend)), upwards
-        each = self._between(point.f[self.rows])
-        blocks = [[self._gram(each[:, k, m]) for m in range(outputs)] for k in range(outputs)]
+        each = self._between(f)
+        size = self.Z.shape[1]
+        H = np.empty((outputs, size, outputs, size))
         for k in range(outputs):
-            self._floored(blocks[k][k])
-        return np.block(blocks), upwards
+            H[k, :, k] = self._floored(self._gram(each[:, k, k]))
+            for m in range(k):
+                H[k, :, m] = H[m, :, k] = self._gram(each[:, k, m])  # symmetric, like the whole
+        return H.reshape(outputs * size, outputs * size), upwards
 
     def _gram(self, each: Array) -> Array:
-        return np.asarray(self.Z.T @ (self.Z * (self.share * each)[:, None]))
+        found, weight = np.zeros((self.Z.shape[1],) * 2), self.share * each
+        for part in parts(*self.Z.shape):
+            found += self.Z[part].T @ (self.Z[part] * weight[part, None])
+        return found
 
     def _floored(self, H: Array) -> Array:
         """Features have variance 1, so each adds about the mean curvature."""

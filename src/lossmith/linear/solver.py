@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from .convexity import looks_convex
 from .directions import Directions
+from .goal import Goal
 from .line import Line
 from .problem import Bound, Point, Problem
 from .sketch import chosen, enough
+from .vertex import vertex
 
 Array = NDArray[np.float64]
 
@@ -58,22 +60,29 @@ class Solution:
     history: list[Step] = field(default_factory=list)
 
 
-def minimise(problem: Problem, theta: Array, tol: float, max_iter: int) -> Solution:
-    """Minimise from `theta`, until the gap is at most `tol` times the mean size of the loss where it starts.
+def minimise(problem: Problem, theta: Array, tol: float, max_iter: int, constant: float) -> Solution:
+    """Minimise from `theta`, until the gap is at most `tol` times the mean size of the loss.
 
-    That is at `theta`, or, of many samples, at the optimum of some of them.
+    ``constant``: that of the best constant, see `Goal`.
     """
     few = enough(problem, theta.shape[1])
-    window = problem.unit
-    here = problem.at(theta)
-    if problem.design.n > _MANY * few:
-        part = problem.part(chosen(problem.design.n, few))
-        coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), max_iter, part.unit).run()
-        there = problem.at(coarse.theta)
-        if problem.penalised(there) < problem.penalised(here):
-            window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
-            here = there
-    return _Solver(problem, here, tol, max_iter, window).run()
+    if problem.design.n <= _MANY * few:
+        return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit).run()
+    solver = _after_some(problem, few, theta, tol, constant, max_iter)
+    return solver.run()
+
+
+def _after_some(
+    problem: Problem, few: int, theta: Array, tol: float, constant: float, max_iter: int
+) -> _Solver:
+    """At the optimum of so many of the samples, if all of them like it better than theta."""
+    part, here = problem.part(chosen(problem.design.n, few)), problem.at(theta)
+    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
+    there = problem.at(coarse.theta)
+    if problem.penalised(there) < problem.penalised(here):
+        window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
+        return _Solver(problem, there, tol, constant, max_iter, window)
+    return _Solver(problem, here, tol, constant, max_iter, problem.unit)
 
 
 def arrival(gap: float | None) -> str:
@@ -84,10 +93,11 @@ def arrival(gap: float | None) -> str:
 
 
 class _Solver:
-    def __init__(self, problem: Problem, start: Point, tol: float, max_iter: int, window: float) -> None:
-        self.problem, self.point, self.window = problem, start, window
-        self.target = tol * (problem.size(start.f) or 1.0)
-        self.max_iter = max_iter
+    def __init__(
+        self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float
+    ) -> None:
+        self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
+        self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
@@ -98,15 +108,18 @@ class _Solver:
     def gap(self) -> float:
         return max(self.best_objective - self.lower, 0.0)
 
+    def _is_near(self) -> bool:
+        return self.goal.is_reached(self.gap, self.point)
+
     def run(self) -> Solution:
         windows = self.problem.samples is not None  # a kinked loss of several scores has none
         converged = False
         if not self.problem.loss.kinked:
-            converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter, self.target)
+            converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter)
         if windows and not converged and (self.convex or self.problem.loss.kinked):
             # kinked, or so sharply bent that it may as well be
             self._narrowing_windows()
-            converged = self.convex and self.gap <= self.target
+            converged = self.convex and self._is_near()
         gap = self.gap if self.convex else float("nan")
         reason = self._reason(converged)
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
@@ -120,18 +133,18 @@ class _Solver:
 
     def _narrowing_windows(self) -> None:
         unit = self.problem.unit
-        size = float(np.abs(self.point.f).max())
+        size = float(np.abs(self.problem.scores_at(self.point)).max())
         floor = max(1e-13 * unit, 64 * np.finfo(float).eps * size)
         mu = max(self.window, floor)
-        while self.gap > self.target and self.n_iter < self.max_iter:
+        while not self._is_near() and self.n_iter < self.max_iter:
             before = self.n_iter
-            self._descend(mu, min(60, self.max_iter - self.n_iter), 0.1 * self.target)
+            self._descend(mu, min(60, self.max_iter - self.n_iter))
             self._to_vertex()
             if mu <= floor:
                 return
             mu = max(mu * (0.1 if self.n_iter - before <= 15 else 0.3), floor)
 
-    def _descend(self, mu: float, limit: int, target: float) -> bool:
+    def _descend(self, mu: float, limit: int) -> bool:
         """Newton steps on the loss averaged over +-mu (the loss itself: mu = 0); whether the end was reached."""
         problem, begun = self.problem, self.n_iter
         if self.point.mu != mu:
@@ -142,20 +155,27 @@ class _Solver:
             objective = self._note(point, bound)
             if mu > 0:  # the window's own error is what a narrower one will remove: no use in being much better
                 error = objective - problem.penalised(point)
-                if bound.stationarity <= max(target, 1e-3 * error) or self.gap <= self.target:
+                if bound.stationarity <= max(0.1 * self.goal.target, 1e-3 * error) or self._is_near():
                     return True
-            elif bound.stationarity <= target and (self.gap <= self.target or not self.convex):
+            elif self._has_arrived(bound):
                 return True
             if self.n_iter >= self.max_iter or self.n_iter - begun >= limit or self._has_stalled():
                 return False
             self.n_iter += 1
             if not self._step(bound):  # there is no better point among those that numbers can say
-                return bound.stationarity <= target or (self.convex and self.gap <= self.target)
+                return self.goal.is_reached(bound.stationarity, self.point) or (self.convex and self._is_near())
+
+    def _has_arrived(self, bound: Bound) -> bool:
+        """Of the loss itself."""
+        return self.goal.is_reached(bound.stationarity, self.point) and (not self.convex or self._is_near())
 
     def _has_stalled(self) -> bool:
-        """Whether what is proven has not become any better for long, though nothing stands in the way."""
+        """Whether what is proven, or of a loss that is not convex the gradient, has not become any better for long."""
         last = self.history[-_PATIENCE:]
-        return len(last) == _PATIENCE and last[0].window == 0.0 and min(s.gap for s in last[1:]) >= last[0].gap
+        if len(last) < _PATIENCE or last[0].window > 0.0:
+            return False
+        first, *others = (step.gap if self.convex else step.gradient for step in last)
+        return min(others) >= first
 
     def _note(self, point: Point, bound: Bound) -> float:
         problem = self.problem
@@ -177,34 +197,27 @@ class _Solver:
         d, upwards = directions.at(point, bound)
         if not upwards:
             self.convex, self.lower = False, -np.inf
-        ahead = problem.at(point.theta + d, point.mu)
-        line = Line(problem, point, d, ahead)
+        line = Line(problem, point, d)
         length = line.length()
         if not directions.judge(length):
             return False
         if length <= 0:
             return True
-        moved = point.theta + length * d
-        if np.array_equal(moved, point.theta):
+        if np.array_equal(point.theta + length * d, point.theta):
             return False
-        self.point, self.length = ahead if length == 1.0 else problem.at(moved, point.mu), length
+        self.point, self.length = line.end(length), length
         directions.learn(point, self.point)
         return True
 
     def _to_vertex(self) -> None:
         """Put the samples whose window holds a kink exactly on it, if so few coefficients can do that."""
-        problem, point = self.problem, self.point
-        kink = problem.kinks(point)
-        if kink is None:
+        problem, found = self.problem, vertex(self.problem, self.point)
+        if found is None:
             return
-        on = np.flatnonzero(np.isfinite(kink))
-        columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
-        if not 0 < len(on) <= 3 * len(columns) + 10 or len(columns) > 1200:
-            return
-        move = np.linalg.lstsq(problem.design.rows(on, columns), kink[on], rcond=1e-12)[0]
-        candidate = point.theta.copy()
-        candidate[columns, 0] += move
+        theta, pulled = found
+        if self.convex:
+            self.lower = max(self.lower, problem.bound(pulled).lower)
         try:
-            self._offer(candidate, problem.objective(candidate))
+            self._offer(theta, problem.objective(theta))
         except ValueError:  # out of the loss's domain
             return

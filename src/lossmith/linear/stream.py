@@ -60,7 +60,7 @@ class Stream:
         theta = model if self.point is None else task.scaled(*self.point)
         point = problem.at(model)
         objective, gradient = problem.penalised(point), problem.bound(point).subgradient
-        bend = steepness(problem, point.f)  # and a look at every target, which the loss may refuse
+        bend = steepness(problem, problem.scores_at(point))  # and a look at every target, which the loss may refuse
         if self.rate is None:
             self.rate = self.rule.default_rate(problem, bend, size) if given is None else given
         share = problem.total / problem.design.n / (self.total / self.samples)  # weights tell across batches too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+_TRIED = 10_000  # targets
+
 
 def design_of(X: Matrix, weight: Array | None) -> Design:
     return SparseDesign(X, weight) if is_sparse(X) else Design(X, weight)
 
 
 class Task:
-    """Minimise a loss over a design. ``constant`` is the best model without features, which tolerances refer to.
+    """Minimise a loss over a design. ``constant`` is the best model without features.
 
     ``begin``: the best constant scores and the unit of scores, where they need not be found again.
     """
@@ -45,7 +48,7 @@ class Task:
             start = start - np.average(offset, axis=0, weights=weight)
         self.constant = np.zeros((design.p + 1, len(start)))
         self.constant[0] = start
-        self.design = design
+        self.design, self.classes = design, classes
         self.problem = Problem(loss, design, y, weight, *penalties, unit, offset)
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:
@@ -58,9 +61,10 @@ class Task:
         coefficients, intercepts = self.design.original(theta)
         return coefficients, intercepts + self.origin
 
-    def size(self, theta: Array) -> float:
-        """The mean size of the loss, which tolerances are shares of."""
-        return self.problem.size(self.problem.scores(theta)) or 1.0
+    @cached_property
+    def size(self) -> float:
+        """The mean size of the loss of the best constant."""
+        return self.problem.size_of_constant(self.constant[0])
 
 
 def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:
@@ -70,6 +74,7 @@ def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:
     """
     if loss.target_kind != "real" or loss.outputs != 1 or abs(origin) < 1e2 * unit:
         return False
+    y = y[np.linspace(0, len(y) - 1, min(len(y), _TRIED)).astype(np.intp)]
     spread = np.linspace(-3.0, 3.0, len(y)) * unit
     try:
         here = np.stack(loss.value_and_gradient(y, origin + spread, reduction="none"))

@@ -28,6 +28,7 @@ class View(Record):
     support: Expr  # height at the score of a line with that slope that runs below the loss everywhere
     bend: Expr  # second derivative of either
     kink: Expr | None = None  # where the two tangents meet, relative to the score; NaN where the loss is straight
+    ends: tuple[Expr, ...] = ()  # the slopes at the window's two ends
 
 
 def tangent(formula: Formula) -> View:
@@ -53,7 +54,8 @@ def window(formula: Formula) -> View:
     to_kink = width * (slope_above - mean) / where(bent, turn, const(1.0))  # from the window's left end
     dip = where(bent, (mean - slope_below) * to_kink, ZERO)
     support = value_below + mean * (f - below) - dip
-    return View(mean, support, where(bent, turn / width, ZERO), where(bent, to_kink - (f - below), _NAN))
+    bend, kink = where(bent, turn / width, ZERO), where(bent, to_kink - (f - below), _NAN)
+    return View(mean, support, bend, kink, (slope_below, slope_above))
 
 
 def _legal(x: Expr, domain: Domain, f: Expr) -> Expr:

@@ -176,9 +176,13 @@ def source(spec: Spec) -> str:
 
         return pointwise.text(spec)
     if spec.matrix:
-        from lossmith.engine.llvm import linear
+        if spec.columns:
+            from lossmith.engine.llvm.linear_columns import Columns
 
-        return linear.text(spec)
+            return Columns(spec).text()
+        from lossmith.engine.llvm.linear_rows import Rows
+
+        return Rows(spec).text()
     if spec.classes:
         from lossmith.engine.llvm.across import Across
 

@@ -1,0 +1,56 @@
+"""Where a kinked loss ends: coefficients that put samples on their kinks, and slopes there that prove it the end.
+
+Descent on the averaged loss finds which samples these are. Those whose window holds a kink are taken to lie on it, all
+others to stay on their side; what is left is an equality-constrained quadratic problem, and one linear system has its
+solution: the coefficients, and for every sample on its kink the slope, between those on either side, with which the
+gradient vanishes (Nocedal and Wright 2006, section 16.1). Such slopes make supporting lines as good as any others, so
+the certificate does not depend on how narrow a window rounding allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import Point, Problem
+
+Array = NDArray[np.float64]
+
+_LARGEST = 1500  # equations
+
+
+def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:
+    """(theta with the samples in the window on their kinks, the point with the slopes that this asks for); None where
+    there are no such samples, or far too many."""
+    kink = problem.kinks(point)
+    if kink is None:
+        return None
+    on = np.flatnonzero(np.isfinite(kink))
+    columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
+    if not 0 < len(on) <= min(3 * len(columns) + 10, _LARGEST - len(columns)):
+        return None
+    move, pull = _solved(problem, point, on, columns, kink[on])
+    theta = point.theta.copy()
+    theta[columns, 0] += move
+    return theta, _pulled(problem, point, on, pull, kink[on])
+
+
+def _solved(
+    problem: Problem, point: Point, on: NDArray[np.intp], columns: NDArray[np.intp], kink: Array
+) -> tuple[Array, Array]:
+    """(how far the coefficients move to the kinks, what each sample there has to pull beside what it does)."""
+    Z, used = problem.design.rows(on, columns), point.theta[columns, 0]
+    gradient = point.v[columns, 0] + problem.l2[columns] * used + problem.l1[columns] * np.sign(used)
+    system = np.block([[np.diag(problem.l2[columns]), Z.T], [Z, np.zeros((len(on), len(on)))]])
+    found = np.linalg.lstsq(system, np.concatenate([-gradient, kink]), rcond=1e-12)[0]
+    return found[: len(columns)], found[len(columns) :]
+
+
+def _pulled(problem: Problem, point: Point, on: NDArray[np.intp], pull: Array, kink: Array) -> Point:
+    """The point, the samples on their kinks pulling that much more, as far as the slopes beside the kinks let them."""
+    share, (slope, below, above) = problem.share(on), problem.slopes(point, on)
+    pull = share * np.clip(pull / share, below - slope, above - slope)
+    v = point.v + problem.design.part(on).pull(pull[:, None])
+    return replace(point, v=v, support=point.support - float(pull @ kink))

@@ -198,6 +198,15 @@ def in_trees(pattern, text):
         ("trees", in_trees(r"num_leaves=\d+", "num_leaves=1000000000"), "of another kind"),
         ("trees", in_trees(r"num_cat=0", "num_cat=3"), "of another kind"),
         ("trees", in_trees(r"max_feature_idx=\d+", "max_feature_idx=90000"), "90001 columns"),
+        ("trees", in_trees(r"num_class=1", "num_class=5"), "5 and 1 outputs"),
+        ("trees", in_trees(r"num_tree_per_iteration=1", "num_tree_per_iteration=2"), "1 and 2 outputs"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\g<1>77 \2\n\n\1\2"), "the line ''"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\g<1>77 \2\n\1\2"), "the line 'split_feature="),
+        ("trees", in_trees(r"(split_feature=)(.*)", "\\g<1>77 \\2\x0b\\1\\2"), "a character that no tree has"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\1\2\r"), "a character that no tree has"),
+        ("trees", in_trees(r"label_index=", "objective=nonsense\nlabel_index="), "the line 'objective=nonsense'"),
+        ("trees", in_trees(r"decision_type=\d+", "decision_type=12"), "a column that is not there"),
+        ("trees", in_trees(r"^tree", "three"), "its head is not that of trees"),
     ],
 )
 def test_what_is_damaged_or_hostile_is_refused(saved, tmp_path, name, change, says):
@@ -205,9 +214,11 @@ def test_what_is_damaged_or_hostile_is_refused(saved, tmp_path, name, change, sa
         lm.load_model(rewritten(saved[name], tmp_path / "m.lossmith", change))
 
 
-def test_sizes_of_trees_that_lie_are_not_believed(saved, tmp_path):
+def test_sizes_and_names_of_trees_that_lie_are_not_believed(saved, tmp_path):
     X, _ = table()
-    lying = rewritten(saved["trees"], tmp_path / "m", in_trees(r"tree_sizes=.*", "tree_sizes=999999999 1 1"))
+    sizes = in_trees(r"feature_infos=.*", "tree_sizes=999999999 1 1")
+    lying = rewritten(saved["trees"], tmp_path / "m", sizes)
+    lying = rewritten(lying, tmp_path / "n", in_trees(r"feature_names=.*", "feature_names=a"))
     np.testing.assert_array_equal(lm.load_model(lying).predict(X), lm.load_model(saved["trees"]).predict(X))
 
 

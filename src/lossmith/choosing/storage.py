@@ -1,4 +1,4 @@
-"""A model as one file: a zip of JSON, LightGBM's own text and the card. Reading runs no code and bounds every size."""
+"""A model as one file: a zip of JSON, trees in LightGBM's text format and the card. Reading runs no code and bounds every size."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def save(model: FinalModel, path: Path) -> Path:
 
     check_path(path, "model", "model.lossmith")
     fitted = model.fitted.state()
-    texts = {}
-    for number, part in enumerate(fitted["parts"]):
-        if "trees" in part:
-            texts[_trees(number)] = part.pop("trees")
+    texts = {
+        _trees(number): _checked_trees(part.pop("trees"), len(model.encoder.names), len(model.classes))
+        for number, part in enumerate(fitted["parts"])
+        if "trees" in part
+    }
     content = {
         "lossmith model": FORMAT,
         "target": model.target,

@@ -115,6 +115,7 @@ class Result:
             "aim": str(self.aim),
             "aim_assumed": self.aim.assumed,
             "score": self.score.name,
+            "score_in_table": self.score.shown_name,
             "table": [asdict(row) for row in self.table],
             "reason": self.reason,
             "target": self.target,

@@ -112,6 +112,9 @@ def _texts(path: Path) -> dict[str, str]:
 # predictions as files
 
 
+TABLES = (".csv", ".parquet")
+
+
 def write_table(columns: Mapping[str, list[Any]], out: Path | TextIO) -> None:
     """CSV, or Parquet by the file's name. Numbers keep every digit."""
     if not isinstance(out, Path):

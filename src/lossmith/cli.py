@@ -70,7 +70,8 @@ def choose(
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
     model_out: Annotated[
-        Path | None, typer.Option(help="train the chosen loss on every row, and save the model for `lossmith predict`")
+        Path | None,
+        typer.Option(help="train the chosen loss on every row of the race, and save the model for `lossmith predict`"),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="folder that keeps finished folds: a race that was stopped goes on there")

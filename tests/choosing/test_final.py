@@ -11,6 +11,7 @@ import pytest
 
 import lossmith as lm
 from lossmith.choosing import ChoiceError
+from lossmith.choosing.learners import Rowset
 
 from .quick import result, table
 
@@ -296,3 +297,25 @@ def test_the_card_says_what_matters_and_escapes_names():
     for part in ("## What it is for", "the median", "240 rows", "absolute_error"):
         assert part in card
     assert "\\<b\\>spend" in card and "<script>" not in card
+
+
+def test_the_final_model_is_tuned_on_as_many_splits_as_in_a_fold(monkeypatch):
+    from lossmith.choosing import race
+
+    cases = ((result("median"), 1), (result("balanced-label", classes=3), race.DECIDING))
+    seen, made = [], race.inner
+    monkeypatch.setattr(race, "inner", lambda y, order, count, seed: seen.append(count) or made(y, order, count, seed))
+    for found, count in cases:
+        trained = replace(found).model  # not the one that other tests have asked for
+        assert seen == [count]
+        again, encoder = race.fit_final(found.problem, found.chosen, found.final_kind)
+        expected = again.predict(Rowset(encoder.transform(found.problem.table)))
+        np.testing.assert_array_equal(trained.fitted.predict(Rowset(encoder.transform(found.problem.table))), expected)
+        seen.clear()
+
+
+def test_a_model_of_some_of_the_rows_says_so(monkeypatch):
+    monkeypatch.setattr("lossmith.choosing.prepare.MOST_ROWS", 200)
+    monkeypatch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+    card = lm.choose(*table(), aim="mean", models="linear", jobs=1).model.card()
+    assert "use 200 rows drawn at random from 240." in card

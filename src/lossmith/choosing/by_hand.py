@@ -27,8 +27,9 @@ STARTS = {  # of a network: its first answer, and the size of what it adds
 
 @dataclass(frozen=True)
 class Recipe:
-    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`, and `labels`
-    where the aim ends in a class."""
+    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`.
+
+    Where the aim ends in a class, it leaves `labels` too."""
 
     library: str
     code: str

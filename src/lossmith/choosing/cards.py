@@ -40,6 +40,7 @@ def card_of(result: Result) -> Card:
         "What it was trained on": [
             f"{result.profile.rows:,} rows, {len(columns)} columns: {shown}.",
             "Gaps are filled with the median, categories that training did not see count with the rare ones.",
+            *(f"{note[0].upper()}{note[1:]}." for note in result.notes),
         ],
         "Be careful": list(result.warnings)
         or ["No warnings were found; that is no proof that there is nothing to find."],

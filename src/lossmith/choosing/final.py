@@ -1,4 +1,4 @@
-"""The chosen loss trained on every row: what a user puts to work."""
+"""The chosen loss trained on every row of the race: what a user puts to work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.learners import Fitted, Rowset, Task, train
+from lossmith.choosing.learners import Fitted, Rowset
 from lossmith.choosing.tables import Column, Floats, Kind, Table, from_any
 
 if TYPE_CHECKING:
@@ -145,16 +145,10 @@ def _check_exposure(column: Column) -> None:
 def train_final(result: Result) -> FinalModel:
     """The chosen loss on the kind of model that carries the verdict, tuned and fitted on every row of the race."""
     from lossmith.choosing.cards import card_of
-    from lossmith.choosing.folds import inner
-    from lossmith.choosing.race import features
+    from lossmith.choosing.race import fit_final
 
     problem, chosen = result.problem, result.chosen
-    table = features(problem, chosen)
-    encoder = Encoder.fit(table)
-    rows = Rowset(encoder.transform(table), problem.exposures())
-    splits = inner(problem.y, problem.order, 1, problem.seed)
-    task = Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed)
-    fitted, _ = train(result.final_kind, chosen, task)
+    fitted, encoder = fit_final(problem, chosen, result.final_kind)
     exposure = problem.exposure if chosen.offset else None
     needed = dict.fromkeys([plan["name"] for plan in encoder.plans] + [exposure] * (exposure is not None))
     return FinalModel(

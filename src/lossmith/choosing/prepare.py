@@ -171,7 +171,7 @@ def _keep(target: Target, weights: Floats | None, seed: int, notes: list[str]) -
         if len(keep) < FEWEST_ROWS:
             raise ChoiceError(f"only {len(keep)} rows have a weight above zero; at least {FEWEST_ROWS} are needed")
     if len(keep) > MOST_ROWS:
-        notes.append(f"the race runs on {MOST_ROWS:,} rows drawn at random from {len(keep):,}")
+        notes.append(f"the race and its final model use {MOST_ROWS:,} rows drawn at random from {len(keep):,}")
         keep = np.sort(np.random.default_rng(seed).permutation(keep)[:MOST_ROWS])
     return replace(target, rows=target.rows[keep], y=target.y[keep]), weights
 

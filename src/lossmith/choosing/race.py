@@ -270,7 +270,7 @@ def fit_final(problem: Problem, candidate: Candidate, kind: str) -> tuple[Fitted
     table = features(problem, candidate)
     with _one_thread():
         encoder = Encoder.fit(table)
-        splits = inner(problem.y, problem.order, 1, problem.seed)
+        splits = inner(problem.y, problem.order, DECIDING if problem.score.judges_labels else 1, problem.seed)
         rows = Rowset(encoder.transform(table), problem.exposures())
         task = Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed)
         return train(kind, candidate, task)[0], encoder

@@ -102,7 +102,7 @@ class Result:
 
     @cached_property
     def model(self) -> FinalModel:
-        """The chosen loss trained on every row, when first asked for: `predict`, `save`, `card`."""
+        """The chosen loss trained on every row of the race, when first asked for: `predict`, `save`, `card`."""
         from lossmith.choosing.final import train_final
 
         return train_final(self)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lossmith.choosing import choose, folds
+from lossmith.choosing import ChoiceError, choose, folds
 from lossmith.choosing.aims import best_constant, parse_aim
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.decisions import Decision
@@ -73,3 +73,14 @@ def test_a_race_goes_on_where_a_class_comes_late_or_in_one_group(aim, by, monkey
     assert all(p.shape[2:] == (4,) for p in found.predictions.values())
     assert all(np.isfinite(marks).all() for marks in found.scores.values())
     assert not any("divide" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("aim", ["metric:auc", "metric:average_precision"])
+@pytest.mark.parametrize("by", ["time", "groups"])
+def test_a_fold_without_order_is_refused_before_the_race(aim, by):
+    y = np.where(rng.random(N) < 0.3, "yes", "no")
+    key = np.arange(N) // (1 if by == "time" else 12)
+    y[key >= 130 if by == "time" else key > 2] = "no"  # of twenty groups three have both
+    columns = pd.DataFrame(X, columns=list("uvw"))
+    with pytest.raises(ChoiceError, match=r"\d+ of the \d+ folds would judge rows of one class only \(.*no"):
+        choose(columns, y, aim=aim, models="linear", jobs=1, **{by: key})

@@ -27,6 +27,7 @@ from lossmith.choosing.result import Result
 from lossmith.choosing.scores import Score, score_for, tuning_score
 from lossmith.choosing.store import Store, fingerprint
 from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.targets import Target
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
@@ -63,6 +64,8 @@ def choose(
     ready, facts, runners, problem = pose(X, y, aim, groups, time, weight, exposure, seed)
     target, score = ready.target, problem.score
     splits = folds(len(target.y), seed, problem.order)
+    if score.ranks:
+        _check_both_kinds(target, score, splits)
     store = None if resume is None else Store(resume, _marks(problem, runners, kinds, splits))
     found = race(problem, runners, kinds, splits, jobs or available_cores(), progress, store)
     default = next(c for c in runners if c.role == "default")
@@ -99,6 +102,17 @@ def choose(
         left_out=left_out(target.aim, facts, runners),
         notes=ready.notes,
     )
+
+
+def _check_both_kinds(target: Target, score: Score, splits: Sequence[Fold]) -> None:
+    """Classes are shared out evenly among random folds, but time and groups come first."""
+    lone = [target.y[fold.test[0]] for fold in splits if np.ptp(target.y[fold.test]) == 0]
+    if lone:
+        only = " or ".join(quoted(target.classes[int(k)], 30) for k in np.unique(lone))
+        raise ChoiceError(
+            f"{len(lone)} of the {len(splits)} folds would judge rows of one class only ({only}), of which the "
+            f"{score.shown_name} has no value; ask for the aim probability, or for folds without groups or time"
+        )
 
 
 def pose(

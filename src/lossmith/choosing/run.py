@@ -149,6 +149,7 @@ def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undec
         found.scores,
         rows=len(problem.y),
         test_share=found.test_share,
+        groups=problem.order.drawn_groups,
         guards=guards(problem, runners, found, evidence.default),
         optimism=optimism(drawn, evidence.keys("default", "challenger"), default),
         confidence_set=confidence_set(drawn),
@@ -239,6 +240,8 @@ def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequenc
     how = f"{repeats} times {SPLITS}-fold cross-validation" if order.time is None else f"{len(splits)} folds"
     largest = max(len(fold.train) for fold in splits)
     thinned = [f"each fold trains on {MOST_TRAINED:,} rows drawn at random"] if largest == MOST_TRAINED else []
+    groups = order.drawn_groups
+    few = f", as of {groups} folds, for there are no more groups" if groups is not None and groups < len(splits) else ""
     labels = ["the rule from probabilities to classes is fitted on inner splits of each fold's training rows"]
     return [
         f"score, fixed before training: {score.name}",
@@ -248,7 +251,7 @@ def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequenc
         *(KINDS[kind].described for kind in kinds),
         f"penalty and rounds are chosen on inner splits of the training rows, by the {tuning_score(score).name}",
         *(labels if score.judges_labels else []),
-        "differences: corrected resampled t-test (Nadeau & Bengio 2003)",
+        f"differences: corrected resampled t-test (Nadeau & Bengio 2003){few}",
         "p-values: Holm's, over the challengers, and over the comparisons with the library's default",
         f"practically equal: within {ROPE:.0%} of the default's score; sure: {SURE:.0%} of the posterior",
         "a challenger must beat the default on the kind of model where the default scores better",

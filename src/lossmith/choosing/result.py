@@ -82,6 +82,7 @@ class Result:
     classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers
     left_out: Sequence[LeftOut] = ()  # losses that one might expect, and why they did not run
     notes: Sequence[str] = ()
+    weighted_by: str | None = None  # the column of weights, where it has a name
 
     @property
     def sentence(self) -> str:

@@ -100,6 +100,7 @@ def choose(
         rows=target.rows,
         classes=target.classes,
         left_out=left_out(target.aim, facts, runners),
+        weighted_by=ready.weighted_by,
         notes=(*ready.notes, *_beyond_the_loss(chosen)),
     )
 

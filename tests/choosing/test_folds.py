@@ -6,6 +6,8 @@ import pytest
 from lossmith.choosing import ChoiceError
 from lossmith.choosing.folds import MOST_TRAINED, Order, folds, inner
 
+rng = np.random.default_rng(0)
+
 
 def test_groups_are_never_on_both_sides():
     groups = np.repeat(np.arange(40), 5)
@@ -20,6 +22,24 @@ def test_groups_are_never_on_both_sides():
             assert not set(groups[train]) & set(groups[held])
 
 
+@pytest.mark.parametrize("count", [2, 4, 5])
+@pytest.mark.parametrize("splits", [1, 3])
+def test_few_groups_stay_whole_inside_a_fold_too(count, splits):
+    groups = np.arange(60) % count
+    found = inner(rng.normal(size=60), Order(groups=groups), splits, 0)
+    assert len(found) == min(splits, count)
+    for train, held in found:
+        assert not set(groups[train]) & set(groups[held])
+
+
+@pytest.mark.parametrize(("count", "ways"), [(5, 1), (6, 10)])
+def test_no_partition_of_groups_is_repeated(count, ways):
+    found = folds(60, 0, Order(groups=np.arange(60) % count))
+    partitions = [frozenset(f.test.tobytes() for f in found if f.repeat == r) for r in range(found[-1].repeat + 1)]
+    assert len(set(partitions)) == len(partitions) <= ways
+    assert len(found) == 5 * len(partitions)
+
+
 def test_nobody_is_judged_by_the_future():
     time = np.random.default_rng(0).permutation(np.repeat(np.arange(300.0), 2))
     found = folds(600, 0, Order(time=time))
@@ -28,7 +48,15 @@ def test_nobody_is_judged_by_the_future():
         assert time[fold.train].max() < time[fold.test].min()
     assert sum(len(fold.test) for fold in found) == 300
     ((train, held),) = inner(time, Order(time=time), 3, 0)
-    assert time[train].max() <= time[held].min()
+    assert time[train].max() < time[held].min()
+
+
+def test_the_last_fifth_is_cut_between_two_moments():
+    time = np.repeat([0.0, 1.0, 2.0], [50, 40, 10])  # the last fifth would begin within moment 1
+    ((train, held),) = inner(time, Order(time=time), 1, 0)
+    assert (set(time[train]), set(time[held])) == ({0.0, 1.0}, {2.0})
+    ((train, held),) = inner(np.arange(20.0), Order(time=np.zeros(20)), 1, 0)  # no order within a moment
+    assert len(held) == 4
 
 
 def test_classes_come_in_their_share():

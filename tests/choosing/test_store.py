@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lossmith.choosing import ChoiceError, choose, folds
@@ -93,3 +95,12 @@ def test_a_fold_is_kept_to_the_last_digit(tmp_path):
             np.testing.assert_array_equal(getattr(again, what)[name], values)
     assert store.load(3, rows) is None
     assert store.load(2, rows + 1) is None
+
+
+@pytest.mark.parametrize("metadata", [None, {"other": "{}"}, {"lossmith": "[]"}, {"lossmith": "{}"}])
+@pytest.mark.parametrize("column", ["row", "line"])
+def test_a_parquet_of_someone_else_is_not_a_fold(metadata, column, tmp_path):
+    store = Store(tmp_path / "new", {"table": "x"})
+    table = pa.table({column: [1, 2]}).replace_schema_metadata(metadata)
+    pq.write_table(table, tmp_path / "new" / "fold-000.parquet")
+    assert store.load(0, np.array([1, 2])) is None

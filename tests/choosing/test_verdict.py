@@ -27,6 +27,27 @@ def test_a_clear_winner_is_used():
     assert "10.0%" in v.reason
 
 
+def test_few_groups_prove_nothing():
+    scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}
+    v = judge([D, C], scores, groups=9)
+    assert (v.word, v.loss) == ("NOT SHOWN", "plain")
+    assert "9 groups are too few" in v.reason
+    v = judge([D, C], scores, groups=10)
+    assert (v.word, v.differences["rival", "m"].degrees) == ("USE", 9)
+
+
+def test_parting_groups_again_tells_no_more_than_there_are():
+    """Row by row nothing is better; what groups have in common is told once for each, however often it is parted."""
+    alarms = {10: 0, None: 0}
+    tables = 300
+    for seed in range(tables):
+        gains = correlated_gains(np.random.default_rng(seed), repeats=10, n=10)  # ten groups, a gain for each
+        for groups in alarms:
+            d = difference(10 + gains, np.full(50, 10.0), test_share=0.25, rope=0.0, groups=groups)
+            alarms[groups] += d.p < 0.05
+    assert alarms[10] <= 0.05 * tables < alarms[None]
+
+
 def test_equal_losses_are_the_same():
     v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(1.0, seed=1)})
     assert (v.word, v.loss) == ("SAME", "plain")

@@ -182,7 +182,9 @@ def best_constant(aim: Aim, y: Floats, weight: Floats | None, classes: int = 0) 
     """The best prediction that ignores X: one number, one per end of an interval, or one probability per class."""
     w = np.ones(len(y)) if weight is None else weight
     if aim.wants_classes:
-        shares = np.bincount(y.astype(np.intp), weights=w, minlength=classes) / w.sum()
+        counts = np.bincount(y.astype(np.intp), weights=w, minlength=classes).astype(np.float64)
+        counts[counts == 0] = w.mean() / 2.0  # a class that was not seen counts as half a row: it may come yet
+        shares = counts / counts.sum()
         return np.array(shares[1]) if classes == 2 else shares
     if aim.metric == "rmsle":
         return np.array(np.expm1(np.average(np.log1p(y), weights=w)))

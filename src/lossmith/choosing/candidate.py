@@ -102,7 +102,7 @@ class Candidate:
         if self.row_weight == "1/y":
             factor = 1.0 / np.abs(y)
         elif self.class_weight:
-            factor = 1.0 / class_shares(y, weight, classes)[y.astype(np.intp)]
+            factor = balancing_weights(y, weight, classes)[y.astype(np.intp)]
         if factor is None:
             return weight
         whole = factor if weight is None else factor * weight
@@ -121,6 +121,12 @@ def turned_back(prediction: Floats, transform: Transform, unit: float) -> Floats
 def class_shares(y: Floats, weight: Floats | None, classes: int) -> Floats:
     shares = np.bincount(y.astype(np.intp), weights=weight, minlength=classes).astype(np.float64)
     return np.asarray(shares / shares.sum())
+
+
+def balancing_weights(y: Floats, weight: Floats | None, classes: int) -> Floats:
+    """Under which every class counts the same; a class that no row has keeps 1."""
+    shares = class_shares(y, weight, classes)
+    return np.asarray(1.0 / np.where(shares > 0, shares, 1.0))
 
 
 @lru_cache(maxsize=256)

@@ -23,7 +23,8 @@ THRESHOLDS = 200  # at most, at even shares of the rows
 @dataclass(frozen=True)
 class Decision:
     """threshold: the least chance of class 1 that is called 1. divisors: what each class's chance is divided by before
-    the largest is taken: its share of the rows to some power. costs[true][predicted]."""
+    the largest is taken: its share of the rows to some power; a class that no row has, of share 0, is never taken.
+    costs[true][predicted]."""
 
     rule: Rule
     threshold: float | None = None
@@ -39,7 +40,8 @@ class Decision:
         if self.costs:
             return np.asarray(np.argmin(chances @ np.asarray(self.costs), axis=1), dtype=np.float64)
         if self.divisors:
-            chances = chances / np.asarray(self.divisors)
+            divisors = np.asarray(self.divisors)
+            chances = np.where(divisors > 0, chances / np.where(divisors > 0, divisors, 1.0), 0.0)
         return np.asarray(np.argmax(chances, axis=1), dtype=np.float64)
 
     def describe(self, classes: Sequence[str] = ("0", "1")) -> str:

@@ -80,10 +80,13 @@ class Difference:
         return float(stats.t.cdf(distance / self.error, self.degrees))
 
 
-def difference(default: Floats, challenger: Floats, *, test_share: float, rope: float) -> Difference:
-    """From fold scores where smaller is better; test_share = n_test / n_train."""
+def difference(
+    default: Floats, challenger: Floats, *, test_share: float, rope: float, groups: int | None = None
+) -> Difference:
+    """From fold scores where smaller is better; test_share = n_test / n_train. groups: how many were shuffled into the
+    folds, if so: parting few groups again and again tells no more than there are groups."""
     gains = np.asarray(default, dtype=np.float64) - np.asarray(challenger, dtype=np.float64)
-    count = len(gains)
+    count = len(gains) if groups is None else min(len(gains), groups)
     variance = float(gains.var(ddof=1))
     if variance <= (1e-14 * float(np.abs(default).max())) ** 2:
         variance = 0.0  # the same predictions up to rounding

@@ -44,6 +44,11 @@ class Order:
         )
 
     @property
+    def drawn_groups(self) -> int | None:
+        """How many groups are shuffled into folds; None where it is rows, or where time goes forward."""
+        return None if self.groups is None or self.time is not None else len(np.unique(self.groups))
+
+    @property
     def described(self) -> str:
         if self.time is not None:
             return "forward in time: trained on what came before, judged on what came next"
@@ -57,13 +62,15 @@ def repeats_for(n: int) -> int:
 
 
 def folds(n: int, seed: int, order: Order | None = None) -> list[Fold]:
-    """Repeated five-fold cross-validation; in time, one walk forward over the second half of the rows."""
+    """Repeated five-fold cross-validation; in time, one walk forward over the second half of the rows. Few groups can
+    be parted in few ways: a repeat that parts them as one before it is left out."""
     order = order or Order()
     if order.time is not None:
         found = [Fold(0, *pair) for pair in forward(order.time)]
     else:
-        repeats = range(repeats_for(n))
-        found = [Fold(r, *pair) for r in repeats for pair in shuffled(n, SPLITS, order, seed + 1000 * r)]
+        seeds = [seed + 1000 * r for r in range(repeats_for(n))]
+        ways = {frozenset(t.tobytes() for _, t in p): p for p in (shuffled(n, SPLITS, order, s) for s in seeds)}
+        found = [Fold(r, *pair) for r, pairs in enumerate(ways.values()) for pair in pairs]
     return [Fold(f.repeat, _thinned(f.train, seed + i), f.test) for i, f in enumerate(found)]
 
 
@@ -107,16 +114,20 @@ def forward(time: Floats) -> list[Pair]:
 def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:
     """Splits of training rows, for what is tuned inside them: a fifth held out once, or each of `splits` parts in turn.
 
-    Groups stay whole; in time, the last fifth is held out; else y is spread evenly, so that a small part is like the
-    whole.
+    Groups stay whole, so that there are no more parts than groups; in time, the last fifth is held out, cut between two
+    moments; else, or within one moment or group, y is spread evenly, so that a small part is like the whole.
     """
     n = len(y)
     if order.time is not None:
         by_time = np.argsort(order.time, kind="stable")
-        return [(np.sort(by_time[: -(n // 5)]), np.sort(by_time[-(n // 5) :]))]
+        cuts = np.flatnonzero(np.diff(order.time[by_time])) + 1
+        if len(cuts):
+            cut = cuts[np.argmin(np.abs(cuts - (n - n // 5)))]
+            return [(np.sort(by_time[:cut]), np.sort(by_time[cut:]))]
     parts = splits if splits > 1 else SPLITS
-    if order.groups is not None and len(np.unique(order.groups)) >= parts:
-        pairs = shuffled(n, parts, Order(groups=order.groups), seed)
+    count = order.drawn_groups or 0
+    if count > 1:
+        pairs = shuffled(n, min(parts, count), Order(groups=order.groups), seed)
     else:
         rng = np.random.default_rng(seed)
         part = np.empty(n, dtype=np.intp)

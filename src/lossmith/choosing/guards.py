@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.isotonic import recalibrated
 from lossmith.choosing.race import Problem, Race
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.verdict import Guard, Key
@@ -104,15 +105,10 @@ def _calibration(problem: Problem, rows: np.ndarray, f: Floats | None, base: Flo
 
 
 def _miscalibration(y: Floats, f: Floats, weight: Floats | None) -> float:
-    from sklearn.isotonic import isotonic_regression
-
     columns = [(y, f)] if f.ndim == 1 else [((y == k).astype(np.float64), f[:, k]) for k in range(f.shape[1])]
     won = constant = 0.0
     for target, chance in columns:
-        order = np.lexsort((target, chance))
-        w = np.ones(len(y)) if weight is None else weight
-        fit = np.empty(len(y))
-        fit[order] = isotonic_regression(target[order], sample_weight=w[order])
-        won += float(np.average(np.square(target - chance) - np.square(target - fit), weights=w))
-        constant += float(np.average(np.square(target - np.average(target, weights=w)), weights=w))
+        fit = recalibrated(target, chance, weight)
+        won += float(np.average(np.square(target - chance) - np.square(target - fit), weights=weight))
+        constant += float(np.average(np.square(target - np.average(target, weights=weight)), weights=weight))
     return won / constant if constant > 0 else 0.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim
-from lossmith.choosing.candidate import Candidate, Transform, class_shares, turned_back
+from lossmith.choosing.candidate import Candidate, Transform, balancing_weights, turned_back
 from lossmith.choosing.decisions import undone
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import Pair
@@ -190,7 +190,7 @@ def _judges(candidate: Candidate, score: Score) -> list[Score]:
 def _class_weights(candidate: Candidate, task: Task) -> tuple[float, ...]:
     if not candidate.class_weight:
         return ()
-    return tuple((1.0 / class_shares(task.y, task.weight, task.classes)).tolist())
+    return tuple(balancing_weights(task.y, task.weight, task.classes).tolist())
 
 
 def _beside(parts: Sequence[Floats]) -> Floats:

@@ -38,6 +38,10 @@ class Lesson:
     def target(self) -> Any:
         return self.y.astype(np.intp) if self.classes else self.y
 
+    @property
+    def one_class(self) -> bool:
+        return self.classes > 0 and bool((self.y == self.y[0]).all())
+
 
 class Trained(Protocol):
     """predict: encoded columns to the natural scale of the loss. state: plain numbers and text, for JSON."""
@@ -109,15 +113,19 @@ class Linear:
     )
 
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
+        if lesson.one_class:
+            return [_constant(loss, lesson).predict(asked)] * len(RIDGES)
         least = _least_penalty(loss, lesson)
         path = _estimator(loss, lesson).path(
             lesson.X, lesson.target, [least * setting for setting in RIDGES], vary="l2", sample_weight=lesson.weight
         )
-        return [_written(model, lesson.classes).predict(asked) for model in path]
+        return [_written(model, lesson).predict(asked) for model in path]
 
     def train(self, loss: Loss, lesson: Lesson, setting: int) -> LinearFit:
+        if lesson.one_class:
+            return _constant(loss, lesson)
         model = _estimator(loss, lesson).set_params(l2=setting * _least_penalty(loss, lesson))
-        return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson.classes)
+        return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> LinearFit:
         return LinearFit(loss, np.asarray(state["coef"]), np.asarray(state["intercept"]), state["classes"])
@@ -129,19 +137,40 @@ def _estimator(loss: Loss, lesson: Lesson) -> Any:
     return (lm.LinearClassifier if lesson.classes else lm.LinearRegressor)(loss=loss, tol=TOLERANCE)
 
 
-def _written(model: Any, classes: int) -> LinearFit:
+def _written(model: Any, lesson: Lesson) -> LinearFit:
     gap = float(model.gap_)
     relative = None if np.isnan(gap) else gap / max(abs(float(model.objective_)), 1e-300)
-    return LinearFit(model.loss_, np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_), classes, relative)
+    coef, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
+    if len(intercept) > 1 and lesson.classes > len(intercept):
+        coef, intercept = _of_all_classes(model, coef, intercept, lesson)
+    return LinearFit(model.loss_, coef, intercept, lesson.classes, relative)
+
+
+def _of_all_classes(model: Any, coef: Floats, intercept: Floats, lesson: Lesson) -> tuple[Floats, Floats]:
+    """A class that the rows lack gets the finite start's place under the others: half a row's chance, everywhere."""
+    seen = np.asarray(model.classes_, dtype=np.intp)
+    start = _start(model.loss_, lesson)
+    all_coef, all_intercept = np.zeros((lesson.classes, coef.shape[1])), start - start[seen].mean() + intercept.mean()
+    all_coef[seen], all_intercept[seen] = coef, intercept
+    return all_coef, all_intercept
+
+
+def _constant(loss: Loss, lesson: Lesson) -> LinearFit:
+    """Of one class there is nothing to learn but that the others are rare."""
+    start = _start(loss, lesson)
+    return LinearFit(loss, np.zeros((len(start), lesson.X.shape[1])), start, lesson.classes)
+
+
+def _start(loss: Loss, lesson: Lesson) -> Floats:
+    from lossmith.start import finite_start
+
+    return finite_start(loss, lesson.target, lesson.weight, lesson.classes or None)
 
 
 def _least_penalty(loss: Loss, lesson: Lesson) -> float:
     """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
     less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
-    from lossmith.start import finite_start
-
-    y = lesson.target
-    start = finite_start(loss, y, lesson.weight, lesson.classes or None)
+    y, start = lesson.target, _start(loss, lesson)
     score = np.full(len(y), start[0]) if loss.kind == "pointwise" else np.broadcast_to(start, (len(y), len(start)))
     bend = loss.curvature(y, score)
     if bend.ndim > 1:

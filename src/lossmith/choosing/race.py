@@ -203,6 +203,7 @@ def _trained_and_asked(
     splits = inner(given.y, given.order, DECIDING if problem.score.judges_labels else 1, problem.seed + number)
 
     def decide(key: Key, rows: np.ndarray, held: Floats, predicted: Floats) -> None:
+        assert predicted.shape[1:] == held.shape[1:] == ((problem.columns,) if problem.columns > 1 else ())
         done.predictions[key] = predicted
         weight = None if given.weight is None else given.weight[rows]
         decision = fit_decision(problem.aim, problem.score, given.y[rows], held, weight, shares)

@@ -27,6 +27,7 @@ from lossmith.choosing.result import Result
 from lossmith.choosing.scores import Score, score_for, tuning_score
 from lossmith.choosing.store import Store, fingerprint
 from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.targets import Target
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
@@ -63,6 +64,8 @@ def choose(
     ready, facts, runners, problem = pose(X, y, aim, groups, time, weight, exposure, seed)
     target, score = ready.target, problem.score
     splits = folds(len(target.y), seed, problem.order)
+    if score.ranks:
+        _check_both_kinds(target, score, splits)
     store = None if resume is None else Store(resume, _marks(problem, runners, kinds, splits))
     found = race(problem, runners, kinds, splits, jobs or available_cores(), progress, store)
     default = next(c for c in runners if c.role == "default")
@@ -108,6 +111,17 @@ def _beyond_the_loss(chosen: Candidate) -> list[str]:
     return [f"{chosen.name} is trained {chosen.beside}: the model and the code to copy do so, the loss alone does not"]
 
 
+def _check_both_kinds(target: Target, score: Score, splits: Sequence[Fold]) -> None:
+    """Classes are shared out evenly among random folds, but time and groups come first."""
+    lone = [target.y[fold.test[0]] for fold in splits if np.ptp(target.y[fold.test]) == 0]
+    if lone:
+        only = " or ".join(quoted(target.classes[int(k)], 30) for k in np.unique(lone))
+        raise ChoiceError(
+            f"{len(lone)} of the {len(splits)} folds would judge rows of one class only ({only}), of which the "
+            f"{score.shown_name} has no value; ask for the aim probability, or for folds without groups or time"
+        )
+
+
 def pose(
     X: Any, y: Any, aim: str | Aim | None, groups: Any, time: Any, weight: Any, exposure: Any, seed: int
 ) -> tuple[Prepared, Profile, tuple[Candidate, ...], Problem]:
@@ -142,6 +156,7 @@ def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undec
         found.scores,
         rows=len(problem.y),
         test_share=found.test_share,
+        groups=problem.order.drawn_groups,
         guards=guards(problem, runners, found, evidence.default),
         optimism=optimism(drawn, evidence.keys("default", "challenger"), default),
         confidence_set=confidence_set(drawn),
@@ -232,6 +247,8 @@ def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequenc
     how = f"{repeats} times {SPLITS}-fold cross-validation" if order.time is None else f"{len(splits)} folds"
     largest = max(len(fold.train) for fold in splits)
     thinned = [f"each fold trains on {MOST_TRAINED:,} rows drawn at random"] if largest == MOST_TRAINED else []
+    groups = order.drawn_groups
+    few = f", as of {groups} folds, for there are no more groups" if groups is not None and groups < len(splits) else ""
     labels = ["the rule from probabilities to classes is fitted on inner splits of each fold's training rows"]
     return [
         f"score, fixed before training: {score.name}",
@@ -241,7 +258,7 @@ def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequenc
         *(KINDS[kind].described for kind in kinds),
         f"penalty and rounds are chosen on inner splits of the training rows, by the {tuning_score(score).name}",
         *(labels if score.judges_labels else []),
-        "differences: corrected resampled t-test (Nadeau & Bengio 2003)",
+        f"differences: corrected resampled t-test (Nadeau & Bengio 2003){few}",
         "p-values: Holm's, over the challengers, and over the comparisons with the library's default",
         f"practically equal: within {ROPE:.0%} of the default's score; sure: {SURE:.0%} of the posterior",
         "a challenger must beat the default on the kind of model where the default scores better",

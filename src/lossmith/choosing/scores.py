@@ -42,6 +42,7 @@ class Score:
     per_row: PerRow | None = None
     judges_labels: bool = False  # predictions are class ids: probabilities need a decision first
     higher: bool = False  # of what is shown, more is better
+    ranks: bool = False  # judges the order of two kinds of rows: of one kind it has no value
     tunes: bool = True  # smooth and proper enough to choose a penalty or a number of rounds by
 
     def mean(self, y: Floats, prediction: Floats, weight: Floats | None = None) -> float:
@@ -185,7 +186,7 @@ LOG_LOSS = _mean_of("log-loss", "log-loss", log_loss, PROPER)
 
 def _by_order(name: str, columns: Columns, of: Callable[[Floats], Floats]) -> Score:
     reason = "it depends on the order of the probabilities only"
-    return Score(f"1 - {name}", name, _rest, reason, _added(columns), of, higher=True, tunes=False)
+    return Score(f"1 - {name}", name, _rest, reason, _added(columns), of, higher=True, ranks=True, tunes=False)
 
 
 def _at_level(kind: str, per_row: Callable[[float], PerRow], aim: Aim, what: str) -> Score:

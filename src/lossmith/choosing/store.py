@@ -118,32 +118,36 @@ class Store:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(self._file(number))
-            rest = json.loads(table.schema.metadata[b"lossmith"])
-        except (OSError, pa.ArrowException, KeyError, ValueError):
+            return _finished(pq.read_table(self._file(number)), rows)
+        except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, AttributeError):  # not a file of ours
             return None
-        if not np.array_equal(table["row"].to_numpy(), rows):
-            return None
-        told: dict[str, Any] = {k: {tuple(key): x for key, x in v} if k in _BY_KEY else v for k, v in rest.items()}
-        done = Finished(**told)
-        gathered: dict[tuple[str, Key], list[Floats]] = {}
-        for name in table.column_names[1:]:
-            what, label, kind, part = json.loads(name)
-            values = table[name].to_numpy()
-            found = done.predictions if what == "prediction" else done.labels
-            if part is None:
-                found[label, kind] = values
-            else:
-                gathered.setdefault((what, (label, kind)), []).append(values)
-        for (what, key), parts in gathered.items():
-            (done.predictions if what == "prediction" else done.labels)[key] = np.column_stack(parts)
-        return done
 
     def _file(self, number: int) -> Path:
         return self.folder / f"fold-{number:03d}.parquet"
 
 
 _BY_KEY = ("failures", "gaps", "settings")
+
+
+def _finished(table: Any, rows: Rows) -> Finished | None:
+    """What a table holds, if it is of these rows."""
+    rest = json.loads(table.schema.metadata[b"lossmith"])
+    if not np.array_equal(table["row"].to_numpy(), rows):
+        return None
+    told: dict[str, Any] = {k: {tuple(key): x for key, x in v} if k in _BY_KEY else v for k, v in rest.items()}
+    done = Finished(**told)
+    gathered: dict[tuple[str, Key], list[Floats]] = {}
+    for name in table.column_names[1:]:
+        what, label, kind, part = json.loads(name)
+        values = table[name].to_numpy()
+        found = done.predictions if what == "prediction" else done.labels
+        if part is None:
+            found[label, kind] = values
+        else:
+            gathered.setdefault((what, (label, kind)), []).append(values)
+    for (what, key), parts in gathered.items():
+        (done.predictions if what == "prediction" else done.labels)[key] = np.column_stack(parts)
+    return done
 
 
 def _read_head(head: Path, said: str) -> dict[str, str]:

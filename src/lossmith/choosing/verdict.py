@@ -22,6 +22,7 @@ LEVEL = 0.05
 SURE = 0.95
 ROPE = 0.01  # practically equal: within 1% of the default's score
 FEWEST_ROWS = 30
+FEWEST_GROUPS = 10  # with fewer, how much groups differ cannot be told
 MOST_ROWS = 1_000_000  # beyond this the number of rows needed is no advice
 
 
@@ -81,6 +82,7 @@ class Evidence:
     entrants: Sequence[Entrant]
     scores: Mapping[Key, Floats]  # one number per fold, smaller is better, the same folds throughout
     test_share: float  # n_test / n_train
+    groups: int | None = None  # that were shuffled into the folds
 
     @property
     def default(self) -> str:
@@ -103,7 +105,9 @@ class Evidence:
 
     def against(self, key: Key, base: Key) -> Difference:
         rope = ROPE * abs(self.mean(base))
-        return difference(self.scores[base], self.scores[key], test_share=self.test_share, rope=rope)
+        return difference(
+            self.scores[base], self.scores[key], test_share=self.test_share, rope=rope, groups=self.groups
+        )
 
     def on_the_same_model(self) -> dict[Key, Difference]:
         return {
@@ -121,19 +125,21 @@ def decide(
     *,
     rows: int,
     test_share: float,
+    groups: int | None = None,
     guards: Mapping[Key, Sequence[Guard]] | None = None,
     optimism: Optimism | None = None,
     confidence_set: Sequence[Key] = (),
     undecidable: str | None = None,
 ) -> Verdict:
-    """guards: what each (loss, model) must pass to win. optimism: the gain that is left when the luck of picking the
-    best is taken out; a challenger needs one. undecidable: why nothing can be proven, if so.
+    """groups: how many were shuffled into the folds, if rows come in groups. guards: what each (loss, model) must pass
+    to win. optimism: the gain that is left when the luck of picking the best is taken out; a challenger needs one.
+    undecidable: why nothing can be proven, if so.
 
     USE a challenger that beats the default on the default's better kind of model by more than the rope; or USE the
     default if it is proven better than what libraries train by default (theory has named it already, so any gain counts
     that is not proven negligible); SAME if all are equal within the rope; else NOT SHOWN.
     """
-    evidence = Evidence(entrants, scores, test_share)
+    evidence = Evidence(entrants, scores, test_share, groups)
     barred = {key: g.meaning for key, checked in (guards or {}).items() for g in reversed(checked) if not g.passed}
     if not evidence.models:
         raise ValueError("the default loss has no scores")
@@ -153,6 +159,8 @@ def decide(
 
     if undecidable is None and rows < FEWEST_ROWS:
         undecidable = f"{rows} rows are too few to prove a difference (at least {FEWEST_ROWS} are needed)"
+    if undecidable is None and groups is not None and groups < FEWEST_GROUPS:
+        undecidable = f"{groups} groups are too few to prove a difference (at least {FEWEST_GROUPS} are needed)"
     if undecidable is not None:
         return verdict("NOT SHOWN", default, f"{undecidable}. Keep {default}.")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.choosing.errors import plain
+from lossmith.choosing.isotonic import recalibrated
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
 from lossmith.choosing.pictures.data import Seen, all_seen, of_default
 from lossmith.choosing.tables import Floats
@@ -103,10 +104,8 @@ def _window(found: list[Curve]) -> tuple[float, float]:
 
 def isotonic(y: Floats, prediction: Floats) -> tuple[Floats, Floats]:
     """The increasing step function of the prediction that is nearest to y."""
-    from scipy.optimize import isotonic_regression
-
     order = np.argsort(prediction, kind="stable")
-    line = np.asarray(isotonic_regression(y[order]).x)
+    line = recalibrated(y, prediction)[order]
     keep = np.unique(
         np.concatenate([[0, len(line) - 1], np.flatnonzero(np.diff(line)), np.flatnonzero(np.diff(line)) + 1])
     )
@@ -115,13 +114,8 @@ def isotonic(y: Floats, prediction: Floats) -> tuple[Floats, Floats]:
 
 def decompose(y: Floats, prediction: Floats) -> tuple[float, float, float]:
     """Miscalibration, discrimination and uncertainty: mean squared error (Brier score) = MCB - DSC + UNC."""
-    from scipy.optimize import isotonic_regression
-
-    order = np.argsort(prediction, kind="stable")
-    better = np.empty_like(prediction)
-    better[order] = isotonic_regression(y[order]).x
-    given, recalibrated, unknown = (float(np.mean((y - f) ** 2)) for f in (prediction, better, y.mean()))
-    return given - recalibrated, unknown - recalibrated, unknown
+    given, best, unknown = (float(np.mean((y - f) ** 2)) for f in (prediction, recalibrated(y, prediction), y.mean()))
+    return given - best, unknown - best, unknown
 
 
 def _of_levels(result: Result) -> Picture:

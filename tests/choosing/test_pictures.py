@@ -1,16 +1,19 @@
 """The numbers behind the pictures, against what they are by definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import lossmith as lm
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.candidate import Candidate
-from lossmith.choosing.pictures.canvas import PALETTE
+from lossmith.choosing.pictures.canvas import PALETTE, short
 from lossmith.choosing.pictures.data import Seen
-from lossmith.choosing.pictures.murphy import elementary
+from lossmith.choosing.pictures.murphy import _gain, elementary
 from lossmith.choosing.pictures.owners import shares, top_share
-from lossmith.choosing.pictures.reliability import decompose, isotonic, shifted
+from lossmith.choosing.pictures.reliability import Curve, decompose, isotonic, reliability, shifted
+from lossmith.choosing.run import _worst_rows
 
 RNG = np.random.default_rng(0)
 Y, F = RNG.normal(size=(2, 200))
@@ -79,6 +82,37 @@ def test_pulls_are_gradients():
     amounts, means = np.exp(Y), np.exp(F)
     np.testing.assert_allclose(pull("poisson", amounts, means, positive=True), np.abs(means - amounts))
     np.testing.assert_allclose(pull("squared_error", amounts, means, transform="log"), 2 * np.abs(Y - F))
+
+
+def test_a_row_of_weight_three_is_three_rows():
+    weight = RNG.integers(1, 4, 200)
+    y, f, w = np.repeat(Y, weight), np.repeat(F, weight), weight.astype(float)
+    np.testing.assert_allclose(decompose(Y, F, w), decompose(y, f))
+    for ours, whole in zip(isotonic(Y, F, w), isotonic(y, f), strict=True):
+        np.testing.assert_allclose(np.unique(ours), np.unique(whole))
+    np.testing.assert_allclose(Curve("", Y, F, w).means, Curve("", y, f).means)
+    plain = Candidate("absolute_error", "default", "", "")
+    assert top_share(Seen(plain, Y, F, 1 + 99.0 * (np.arange(200) == 7)).pull()) == pytest.approx(101 / 299)
+    aim, thresholds = parse_aim("median"), np.linspace(-2, 2, 9)
+    gain, error, _ = _gain(aim, Seen(plain, Y, F, w), Seen(plain, Y, -F, w), thresholds)
+    whole, less, _ = _gain(aim, Seen(plain, y, f), Seen(plain, y, -f), thresholds)
+    np.testing.assert_allclose(gain, whole, atol=1e-12)
+    assert (error >= less).all()  # for they are not three independent rows
+
+
+def test_what_is_said_of_a_weighted_table_is_weighted():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 300))
+    weight = np.where(y > 0, 9.0, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+        found = lm.choose({"x": x}, y, weight=weight, models="linear", jobs=1)
+    assert any(f"Its mean is {np.average(y, weights=weight):,.5g}" in note for note in found.notes)
+    rows = reliability(found).rows
+    assert {row[2] for row in rows[1:]} == {short(np.average(y, weights=weight))}
+    heavy = np.where(np.arange(300) < 3, 1000.0, 1.0)
+    problem = replace(found.problem, y=np.ones(300), weight=heavy)
+    assert _worst_rows(problem, np.zeros((1, 300)), np.arange(300)) == pytest.approx(3000 / 3297)
 
 
 def test_colours_can_be_read():

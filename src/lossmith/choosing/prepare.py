@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.choosing.aims import Aim
+from lossmith.choosing.aims import Aim, best_constant
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import find_exposure
@@ -60,7 +60,7 @@ def prepare(
     table, family = _taken(table, groups, "groups")
     clock = None if time is None or _none(time) else _taken(table, time, "time")[1]  # it may explain, too
     target = make_target(column, aim)
-    notes = [*_assumed(target), *target.aim.assumptions]
+    notes = [*_assumed(target, weights), *target.aim.assumptions]
     target, weights = _keep(target, weights, seed, notes)
     table = table.take(target.rows)
     weights = None if weights is None else weights[target.rows]
@@ -117,14 +117,15 @@ def _moments(column: Column) -> Floats:
     return column.values
 
 
-def _assumed(target: Target) -> list[str]:
+def _assumed(target: Target, weights: Floats | None) -> list[str]:
     """What was taken for granted, in the units of the user."""
     if not target.aim.assumed:
         return []
     name = quoted(target.name)
     if target.classes:
         return [f"no aim was given: {target.aim} was assumed, because {name} holds classes"]
-    mean, median = float(target.y.mean()), float(np.median(target.y))
+    weight = None if weights is None else weights[target.rows]
+    mean, median = (float(best_constant(Aim(value), target.y, weight)) for value in ("mean", "median"))
     note = (
         f"no aim was given: mean was assumed, because {name} holds numbers. Its mean is {mean:,.5g}, its median "
         f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the value that "

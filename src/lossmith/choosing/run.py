@@ -237,6 +237,7 @@ def _worst_rows(problem: Problem, predictions: Floats, rows: Rows) -> float:
     if per_row is None or problem.score.judges_labels:
         return 0.0
     cost = np.mean([per_row(problem.y[rows], repeat[rows]) for repeat in predictions], axis=0)
+    cost = cost if problem.weight is None else cost * problem.weight[rows]
     if not cost.sum() > 0:
         return 0.0
     return float(np.sort(cost)[::-1][: max(1, len(cost) // 100)].sum() / cost.sum())

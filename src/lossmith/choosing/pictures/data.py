@@ -26,6 +26,7 @@ class Seen:
     candidate: Candidate
     y: Floats
     prediction: Floats  # (rows,), (rows, classes) for three classes and more, (rows, levels) for several quantiles
+    weight: Floats | None = None  # of each row
 
     @property
     def label(self) -> str:
@@ -41,21 +42,23 @@ class Seen:
         candidate = self.candidate
         if candidate.levels and not candidate.band:
             each = [
-                _pull(candidate.at(level), self.y, self.prediction[:, i]) for i, level in enumerate(candidate.levels)
+                _pull(candidate.at(level), self.y, self.prediction[:, i], self.weight)
+                for i, level in enumerate(candidate.levels)
             ]
             return np.asarray(np.sum(each, axis=0))
-        return _pull(candidate, self.y, self.middle if candidate.band else self.prediction)
+        return _pull(candidate, self.y, self.middle if candidate.band else self.prediction, self.weight)
 
 
-def _pull(candidate: Candidate, y: Floats, prediction: Floats) -> Floats:
+def _pull(candidate: Candidate, y: Floats, prediction: Floats, weight: Floats | None) -> Floats:
     loss = candidate.loss()
     if candidate.transform == "log" or loss.link.name == "log":
         prediction = np.maximum(prediction, SMALLEST)
     target = y.astype(np.intp) if loss.target_kind == "class id" else candidate.transformed(y)
     raw = _raw(loss, candidate.transformed(prediction))
-    weight = candidate.row_weights(y, None, int(y.max()) + 1) if candidate.row_weight or candidate.class_weight else 1.0
+    weight = candidate.row_weights(y, weight, int(y.max()) + 1 if candidate.class_weight else 0)
     gradient = np.abs(np.asarray(loss.gradient(target, raw, reduction="none")))
-    return weight * (gradient if gradient.ndim == 1 else np.asarray(gradient.sum(axis=1)))
+    whole = gradient if gradient.ndim == 1 else np.asarray(gradient.sum(axis=1))
+    return whole if weight is None else weight * whole
 
 
 def _raw(loss: Loss, prediction: Floats) -> Floats:
@@ -71,7 +74,8 @@ def seen(result: Result, candidate: Candidate) -> Seen | None:
     if found is None:
         return None
     rows = picked(result)
-    return Seen(candidate, result.problem.y[rows], np.asarray(found.mean(axis=0)[rows], dtype=np.float64))
+    problem, prediction = result.problem, np.asarray(found.mean(axis=0)[rows], dtype=np.float64)
+    return Seen(candidate, problem.y[rows], prediction, None if problem.weight is None else problem.weight[rows])
 
 
 def all_seen(result: Result) -> list[Seen]:

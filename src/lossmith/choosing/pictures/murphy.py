@@ -64,7 +64,10 @@ def _gain(aim: Aim, default: Seen, other: Seen, thresholds: Floats) -> tuple[Flo
         elementary(aim, default.y, default.prediction, t) - elementary(aim, other.y, other.prediction, t)
         for t in thresholds
     ])  # fmt: skip
-    return saved.mean(axis=1), saved.std(axis=1) / np.sqrt(len(default.y)), (saved != 0).sum(axis=1) >= FEWEST
+    weight = np.ones(len(default.y)) if default.weight is None else default.weight
+    part = weight / weight.sum()
+    mean = saved @ part
+    return mean, np.sqrt(np.square(saved - mean[:, None]) @ np.square(part)), (saved != 0).sum(axis=1) >= FEWEST
 
 
 def elementary(aim: Aim, y: Floats, prediction: Floats, threshold: float) -> Floats:

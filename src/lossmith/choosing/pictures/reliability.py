@@ -43,6 +43,12 @@ class Curve:
     label: str
     y: Floats
     prediction: Floats
+    weight: Floats | None = None
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Of what was predicted, and of what came."""
+        return float(np.average(self.prediction, weights=self.weight)), float(np.average(self.y, weights=self.weight))
 
 
 def _of_means(result: Result) -> Picture:
@@ -54,13 +60,13 @@ def _of_means(result: Result) -> Picture:
         drawn, axes = figure(3.3)
         axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
-            axes.plot(*isotonic(one.y, one.prediction), color=series(number), lw=1.8, label=one.label)
-            parts = decompose(one.y, one.prediction)
-            rows.append((one.label, *map(short, (float(one.prediction.mean()), float(one.y.mean()), *parts))))
+            axes.plot(*isotonic(one.y, one.prediction, one.weight), color=series(number), lw=1.8, label=one.label)
+            parts = decompose(one.y, one.prediction, one.weight)
+            rows.append((one.label, *map(short, (*one.means, *parts))))
         names(drawn, axes)
         axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"predicted {what}", ylabel=f"real {what}")
         svg = to_svg(drawn, "reliability", "Reliability: isotonic regression of y on the predictions")
-    off = {one.label: float(one.prediction.mean() / one.y.mean()) for one in found if one.y.mean() > 0}
+    off = {one.label: one.means[0] / one.means[1] for one in found if one.means[1] > 0}
     worst = max(off, key=lambda label: abs(np.log(max(off[label], 1e-9))), default="")
     see = "On the dashed line, what is predicted is what comes."
     if worst and abs(off[worst] - 1) > 0.05:
@@ -74,19 +80,18 @@ def curves(result: Result) -> tuple[list[Curve], str]:
     """The default first; where classes were weighted in training, that and the default's prior shift come next."""
     found = all_seen(result)
     if not result.classes:
-        return [Curve(one.label, one.y, one.middle) for one in found[:MOST_CURVES]], "mean"
+        return [Curve(one.label, one.y, one.middle, one.weight) for one in found[:MOST_CURVES]], "mean"
     y = of_default(result).y
     which = 1 if len(result.classes) == 2 else int(np.argmin(np.bincount(y.astype(np.intp))))
     found.sort(key=lambda one: (one.label != result.default, not one.candidate.class_weight))  # else in their order
     real = (y == which).astype(np.float64)
     lines = [
-        Curve(s.label, real, s.prediction if s.prediction.ndim == 1 else s.prediction[:, which])
+        Curve(s.label, real, s.prediction if s.prediction.ndim == 1 else s.prediction[:, which], s.weight)
         for s in found[:MOST_CURVES]
     ]
     if any(one.candidate.class_weight for one in found):
-        lines.insert(
-            1, Curve(f"{result.default}, prior shifted", real, shifted(lines[0].prediction, float(real.mean())))
-        )
+        even = shifted(lines[0].prediction, lines[0].means[1])
+        lines.insert(1, Curve(f"{result.default}, prior shifted", real, even, lines[0].weight))
     return lines, f"share of {plain(result.classes[which], 20)}"
 
 
@@ -102,19 +107,20 @@ def _window(found: list[Curve]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1.0, high + 1.0)
 
 
-def isotonic(y: Floats, prediction: Floats) -> tuple[Floats, Floats]:
+def isotonic(y: Floats, prediction: Floats, weight: Floats | None = None) -> tuple[Floats, Floats]:
     """The increasing step function of the prediction that is nearest to y."""
     order = np.argsort(prediction, kind="stable")
-    line = recalibrated(y, prediction)[order]
+    line = recalibrated(y, prediction, weight)[order]
     keep = np.unique(
         np.concatenate([[0, len(line) - 1], np.flatnonzero(np.diff(line)), np.flatnonzero(np.diff(line)) + 1])
     )
     return prediction[order][keep], line[keep]
 
 
-def decompose(y: Floats, prediction: Floats) -> tuple[float, float, float]:
+def decompose(y: Floats, prediction: Floats, weight: Floats | None = None) -> tuple[float, float, float]:
     """Miscalibration, discrimination and uncertainty: mean squared error (Brier score) = MCB - DSC + UNC."""
-    given, best, unknown = (float(np.mean((y - f) ** 2)) for f in (prediction, recalibrated(y, prediction), y.mean()))
+    answers = (prediction, recalibrated(y, prediction, weight), np.average(y, weights=weight))
+    given, best, unknown = (float(np.average((y - f) ** 2, weights=weight)) for f in answers)
     return given - best, unknown - best, unknown
 
 
@@ -128,9 +134,9 @@ def _of_levels(result: Result) -> Picture:
         drawn, axes = figure(3.0)
         axes.axhline(level, color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
-            below = _held(one)
+            below, whole = _held(one), np.ones(len(one.y)) if one.weight is None else one.weight
             groups = np.array_split(np.argsort(one.middle, kind="stable"), GROUPS)
-            share = [below[g].mean() for g in groups if g.size]
+            share = [np.average(below[g], weights=whole[g]) for g in groups if g.size]
             axes.plot(
                 (np.arange(len(share)) + 0.5) / len(share),
                 share,
@@ -140,13 +146,14 @@ def _of_levels(result: Result) -> Picture:
                 ms=4,
                 label=one.label,
             )
-            rows.append((one.label, f"{below.mean():.1%}", f"{level:.0%}"))
+            rows.append((one.label, f"{np.average(below, weights=whole):.1%}", f"{level:.0%}"))
         names(drawn, axes)
         axes.set(ylim=(0, 1), xlabel="rows, from low predictions to high ones", ylabel="share of y")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda v, _: f"{v:.0%}")
         svg = to_svg(drawn, "reliability", f"Share of y {where}")
-    mine = float(_held(of_default(result)).mean())
+    default = of_default(result)
+    mine = float(np.average(_held(default), weights=default.weight))
     see = (
         f"On the dashed line, {level:.0%} of y lie {where}, as asked for; with {result.default} {mine:.0%} do, and "
         "where its line bends, some kinds of rows are served worse than others."

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.resources import files
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,9 @@ def test_report_is_one_file_without_links(plain, tmp_path):
     assert plain.sentence in plain._repr_html_()
 
 
+OWN_SCRIPT = files("lossmith.choosing").joinpath("pages", "slider.js").read_text(encoding="utf-8")
+
+
 def test_hostile_names_stay_text(tmp_path):
     X, y = normal_noise(3, n=500, p=2)
     X.columns = ["<script>alert(1)</script>", "{{ 7 * 7 }}"]
@@ -107,6 +111,7 @@ def test_hostile_names_stay_text(tmp_path):
     text = result.report(tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<b>y" not in text
     assert "&lt;b&gt;y" in text
+    assert text.count("<script") == text.count(f"<script>{OWN_SCRIPT}</script>") == 1
     assert "\x1b" not in text + str(result)
 
 

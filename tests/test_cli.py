@@ -259,3 +259,31 @@ def test_translate_prints_the_loss_and_what_differs():
 def test_what_translate_cannot_say_is_one_line(arguments, message):
     done = call("translate", *arguments)
     assert done.exit_code == 2 and message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+
+
+def test_what_is_read_is_not_written_over(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,y\n" + "".join(f"{i},{i * i % 7}\n" for i in range(60)))
+    before = table.read_bytes()
+    for option in ("--report", "--model-out"):
+        done = call("choose", table, "--target", "y", option, table)
+        assert done.exit_code == 2 and "which is read: name another file" in done.stderr
+    both = tmp_path / "both"
+    assert "cannot both be" in call("choose", table, "--target", "y", "--report", both, "--model-out", both).stderr
+    done = call("predict", tmp_path / "y.lossmith", table, "--out", table)
+    assert done.exit_code == 2 and "which is read" in done.stderr
+    assert ".csv or .parquet" in call("predict", tmp_path / "y.lossmith", table, "--out", tmp_path / "p.xlsx").stderr
+    assert table.read_bytes() == before
+
+
+def test_a_loss_of_classes_is_not_explained_by_misses(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,y\n" + "".join(f"{i},{'yes' if i % 3 else 'no'}\n" for i in range(60)))
+    done = call("explain", "cross_entropy", "--table", table, "--target", "y")
+    assert done.exit_code == 2 and "lossmith show cross_entropy" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "lossmith", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("lossmith ")

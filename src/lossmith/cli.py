@@ -89,9 +89,11 @@ def choose(
         if seed < 0:
             raise ValueError("--seed must be 0 or more")
         if report is not None:
-            check_path(report)
+            check_path(report, read=[table])
         if model_out is not None:
-            check_path(model_out, "model", "model.lossmith")
+            check_path(model_out, "model", "model.lossmith", read=[table])
+        if report is not None and report == model_out:
+            raise ValueError(f"report and model cannot both be {report}")
         content = read(table)
         if target is None:
             raise ValueError(f"say which column to predict, with --target: {content.listing(50)}")
@@ -133,8 +135,13 @@ def predict(
     """Predict new rows: numbers in the units of the target, or each class's probability and the label to take."""
     with told():
         from lossmith.choosing import load_model, read
-        from lossmith.choosing.storage import write_table
+        from lossmith.choosing.report import check_path
+        from lossmith.choosing.storage import TABLES, write_table
 
+        if out is not None:
+            if out.suffix.lower() not in TABLES:
+                raise ValueError(f"cannot write {out.name}: predictions are written as {' or '.join(TABLES)}")
+            check_path(out, "predictions", "predictions.csv", read=[model, table])
         columns = load_model(model).table(read(table))
         if out is None:
             write_table(columns, sys.stdout)

@@ -82,7 +82,7 @@ def _best_constant(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array:
             _kept[key] = found
             if len(_kept) > _MOST_KEPT:
                 _kept.popitem(last=False)
-    return found
+    return found.copy()  # whoever gets it may write to it
 
 
 def has_units(loss: Loss) -> bool:

@@ -178,7 +178,8 @@ def _find(name: str) -> tuple[Peer, str, Row | Missing]:
         if len({id(known[full][2]) for full in found}) == 1:
             return known[found[0]]
     if found:
-        raise ValueError(f"{name!r} may be {' or '.join(found)}: say which")
+        which = "write that" if len(found) == 1 else "say which"
+        raise ValueError(f"{name!r} may be {' or '.join(found)}: {which}")
     inside = [full for full in known if f".{wanted}:" in full or full.startswith(f"{library}:{wanted}:")]
     if wanted and inside:
         raise ValueError(f"{name!r} has a loss= of its own: {' or '.join(inside)}: say which")

@@ -62,3 +62,13 @@ def test_the_short_road_gives_the_numbers_of_the_long_one(name, weighted):
     rows.setting.units.to_u(*expected)
     for part, wanted in zip(found, expected, strict=True):
         np.testing.assert_array_equal(part, wanted)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber", "cross_entropy"])
+def test_a_start_may_be_written_to(name):
+    loss, y = lm.get(name), np.arange(9) % 3
+    objective = loss.to("lightgbm", **({"classes": 3} if name == "cross_entropy" else {}))
+    first = objective.start(y)
+    kept = first.copy()
+    first += 100.0
+    np.testing.assert_array_equal(objective.start(y), kept)

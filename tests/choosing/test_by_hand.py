@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from lossmith.choosing.by_hand import LIBRARIES, reading, recipes
+from lossmith.choosing import choose
+from lossmith.choosing.by_hand import LIBRARIES, _as_read, _decided, by_hand, reading, recipes
 from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.decisions import Decision
 
 from .quick import result
 
@@ -109,6 +111,71 @@ def test_the_libraries_own_losses_are_named_where_they_are_equal():
     assert "torch.nn.CrossEntropyLoss(" in code(entrant("cross_entropy"), "PyTorch", 3)
     assert "lm.huber(delta=2.5).to('xgboost')" in code(entrant("huber", {"delta": 2.5}), "XGBoost")
     assert "lm.focal" in code(entrant("focal", {"gamma": 2.0}), "LightGBM", 2)
+
+
+def shop(seed=0, rows=240):
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {"a": rng.normal(size=rows), "same": 1.0, "day": pd.date_range("2024-01-01", periods=rows),
+         "w": rng.integers(1, 9, rows).astype(float), "shop": np.repeat(np.arange(rows // 8), 8)}
+    )  # fmt: skip
+    return table, table["a"].to_numpy() + rng.normal(size=rows)
+
+
+@pytest.fixture(scope="module", params=["median", "balanced-label", "metric:f1"])
+def raced(request, tmp_path_factory):
+    """A race with weights and groups, and the file that it came from."""
+    table, y = shop()
+    table["y"] = y if request.param == "median" else np.array(["yes", "no", "may be"])[np.digitize(y, [-1.0, 0.5])]
+    aim = request.param
+    if aim == "metric:f1":
+        table["y"] = np.where(y > 0.7, "2", "10")  # in the file these stand as numbers
+    path = tmp_path_factory.mktemp("shop") / "data.csv"
+    table.to_csv(path, index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+        return choose(table, "y", aim=aim, weight="w", groups="shop", time="none", models="linear", jobs=1), path
+
+
+def test_the_code_trains_with_the_columns_weights_and_decision_of_the_race(raced):
+    import pandas as pd
+
+    found, path = raced
+    names = {}
+    exec(reading(found, str(path)), names)
+    table = pd.read_csv(path, parse_dates=["day"])
+    assert names["X"].shape == (240, len(found.problem.table.columns))  # no weight, no group, nothing constant
+    np.testing.assert_allclose(np.ptp(names["X"][:, 1]), 239)  # a date counts in days
+    np.testing.assert_array_equal(names["weight"], table["w"])
+    names["X_new"] = names["X"]
+    exec(next(r for r in by_hand(found) if r.library == "scikit-learn, linear").code, names)
+    if found.classes:
+        ours = found.model.predict_label(table)
+        assert np.mean(np.array(ours) == names["labels"].astype(str)) > 0.95
+        assert set(map(str, names["labels"])) <= set(found.classes)
+    else:
+        np.testing.assert_allclose(names["predictions"], found.model.predict(table), atol=0.15)
+
+
+def test_labels_follow_the_decision_whatever_the_order_of_the_classes():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), 50)
+    classes = ("2", "10", "1")
+    order = np.argsort([2, 10, 1])
+    names = np.array([1, 2, 10])
+    for decision in (
+        Decision("argmax"),
+        Decision("prior shift", divisors=(0.5, 0.3, 0.2), power=1.0),
+        Decision("cost rule", costs=((0.0, 1.0, 7.0), (2.0, 0.0, 1.0), (5.0, 1.0, 0.0))),
+    ):
+        found = {"np": np, "names": names, "predictions": p[:, order]}
+        exec(_decided(decision, _as_read(classes)), found)
+        assert [str(x) for x in found["labels"]] == [classes[int(i)] for i in decision.labels(p)]
+    found = {"np": np, "names": np.array(["no", "yes"]), "predictions": p[:, :2]}
+    exec(_decided(Decision("threshold", 0.3), _as_read(("yes", "no"))), found)
+    assert list(found["labels"]) == [("yes", "no")[int(i)] for i in Decision("threshold", 0.3).labels(p[:, 0])]
 
 
 def test_the_table_is_read_as_the_recipes_need_it(tmp_path):

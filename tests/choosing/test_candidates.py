@@ -221,3 +221,13 @@ def test_a_quantile_loss_aims_at_its_own_level_only():
     for aim, name in (("quantile:0.9", "quantile"), ("expectile:0.8", "expectile"), ("interval:0.8", "quantile"),
                       ("metric:mape", "absolute_percentage_error"), ("metric:rmsle", "squared_log_error")):  # fmt: skip
         assert [line.split()[0] for line in listing(aim=aim)[2:]] == [name]
+
+
+def test_the_loss_of_a_result_says_all_or_what_it_does_not():
+    over_y = Candidate("absolute_error", "challenger", "", "", row_weight="1/y")
+    assert over_y.whole(None) == lm.absolute_percentage_error() and over_y.beside is None
+    logs = replace(over_y, transform="log")
+    assert logs.whole(None) == lm.absolute_error() and logs.beside == "on log y and with rows weighing 1/y"
+    pair = Candidate("quantile", "default", "", "", levels=(0.1, 0.9))
+    assert pair.whole(None) == lm.quantile(q=0.1) and pair.beside == "at 2 levels side by side"
+    assert Candidate("huber", "default", "", "").beside is None

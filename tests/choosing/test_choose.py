@@ -42,6 +42,14 @@ def test_the_right_loss_is_proven(seen, seed):
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("df", [2.0, 2.5])
+def test_a_squared_error_is_at_most_equal_for_a_median(df):
+    result = choose(*heavy_tails(0, df=df, n=2000), aim="median")
+    assert result.loss.name in ("absolute_error", "huber")
+    assert all(row.gain < 1 for row in result.table if row.label == "squared_error")
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("seen", [heavy_tails_are_seen, exposure_is_seen])
 def test_the_right_loss_is_proven_on_nine_seeds_of_ten(seen):
     assert sum(seen(seed) for seed in range(10)) >= 9

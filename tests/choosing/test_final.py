@@ -189,6 +189,18 @@ def in_trees(pattern, text):
         ("median", in_json(exposure="nothing"), "exposure is none"),
         ("median", in_json(target=7), "not a text"),
         ("median", in_json(fitted__scale__shift=None), "damaged"),
+        ("median", in_json(fitted__scale__shift="abc"), "scale is not finite"),
+        ("median", in_json(fitted__scale__unit=0.0), "unit is not above zero"),
+        ("median", in_json(fitted__scale__transform="eval"), "transformed in another way"),
+        ("median", in_json(levels=[0.1, 0.9]), "1 parts for 2 levels"),
+        ("median", in_json(classes=["a", "b"]), "0 classes in a model of 2"),
+        ("median", in_json(decision={"rule": "argmax", "threshold": None, "divisors": [], "power": None, "costs": []}),
+         "does not fit its classes"),
+        ("labels", in_json(decision__divisors=[0.5, 0.5]), "does not fit its classes"),
+        ("labels", in_json(decision__costs=[[0, 1], [1, 0]]), "does not fit its classes"),
+        ("labels", in_json(decision__threshold=0.5), "threshold"),
+        ("labels", in_json(decision__rule="exec"), "another rule"),
+        ("chances", in_json(fitted__losses=[{"lossmith": 1, "name": "cross_entropy"}]), "damaged"),
         ("trees", lambda texts: texts.pop("trees-0.txt"), "damaged"),
         ("trees", in_trees(r"left_child=-?\d+", "left_child=9999"), "a node's child is not there"),
         ("trees", in_trees(r"left_child=-?\d+", "left_child=0"), "a node's child is not there"),
@@ -198,6 +210,15 @@ def in_trees(pattern, text):
         ("trees", in_trees(r"num_leaves=\d+", "num_leaves=1000000000"), "of another kind"),
         ("trees", in_trees(r"num_cat=0", "num_cat=3"), "of another kind"),
         ("trees", in_trees(r"max_feature_idx=\d+", "max_feature_idx=90000"), "90001 columns"),
+        ("trees", in_trees(r"num_class=1", "num_class=5"), "5 and 1 outputs"),
+        ("trees", in_trees(r"num_tree_per_iteration=1", "num_tree_per_iteration=2"), "1 and 2 outputs"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\g<1>77 \2\n\n\1\2"), "the line ''"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\g<1>77 \2\n\1\2"), "the line 'split_feature="),
+        ("trees", in_trees(r"(split_feature=)(.*)", "\\g<1>77 \\2\x0b\\1\\2"), "a character that no tree has"),
+        ("trees", in_trees(r"(split_feature=)(.*)", r"\1\2\r"), "a character that no tree has"),
+        ("trees", in_trees(r"label_index=", "objective=nonsense\nlabel_index="), "the line 'objective=nonsense'"),
+        ("trees", in_trees(r"decision_type=\d+", "decision_type=12"), "a column that is not there"),
+        ("trees", in_trees(r"^tree", "three"), "its head is not that of trees"),
     ],
 )
 def test_what_is_damaged_or_hostile_is_refused(saved, tmp_path, name, change, says):
@@ -205,9 +226,53 @@ def test_what_is_damaged_or_hostile_is_refused(saved, tmp_path, name, change, sa
         lm.load_model(rewritten(saved[name], tmp_path / "m.lossmith", change))
 
 
-def test_sizes_of_trees_that_lie_are_not_believed(saved, tmp_path):
+def bent(content, rng):
+    """Another byte in one place."""
+    place = int(rng.integers(len(content)))
+    return content[:place] + bytes([content[place] ^ int(rng.integers(1, 128))]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("name", ["trees", "labels"])
+def test_one_byte_that_is_wrong_is_refused_or_predicts_all_the_same(saved, name, tmp_path):
+    (X, _), rng, path, refused = table(), np.random.default_rng(0), tmp_path / "m", 0
+
+    def load():
+        try:
+            model = lm.load_model(path)
+            return model.table(X[:3])
+        except ChoiceError:
+            return None
+
+    for _ in range(100):
+        path.write_bytes(bent(saved[name].read_bytes(), rng))
+        refused += load() is None
+    assert refused > 80  # the rest changes what no reader of a zip looks at
+    with zipfile.ZipFile(saved[name]) as file:
+        parts = {part: file.read(part) for part in file.namelist() if part != "card.md"}
+    for part in parts:
+        for _ in range(100):
+            with zipfile.ZipFile(path, "w") as file:
+                for other, content in parts.items():
+                    file.writestr(other, bent(content, rng) if other == part else content)
+            found = load()
+            assert found is None or {len(column) for column in found.values()} == {3}
+
+
+def test_a_locked_file_is_refused(saved, tmp_path):
+    content = bytearray(saved["median"].read_bytes())
+    for mark, flag in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        for found in re.finditer(re.escape(mark), bytes(content)):
+            content[found.start() + flag] |= 1
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ChoiceError, match=r"not a saved model: .* encrypted"):
+        lm.load_model(tmp_path / "m")
+
+
+def test_sizes_and_names_of_trees_that_lie_are_not_believed(saved, tmp_path):
     X, _ = table()
-    lying = rewritten(saved["trees"], tmp_path / "m", in_trees(r"tree_sizes=.*", "tree_sizes=999999999 1 1"))
+    sizes = in_trees(r"feature_infos=.*", "tree_sizes=999999999 1 1")
+    lying = rewritten(saved["trees"], tmp_path / "m", sizes)
+    lying = rewritten(lying, tmp_path / "n", in_trees(r"feature_names=.*", "feature_names=a"))
     np.testing.assert_array_equal(lm.load_model(lying).predict(X), lm.load_model(saved["trees"]).predict(X))
 
 

@@ -11,7 +11,9 @@ from lossmith.translation import Row, peers
 
 if TYPE_CHECKING:
     from lossmith.choosing.candidate import Candidate
+    from lossmith.choosing.decisions import Decision
     from lossmith.choosing.result import Result
+    from lossmith.choosing.tables import Column
     from lossmith.loss import Loss
 
 SEVERAL = 3  # a number of classes, for a library's loss that must be told one
@@ -25,7 +27,8 @@ STARTS = {  # of a network: its first answer, and the size of what it adds
 
 @dataclass(frozen=True)
 class Recipe:
-    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`."""
+    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`, and `labels`
+    where the aim ends in a class."""
 
     library: str
     code: str
@@ -66,22 +69,31 @@ def by_hand(result: Result) -> list[Recipe]:
     """One recipe a library, for the loss that was chosen; trees grow for as many rounds as did best in the race."""
     tuned = [setting for fold in result.settings.get((result.chosen.label, "lightgbm"), ()) for setting in fold]
     rounds = int(median(tuned)) if tuned else ROUNDS
-    return recipes(result.chosen, len(result.classes), offset=result.chosen.offset, rounds=rounds)
+    weighted = result.problem.weight is not None
+    found = recipes(result.chosen, len(result.classes), result.chosen.offset, rounds, weighted)
+    decision = result.evidence.decision
+    if decision is None:
+        return found
+    line = _decided(decision, _as_read(result.classes))
+    return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
-def recipes(chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS) -> list[Recipe]:
-    """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`."""
-    weighted = bool(chosen.row_weight or chosen.class_weight or offset)
+def recipes(
+    chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS, weighted: bool = False
+) -> list[Recipe]:
+    """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`, with
+    rows of different weight `weight`."""
+    uses_weight = bool(chosen.row_weight or chosen.class_weight or offset or weighted)
     found = []
     for library, body in LIBRARIES.items():
-        before, after = _before(chosen, classes, offset), _after(chosen, offset)
+        before, after = _before(chosen, classes, offset, weighted), _after(chosen, offset)
         if chosen.levels and not chosen.band:
-            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, weighted, rounds, chosen.levels[0])
+            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, uses_weight, rounds, chosen.levels[0])
             inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
             core = [f"ends = []\nfor {LEVEL} in {chosen.levels}:\n{inside}\n    ends.append(found)"]
             after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
         else:
-            core = body(Setting(chosen.loss(), classes, weighted, rounds))
+            core = body(Setting(chosen.loss(), classes, uses_weight, rounds))
             after = ["predictions = found", *after]
         lines = [*before, *core, *after]
         text = "\n".join(lines)
@@ -92,38 +104,56 @@ def recipes(chosen: Candidate, classes: int = 0, offset: bool = False, rounds: i
 
 
 def reading(result: Result, path: str = "data.csv") -> str:
-    """Code that makes X and y of a table."""
+    """Code that makes X and y of a table, with the columns that raced and no others."""
+    problem, offset = result.problem, result.chosen.offset
     lines = [
         "import pandas as pd", "", f"table = pd.read_csv({path!r})",
         f"table = table.dropna(subset=[{result.target!r}])", f"y = table.pop({result.target!r}).to_numpy()",
     ]  # fmt: skip
-    if result.chosen.offset:
-        lines.append(f"exposure = table.pop({result.problem.exposure!r}).to_numpy()")
+    if problem.weight is not None:
+        own = "..." if result.weighted_by is None else f"table[{result.weighted_by!r}].to_numpy(dtype=float)"
+        lines.append(f"weight = {own}{'' if result.weighted_by else '  # put in: the weights of these rows'}")
+    if offset:
+        lines.append(f"exposure = table[{problem.exposure!r}].to_numpy()")
+    columns = [column for column in problem.table.columns if not (offset and column.name == problem.exposure)]
+    shown = "".join(f"\n    {column.name!r}," for column in columns)
     lines += [
+        f"table = table[[{shown}\n]].copy()",
+        *(line for column in columns for line in _as_numbers(column)),
         "X = pd.get_dummies(table, dummy_na=True, dtype=float)  # texts become columns of 0 and 1",
         "X = X.fillna(X.median()).to_numpy()",
         "X_new = X[:5]  # rows to predict",
     ]
-    return "\n".join([*lines, "exposure_new = exposure[:5]"] if result.chosen.offset else lines)
+    return "\n".join([*lines, "exposure_new = exposure[:5]"] if offset else lines)
+
+
+def _as_numbers(column: Column) -> list[str]:
+    """What a CSV file holds as texts although it raced as numbers."""
+    place = f"table[{column.name!r}]"
+    if column.kind == "date":
+        days = '- pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)'
+        return [f"{place} = (pd.to_datetime({place}, utc=True) {days}"]
+    return [f'{place} = pd.to_numeric({place}, errors="coerce")'] if column.strays else []
 
 
 # what is done to y before, and to predictions after
 
 
-def _before(chosen: Candidate, classes: int, offset: bool) -> list[str]:
-    lines = []
+def _before(chosen: Candidate, classes: int, offset: bool, weighted: bool) -> list[str]:
+    lines, own = [], "weight * " if weighted else ""
     if classes:
         lines.append("names, target = np.unique(y, return_inverse=True)  # classes are counted from 0")
     elif offset:
-        lines.append("target, weight = y / exposure, exposure  # a rate, which its exposure weighs")
+        lines.append(f"target, weight = y / exposure, {own}exposure  # a rate, which its exposure weighs")
     elif chosen.transform:
         lines.append(f"target = np.{chosen.transform}(y)")
     else:
         lines.append(f"target = y / {chosen.unit:g}" if chosen.unit != 1 else "target = y")
     if chosen.row_weight:
-        lines.append("weight = np.mean(np.abs(y)) / np.abs(y)")
+        lines.append(f"weight = {own}np.mean(np.abs(y)) / np.abs(y)")
     if chosen.class_weight:
-        lines.append("weight = len(y) / (len(names) * np.bincount(target)[target])  # every class weighs the same")
+        lines.append(f"counts = np.bincount(target{', weights=weight' if weighted else ''})")
+        lines.append(f"weight = {own}np.mean(counts) / counts[target]  # every class weighs the same")
     return lines
 
 
@@ -136,7 +166,7 @@ def _after(chosen: Candidate, offset: bool) -> list[str]:
     if offset:
         lines.append("predictions = predictions * exposure_new")
     if chosen.class_weight and chosen.undo:
-        lines.append("predictions = predictions * np.bincount(target)  # the odds that the weights moved, moved back")
+        lines.append("predictions = predictions * counts  # the odds that the weights moved, moved back")
         lines.append("predictions = predictions / predictions.sum(axis=1, keepdims=True)")
     if chosen.band:
         ends = ", ".join(f"{level:g}" for level in chosen.levels)
@@ -146,6 +176,31 @@ def _after(chosen: Candidate, offset: bool) -> list[str]:
             f"predictions = predictions[:, None] + norm.ppf([{ends}]) * spread",
         ]
     return lines
+
+
+def _as_read(classes: Sequence[str]) -> list[int]:
+    """The place of each class among `names`: a CSV file holds numbers as numbers and anything else as texts."""
+    try:
+        return sorted(range(len(classes)), key=lambda i: float(classes[i]))
+    except ValueError:
+        return sorted(range(len(classes)), key=lambda i: classes[i])
+
+
+def _decided(decision: Decision, order: Sequence[int]) -> str:
+    """The line that makes labels of `predictions`, whose columns are the classes in this order."""
+    if decision.threshold is not None:
+        second = order.index(1)
+        return (
+            f"labels = np.where(predictions[:, {second}] >= {decision.threshold!r}, names[{second}], "
+            f"names[{1 - second}])  # the threshold that did best in the race"
+        )
+    if decision.costs:
+        costs = [[decision.costs[i][j] for j in order] for i in order]
+        return f"labels = names[np.argmin(predictions @ np.array({costs}), axis=1)]  # the smallest expected cost"
+    if decision.divisors:
+        shares = [decision.divisors[i] for i in order]
+        return f"labels = names[np.argmax(predictions / np.array({shares}), axis=1)]  # over the classes' shares"
+    return "labels = names[np.argmax(predictions, axis=1)]"
 
 
 # each library; `found` is the prediction on the natural scale

@@ -71,6 +71,23 @@ class Candidate:
             params["q"] = self.levels[0]
         return _made(self.name, labels, **params)
 
+    def whole(self, labels: tuple[Any, ...] | None) -> Loss:
+        """As one loss, where the catalogue has it: misses over y are the absolute percentage error's."""
+        if self.name == "absolute_error" and self.row_weight == "1/y" and not self.transform:
+            return _made("absolute_percentage_error", labels)
+        return self.loss(labels=labels)
+
+    @property
+    def beside(self) -> str | None:
+        """What its training takes that no loss alone says."""
+        weight = self.row_weight if self.transform else ""
+        parts = [f"on {self.transform} y"] if self.transform else []
+        parts += [f"with rows weighing {weight}"] if weight else []
+        parts += ["with every class weighing the same"] if self.class_weight else []
+        parts += ["with the spread of its misses added and taken off"] if self.band else []
+        parts += [f"at {len(self.levels)} levels side by side"] if len(self.levels) > 1 and not self.band else []
+        return " and ".join(parts) or None
+
     def transformed(self, y: Floats) -> Floats:
         if self.transform == "log":
             return np.log(y)

@@ -121,6 +121,6 @@ def draw(name: str, path: Path) -> None:
 
     if path.suffix.lower() not in (".png", ".svg"):
         raise ChoiceError(f"cannot draw to {quoted(path.name)}: write a .png or .svg file")
-    check_path(path)
+    check_path(path, "drawing", "loss.png")
     figure = find(name).plot()
     figure.savefig(path, bbox_inches="tight")

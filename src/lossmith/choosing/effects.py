@@ -42,10 +42,11 @@ class Effects:
 
 
 def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> Effects:
-    """Raises ChoiceError for a target of classes, or one that is outside the loss's domain."""
+    """Raises ChoiceError for a loss or a target of classes, or a target that is outside the loss's domain."""
     from lossmith.choosing.prepare import prepare
     from lossmith.choosing.profile import profile
 
+    _check_kind(find(name))
     ready = prepare(table, target, Aim("mean"), None, None, 0)
     facts = profile(ready.table, ready.target, ready.exposure, 0)
     assert facts.pilot is not None  # of numbers there always is one
@@ -61,16 +62,21 @@ def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> 
     return Effects(loss, target, pilot, numbers, constant, pull, (*notes, *ready.notes))
 
 
+def _check_kind(loss: Loss) -> None:
+    if loss.target_kind != "real" or loss.outputs != 1:
+        raise ChoiceError(
+            f"{loss.name} is a loss of classes or of several numbers: explain draws what a loss does to misses, one "
+            f"number a row; `lossmith show {loss.name}` draws the loss itself, `lossmith choose` races it"
+        )
+
+
 def _ready(name: str, params: Mapping[str, float], scale: float) -> tuple[Loss, list[str]]:
     """The loss, its parameters in units of y set from the residuals unless the user says otherwise."""
     from lossmith.registry import get
     from lossmith.start import in_units, scale_parameters
 
-    loss = find(name)
-    if loss.target_kind != "real" or loss.outputs != 1:
-        raise ChoiceError(f"{loss.name} is a loss of classes or of several numbers; explain takes one number a row")
     try:
-        loss = get(loss.name, **params)
+        loss = get(find(name).name, **params)
     except (TypeError, ValueError) as error:
         raise ChoiceError(str(error)) from None
     open_ = tuple(p for p in scale_parameters(loss) if p not in params)

@@ -70,7 +70,7 @@ class FinalModel:
         return as_markdown(self.about)
 
     def save(self, path: str | Path) -> Path:
-        """One file without pickle: JSON, trees in LightGBM's own text, the card. `lossmith.load_model` reads it."""
+        """One file without pickle: JSON, trees in LightGBM's text format, the card. `lossmith.load_model` reads it."""
         from lossmith.choosing.storage import save
 
         return save(self, Path(path))

@@ -39,6 +39,7 @@ class Prepared:
     time: Floats | None  # when each row came
     grouped_by: str | None
     timed_by: str | None
+    weighted_by: str | None  # a column of X; weights that came beside X have no name
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -91,6 +92,7 @@ def prepare(
         None if clock is None else _moments(clock),
         None if family is None else family.name,
         None if clock is None else clock.name,
+        weight if isinstance(weight, str) else None,
         tuple(notes),
         (*suspects, *table.warnings, *dropped, *left, *target.warnings),
     )

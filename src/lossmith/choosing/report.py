@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -95,12 +96,16 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def check_path(path: Path, what: str = "report", example: str = "report.html") -> None:
-    """Said before the race, not after it."""
+def check_path(
+    path: Path, what: str = "report", example: str = "report.html", *, read: Sequence[Path] = ()
+) -> None:
+    """Said before the race, not after it. What is `read` may not be written over."""
     if path.is_dir():
         raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
     if not path.parent.is_dir():
         raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the {what}")
+    if any(path.exists() and given.exists() and path.samefile(given) for given in read):
+        raise ChoiceError(f"the {what} would be written over {quoted(path, 200)}, which is read: name another file")
 
 
 def write_report(result: Result, path: Path) -> Path:

@@ -82,6 +82,7 @@ class Result:
     classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers
     left_out: Sequence[LeftOut] = ()  # losses that one might expect, and why they did not run
     notes: Sequence[str] = ()
+    weighted_by: str | None = None  # the column of weights, where it has a name
 
     @property
     def sentence(self) -> str:
@@ -115,6 +116,7 @@ class Result:
             "aim": str(self.aim),
             "aim_assumed": self.aim.assumed,
             "score": self.score.name,
+            "score_in_table": self.score.shown_name,
             "table": [asdict(row) for row in self.table],
             "reason": self.reason,
             "target": self.target,

@@ -78,7 +78,7 @@ def choose(
     warnings += [*_disguise(problem, default, evidence, found), *_race_warnings(problem, default, evidence, found)]
     return Result(
         verdict=evidence.word,
-        loss=chosen.loss(labels=target.labels),
+        loss=chosen.whole(target.labels),
         aim=target.aim,
         score=score,
         table=evidence_rows(runners, kinds, found, evidence, score, default.label),
@@ -100,8 +100,15 @@ def choose(
         rows=target.rows,
         classes=target.classes,
         left_out=left_out(target.aim, facts, runners),
-        notes=ready.notes,
+        weighted_by=ready.weighted_by,
+        notes=(*ready.notes, *_beyond_the_loss(chosen)),
     )
+
+
+def _beyond_the_loss(chosen: Candidate) -> list[str]:
+    if chosen.beside is None:
+        return []
+    return [f"{chosen.name} is trained {chosen.beside}: the model and the code to copy do so, the loss alone does not"]
 
 
 def _check_both_kinds(target: Target, score: Score, splits: Sequence[Fold]) -> None:

@@ -1,4 +1,6 @@
-"""A model as one file: a zip of JSON, LightGBM's own text and the card. Reading runs no code and bounds every size."""
+"""A model as one file: a zip of JSON, trees in LightGBM's text format and the card.
+
+Reading runs no code and bounds every size."""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import numpy as np
-
 from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.stored import outputs, restored
+from lossmith.choosing.trees import checked_trees
 
 if TYPE_CHECKING:
     from lossmith.choosing.final import FinalModel
@@ -21,7 +23,6 @@ MOST_BYTES = 512 * 2**20  # of all that is inside, unpacked
 MOST_PARTS = 200  # quantiles side by side
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model makes the same file
 SPEC, CARD = "model.json", "card.md"
-KINDS = ("number", "boolean", "date", "category")
 
 
 def save(model: FinalModel, path: Path) -> Path:
@@ -29,10 +30,11 @@ def save(model: FinalModel, path: Path) -> Path:
 
     check_path(path, "model", "model.lossmith")
     fitted = model.fitted.state()
-    texts = {}
-    for number, part in enumerate(fitted["parts"]):
-        if "trees" in part:
-            texts[_trees(number)] = part.pop("trees")
+    texts = {
+        _trees(number): checked_trees(part.pop("trees"), len(model.encoder.names), outputs(len(model.classes)))
+        for number, part in enumerate(fitted["parts"])
+        if "trees" in part
+    }
     content = {
         "lossmith model": FORMAT,
         "target": model.target,
@@ -69,15 +71,18 @@ def load_model(path: str | Path) -> FinalModel:
         raise ChoiceError(f"no file {quoted(path, 200)}")
     try:
         texts = _texts(path)
-        content = json.loads(texts[SPEC])
-        if not isinstance(content, dict) or content.get("lossmith model") != FORMAT:
-            raise ChoiceError(f"{quoted(path.name)} is not a model that this version of lossmith reads")
-        return _model(content, texts)
     except ChoiceError:
         raise
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+    except Exception as error:  # of the zip, of what it is packed with, of a password
         raise ChoiceError(f"{quoted(path.name)} is not a saved model: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+    try:
+        content = json.loads(texts.pop(SPEC))
+        if not isinstance(content, dict) or content.get("lossmith model") != FORMAT:
+            raise ChoiceError(f"{quoted(path.name)} is not a model that this version of lossmith reads")
+        return restored(content, lambda number: texts[_trees(number)])
+    except ChoiceError:
+        raise
+    except Exception as error:  # whatever is wrong inside, LightGBM's own errors too
         raise ChoiceError(f"the model in {quoted(path.name)} is damaged: {type(error).__name__}: {error}") from None
 
 
@@ -104,97 +109,10 @@ def _texts(path: Path) -> dict[str, str]:
     return found
 
 
-def _model(content: Mapping[str, Any], texts: Mapping[str, str]) -> FinalModel:
-    import lossmith as lm
-    from lossmith.choosing.decisions import Decision
-    from lossmith.choosing.final import FinalModel
-    from lossmith.choosing.learners import Fitted
-
-    encoder = _encoder(content["encoder"])
-    classes = tuple(_text(name) for name in content["classes"])
-    kinds = {_text(name): kind for name, kind in content["columns"].items()}
-    needed = {plan["name"] for plan in encoder.plans}
-    if any(kind not in KINDS for kind in kinds.values()) or not needed <= set(kinds):
-        raise ValueError("its columns do not fit its encoder")
-    state = content["fitted"]
-    for number, part in enumerate(state["parts"]):
-        _check_part(part, len(encoder.names), len(classes))
-        if state["kind"] == "lightgbm":
-            part["trees"] = _checked_trees(texts[_trees(number)], len(encoder.names), len(classes))
-    _check_numbers(state["scale"])
-    levels = tuple(float(level) for level in content["levels"])
-    exposure, decision, card = content["exposure"], content["decision"], content["card"]
-    if exposure is not None and exposure not in kinds:
-        raise ValueError("its exposure is none of its columns")
-    return FinalModel(
-        target=_text(content["target"]),
-        aim=_text(content["aim"]),
-        loss=lm.from_spec(content["loss"]),
-        encoder=encoder,
-        kinds=kinds,
-        fitted=Fitted.from_state(state),
-        classes=classes,
-        levels=levels,
-        exposure=exposure,
-        decision=None if decision is None else Decision.from_state(decision),
-        about={_text(title): [_text(line) for line in lines] for title, lines in card.items()},
-    )
-
-
-def _encoder(state: Mapping[str, Any]) -> Any:
-    """Plans hold a name, finite numbers, or levels; anything else is refused before a table meets it."""
-    from lossmith.choosing.encoding import Encoder
-
-    for plan in state["plans"]:
-        _text(plan["name"])
-        if plan["kind"] == "number":
-            _check_numbers({name: plan[name] for name in ("median", "mean", "scale")})
-            if not plan["scale"] > 0 or not isinstance(plan["indicator"], bool):
-                raise ValueError("a column's scale is not above zero")
-        elif plan["kind"] == "category":
-            levels = [plan["base"], *plan["levels"]]
-            if not isinstance(plan["other"], bool) or not all(isinstance(v, str | None) for v in levels):
-                raise ValueError("a column's levels are not texts")
-        else:
-            raise ValueError("a column of another kind")
-    return Encoder.from_state(dict(state))
-
-
-def _check_part(part: Mapping[str, Any], columns: int, classes: int) -> None:
-    outputs = classes if classes > 2 else 1
-    if "coef" in part:
-        coefficients, intercept = (
-            np.array(part["coef"], dtype=np.float64),
-            np.array(part["intercept"], dtype=np.float64),
-        )
-        if coefficients.shape != (outputs, columns) or intercept.shape != (outputs,):
-            raise ValueError("its coefficients do not fit its columns")
-        if not (np.isfinite(coefficients).all() and np.isfinite(intercept).all()):
-            raise ValueError("its coefficients are not finite")
-    else:
-        _check_numbers(part["units"])
-
-
-def _checked_trees(text: str, columns: int, classes: int) -> str:
-    from lossmith.choosing.trees import checked_trees
-
-    return checked_trees(text, columns, classes if classes > 2 else 1)
-
-
-def _check_numbers(numbers: Mapping[str, Any]) -> None:
-    for name, value in numbers.items():
-        values = value if isinstance(value, list) else [value]
-        if not all(isinstance(v, str) or np.isfinite(v) for v in values):
-            raise ValueError(f"{name} is not finite")
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is not a text")
-    return value
-
-
 # predictions as files
+
+
+TABLES = (".csv", ".parquet")
 
 
 def write_table(columns: Mapping[str, list[Any]], out: Path | TextIO) -> None:

@@ -45,6 +45,7 @@ def legend(result: Result) -> list[str]:
         f"gain: how far the {result.score.name} falls below the default's on the same model, in percent of it",
         "skill: the same against the best constant",
         f"better, worse: by more than {ROPE:.0%} with {SURE:.0%} probability; same: within it; not shown: neither",
+        "the interval leaves out chances on both sides, so that of a better or worse loss may reach a little beyond 0",
     ]
     if any(row.holm_p is not None for row in result.table):
         lines.append(

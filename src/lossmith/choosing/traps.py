@@ -26,7 +26,7 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     n, name = len(target.y), quoted(target.name)
     few = next((percent for rows, percent in FEW_ROWS if n < rows), None)
     if few is not None:
-        found.append(f"{n} rows are few: differences between losses below about {few}% cannot be shown here")
+        found.append(f"{n} rows are few: differences between losses below {few}% can hardly ever be shown with so few")
     if target.classes:
         counts = np.bincount(target.y.astype(np.intp), minlength=len(target.classes))
         rarest = int(counts.argmin())

@@ -43,7 +43,7 @@ def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
     low, high = growth.band
     see = (
         f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold (slope {growth.slope:.2f}, 95% "
-        f"band {low:.2f} to {high:.2f}): as a {growth.law} law expects."
+        f"band {low:.2f} to {high:.2f}), nearest to a {growth.law} law."
     )
     if growth.zeros_expected is not None:
         see += f" Exact zeros: {np.mean(found.y == 0):.0%} of the rows, {growth.zeros_expected:.0%} under Poisson."

@@ -1,7 +1,7 @@
 """Real tables through `choose`, two aims each: verdict, choice, scores, time; and how long 10,000 rows take.
 
     python benchmarks/run.py choosing            goes on where it was stopped: build/choosing/tables.jsonl
-    python benchmarks/choosing.py --pieces 10    ten more tables, then a summary
+    python benchmarks/choices.py --pieces 10    ten more tables, then a summary
 """
 
 import argparse

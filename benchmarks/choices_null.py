@@ -1,9 +1,9 @@
 """How often a loss is used that is no better, and how often the right one is found, where the truth is known.
 
-    python benchmarks/choosing_null.py null                  false USE over 400 tables of exchangeable learners
-    python benchmarks/choosing_null.py plasmodes             real columns, simulated targets of known law
-    python benchmarks/choosing_null.py plasmodes --pieces 10 ten more, then stop
-    python benchmarks/choosing_null.py summary
+    python benchmarks/choices_null.py null                  false USE over 400 tables of exchangeable learners
+    python benchmarks/choices_null.py plasmodes             real columns, simulated targets of known law
+    python benchmarks/choices_null.py plasmodes --pieces 10 ten more, then stop
+    python benchmarks/choices_null.py summary
 
 Every trial is a line of build/choosing/*.jsonl: what is there is not done again.
 """

@@ -1,0 +1,5 @@
+"""`python -m lossmith` is `lossmith`."""
+
+from lossmith.cli import main
+
+main()

@@ -98,6 +98,13 @@ def test_every_end_of_an_aim(aim):
     assert result.evidence.over_library
 
 
+def test_a_constant_without_a_score_is_no_rival(monkeypatch):
+    monkeypatch.setattr("lossmith.choosing.race._constant", lambda given, exposure, rows: np.full(rows, np.inf))
+    result = choose(X, Y, aim="mean", models="linear", jobs=1)
+    assert all(g.passed for checked in result.evidence.guards.values() for g in checked if g.name == "skill")
+    assert not [w for w in result.warnings if "constant" in w or "disguise" in w]
+
+
 def test_time_goes_forward_and_the_past_is_not_judged():
     time = np.arange(N)
     result = choose(X, Y, aim="mean", time=time, models="linear", jobs=1)

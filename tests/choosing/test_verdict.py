@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossmith.choosing.differences import difference, holm
-from lossmith.choosing.verdict import Entrant, Guard, decide
+from lossmith.choosing.verdict import Entrant, Guard, Optimism, decide
 
 from .simulated import correlated_gains
 
@@ -18,13 +18,25 @@ def around(mean, spread=0.002, seed=0):
 
 
 def judge(entrants, scores, **options):
-    return decide(entrants, scores, **{"rows": 2000, "test_share": 0.25, **options})
+    return decide(entrants, scores, **{"rows": 2000, "test_share": 0.25, "optimism": luck(0.1), **options})
+
+
+def luck(gain):
+    """What is left of the winner's gain."""
+    return Optimism(score=0.9, gain=gain, interval=(0.0, 0.2), apparent=0.9, apparent_gain=0.1, picked={})
 
 
 def test_a_clear_winner_is_used():
     v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)})
     assert (v.word, v.loss) == ("USE", "rival")
     assert "10.0%" in v.reason
+
+
+@pytest.mark.parametrize(("optimism", "says"), [(None, "cannot be told"), (luck(0.0), "no more than the luck")])
+def test_a_challenger_must_gain_more_than_luck(optimism, says):
+    v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}, optimism=optimism)
+    assert (v.word, v.loss) == ("NOT SHOWN", "plain")
+    assert says in v.reason
 
 
 def test_few_groups_prove_nothing():

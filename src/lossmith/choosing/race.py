@@ -150,11 +150,11 @@ def _gathered(problem: Problem, keys: Sequence[Key], folds: Sequence[Fold], done
         if problem.score.judges_labels:
             judged = _side_by_side(problem, folds, [finished.labels[key] for finished in done])
         marks = np.array([_fold_score(problem, judged[fold.repeat], fold) for fold in folds])
+        if key == CONSTANT_KEY:  # where it has no score, whatever has one is better
+            found.constant, found.constant_predictions = np.where(np.isfinite(marks), marks, np.inf), judged
+            continue
         if not np.isfinite(marks).all():
             found.failures[key] = "it predicted something that is not a number"
-            continue
-        if key == CONSTANT_KEY:
-            found.constant, found.constant_predictions = marks, judged
             continue
         found.scores[key], found.predictions[key] = marks, predictions
         if problem.score.judges_labels:

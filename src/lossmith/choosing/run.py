@@ -224,7 +224,7 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
 def _disguise(problem: Problem, default: Candidate, evidence: Verdict, found: Race) -> list[str]:
     constant = float(found.constant.mean())
     left = float(found.scores[default.label, evidence.model].mean())
-    if not left < (1 - TOO_GOOD) * constant:
+    if not left < (1 - TOO_GOOD) * constant < np.inf:
         return []
     names = " and ".join(quoted(name) for name in closest(problem.table, problem.y, bool(problem.classes)))
     skill = f"{default.label} has a skill of {1 - left / constant:.3%}"

@@ -168,8 +168,7 @@ def decide(
     # default has been proven against the library's on every model (or is the library's)
     settled = all(holm_p[k] < LEVEL and d.gain < 0 for k, d in usual.items())
     proven = [k for k, d in rivals.items() if settled and k not in barred and holm_p[k] < LEVEL and d.p_better >= SURE]
-    lucky = optimism is not None and optimism.gain <= 0
-    if proven and not lucky:
+    if proven and optimism is not None and optimism.gain > 0:
         name, on = _simplest(evidence, proven, mean)
         base = default if on == model else f"{default} on the {model} model, its better one"
         reason = f"{name} on the {on} model is better than {base}: {_share(rivals[name, on], mean, default)}."
@@ -188,7 +187,9 @@ def decide(
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
     reason = _nothing_shown(default, model, compared, barred)
-    if proven:
+    if proven and optimism is None:
+        reason += " How much of the best one's gain is luck cannot be told: rows drawn again have no score."
+    elif proven:
         reason += " What the best one gains is no more than the luck of picking it."
     if _unclear(compared, barred):
         reason += _reach_in_words(detectable, rows_needed)

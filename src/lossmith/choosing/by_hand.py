@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from lossmith.choosing.learners import units_of
+from lossmith.choosing.models import least_penalty
 from lossmith.translation import Row, peers
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class Setting:
     weighted: bool
     rounds: int
     level: float | None = None  # printed by name
+    l2: float = 0.01  # of the linear model
 
     @property
     def estimator(self) -> str:
@@ -68,10 +73,10 @@ class Setting:
 
 def by_hand(result: Result) -> list[Recipe]:
     """One recipe a library, for the loss that was chosen; trees grow for as many rounds as did best in the race."""
-    tuned = [setting for fold in result.settings.get((result.chosen.label, "lightgbm"), ()) for setting in fold]
+    tuned = _tuned(result, "lightgbm")
     rounds = int(median(tuned)) if tuned else ROUNDS
     weighted = result.problem.weight is not None
-    found = recipes(result.chosen, len(result.classes), result.chosen.offset, rounds, weighted)
+    found = recipes(result.chosen, len(result.classes), result.chosen.offset, rounds, weighted, _penalty(result))
     decision = result.evidence.decision
     if decision is None:
         return found
@@ -79,8 +84,36 @@ def by_hand(result: Result) -> list[Recipe]:
     return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
+def _tuned(result: Result, kind: str) -> list[int]:
+    """What did best in each fold of the race."""
+    return [setting for fold in result.settings.get((result.chosen.label, kind), ()) for setting in fold]
+
+
+def _penalty(result: Result) -> float:
+    """The final model's if it is linear, else what did best in the race's linear models; for y in its own units."""
+    chosen, problem, classes = result.chosen, result.problem, len(result.classes)
+    final = result.model.fitted
+    tuned = final.settings if final.kind == "linear" else _tuned(result, "linear")
+    exposure = problem.exposures() if chosen.offset else None
+    y = problem.y if exposure is None else problem.y / exposure
+    weight = chosen.row_weights(y, problem.weight, classes)
+    if exposure is not None:
+        weight = exposure if weight is None else exposure * weight
+    y = chosen.transformed(y)
+    shift, unit = units_of(chosen, y, weight, classes)
+    loss, plain = chosen.loss(unit), chosen.loss()
+    target = y.astype(np.intp) if classes else (y - shift) / unit
+    best = float(median(tuned) if tuned else 1) * least_penalty(loss, target, weight, classes)
+    if unit == 1.0:
+        return best
+    if chosen.positive:  # the logarithm of the unit goes into the intercept
+        return best * float(plain.gradient([2 * unit], [np.log(unit)])[0] / loss.gradient([2.0], [0.0])[0])
+    return best * float(plain.gradient([0.0], [unit])[0] / loss.gradient([0.0], [1.0])[0]) / unit
+
+
 def recipes(
-    chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS, weighted: bool = False
+    chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS, weighted: bool = False,
+    l2: float = 0.01,
 ) -> list[Recipe]:
     """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`, with
     rows of different weight `weight`."""
@@ -89,12 +122,12 @@ def recipes(
     for library, body in LIBRARIES.items():
         before, after = _before(chosen, classes, offset, weighted), _after(chosen, offset)
         if chosen.levels and not chosen.band:
-            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, uses_weight, rounds, chosen.levels[0])
+            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, uses_weight, rounds, chosen.levels[0], l2)
             inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
             core = [f"ends = []\nfor {LEVEL} in {chosen.levels}:\n{inside}\n    ends.append(found)"]
             after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
         else:
-            core = body(Setting(chosen.loss(), classes, uses_weight, rounds))
+            core = body(Setting(chosen.loss(), classes, uses_weight, rounds, l2=l2))
             after = ["predictions = found", *after]
         lines = [*before, *core, *after]
         text = "\n".join(lines)
@@ -226,7 +259,7 @@ def _linear(s: Setting) -> list[str]:
         "from sklearn.pipeline import make_pipeline",
         "from sklearn.preprocessing import StandardScaler",
         "",
-        f"linear = lm.{kind}(loss={s.ours()}, l2=0.01)",
+        f"linear = lm.{kind}(loss={s.ours()}, l2={s.l2:.3g})",
         "model = make_pipeline(StandardScaler(), linear)",
         f"model.fit(X, target, {kind.lower()}__sample_weight={s.weight})",
         f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)",

@@ -132,7 +132,7 @@ def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
     y = candidate.transformed(task.y if size is None else task.y / size)
     weight = task.weight if size is None else size if task.weight is None else size * task.weight
     weight = candidate.row_weights(task.y, weight, task.classes)
-    shift, unit = _units(candidate, y, weight, task.classes)
+    shift, unit = units_of(candidate, y, weight, task.classes)
     weights = _class_weights(candidate, task)
     scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
     lesson = Lesson(task.rows.X, (y - shift) / unit, weight, task.classes, task.seed)
@@ -197,7 +197,7 @@ def _beside(parts: Sequence[Floats]) -> Floats:
     return np.sort(np.column_stack(parts), axis=1) if len(parts) > 1 else parts[0]
 
 
-def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:
+def units_of(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:
     if classes or candidate.name in UNSCALED:
         return 0.0, 1.0
     if candidate.positive:

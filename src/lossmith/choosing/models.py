@@ -115,7 +115,7 @@ class Linear:
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
         if lesson.one_class:
             return [_constant(loss, lesson).predict(asked)] * len(RIDGES)
-        least = _least_penalty(loss, lesson)
+        least = least_penalty(loss, lesson.target, lesson.weight, lesson.classes)
         path = _estimator(loss, lesson).path(
             lesson.X, lesson.target, [least * setting for setting in RIDGES], vary="l2", sample_weight=lesson.weight
         )
@@ -124,7 +124,8 @@ class Linear:
     def train(self, loss: Loss, lesson: Lesson, setting: int) -> LinearFit:
         if lesson.one_class:
             return _constant(loss, lesson)
-        model = _estimator(loss, lesson).set_params(l2=setting * _least_penalty(loss, lesson))
+        least = least_penalty(loss, lesson.target, lesson.weight, lesson.classes)
+        model = _estimator(loss, lesson).set_params(l2=setting * least)
         return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> LinearFit:
@@ -149,7 +150,7 @@ def _written(model: Any, lesson: Lesson) -> LinearFit:
 def _of_all_classes(model: Any, coef: Floats, intercept: Floats, lesson: Lesson) -> tuple[Floats, Floats]:
     """A class that the rows lack gets the finite start's place under the others: half a row's chance, everywhere."""
     seen = np.asarray(model.classes_, dtype=np.intp)
-    start = _start(model.loss_, lesson)
+    start = _start(model.loss_, lesson.target, lesson.weight, lesson.classes)
     all_coef, all_intercept = np.zeros((lesson.classes, coef.shape[1])), start - start[seen].mean() + intercept.mean()
     all_coef[seen], all_intercept[seen] = coef, intercept
     return all_coef, all_intercept
@@ -157,25 +158,25 @@ def _of_all_classes(model: Any, coef: Floats, intercept: Floats, lesson: Lesson)
 
 def _constant(loss: Loss, lesson: Lesson) -> LinearFit:
     """Of one class there is nothing to learn but that the others are rare."""
-    start = _start(loss, lesson)
+    start = _start(loss, lesson.target, lesson.weight, lesson.classes)
     return LinearFit(loss, np.zeros((len(start), lesson.X.shape[1])), start, lesson.classes)
 
 
-def _start(loss: Loss, lesson: Lesson) -> Floats:
+def _start(loss: Loss, y: Floats, weight: Floats | None, classes: int) -> Floats:
     from lossmith.start import finite_start
 
-    return finite_start(loss, lesson.target, lesson.weight, lesson.classes or None)
+    return finite_start(loss, y, weight, classes or None)
 
 
-def _least_penalty(loss: Loss, lesson: Lesson) -> float:
+def least_penalty(loss: Loss, y: Any, weight: Floats | None, classes: int) -> float:
     """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
     less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
-    y, start = lesson.target, _start(loss, lesson)
+    start = _start(loss, y, weight, classes)
     score = np.full(len(y), start[0]) if loss.kind == "pointwise" else np.broadcast_to(start, (len(y), len(start)))
     bend = loss.curvature(y, score)
     if bend.ndim > 1:
         bend = bend.mean(axis=1)
-    return float(np.average(bend, weights=lesson.weight)) / len(y)
+    return float(np.average(bend, weights=weight)) / len(y)
 
 
 # boosted trees

@@ -42,7 +42,7 @@ def test_the_loss_may_be_a_parameter():
         ("torch:SmoothL1Los", r"did you mean torch\.nn\.SmoothL1Loss"),
         ("catboost:logloss", "did you mean catboost:Logloss"),
         ("lightgbm:logistic", "did you mean lightgbm:"),
-        ("SmoothL1Loss", r"may be torch\.nn\.SmoothL1Loss: say which"),
+        ("SmoothL1Loss", r"may be torch\.nn\.SmoothL1Loss: write that"),
         ("huber", "may be .*lightgbm:huber"),
         ("sklearn:hinge", r"may be .*SGDClassifier:hinge or sklearn\.svm\.LinearSVC:hinge"),
         ("sklearn:SGDRegressor", r"has a loss= of its own: .*SGDRegressor:squared_error or .*: say which"),

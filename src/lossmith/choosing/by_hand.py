@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.learners import units_of
+from lossmith.choosing.learners import posed
 from lossmith.choosing.models import least_penalty
 from lossmith.translation import Row, peers
 
@@ -94,15 +94,8 @@ def _penalty(result: Result) -> float:
     chosen, problem, classes = result.chosen, result.problem, len(result.classes)
     final = result.model.fitted
     tuned = final.settings if final.kind == "linear" else _tuned(result, "linear")
-    exposure = problem.exposures() if chosen.offset else None
-    y = problem.y if exposure is None else problem.y / exposure
-    weight = chosen.row_weights(y, problem.weight, classes)
-    if exposure is not None:
-        weight = exposure if weight is None else exposure * weight
-    y = chosen.transformed(y)
-    shift, unit = units_of(chosen, y, weight, classes)
-    loss, plain = chosen.loss(unit), chosen.loss()
-    target = y.astype(np.intp) if classes else (y - shift) / unit
+    y, weight, _, unit = posed(chosen, problem.y, problem.weight, problem.exposures(), classes)
+    loss, plain, target = chosen.loss(unit), chosen.loss(), y.astype(np.intp) if classes else y
     best = float(median(tuned) if tuned else 1) * least_penalty(loss, target, weight, classes)
     if unit == 1.0:
         return best
@@ -269,43 +262,40 @@ def _linear(s: Setting) -> list[str]:
 def _lightgbm(s: Setting) -> list[str]:
     native = _native(s.loss, "lightgbm")
     if native is None:
-        told = ", classes=len(names)" if s.classes else ""
-        lines = [
-            f"objective = {s.ours()}.to('lightgbm'{told})",
-            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
-            "found = model.predict(X_new)",
-        ]
-    else:
-        name, params = native
-        shown = [f"'objective': {name!r}", *(f"{k!r}: {s.shown(v)}" for k, v in params.items()), "'verbosity': -1"]
-        shown += ["'num_class': len(names)"] * (s.classes > 2)
-        lines = [
-            "import lightgbm", "", f"params = {{{', '.join(shown)}}}",
-            f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), {s.rounds})",
-            "found = model.predict(X_new)",
-        ]  # fmt: skip
-    return [*lines, *_both(s)]
+        return _adapted(s, "lightgbm")
+    return [
+        "import lightgbm", "", _params(s, native, "'verbosity': -1"),
+        f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), {s.rounds})",
+        "found = model.predict(X_new)", *_both(s),
+    ]  # fmt: skip
 
 
 def _xgboost(s: Setting) -> list[str]:
     native = _native(s.loss, "xgboost")
     if native is None:
-        told = ", classes=len(names)" if s.classes else ""
-        lines = [
-            f"objective = {s.ours()}.to('xgboost'{told})",
-            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
-            "found = model.predict(X_new)",
-        ]
-    else:
-        name, params = native
-        shown = [f"'objective': {name!r}", *(f"{k!r}: {s.shown(v)}" for k, v in params.items()), "'eta': 0.1"]
-        shown += ["'num_class': len(names)"] * (s.classes > 2)
-        lines = [
-            "import xgboost", "", f"params = {{{', '.join(shown)}}}",
-            f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), {s.rounds})",
-            "found = model.predict(xgboost.DMatrix(X_new))",
-        ]  # fmt: skip
-    return [*lines, *_both(s)]
+        return _adapted(s, "xgboost")
+    return [
+        "import xgboost", "", _params(s, native, "'eta': 0.1"),
+        f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), {s.rounds})",
+        "found = model.predict(xgboost.DMatrix(X_new))", *_both(s),
+    ]  # fmt: skip
+
+
+def _adapted(s: Setting, booster: str) -> list[str]:
+    """Our objective, where the booster has no equal loss of its own."""
+    told = ", classes=len(names)" if s.classes else ""
+    return [
+        f"objective = {s.ours()}.to({booster!r}{told})",
+        f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
+        "found = model.predict(X_new)", *_both(s),
+    ]  # fmt: skip
+
+
+def _params(s: Setting, native: tuple[str, Mapping[str, Any]], own: str) -> str:
+    name, params = native
+    shown = [f"'objective': {name!r}", *(f"{k!r}: {s.shown(v)}" for k, v in params.items()), own]
+    shown += ["'num_class': len(names)"] * (s.classes > 2)
+    return f"params = {{{', '.join(shown)}}}"
 
 
 def _torch(s: Setting) -> list[str]:

@@ -122,20 +122,11 @@ class Held:
 
 
 def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
-    """The model of all rows of the task, and what it was tuned on.
-
-    Losses of a difference see y centred and scaled, losses with a log link see y scaled by its mean: the same start and
-    the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit of
-    it, weighted by it: for Poisson that is the same as adding its log to the log rate.
-    """
-    size = task.rows.exposure if candidate.offset else None
-    y = candidate.transformed(task.y if size is None else task.y / size)
-    weight = task.weight if size is None else size if task.weight is None else size * task.weight
-    weight = candidate.row_weights(task.y, weight, task.classes)
-    shift, unit = units_of(candidate, y, weight, task.classes)
+    """The model of all rows of the task, and what it was tuned on."""
+    y, weight, shift, unit = posed(candidate, task.y, task.weight, task.rows.exposure, task.classes)
     weights = _class_weights(candidate, task)
     scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
-    lesson = Lesson(task.rows.X, (y - shift) / unit, weight, task.classes, task.seed)
+    lesson = Lesson(task.rows.X, y, weight, task.classes, task.seed)
     losses = tuple(each.loss(unit) for each in _each_level(candidate))
     judges = _judges(candidate, task.score)
     tuned = [_tuned(KINDS[kind], loss, lesson, task, scale, by) for loss, by in zip(losses, judges, strict=True)]
@@ -148,6 +139,23 @@ def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
         scale = _banded(scale, candidate, task, rows, tuned[0][1])
     held = Held(rows, _beside([scale.natural(f, at_rows) for _, f in tuned]))
     return Fitted(kind, parts, losses, scale, tuple(best for best, _ in tuned)), held
+
+
+def posed(
+    candidate: Candidate, y: Floats, weight: Floats | None, exposure: Floats | None, classes: int
+) -> tuple[Floats, Floats | None, float, float]:
+    """Targets in the loss's own units and what they weigh; shift and unit, which lead back: y = shift + unit * target.
+
+    Losses of a difference see y centred and scaled, losses with a log link see y scaled by its mean: the same start and
+    the same step for every loss, whatever the user's units. With an exposure, a loss with an offset sees y per unit of
+    it, weighted by it: for Poisson that is the same as adding its log to the log rate.
+    """
+    size = exposure if candidate.offset else None
+    seen = candidate.transformed(y if size is None else y / size)
+    weight = weight if size is None else size if weight is None else size * weight
+    weight = candidate.row_weights(y, weight, classes)
+    shift, unit = _units(candidate, seen, weight, classes)
+    return (seen - shift) / unit, weight, shift, unit
 
 
 def _banded(scale: Scale, candidate: Candidate, task: Task, rows: Rows, f: Floats) -> Scale:
@@ -197,7 +205,7 @@ def _beside(parts: Sequence[Floats]) -> Floats:
     return np.sort(np.column_stack(parts), axis=1) if len(parts) > 1 else parts[0]
 
 
-def units_of(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:
+def _units(candidate: Candidate, y: Floats, weight: Floats | None, classes: int) -> tuple[float, float]:
     if classes or candidate.name in UNSCALED:
         return 0.0, 1.0
     if candidate.positive:

@@ -100,14 +100,41 @@ def test_scripts_do_not_need_the_checks_that_they_leave_out():
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.slow
-def test_a_script_runs_from_anywhere(tmp_path):
-    command = [sys.executable, "-W", "error", str(make_examples.EXAMPLES / "1-loss.py")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def run_from(folder: Path, code: Path) -> str:
+    command = [sys.executable, "-W", "error", str(code)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mean loss" in done.stdout
-    file = ROOT / re.search(r"\[(build/figures/1-loss-1\.html): Left: the data", done.stdout).group(1)
-    assert "<svg" in file.read_text(encoding="utf-8")
+    return done.stdout
+
+
+every_chapter = pytest.mark.parametrize(  # the first one always, for it is quick
+    "path", [pytest.param(path, marks=pytest.mark.full if i else (), id=path.stem) for i, path in enumerate(CHAPTERS)]
+)
+
+
+@pytest.mark.slow
+@every_chapter
+def test_a_script_runs_from_anywhere_and_prints_what_the_page_shows(path, tmp_path):
+    said = run_from(tmp_path, make_examples.EXAMPLES / f"{path.stem}.py")
+    page = pages.executed(path.read_text(encoding="utf-8"), path)
+    for output in re.findall(r"``` \{ \.text \.result \}\n(.*?)```", page, flags=re.DOTALL):
+        assert output.strip() in said
+    files = re.findall(rf"\[(build/figures/{path.stem}-\d+\.html): ", said)
+    assert files and all("<svg" in (ROOT / file).read_text(encoding="utf-8") for file in files)
+
+
+@pytest.mark.slow
+@every_chapter
+def test_the_cells_of_a_notebook_run_in_order(path):
+    """In its own folder, where Jupyter runs them, and without a script's name."""
+    book = nbformat.read(make_examples.EXAMPLES / f"{path.stem}.ipynb", as_version=4)
+    cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    runner = "import json, sys\nnames = {'__name__': '__main__'}\nfor cell in json.load(sys.stdin): exec(cell, names)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", runner], input=json.dumps(cells), cwd=make_examples.EXAMPLES,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def choose(
     with told(as_json):
         from lossmith.choosing import choose as run
         from lossmith.choosing import parse_aim, read
-        from lossmith.choosing.report import check_path
+        from lossmith.choosing.paths import check_path
         from lossmith.choosing.text import as_text
 
         wanted = None if aim is None else parse_aim(aim)
@@ -136,7 +136,7 @@ def predict(
     """Predict new rows: numbers in the units of the target, or each class's probability and the label to take."""
     with told():
         from lossmith.choosing import load_model, read
-        from lossmith.choosing.report import check_path
+        from lossmith.choosing.paths import check_path
         from lossmith.choosing.storage import TABLES, write_table
 
         if out is not None:

@@ -117,7 +117,7 @@ def _domain(loss: Loss) -> list[str]:
 
 def draw(name: str, path: Path) -> None:
     """The loss and its gradient, as a .png or .svg file."""
-    from lossmith.choosing.report import check_path
+    from lossmith.choosing.paths import check_path
 
     if path.suffix.lower() not in (".png", ".svg"):
         raise ChoiceError(f"cannot draw to {quoted(path.name)}: write a .png or .svg file")

@@ -152,7 +152,7 @@ def draw_effects(found: Effects, path: Path) -> None:
     """The pull over the misses of the table, and the share that few rows hold, as a .png or .svg file."""
     from matplotlib.figure import Figure
 
-    from lossmith.choosing.report import check_path
+    from lossmith.choosing.paths import check_path
 
     if path.suffix.lower() not in (".png", ".svg"):
         raise ChoiceError(f"cannot draw to {quoted(path.name)}: write a .png or .svg file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lossmith.choosing.by_hand import by_hand, reading
 from lossmith.choosing.cards import card_of
 from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.paths import check_path
 from lossmith.choosing.pictures import PALETTE, forest, pictures
 from lossmith.choosing.pictures.canvas import short
 from lossmith.choosing.text import HEADER, beside, cells, legend
@@ -94,18 +94,6 @@ def versions() -> str:
         except PackageNotFoundError:
             continue
     return ", ".join(found)
-
-
-def check_path(
-    path: Path, what: str = "report", example: str = "report.html", *, read: Sequence[Path] = ()
-) -> None:
-    """Said before the race, not after it. What is `read` may not be written over."""
-    if path.is_dir():
-        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
-    if not path.parent.is_dir():
-        raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the {what}")
-    if any(path.exists() and given.exists() and path.samefile(given) for given in read):
-        raise ChoiceError(f"the {what} would be written over {quoted(path, 200)}, which is read: name another file")
 
 
 def write_report(result: Result, path: Path) -> Path:

@@ -26,7 +26,7 @@ SPEC, CARD = "model.json", "card.md"
 
 
 def save(model: FinalModel, path: Path) -> Path:
-    from lossmith.choosing.report import check_path
+    from lossmith.choosing.paths import check_path
 
     check_path(path, "model", "model.lossmith")
     fitted = model.fitted.state()

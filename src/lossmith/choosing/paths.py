@@ -1,0 +1,18 @@
+"""Where a file is to be written: asked before the work, not after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lossmith.choosing.errors import ChoiceError, quoted
+
+
+def check_path(path: Path, what: str = "report", example: str = "report.html", *, read: Sequence[Path] = ()) -> None:
+    """Raises ChoiceError where no file can be written, or one that is `read` would be written over."""
+    if path.is_dir():
+        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
+    if not path.parent.is_dir():
+        raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the {what}")
+    if any(path.exists() and given.exists() and path.samefile(given) for given in read):
+        raise ChoiceError(f"the {what} would be written over {quoted(path, 200)}, which is read: name another file")

@@ -18,7 +18,8 @@ ABOUT = """The mean of the loss plus l2/2 |w|², the intercept free, the same fo
 seconds. Every solver is asked for the least precision of its own scale (powers of ten) with which its coefficients come
 within 1e-8 (kinked losses 1e-6) of the optimum, relative to the objective, as one common function finds; the optimum is
 what lossmith finds with tol=1e-11. A dash: that solver is not installed, or did not come so near in a minute. Who takes
-five times as long as the fastest peer ran once.
+five times as long as the fastest peer ran once. SciPy's L-BFGS minimises with lossmith's value and gradient: it is shown,
+and is no peer of the last column.
 """
 FEATURES, L2 = 50, 1e-4
 NEAR = {"hinge": 1e-6, "quantile": 1e-6}
@@ -210,31 +211,34 @@ def cases(effort: Effort) -> Iterator[Case]:
 
 
 def contest(case: Case, effort: Effort) -> Contest:
+    return race(case, effort, {OURS: partial(ours, case["loss"])})
+
+
+def race(case: Case, effort: Effort, mine: Mapping[str, Solver]) -> Contest:
+    """Ways of ours against every peer that is installed."""
     name = case["loss"]
     X, y = data(name, case["samples"])
-    solvers: Mapping[str, Solver] = {OURS: partial(ours, name)} | {
-        peer: solver
-        for peer, solver in PEERS.get(name, {}).items()
-        if peer not in INSTALLED_APART or find_spec(peer)
-    }
+    rivals = {who: peer for who, peer in PEERS.get(name, {}).items() if who not in INSTALLED_APART or find_spec(who)}
+    solvers: dict[str, Solver] = {**mine, **rivals}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         best = objective(name, X, y, ours(name, X, y, 1e-11))
         asked = {who: near_enough(name, X, y, solver, best, effort.patience) for who, solver in solvers.items()}
         able = {who: found for who, found in asked.items() if found is not None}
-        quickest = min((seconds for who, (_, seconds) in able.items() if who != OURS), default=0.0)
-        slow = {who: seconds for who, (_, seconds) in able.items() if who != OURS and seconds > SLOW * quickest}
+        quickest = min((seconds for who, (_, seconds) in able.items() if who in rivals), default=0.0)
+        slow = {who: seconds for who, (_, seconds) in able.items() if who in rivals and seconds > SLOW * quickest}
         runs = {who: partial(solvers[who], X, y, tol) for who, (tol, _) in able.items() if who not in slow}
         once = {who: [float(f"{seconds:.4g}")] for who, seconds in slow.items()}
         return Contest(case, paired(runs, effort, rounds=3) | once)
 
 
-def _peers(contest: Contest) -> tuple[str, ...]:
-    return tuple(PEERS.get(contest.case["loss"], ()))
+def peers(contest: Contest) -> list[str]:
+    """Those that train by themselves."""
+    return [name for name in PEERS.get(contest.case["loss"], ()) if name != LBFGS]
 
 
 def _lead(contest: Contest) -> Spread | None:
-    fastest = contest.fastest(_peers(contest))
+    fastest = contest.fastest(peers(contest))
     return None if fastest is None else contest.ratio(fastest, OURS)
 
 

@@ -18,8 +18,8 @@ ABOUT = """The mean of the loss plus l2/2 |w|², the intercept free, the same fo
 seconds. Every solver is asked for the least precision of its own scale (powers of ten) with which its coefficients come
 within 1e-8 (kinked losses 1e-6) of the optimum, relative to the objective, as one common function finds; the optimum is
 what lossmith finds with tol=1e-11. A dash: that solver is not installed, or did not come so near in a minute. Who takes
-five times as long as the fastest peer ran once. SciPy's L-BFGS minimises with lossmith's value and gradient: it is shown,
-and is no peer of the last column.
+five times as long as the fastest peer ran once. SciPy's L-BFGS minimises with lossmith's value and gradient: it is
+shown, and is no peer of the last column.
 """
 FEATURES, L2 = 50, 1e-4
 NEAR = {"hinge": 1e-6, "quantile": 1e-6}

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, plain, power_of_two, rows_of, weights
+from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
 from lossmith.inputs import to_host
+from lossmith.plans import SOUND
 from lossmith.start import (
     finite_start,
     has_units,
@@ -102,10 +104,13 @@ class Derivatives:
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
         if rule == "curvature" and rows.setting.of_u is not None:
-            gradient, curvature = rows.setting.of_u.gradient_and_curvature(y, u, weight=weight, out=rows.pair(u.shape))
-            if _sound(gradient, curvature):
-                return gradient, curvature
-        f = units.scores(u, out=rows.scratch.array(u.shape))
+            wide = u if np.float64 in (u.dtype, y.dtype) else u.astype(np.float64)  # what is computed in
+            found = served(
+                rows.setting.of_u, ("gradient", "curvature"), SOUND, y, wide, weight, None, rows.pair(u), {}
+            )
+            if found is not None:
+                return found[0], found[1]
+        f = units.scores(u, out=rows.scratch.array(u))
         if rule == "curvature":
             gradient, curvature = self._descent(rows, f)
         else:
@@ -132,7 +137,7 @@ class Derivatives:
                 held = y + np.clip(f - y, *setting.reach)
         gradient, curvature = setting.loss.gradient_and_curvature(
             y, held, weight=rows.weight, reduction="none", width=width,
-            out=rows.pair(f.shape),
+            out=rows.pair(f),
         )  # fmt: skip
         if held is not f:  # the pull stays, so its weight falls with the distance, as Huber's does
             far = np.abs(f - y)

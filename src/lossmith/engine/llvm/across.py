@@ -87,13 +87,18 @@ class Across:
         states = self.rows.one(self, loaded, index, states)
         for output, array in zip(self.spec.outputs, self.block.outputs, strict=True):
             if output.row:
-                self._empty(self.written[self.rows.roots[output.roots[0]]], output.dtype, array, index)
+                self._empty(self.written[self.rows.roots[output.roots[0]]], output, array, index)
         return states
 
     # rows to tiles and back -------------------------------------------------------------------------------------------
 
     def _fill(self, tile: _Memory | _Registers, stored: Stored, array: Array, index: str) -> None:
         e = self.e
+        if not stored.dense:
+            for k in range(self.classes):
+                raw = e.load(self._class_pointer(array, stored.type, index, k), stored.type)
+                tile.put(k, memory.to_float(e, stored, raw, e.float.name))
+            return
         if self.few:
             grouped = Stored(stored.dtype, group=self.classes)
             for k, raw in enumerate(memory.load_group(e, grouped, array.base, index, None)):
@@ -105,8 +110,12 @@ class Across:
                 tile.put(first + lane, memory.to_float(e, stored, e.load(pointer, stored.type, mask), e.float.name))
             self._turn(tile, first)
 
-    def _empty(self, tile: _Memory | _Registers, dtype: str, array: Array, index: str) -> None:
-        e = self.e
+    def _empty(self, tile: _Memory | _Registers, output: Output, array: Array, index: str) -> None:
+        e, dtype = self.e, output.dtype
+        if not output.dense:
+            for k in range(self.classes):
+                memory.store(e, dtype, tile.get(k), self._class_pointer(array, Stored(dtype).type, index, k), None)
+            return
         if self.few:
             members = [tile.get(k) for k in range(self.classes)]
             memory.store_group(e, dtype, members, array.base, index, None)
@@ -145,6 +154,11 @@ class Across:
         e = self.e
         start = e.address(array.base, e.integer("mul", index, self.classes), type_)
         return [e.address(start, lane * self.classes + first, type_) for lane in range(e.lanes)]
+
+    def _class_pointer(self, array: Array, type_: str, index: str, k: int) -> str:
+        """Where the numbers of a class lie beside each other."""
+        e = self.e
+        return e.address(e.address(array.base, e.integer("mul", array.class_stride, k), "i8"), index, type_)
 
     # the view ---------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
+_COMPARED = 16  # up to so many classes, comparing with each is faster than fetching the number of one, lane by lane
 _FEW = 8  # up to so many classes, whole vectors are sorted by class and stay in registers, the passes are unrolled
 
 
@@ -59,7 +60,15 @@ class Across:
         self.few = self.classes <= _FEW
         self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
         self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
+        self.numbers = self._numbers_of_classes()
         self.written = {self.rows.roots[o.roots[0]]: self._tile() for o in spec.outputs if o.row}
+
+    def _numbers_of_classes(self) -> str:
+        """0, 1 ... in every lane, in memory: read where they are compared with, they cost nothing."""
+        tile = _Memory(self.e, 0 if self.few else self.classes)
+        for k in range(0 if self.few else self.classes):
+            tile.put(k, self.e.lift(float(k)))
+        return tile.base
 
     def _tile(self) -> _Memory | _Registers:
         return _Registers() if self.few else _Memory(self.e, self.classes)
@@ -181,8 +190,7 @@ class Across:
     def _number(self, at: str) -> Value:
         if self.few:
             return self.e.lift(float(at))
-        number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
-        return self.e.convert("sitofp", number, self.e.float.name)
+        return self.e.load(self.e.address(self.numbers, at, self.e.vector(self.e.float.name)), self.e.float.name)
 
     def input(self, given: Input, place: Place) -> Value:
         return self.inputs[given.name].get(place.at)
@@ -198,7 +206,7 @@ class Across:
 
     def at_class(self, x: Expr, y: Value) -> Value:
         """By comparing with every class where there are few; else one number at a time."""
-        if self.classes <= self.e.lanes:
+        if self.classes <= _COMPARED:
             found = self.e.lift(0.0)
             for k in range(self.classes):
                 here = self._number_of_class(x.data, k) if x.op == "param" else self.inputs[x.data].get(k)

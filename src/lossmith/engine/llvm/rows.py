@@ -244,11 +244,10 @@ class Sweep:
 
     def _held(self, root: Expr, x: Value) -> list[Value]:
         """What is asked of a row that is written: no NaN, or more."""
-        rows, found = self.rows, [x.ordered(x)]
-        for output in rows.spec.outputs:
-            if output.row and rows.roots[output.roots[0]] is root:
-                found += rows.block.held(output, [x], self.loaded)
-        return found
+        spec, roots = self.rows.spec, self.rows.roots
+        outputs = [output for output in spec.outputs if output.row and roots[output.roots[0]] is root]
+        held = [condition for output in outputs for condition in self.rows.block.held(output, [x], self.loaded)]
+        return held or [x.ordered(x)]
 
     def _legal(self, place: Place) -> list[Value]:
         found = []

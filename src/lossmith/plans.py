@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,6 @@ MEANS = ("mean", "weighted_mean")
 # reductions that no user can name:
 TOTAL: Any = object()  # sum and weight
 SOUND: Any = object()  # "none", of finite derivatives and positive curvatures; any other is not served
-_SOUND = {"gradient": Domain("a finite number", low_open=True, high_open=True),
-          "curvature": Domain("a positive number", low=0.0, low_open=True, high_open=True)}  # fmt: skip
 _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
 
@@ -300,7 +299,7 @@ def _wanted(
         first = len(roots)
         if name != "value":
             roots += [r if r.row or not rows else apply("per_class", r) for r in formula.output(name)]
-            domain = _SOUND[name] if request.reduction is SOUND else None
+            domain = _sound(name, result) if request.reduction is SOUND else None
             outputs.append(Output(result, tuple(range(first, len(roots))), rows, not by_class, domain))
         else:
             roots += formula.output(name)
@@ -309,6 +308,12 @@ def _wanted(
             else:
                 outputs.append(Output(compute.name, (first,)))
     return tuple(roots), tuple(outputs), tuple(sums)
+
+
+def _sound(name: Any, dtype: str) -> Domain:
+    """What is asked of a derivative that is written as this dtype."""
+    most = math.inf if dtype == "float64" else float(np.finfo(dtype).max)
+    return Domain("a finite number", 0.0 if name == "curvature" else -most, most, low_open=True, high_open=True)
 
 
 def _formula(loss: Loss, y_true: Array, y_pred: Array) -> Formula:

@@ -1,5 +1,6 @@
 """Training with our objective beside the built-in of the same loss, and the objective alone beside NumPy."""
 
+import ctypes
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,8 @@ else as the booster has it by default. Datasets are made before. The objective a
 of 200,000 predictions (of cross-entropy, for ten classes), from the scores as LightGBM hands them over to the float32
 numbers in its order that it goes on with, milliseconds. lossmith checks them and gives its curvature; NumPy gives the
 second derivative, written so that nothing overflows and as few arrays as possible are made, of scores that contain the
-start, and checks nothing.
+start, and checks nothing. Memory that was freed stays with the process, as it does beside a booster at work: new pages
+would cost NumPy's arrays several times what is computed.
 """
 ROWS, COLUMNS, TREES = 200_000, 50, 200
 BUILT_IN = {
@@ -28,6 +30,7 @@ BUILT_IN = {
 BOUND = {"lightgbm": 1.1, "xgboost": 1.1, "catboost": 5.0}
 LEAD = 3.0
 CLASSES = 10
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 ITSELF = "objective alone"
 OURS, THEIRS, ALONE = "lossmith", "built-in", "NumPy"
 LONG = 3  # rounds of a training that takes minutes
@@ -165,6 +168,14 @@ def taken(derivatives: tuple[Array, Array]) -> list[Array]:
     return [np.asarray(derivative.ravel(order="F"), dtype=np.float32) for derivative in derivatives]
 
 
+def keep_memory() -> None:
+    """Have the C library neither give freed memory back nor map large arrays apart, where it can be told."""
+    tell = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tell is not None:
+        for name in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            tell(name, 1 << 30)
+
+
 def cases(effort: Effort) -> Iterator[Case]:
     rows = ROWS if effort.largest >= ROWS else 2_000
     for name in NUMPY:
@@ -177,6 +188,7 @@ def cases(effort: Effort) -> Iterator[Case]:
 def contest(case: Case, effort: Effort) -> Contest:
     booster, name, rows = case["booster"], case["loss"], case["rows"]
     if booster == ITSELF:
+        keep_memory()
         return Contest(case, paired(objectives(name, rows), effort))
     runs = trainings(booster, name, *problem(name, rows), TREES if rows == ROWS else 5)
     return Contest(case, paired(runs, effort, rounds=LONG))

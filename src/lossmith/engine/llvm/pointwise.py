@@ -83,5 +83,6 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
     sums = [block.counted(results[k], loaded, _lane_type(spec)) for k in spec.sums]
     if not spec.checked:
         return sums
-    unseen = [x for k, x in enumerate(results) if k not in spec.sums]  # NaN in a sum is seen there
+    seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
+    unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
     return [*sums, block.checked(e.lift(1, MASK), loaded, unseen, held)]

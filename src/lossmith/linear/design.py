@@ -26,16 +26,15 @@ class Design:
         total = float(self.n if weight is None else weight.sum())
         some = X[np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp)]
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
-        first, second, size = np.zeros(self.p), np.zeros(self.p), np.zeros(self.p)
+        first, second = np.zeros(self.p), np.zeros(self.p)
         for part, tile in self._shifted(shift):
             share = np.ones(len(tile)) if weight is None else weight[part]
             first += share @ tile
-            np.maximum(size, np.abs(tile).max(axis=0, initial=0.0), out=size)
             second += share @ np.square(tile, out=tile)
         move = first / total
         variance = np.maximum(second / total - move**2, 0.0)
         self.centre, spread = shift + move, np.sqrt(variance)
-        self.constant = spread <= 1e-13 * (size + np.abs(shift))
+        self.constant = spread <= 1e-13 * (np.abs(move) + np.abs(shift))
         self.spread = np.where(self.constant, 1.0, spread)
         self.centre = np.where(self.constant, shift, self.centre)
 
@@ -72,6 +71,8 @@ class Design:
 
     def scores(self, theta: Array) -> Array:
         """Z theta, shape (n, outputs)."""
+        if not theta[1:].any():
+            return np.tile(theta[0], (self.n, 1))
         f, (tiles, left) = np.empty((self.n, theta.shape[1])), self.tiles()
         w = theta[1:] / self.spread[:, None]
         for part, tile in tiles:
@@ -106,16 +107,22 @@ class Design:
 
     def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only."""
-        k = 1 + self.p if columns is None else len(columns)
-        found = np.zeros((k, k))
+        scale = np.concatenate([[1.0], self.spread])
+        scale = scale if columns is None else scale[columns]
+        found, room = np.zeros((len(scale),) * 2), np.empty((min(_height(1 + self.p), self.n), 1 + self.p))
         for some in parts(self.n, 1 + self.p, _TILES):
             used = np.flatnonzero(weight[some] > 0) + some.start
             for part in parts(len(used), 1 + self.p):
-                chosen = used[part]
-                Z = self.rows(chosen, columns)
-                Z *= np.sqrt(weight[chosen])[:, None]
+                chosen: Any = used[part]
+                if len(used) == some.stop - some.start:  # nothing to pick: a view will do
+                    chosen = slice(some.start + part.start, some.start + part.stop)
+                root, Z = np.sqrt(weight[chosen]), room[: part.stop - part.start]
+                Z[:, 0] = root
+                np.subtract(self.X[chosen], self.centre, out=Z[:, 1:])
+                Z[:, 1:] *= root[:, None]
+                Z = Z if columns is None else Z[:, columns]
                 found += Z.T @ Z
-        return found
+        return found / np.outer(scale, scale)
 
     def original(self, theta: Array) -> tuple[Array, Array]:
         """Coefficients (outputs, features) and intercepts (outputs,) for the features as they were given."""

@@ -139,7 +139,7 @@ def _few_classes(y_pred: Array) -> bool:
     """Whether there is a kernel for rows of which the numbers of a class follow each other."""
     from lossmith.engine.llvm.spec import MOST_ACROSS
 
-    return y_pred.ndim == 2 and y_pred.shape[1] <= MOST_ACROSS
+    return bool(y_pred.ndim == 2 and y_pred.shape[1] <= MOST_ACROSS)
 
 
 def _laid_out(array: Array, *, by_class: bool) -> Array:

@@ -101,7 +101,7 @@ class Derivatives:
     # derivatives
 
     def _derivatives(self, rows: Rows, u: NDArray[Any], dtype: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Gradient and second-order weight in u, the trees' own units: computed in float64, as the booster keeps them."""
+        """Gradient and second-order weight in u, the trees' own units, in the type that the booster keeps."""
         dtype = dtype or self.HANDED
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
-from lossmith.adapters.boosting_rows import Array, Rows, rows_of
+from lossmith.adapters.boosting_rows import Rows, rows_of
 
 
 class XGBoostObjective(Objective):

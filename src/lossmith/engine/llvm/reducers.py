@@ -94,8 +94,7 @@ class Max:
         return self.first
 
     def add(self, states: States, x: Value, mask: Value | None) -> States:
-        x = x if mask is None else self.e.where(mask, x, -math.inf)
-        return [x if states[0].name == self.first[0].name else self._larger(states[0], x)]  # NaN is left out when joined
+        return [self._larger(states[0], x if mask is None else self.e.where(mask, x, -math.inf))]
 
     def join(self, outer: States, inner: States) -> States:
         return [self._larger(outer[0], inner[0])]

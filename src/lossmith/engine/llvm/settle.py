@@ -23,10 +23,8 @@ def settled(roots: tuple[Expr, ...], params: Mapping[str, Any]) -> tuple[Expr, .
             new[node] = const(float(params[node.data]))
             continue
         args = tuple(new[arg] for arg in node.args)
-        if any(arg is not old for arg, old in zip(args, node.args, strict=True)):
-            new[node] = _settled(node, args)
-        else:
-            new[node] = node
+        same = all(arg is old for arg, old in zip(args, node.args, strict=True))
+        new[node] = node if same and node.op not in _RULES else _settled(node, args)
     return tuple(new[root] for root in roots)
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lossmith.formula.expr import apply
 
 from .design import Design
-from .samples import Samples
+from .samples import Samples, can_read
+from .several import Several
 from .views import View, tangent, window
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Problem:
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
+        self._several = None if single else Several(loss, y, weight, offset)
 
     def part(self, chosen: NDArray[np.intp]) -> Problem:
         """The same problem on some of the samples."""
@@ -93,13 +95,12 @@ class Problem:
         if self.samples is None:
             return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
-        if samples.can_pass(design.X):
+        if can_read(design.X):
             (f,), support, pulled, total = samples.passed(
                 (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
                 design.centre, float(theta[0, 0]), mu,
             )  # fmt: skip
-            v = np.concatenate([[total], np.where(design.constant, 0.0, pulled / design.spread)])[:, None]
-            return Point(theta, mu, f, support, v)
+            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
         f = np.empty(design.n)
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -110,8 +111,17 @@ class Problem:
         v = design.passed(theta, slopes) / self.total
         return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
 
+    def _scaled(self, total: Array, pulled: Array) -> Array:
+        """A derivative in theta, from one in the intercepts and in the coefficients of the features as given."""
+        design = self.design
+        return np.vstack([total, np.where(design.constant[:, None], 0.0, pulled / design.spread[:, None])])
+
     def _at_several(self, theta: Array) -> Point:
         """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
+        design = self.design
+        if self._several and self._several.can_pass(design.X, theta.shape[1]):
+            found = self._several.passed(design.X, theta[1:] / design.spread[:, None], design.centre, theta[0])
+            return Point(theta, 0.0, None, found.loss, self._scaled(found.total, found.pulled), found.size)
         support = size = 0.0
 
         def slopes(part: slice, scores: Array) -> Array:

@@ -176,6 +176,10 @@ def source(spec: Spec) -> str:
 
         return pointwise.text(spec)
     if spec.matrix:
+        if spec.classes:
+            from lossmith.engine.llvm.linear_several import Several
+
+            return Several(spec).text()
         if spec.columns:
             from lossmith.engine.llvm.linear_columns import Columns
 

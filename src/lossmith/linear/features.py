@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .moments import sums
+from .samples import can_read
+
 Matrix: TypeAlias = Any
 """A NumPy array, or a SciPy sparse array by rows: what `as_features` returns."""
 
@@ -130,9 +133,7 @@ def _by_rows(X: Any) -> csr_array[Any]:
 
 def _check_finite(features: Matrix, names: list[str] | None) -> None:
     values = features.data if is_sparse(features) else features
-    with np.errstate(all="ignore"):
-        fine = values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64))  # else one look at each
-    if fine or np.isfinite(values).all():
+    if values.dtype.kind != "f" or np.isfinite(_total(values)) or np.isfinite(values).all():
         return
     if is_sparse(features):
         entry = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -143,3 +144,11 @@ def _check_finite(features: Matrix, names: list[str] | None) -> None:
         bad = float(values[row, column])
     where = "" if names is None else f", column {names[column]!r}"
     raise ValueError(f"X[{row}, {column}] is {spelled(bad)}{where}: features must be finite (no NaN, no infinity)")
+
+
+def _total(values: NDArray[Any]) -> float:
+    """A sum of all, which is finite only if each number is: where it is not, one may be, or the sum too large."""
+    if can_read(values):
+        return float(sums(values, np.zeros(values.shape[1]), None)[0].sum())
+    with np.errstate(all="ignore"):
+        return float(values.sum(dtype=np.float64))

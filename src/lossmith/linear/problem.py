@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lossmith.formula.expr import apply
 
+from .classes import distinct
 from .design import Design
 from .samples import Samples, can_read
 from .several import Several
@@ -71,6 +72,7 @@ class Problem:
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
+        self._constant: tuple[bytes, tuple[float, float]] | None = None
         self._several = None if single else Several(loss, y, weight, offset)
 
     def part(self, chosen: NDArray[np.intp]) -> Problem:
@@ -196,17 +198,35 @@ class Problem:
             return float(point.size or 0.0)
         return self.samples.sum(apply("abs", self._tangent.support), point.f)
 
-    def size_of_constant(self, scores: Array) -> float:
-        """The weighted mean of the size of the loss where every sample has the same scores, shape (outputs,)."""
-        found = 0.0
+    def constant(self, scores: Array) -> tuple[float, float]:
+        """The weighted means of the loss and of its size where every sample has the same scores, shape (outputs,)."""
+        key = scores.tobytes()
+        if self._constant is None or self._constant[0] != key:
+            self._constant = key, self._heights(scores)
+        return self._constant[1]
+
+    def _heights(self, scores: Array) -> tuple[float, float]:
+        if self.offset is None and self.y.itemsize == 1:  # few targets, each many times
+            y, weight = distinct(self.y, self.weight)
+            height = np.asarray(self.loss(y, self._alike(scores, len(y)), reduction="none"))
+            return float(weight @ height) / self.total, float(weight @ np.abs(height)) / self.total
+        if self.samples is not None:
+            f = self._alike(scores, self.design.n)
+            f = f if self.offset is None else np.add(f, self.offset, out=f)
+            support = self._tangent.support
+            return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
+        mean = size = 0.0
         for first in range(0, self.design.n, _PART):
             part = slice(first, min(first + _PART, self.design.n))
-            f = np.full(part.stop - first, scores[0]) if self.samples else np.tile(scores, (part.stop - first, 1))
+            f = self._alike(scores, part.stop - first)
             if self.offset is not None:
                 f += self.offset[part]
-            height = np.asarray(self.loss(self.y[part], f, reduction="none"))
-            found += float(self._weighted(np.abs(height), part).sum())
-        return found / self.total
+            each = self._weighted(np.asarray(self.loss(self.y[part], f, reduction="none")), part)
+            mean, size = mean + float(each.sum()), size + float(np.abs(each).sum())
+        return mean / self.total, size / self.total
+
+    def _alike(self, scores: Array, count: int) -> Array:
+        return np.full(count, scores[0]) if self.samples else np.tile(scores, (count, 1))
 
     # second derivatives of the whole ----------------------------------------------------------------------------------
 

@@ -76,13 +76,18 @@ def _after_some(
     problem: Problem, few: int, theta: Array, tol: float, constant: float, max_iter: int
 ) -> _Solver:
     """At the optimum of so many of the samples, if all of them like it better than theta."""
-    part, here = problem.part(chosen(problem.design.n, few)), problem.at(theta)
+    part = problem.part(chosen(problem.design.n, few))
     coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
     there = problem.at(coarse.theta)
-    if problem.penalised(there) < problem.penalised(here):
+    if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
         return _Solver(problem, there, tol, constant, max_iter, window)
-    return _Solver(problem, here, tol, constant, max_iter, problem.unit)
+    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit)
+
+
+def _height(problem: Problem, theta: Array) -> float:
+    """The objective; without a look at the features where they do not matter."""
+    return problem.penalised(problem.at(theta)) if theta[1:].any() else problem.constant(theta[0])[0]
 
 
 def arrival(gap: float | None) -> str:

@@ -64,7 +64,7 @@ class Task:
     @cached_property
     def size(self) -> float:
         """The mean size of the loss of the best constant."""
-        return self.problem.size_of_constant(self.constant[0])
+        return self.problem.constant(self.constant[0])[1]
 
 
 def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:

@@ -176,6 +176,10 @@ def source(spec: Spec) -> str:
 
         return pointwise.text(spec)
     if spec.matrix:
+        if spec.pulled is None:
+            from lossmith.engine.llvm.linear_moments import Moments
+
+            return Moments(spec).text()
         if spec.classes:
             from lossmith.engine.llvm.linear_several import Several
 

@@ -77,7 +77,7 @@ def _after_some(
 ) -> _Solver:
     """At the optimum of so many of the samples, if all of them like it better than theta."""
     part = problem.part(chosen(problem.design.n, few))
-    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
+    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit, rough=True).run()
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
@@ -99,14 +99,15 @@ def arrival(gap: float | None) -> str:
 
 class _Solver:
     def __init__(
-        self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float
-    ) -> None:
+        self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
+        *, rough: bool = False,
+    ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem)
+        self.directions = Directions(problem, rough=rough)
         self.history: list[Step] = []
 
     @property

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .features import check_finite
 from .moments import sums
 from .samples import can_read
 
@@ -24,12 +25,18 @@ _NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two
 class Design:
     """Z = [1, (X - centre) / spread] for rows of any numbers in any order; a constant feature becomes zero."""
 
-    def __init__(self, X: NDArray[Any], weight: Array | None) -> None:
+    n: int
+    p: int
+
+    def __init__(self, X: NDArray[Any], weight: Array | None, names: Sequence[str] | None = None) -> None:
+        """Refuses features that are not finite, with their ``names`` if they have any."""
         self.X, self.n, self.p = X, *X.shape
         total = float(self.n if weight is None else weight.sum())
         some = X[np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp)]
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
         first, second = sums(X, shift, weight) if can_read(X) else self._sums(shift, weight)
+        if not np.isfinite(first).all():
+            check_finite(X, names)
         move, square = first / total, second / total
         self.centre, spread = shift + move, np.sqrt(np.maximum(square - move**2, 0.0))
         self.constant = spread <= 1e-13 * (np.sqrt(square) + np.abs(shift))

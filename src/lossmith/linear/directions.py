@@ -13,7 +13,7 @@ from lossmith.compute import Call
 
 from .direction import DENSE, Shortest, conjugate_gradients, solve, sparse_step
 from .problem import Bound, Point, Problem
-from .sketch import MOST, RIDGE as COLLINEAR, Apart, Memory, Sketch, chosen, enough, matrix_rows
+from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
 Array = NDArray[np.float64]
 
@@ -30,8 +30,10 @@ _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that 
 class Directions:
     """What a solver remembers of second derivatives from step to step."""
 
-    def __init__(self, problem: Problem, *, rough: bool = False) -> None:
-        """``rough``: where a place near the optimum is all that is wanted."""
+    def __init__(self, problem: Problem, part: Problem | None = None, *, rough: bool = False) -> None:
+        """``part``: the problem on some of the samples, enough for a matrix, where there is one already. ``rough``: a
+        place near the optimum is all that is wanted."""
+        self._part = part
         self.problem, self._is_rough = problem, rough and problem.samples is None
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
@@ -94,7 +96,9 @@ class Directions:
         if self._memory is None or slow:
             problem, outputs = self.problem, point.theta.shape[1]
             if self._sketch is None:
-                self._sketch = Sketch(problem, chosen(problem.design.n, matrix_rows(problem, outputs)))
+                whole = self._part or problem
+                rows = chosen(whole.design.n, min(whole.design.n, matrix_rows(problem, outputs)))
+                self._sketch = Sketch(whole if len(rows) == whole.design.n else whole.part(rows))
             H, self._upwards = self._sketch.matrix(point)
             ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
             H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge

@@ -15,7 +15,6 @@ from .samples import can_read, is_readable
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
     from lossmith.engine.llvm.spec import Spec
-    from lossmith.formula.model import Formula
     from lossmith.loss import Loss
 
 Array = NDArray[np.float64]
@@ -53,26 +52,26 @@ class Several:
 
     def passed(self, X: NDArray[Any], coefficients: Array, centre: Array, intercepts: Array) -> Passed:
         """At the scores (X - centre) @ coefficients + intercepts + offset."""
-        from lossmith.engine.llvm import linear_several as rows
+        from lossmith.engine.llvm.linear import LANES, VECTORS
+        from lossmith.engine.llvm.linear_several import width
         from lossmith.engine.llvm.run import rows_per_block
 
         (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
         kernel = self._kernel(X.dtype.name, columns, classes)
-        spec, lanes = kernel.spec, rows.LANES
-        padded = -(-p // lanes) * lanes
+        spec, padded = kernel.spec, -(-p // LANES) * LANES
         w, c = np.zeros((1 + padded, classes)), np.zeros(padded)
         w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
-        pull = np.zeros((-(-n // rows_per_block(spec, p)), rows.width(p, classes)))
+        pull = np.zeros((-(-n // rows_per_block(spec, p)), width(p, classes)))
         scores = w if self.offset is None else self.offset  # without an offset nothing is read there
         weight = [] if self.weight is None else [self.weight]
-        vectors = [np.array(self._params[name], dtype=np.float64) for name in spec.vectors[: -len(rows.VECTORS)]]
+        vectors = [np.array(self._params[name], dtype=np.float64) for name in spec.vectors[: -len(VECTORS)]]
         given = [self.y, scores, *weight, *vectors, X.T if columns else X, w, c, pull]
         found = kernel.run(given, np.array(self._numbers), n, classes=p)
         total = pull.sum(axis=0) / self.total
-        each = total[:-lanes].reshape(-1, classes, lanes)  # of so many features at a time, of the intercepts in the end
+        each = total[:-LANES].reshape(-1, classes, LANES)  # of so many features at a time, of the intercepts in the end
         pulled = each[:-1].transpose(0, 2, 1).reshape(padded, classes)[:p]
         mean = float("nan") if found is None else found / self.total
-        return Passed(mean, float(total[-lanes:].sum()), pulled, each[-1].sum(axis=1))
+        return Passed(mean, float(total[-LANES:].sum()), pulled, each[-1].sum(axis=1))
 
     @property
     def _numbers(self) -> list[float]:

@@ -26,7 +26,7 @@ MOST = 2000
 _PER_COEFFICIENT = 20
 _LEAST = 8192
 _PASSES = 12  # about four times the reads of all features that making the matrix may take
-RIDGE = 1e-10  # of a matrix that is only near the true one: decides between collinear features
+COLLINEAR = 1e-10  # of a matrix that is only near the true one: decides between collinear features
 _FEW = 1024  # samples that tell how the scores go together
 _TILES = 8
 _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
@@ -34,12 +34,12 @@ _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero 
 
 def enough(problem: Problem, outputs: int) -> int:
     """How many samples tell the second derivatives to a third or better."""
-    return max(_LEAST, _PER_COEFFICIENT * (1 + len(problem.design.spread)) * outputs)
+    return max(_LEAST, _PER_COEFFICIENT * (1 + problem.design.p) * outputs)
 
 
 def matrix_rows(problem: Problem, outputs: int) -> int:
     """How many of these the matrix is made of, where all of them would take longer than some reads of the features."""
-    most, coefficients = enough(problem, outputs), (1 + len(problem.design.spread)) * outputs
+    most, coefficients = enough(problem, outputs), (1 + problem.design.p) * outputs
     return max(min(most, _PASSES * problem.design.n // coefficients), most // 4)
 
 
@@ -50,38 +50,24 @@ def chosen(n: int, count: int) -> NDArray[np.intp]:
 
 
 class Sketch:
-    """Some of the samples of a problem."""
+    """Made of a problem on some of the samples."""
 
-    def __init__(self, problem: Problem, rows: NDArray[np.intp]) -> None:
-        self.problem, self.rows = problem, rows
-        self.Z = problem.design.rows(rows)
-        weight = np.ones(len(rows)) if problem.weight is None else problem.weight[rows]
-        self.share = weight / weight.sum()
+    def __init__(self, part: Problem) -> None:
+        self.part = part
 
     def matrix(self, point: Point) -> tuple[Array, bool]:
         """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
-        problem, outputs = self.problem, point.theta.shape[1]
-        f = self.Z @ point.theta
-        f = f if problem.samples is None else f[:, 0]
-        if problem.offset is not None:
-            f += problem.offset[self.rows]
-        bend, upwards = problem.bends(f, point.mu, self.rows)
-        if problem.samples is not None:
-            return self._floored(self._gram(bend)), upwards
-        return self._of_several(f), upwards
-
-    def _gram(self, each: Array) -> Array:
-        found, weight = np.zeros((self.Z.shape[1],) * 2), self.share * each
-        for part in parts(*self.Z.shape):
-            found += self.Z[part].T @ (self.Z[part] * weight[part, None])
-        return found
+        f = self.part.scores(point.theta)
+        bend, upwards = self.part.bends(f, point.mu)
+        return (_floored(self.part.gram(bend)) if self.part.samples is not None else self._of_several(f)), upwards
 
     def _of_several(self, f: Array) -> Array:
         """Of each score with all scores up to it in one product: the matrix is symmetric, and so are its blocks."""
-        (count, outputs), size = f.shape, self.Z.shape[1]
+        (count, outputs), size = f.shape, 1 + self.part.design.p
         H, room = np.zeros((outputs, size, outputs, size)), np.empty(0)
-        for part in parts(count, size * outputs, _TILES):
-            Z, each = self.Z[part], self._between(f[part], part) * self.share[part, None, None]
+        for rows in parts(count, size * outputs, _TILES):
+            Z = self.part.design.rows(np.arange(rows.start, rows.stop))
+            each = between(self.part, f[rows], rows) * np.reshape(self.part.share(rows), (-1, 1, 1))
             room = room if len(room) else np.empty(len(Z) * outputs * size)
             for k in range(outputs):
                 shape = len(Z), k + 1, size
@@ -89,18 +75,15 @@ class Sketch:
                 H[k, :, : k + 1] += (Z.T @ times.reshape(len(Z), -1)).reshape(size, k + 1, size)
         for k in range(outputs):
             H[:k, :, k] = H[k, :, :k].transpose(1, 0, 2)
-            H[k, :, k] = self._floored(H[k, :, k])
+            H[k, :, k] = _floored(H[k, :, k])
         return H.reshape(outputs * size, outputs * size)
 
-    def _floored(self, H: Array) -> Array:
-        """Features have variance 1, so each adds about the mean curvature."""
-        diagonal = np.einsum("ii->i", H)
-        diagonal += np.maximum(_FLOOR * diagonal[0] - diagonal, 0.0)
-        return H
 
-    def _between(self, f: Array, part: slice) -> Array:
-        """Second derivatives in every pair of scores of a sample, (n, outputs, outputs)."""
-        return between(self.problem, f, self.rows[part])
+def _floored(H: Array) -> Array:
+    """Features have variance 1, so each adds about the mean curvature."""
+    diagonal = np.einsum("ii->i", H)
+    diagonal += np.maximum(_FLOOR * diagonal[0] - diagonal, 0.0)
+    return H
 
 
 def between(problem: Problem, f: Array, rows: Any) -> Array:
@@ -126,7 +109,7 @@ class Apart:
         values, self.vectors = np.linalg.eigh(between(problem, f[rows], rows).mean(axis=0))
         M = problem.gram(np.ones(len(f)))
         least = _FLOOR**2 * float(np.abs(values).max(initial=0.0)) or 1.0
-        ridge = RIDGE * float(np.diag(M).mean())
+        ridge = COLLINEAR * float(np.diag(M).mean())
         self.factors = [
             cho_factor(max(value, least) * (M + ridge * np.eye(len(M))) + np.diag(problem.l2), lower=True)
             for value in values.tolist()

@@ -81,8 +81,8 @@ def _after_some(
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
-        return _Solver(problem, there, tol, constant, max_iter, window)
-    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit)
+        return _Solver(problem, there, tol, constant, max_iter, window, part)
+    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, part)
 
 
 def _height(problem: Problem, theta: Array) -> float:
@@ -100,14 +100,14 @@ def arrival(gap: float | None) -> str:
 class _Solver:
     def __init__(
         self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
-        *, rough: bool = False,
+        part: Problem | None = None, *, rough: bool = False,
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem, rough=rough)
+        self.directions = Directions(problem, part, rough=rough)
         self.history: list[Step] = []
 
     @property

@@ -12,7 +12,7 @@ from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.spec import Spec
 
 VECTORS = (MATRIX, CENTRE, PULL)
-"""What the kernel takes beside the weights: as the others do, and a row of sums for each block, (2, padded features)."""
+"""What the kernel takes beside the weights: features, and sums, (2, padded features) for each block."""
 _ROWS = 8  # that are worked on together
 
 

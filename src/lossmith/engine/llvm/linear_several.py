@@ -6,6 +6,8 @@ to the scores, by rows to what is pulled. The second look at a row finds it in t
 
 from __future__ import annotations
 
+from functools import partial
+
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across, Tile, turned
@@ -75,17 +77,15 @@ class Several(Across):
             scores = [self._scalar(self.coefficients.base, k) for k in classes]
             if self.spec.offset:
                 scores = [score + tile.get(k) for score, k in zip(scores, classes, strict=True)]
-            scores = loop(
-                self.e, "0", self.features, self.e.lanes, scores,
-                lambda at, sums, classes=classes: self._products(index, at, classes, sums),
-            )  # fmt: skip
+            products = partial(self._products, index, classes)
+            scores = loop(self.e, "0", self.features, self.e.lanes, scores, products)
             for score, k in zip(scores, classes, strict=True):
                 tile.put(k, score)
 
     def _class_count(self) -> str | int:
         return self.classes  # the job says the features
 
-    def _products(self, index: str, at: str, classes: range, sums: States) -> States:
+    def _products(self, index: str, classes: range, at: str, sums: States) -> States:
         e = self.e
         if classes.start == 0:
             self._ask(index, at)

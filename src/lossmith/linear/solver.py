@@ -11,6 +11,7 @@ The certificate is the same for all: F(theta) less a lower bound of F made of on
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,7 +81,7 @@ def _after_some(
     coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit, rough=True).run()
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
-        window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
+        window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
         return _Solver(problem, there, tol, constant, max_iter, window, part)
     return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, part)
 

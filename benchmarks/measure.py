@@ -22,6 +22,7 @@ ONE_THREAD = {
 }
 PACKAGES = ("numpy", "torch", "jax", "scikit-learn", "llvmlite")
 WARM_UP = 2  # rounds that do not count
+LONG = 5.0  # seconds: what takes them gains nothing from these
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,23 @@ def paired(
     found: Rounds = {name: [] for name in runs}
     calls = {name: _calls(run, effort.least, before.get(name)) for name, run in runs.items()}
     for number in range(WARM_UP + (rounds or effort.rounds)):
-        for name in random.Random(number).sample(list(runs), len(runs)):  # nobody always runs after the same one
+        contestants = [name for name in runs if number >= WARM_UP or calls[name] > 0]
+        for name in random.Random(number).sample(contestants, len(contestants)):  # nobody always follows the same one
             if name in before:
                 before[name]()
-            seconds = timeit.timeit(runs[name], number=calls[name]) / calls[name]
+            times = max(1, calls[name])
+            seconds = timeit.timeit(runs[name], number=times) / times
             if number >= WARM_UP:
                 found[name].append(float(f"{seconds:.4g}"))
     return found
 
 
 def _calls(run: Run, least: float, before: Run | None) -> int:
-    """How many calls last long enough to be timed."""
+    """How many calls last long enough to be timed; 0: one does, so long that it needs no warming up."""
     if before:
         before()
-    run()  # compiles, imports, touches memory
+    if timeit.timeit(run, number=1) > LONG:  # compiles, imports, touches memory
+        return 0
     few = _enough(least, timeit.timeit(run, number=1))
     return few if few == 1 else _enough(least, timeit.timeit(run, number=few) / few)
 

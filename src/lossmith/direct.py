@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.compute import check_reduction
-from lossmith.engine.threads import thread_count
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
 from lossmith.plans import TOTAL, Plan, Request, Served, plan
@@ -26,7 +25,7 @@ Array = Any
 _ARRAY = np.ndarray
 _FEW = 4096  # so many numbers are copied sooner than a road for their layout is found
 _UNKNOWN: Any = object()
-_NO_ROAD: tuple[Served | None, float, float] = (None, 0, 0)  # a road, for how many numbers on how many threads
+_NO_ROAD: tuple[Served | None, float] = (None, 0)  # a road, and for less than how many numbers
 
 
 def served(
@@ -37,11 +36,11 @@ def served(
     try:
         written = None if out is None or out.dtype is y_pred.dtype else out.dtype
         key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
-        fast, alone, most = loss.roads.get(key, _NO_ROAD)
+        fast, most = loss.roads.get(key, _NO_ROAD)
         size = y_pred.size
     except (AttributeError, IndexError, TypeError):  # no arrays, or a reduction that is no word
         fast = None
-    if fast is not None and (size <= alone or (size < most and thread_count() == 1)):
+    if fast is not None and size < most:
         arrays = [y_true, y_pred, *extras.values()] if extras else [y_true, y_pred]
         if weight is not None:
             arrays.append(weight)
@@ -108,11 +107,10 @@ def direct(
         return None
     places = tuple(_place(each, made.results[-1].dtype) for each in outs)
     fits = bool(places) and all(place is not None for place in places)
-    fast, alone, most = loss.roads.get(known, _NO_ROAD)
+    fast, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
-        loss.roads[known] = _opening(loss, known, made), *made.reach
-    size = y_pred.size
-    run = made.run if fast is None or (size > alone and (size >= most or thread_count() > 1)) else fast
+        loss.roads[known] = _opening(loss, known, made), made.most
+    run = made.run if fast is None or y_pred.size >= most else fast
     results: list[Any] | None = run(list(arrays.values()), (places if len(outs) > 1 else places[0]) if fits else None)
     if results is not None and outs:
         for each, result in zip(outs, results[-len(outs) :], strict=True):
@@ -130,7 +128,7 @@ def _opening(loss: Loss, key: tuple[Any, ...], made: Plan) -> Served:
     def opened(arrays: Sequence[Array], out: Any) -> list[Any] | None:
         fast, loss = made.fast(), owner()
         if loss is not None:
-            loss.roads[key] = fast, *made.reach
+            loss.roads[key] = fast, made.most
         return None if fast is None else fast(arrays, out)
 
     return opened

@@ -61,12 +61,12 @@ class Plan(Record):
         return self._serving(self._run)(arrays, out)
 
     @property
-    def reach(self) -> tuple[float, float]:
-        """For how many numbers the fast road serves: at most, beside other threads; less than, on one."""
-        return min(self.kernel.alone, self.kernel.most - 1), self.kernel.most
+    def most(self) -> float:
+        """For less than how many numbers the fast road serves."""
+        return self.kernel.most
 
     def fast(self) -> Served | None:
-        """``run`` on one thread in machine code, where the arrays allow it."""
+        """``run`` in machine code, where the arrays allow it."""
         road = self._road() if self.dense else None
         return None if road is None else self._serving(road)
 

@@ -89,6 +89,8 @@ class Design:
 
     def scores(self, theta: Array) -> Array:
         """Z theta, shape (n, outputs)."""
+        if not theta[1:].any():
+            return np.tile(theta[0], (self.n, 1))
         f, (tiles, left) = np.empty((self.n, theta.shape[1])), self.tiles()
         w = theta[1:] / self.spread[:, None]
         for part, tile in tiles:

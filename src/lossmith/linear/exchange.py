@@ -1,10 +1,10 @@
 """A small piecewise linear problem with a quadratic penalty, solved exactly by walking from kink to kink.
 
-Minimise c d + d diag(l2) d / 2 + the sum over samples of z_i d - kink_i, times low_i where it is negative and high_i
-where it is positive. Samples that are held on their kinks are equations; along the direction that
-these leave, the slope jumps at every kink that is passed, and the walk stops where it is no longer negative: in between,
-or on a kink, which is held from then on. Where no direction is left, a sample that is held with more than its slopes
-can give is let go (Barrodale and Roberts 1973, doi:10.1137/0710069, for l2 = 0; Nocedal and Wright 2006, section 16.5).
+Minimise c d + d diag(l2) d / 2 + the sum over samples of z_i d - kink_i, times low_i where that is negative and high_i
+where it is positive. Samples that are held on their kinks are equations; along the direction that these leave, the
+slope jumps at every kink that is passed, and the walk stops where it is no longer negative: in between, or on a kink,
+which is held from then on. Where no direction is left, a sample that is held with more than its slopes can give is let
+go (Barrodale and Roberts 1973, doi:10.1137/0710069, for l2 = 0; Nocedal and Wright 2006, section 16.5).
 """
 
 from __future__ import annotations
@@ -30,6 +30,12 @@ class Walk:
 
     def run(self) -> bool:
         """Whether the minimum was found: `d`, and what every sample pulls there."""
+        try:
+            return self._walk()
+        except np.linalg.LinAlgError:  # rounding made equations contradict each other
+            return False
+
+    def _walk(self) -> bool:
         for _ in range(_STEPS * (len(self.c) + 8)):
             along, pulls = self._direction()
             slope = float(self.gradient @ along)

@@ -170,10 +170,10 @@ class Problem:
             exact = np.asarray(self.loss.hessian(y, f, reduction="none"), dtype=np.float64)
         else:
             (exact,) = self.samples.each((self.view(mu).bend,), f, mu, rows)
-        usable = exact >= 0  # not where it is NaN
-        usable &= exact < np.inf
-        if usable.all():
-            return exact, True
+        with np.errstate(invalid="ignore"):
+            if exact.min() >= 0 and exact.max() < np.inf:  # neither where one is NaN
+                return exact, True
+        usable = (exact >= 0) & (exact < np.inf)
         curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
         noise = 1e-12 * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())

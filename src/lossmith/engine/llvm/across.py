@@ -6,6 +6,8 @@ the same bits; only their sums are not counted twice. So there have to be at lea
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
@@ -50,6 +52,9 @@ class _Registers:
         return self._vectors[str(place)]
 
 
+Tile: TypeAlias = _Memory | _Registers
+
+
 class Across:
     """The view of rows in lanes."""
 
@@ -70,7 +75,7 @@ class Across:
             tile.put(k, self.e.lift(float(k)))
         return tile.base
 
-    def _tile(self) -> _Memory | _Registers:
+    def _tile(self) -> Tile:
         return _Registers() if self.few else _Memory(self.e, self.classes)
 
     def text(self) -> str:
@@ -101,7 +106,7 @@ class Across:
 
     # rows to tiles and back -------------------------------------------------------------------------------------------
 
-    def _fill(self, tile: _Memory | _Registers, stored: Stored, array: Array, index: str) -> None:
+    def _fill(self, tile: Tile, stored: Stored, array: Array, index: str) -> None:
         e = self.e
         if not stored.dense:
             for k in range(self.classes):
@@ -119,7 +124,7 @@ class Across:
                 tile.put(first + lane, memory.to_float(e, stored, e.load(pointer, stored.type, mask), e.float.name))
             self._turn(tile, first)
 
-    def _empty(self, tile: _Memory | _Registers, output: Output, array: Array, index: str) -> None:
+    def _empty(self, tile: Tile, output: Output, array: Array, index: str) -> None:
         e, dtype = self.e, output.dtype
         if not output.dense:
             for k in range(self.classes):
@@ -135,7 +140,7 @@ class Across:
             for lane, pointer in enumerate(pointers):
                 memory.store(e, dtype, tile.get(first + lane), pointer, mask)
 
-    def _turn(self, tile: _Memory | _Registers, first: int) -> None:
+    def _turn(self, tile: Tile, first: int) -> None:
         """Rows in a tile become columns, or columns rows, from vector ``first`` on, as many as there are lanes.
 
         By a function of its own: written out wherever it is needed it would be most of what is compiled.
@@ -151,13 +156,16 @@ class Across:
         write beyond it.
         """
         e = self.e
-        count = e.splat(e.fresh(f"trunc i64 {self.block.integer(job.CLASSES)} to i32"), "i32")
+        count = e.splat(e.fresh(f"trunc i64 {self._class_count()} to i32"), "i32")
         found: list[tuple[int, Value | None]] = []
         for first in range(0, self.classes, e.lanes):
             whole = first + e.lanes <= self.classes
             lanes = e.constants([first + lane for lane in range(e.lanes)], "i32")
             found.append((first, None if whole else lanes < count))
         return found
+
+    def _class_count(self) -> str | int:
+        return self.block.integer(job.CLASSES)
 
     def _row_pointers(self, array: Array, type_: str, index: str, first: int) -> list[str]:
         e = self.e
@@ -249,10 +257,16 @@ class Across:
 
 
 def _turn(around: Emitter) -> str:
-    """The function ``turn(square)``: transposes a square of numbers in memory, by exchanging ever smaller squares."""
+    """The function ``turn(square)``: transposes a square of numbers in memory."""
     e = Emitter(around.float, avx512=around.avx512)
     pointers = [e.address("%square", k, e.vector(e.float.name)) for k in range(e.lanes)]
-    rows = [e.load(pointer, e.float.name) for pointer in pointers]
+    for row, pointer in zip(turned(e, [e.load(p, e.float.name) for p in pointers]), pointers, strict=True):
+        e.store(row, pointer)
+    return "\n".join(["define internal void @turn(ptr %square) noinline {", "entry:", *e.lines, "  ret void", "}"])
+
+
+def turned(e: Emitter, rows: list[Value]) -> list[Value]:
+    """The columns of a square of rows, by exchanging ever smaller squares."""
     distance = e.lanes // 2
     while distance:
         new = list(rows)
@@ -264,6 +278,4 @@ def _turn(around: Emitter) -> str:
                 new[i], new[i + distance] = e.shuffle(a, b, low), e.shuffle(a, b, high)
         rows = new
         distance //= 2
-    for row, pointer in zip(rows, pointers, strict=True):
-        e.store(row, pointer)
-    return "\n".join(["define internal void @turn(ptr %square) noinline {", "entry:", *e.lines, "  ret void", "}"])
+    return rows

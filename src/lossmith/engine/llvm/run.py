@@ -175,6 +175,14 @@ def source(spec: Spec) -> str:
 
         return pointwise.text(spec)
     if spec.matrix:
+        if spec.pulled is None:
+            from lossmith.engine.llvm.linear_moments import Moments
+
+            return Moments(spec).text()
+        if spec.classes:
+            from lossmith.engine.llvm.linear_several import Several
+
+            return Several(spec).text()
         if spec.columns:
             from lossmith.engine.llvm.linear_columns import Columns
 

@@ -66,6 +66,7 @@ class Spec(Record):
     streamed: bool = False  # long rows that are written past the caches, to places that are multiples of STREAM bytes
     matrix: str = ""  # the dtype of the rows that a linear score is the product of, see linear.py
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
+    offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 

@@ -41,7 +41,7 @@ class LightGBMObjective(Objective):
     START = "init_score"
 
     def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Gradient and curvature: (prediction, Dataset) natively, (y_true, prediction, weight) from scikit-learn."""
+        """Gradient and curvature, float32: (prediction, Dataset) natively, (y_true, prediction, weight) in sklearn."""
         u, rows = self._given(first, second, weight)
         return self._derivatives(rows, u)
 

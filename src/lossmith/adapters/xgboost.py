@@ -41,7 +41,7 @@ class XGBoostObjective(Objective):
     START = "base_score or base_margin"
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Gradient and curvature: (prediction, DMatrix) natively, (y_true, prediction) from scikit-learn."""
+        """Gradient and curvature, float32: (prediction, DMatrix) natively, (y_true, prediction) from scikit-learn."""
         u, rows = self._given(first, second, sample_weight)
         return self._derivatives(rows, u)
 

@@ -36,7 +36,7 @@ class Effort:
     patience: float  # seconds after which a contestant that has not come near enough is given up
 
 
-FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9, patience=120.0)
+FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9, patience=60.0)
 QUICK = Effort(rounds=3, least=0.0, largest=10**5, mapped=10**5, patience=2.0)
 
 
@@ -78,9 +78,12 @@ class Spread:
 
     @classmethod
     def of(cls, numbers: list[float]) -> "Spread":
-        return cls(*statistics.quantiles(numbers, n=4, method="inclusive"))
+        low, middle, high = statistics.quantiles(numbers * 2 if len(numbers) == 1 else numbers, n=4, method="inclusive")
+        return cls(low, middle, high)
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return number(self.middle)
         return f"{number(self.middle)} ({number(self.low)}–{number(self.high)})"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from lossmith.compute import check_reduction
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
-from lossmith.plans import TOTAL, Plan, Request, Served, plan
+from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -49,7 +49,7 @@ def served(
         results: list[Any] | None = fast(arrays, out)
         if results is not None:
             return results
-    if reduction is not TOTAL:
+    if reduction is not TOTAL and reduction is not SOUND:
         check_reduction(loss, reduction)
     return direct(loss, outputs, reduction, y_true, y_pred, weight, where, out, extras, width)
 
@@ -87,7 +87,8 @@ def direct(
         if loss.target_kind == "class id" and len(loss.labels) != found["y_pred"].shape[-1]:
             return None
         found["y_true"], loss = label_numbers(loss.labels, found["y_true"]), loss.numbered
-    arrays = {name: _laid_out(array) for name, array in found.items()}
+    free = ("y_true", "y_pred") if loss.kind == "rowwise" and _few_classes(found["y_pred"]) else ()
+    arrays = {name: _laid_out(array, by_class=name in free) for name, array in found.items()}
     y_pred, dense = arrays["y_pred"], [array.flags.c_contiguous for array in arrays.values()]
     written = outs[-1].dtype.newbyteorder("=") if outs else None
     key = _key(
@@ -105,7 +106,7 @@ def direct(
         made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
     if made is None:
         return None
-    places = tuple(_place(each, made.results[-1].dtype) for each in outs)
+    places = tuple(_place(each, made.results[-1].dtype, by_class=made.by_class) for each in outs)
     fits = bool(places) and all(place is not None for place in places)
     fast, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
@@ -134,17 +135,26 @@ def _opening(loss: Loss, key: tuple[Any, ...], made: Plan) -> Served:
     return opened
 
 
-def _laid_out(array: Array) -> Array:
-    """In the machine's byte order, one number after the other, or (many numbers) a fixed step apart."""
+def _few_classes(y_pred: Array) -> bool:
+    """Whether there is a kernel for rows of which the numbers of a class follow each other."""
+    from lossmith.engine.llvm.spec import MOST_ACROSS
+
+    return bool(y_pred.ndim == 2 and y_pred.shape[1] <= MOST_ACROSS)
+
+
+def _laid_out(array: Array, *, by_class: bool) -> Array:
+    """In the machine's byte order, one number after the other, or (many numbers) a fixed step or class by class."""
     flags = array.flags
-    if not flags.aligned or not (flags.c_contiguous or (array.ndim == 1 and array.size > _FEW)):
+    odd = array.size > _FEW and (array.ndim == 1 or (by_class and flags.f_contiguous))
+    if not flags.aligned or not (flags.c_contiguous or odd):
         array = array.copy(order="C")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _place(out: Any, dtype: np.dtype[Any]) -> Array | None:
+def _place(out: Any, dtype: np.dtype[Any], *, by_class: bool) -> Array | None:
     """out itself, where the kernel can write it."""
-    if out.dtype != dtype or not (out.flags.c_contiguous and out.flags.aligned):
+    lies = out.flags.f_contiguous if by_class else out.flags.c_contiguous
+    if out.dtype != dtype or not (lies and out.flags.aligned):
         return None
     return out if type(out) is _ARRAY else out.view(_ARRAY)
 

@@ -19,6 +19,7 @@ from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
+_COMPARED = 16  # up to so many classes, comparing with each is faster than fetching the number of one, lane by lane
 _FEW = 8  # up to so many classes, whole vectors are sorted by class and stay in registers, the passes are unrolled
 
 
@@ -64,7 +65,15 @@ class Across:
         self.few = self.classes <= _FEW
         self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
         self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
+        self.numbers = self._numbers_of_classes()
         self.written = {self.rows.roots[o.roots[0]]: self._tile() for o in spec.outputs if o.row}
+
+    def _numbers_of_classes(self) -> str:
+        """0, 1 ... in every lane, in memory: read where they are compared with, they cost nothing."""
+        tile = _Memory(self.e, 0 if self.few else self.classes)
+        for k in range(0 if self.few else self.classes):
+            tile.put(k, self.e.lift(float(k)))
+        return tile.base
 
     def _tile(self) -> Tile:
         return _Registers() if self.few else _Memory(self.e, self.classes)
@@ -92,13 +101,18 @@ class Across:
         states = self.rows.one(self, loaded, index, states)
         for output, array in zip(self.spec.outputs, self.block.outputs, strict=True):
             if output.row:
-                self._empty(self.written[self.rows.roots[output.roots[0]]], output.dtype, array, index)
+                self._empty(self.written[self.rows.roots[output.roots[0]]], output, array, index)
         return states
 
     # rows to tiles and back -------------------------------------------------------------------------------------------
 
     def _fill(self, tile: Tile, stored: Stored, array: Array, index: str) -> None:
         e = self.e
+        if not stored.dense:
+            for k in range(self.classes):
+                raw = e.load(self._class_pointer(array, stored.type, index, k), stored.type)
+                tile.put(k, memory.to_float(e, stored, raw, e.float.name))
+            return
         if self.few:
             grouped = Stored(stored.dtype, group=self.classes)
             for k, raw in enumerate(memory.load_group(e, grouped, array.base, index, None)):
@@ -110,8 +124,12 @@ class Across:
                 tile.put(first + lane, memory.to_float(e, stored, e.load(pointer, stored.type, mask), e.float.name))
             self._turn(tile, first)
 
-    def _empty(self, tile: Tile, dtype: str, array: Array, index: str) -> None:
-        e = self.e
+    def _empty(self, tile: Tile, output: Output, array: Array, index: str) -> None:
+        e, dtype = self.e, output.dtype
+        if not output.dense:
+            for k in range(self.classes):
+                memory.store(e, dtype, tile.get(k), self._class_pointer(array, Stored(dtype).type, index, k), None)
+            return
         if self.few:
             members = [tile.get(k) for k in range(self.classes)]
             memory.store_group(e, dtype, members, array.base, index, None)
@@ -154,6 +172,11 @@ class Across:
         start = e.address(array.base, e.integer("mul", index, self.classes), type_)
         return [e.address(start, lane * self.classes + first, type_) for lane in range(e.lanes)]
 
+    def _class_pointer(self, array: Array, type_: str, index: str, k: int) -> str:
+        """Where the numbers of a class lie beside each other."""
+        e = self.e
+        return e.address(e.address(array.base, e.integer("mul", array.class_stride, k), "i8"), index, type_)
+
     # the view ---------------------------------------------------------------------------------------------------------
 
     def run(self, sweep: Sweep) -> Found:
@@ -175,8 +198,7 @@ class Across:
     def _number(self, at: str) -> Value:
         if self.few:
             return self.e.lift(float(at))
-        number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
-        return self.e.convert("sitofp", number, self.e.float.name)
+        return self.e.load(self.e.address(self.numbers, at, self.e.vector(self.e.float.name)), self.e.float.name)
 
     def input(self, given: Input, place: Place) -> Value:
         return self.inputs[given.name].get(place.at)
@@ -192,7 +214,7 @@ class Across:
 
     def at_class(self, x: Expr, y: Value) -> Value:
         """By comparing with every class where there are few; else one number at a time."""
-        if self.classes <= self.e.lanes:
+        if self.classes <= _COMPARED:
             found = self.e.lift(0.0)
             for k in range(self.classes):
                 here = self._number_of_class(x.data, k) if x.op == "param" else self.inputs[x.data].get(k)

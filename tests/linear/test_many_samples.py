@@ -159,3 +159,15 @@ def test_the_history_says_what_happened():
     assert gaps[-1] <= 1e-8 and model.history_[-1].gradient < model.history_[0].gradient
     assert model.stopped_ == f"the objective is proven to lie within {model.gap_:.3g} of the optimum"
     assert isinstance(model.history_[0], solver.Step)
+
+
+def test_several_scores_of_a_loss_that_is_not_convex(monkeypatch):
+    """From a far beginning the matrix of the whole is not positive: products with second derivatives lead on."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = 1 + 2 * X[:, 0] + np.exp(0.5 * X[:, 1] - 1) * rng.normal(size=500)
+    every = LinearRegressor("gaussian_nll", l2=1e-4).fit(X, y)
+    monkeypatch.setattr(sketch, "_LEAST", 10)
+    monkeypatch.setattr(solver, "_MANY", 10)  # no start from some of them
+    some = LinearRegressor("gaussian_nll", l2=1e-4).fit(X, y)
+    np.testing.assert_allclose(some.coef_, every.coef_, atol=1e-4)

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from lossmith.compute import Call
 
@@ -102,7 +102,11 @@ class Directions:
             H, self._upwards = self._sketch.matrix(point)
             ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
             H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
-            self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
+            try:
+                self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
+            except LinAlgError:  # of several scores, where the loss is not convex
+                self._slow = _PATIENCE
+                return self.newton(point)
         return self._mended(point), self._upwards
 
     def _mended(self, point: Point) -> Array:

@@ -91,6 +91,20 @@ def names(drawn: Any, axes: Any, title: str | None = None) -> None:
     drawn.legend(handles, labels, loc="outside upper left", fontsize=9, ncols=columns, title=title, title_fontsize=9)
 
 
+def amounts(axes: Any, *which: str) -> None:
+    """Thousands with commas, and few enough of them not to run into each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    for name in which:
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(MaxNLocator(nbins=6))
+        axis.set_major_formatter(lambda v, _: tick(v))
+
+
+def tick(value: float) -> str:
+    return (f"{value:,.10g}" if abs(value) < 1e7 else f"{value:.4g}").replace("-", "\u2212")
+
+
 def layer(artists: Any, number: int) -> None:
     """These are seen only while the slider stands at `number`."""
     for place, artist in enumerate(artists):

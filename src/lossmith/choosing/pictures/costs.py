@@ -52,9 +52,10 @@ def _of_thresholds(result: Result) -> Picture:
             (point,) = axes.plot([THRESHOLDS[chosen]], [cost[chosen]], "o", color=colour("better"), ms=7)
             line = axes.axvline(rule, color=colour("muted"), lw=1, ls=(0, (2, 2)))
             layer((curve, point, line), number)
+            times = "as much" if ratio == 1 else f"{ratio:g} times"
             middle = float(np.interp(0.5, THRESHOLDS, cost))
             says.append(
-                f"{ratio:g} times: say {yes} from {rule:.0%} on. {CASES:,} cases cost {short(cost[chosen])} at the "
+                f"{times}: say {yes} from {rule:.0%} on. {CASES:,} cases cost {short(cost[chosen])} at the "
                 f"best threshold, {short(middle)} at 50%, {short(unit * min(ratio * share, 1 - share))} with one "
                 "answer for all"
             )

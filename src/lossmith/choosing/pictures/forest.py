@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.pictures.canvas import Picture, colour, figure, style, to_svg
+from lossmith.choosing.pictures.canvas import Picture, below, colour, figure, style, to_svg
 from lossmith.choosing.verdict import ROPE, percent
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def forest(result: Result) -> Picture | None:
             inside = _dots(result, row)
             axes.plot(inside, np.full(len(inside), place - 0.08), "|", color=colour("muted"), ms=4, alpha=0.6)
             place -= LINE / 2 + GAP
-        axes.set_xlabel(f"gain over {result.default}, in percent of its {result.score.name}")
-        axes.xaxis.label.set_fontsize(9)
+        below(axes, f"gain over {result.default}, in percent of its {result.score.name}")
         axes.spines["left"].set_visible(False)
         svg = to_svg(figure_, "forest", "Gain of each loss over the default, with 95% intervals")
     beyond = any(row.interval[0] < left or row.interval[2] > right for row in drawn if row.interval is not None)
@@ -71,7 +70,8 @@ def _line(axes: Any, place: float, row: Row, name: list[str]) -> None:
     assert row.interval is not None
     low, gain, high = row.interval
     left, right = axes.get_xlim()
-    paint = colour("better" if low > 0 else "worse" if high < 0 else "muted")
+    word = row.outcome.partition(" ")[0]
+    paint = colour({"USE": "better", "better": "better", "worse": "worse"}.get(word, "muted"))
     axes.plot([low, high], [place, place], color=paint, lw=2.5)
     axes.plot([gain], [place], "o", color=paint, ms=6)
     for end, mark, beyond in ((0, "<", low < left), (1, ">", high > right)):

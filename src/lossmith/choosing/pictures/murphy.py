@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.choosing.errors import plain
-from lossmith.choosing.pictures.canvas import Picture, amounts, colour, figure, names, series, style, to_svg
+from lossmith.choosing.pictures.canvas import Picture, amounts, below, colour, figure, names, series, style, to_svg
 from lossmith.choosing.pictures.data import Seen, of_default, rivals
 from lossmith.choosing.tables import Floats
 
@@ -46,13 +46,13 @@ def murphy(result: Result) -> Picture | None:
         names(drawn, axes, f"compared with {result.default}, the line at 0")
         axes.set(yticks=[], ylabel="worse ←  → better", xlim=(thresholds[0], thresholds[-1]))
         amounts(axes, "x")
-        axes.set_xlabel(f"you act when the prediction of {_what(result)} exceeds this")
+        below(axes, f"you act where the predicted {_what(result)} exceeds this")
         svg = to_svg(drawn, "murphy", "Murphy diagram: gain over the default at every threshold")
     return Picture("murphy", "Does it win for everyone?", _sentence(result, *curves[0]), svg)
 
 
 def _what(result: Result) -> str:
-    return f"the chance of {plain(result.classes[1], 20)}" if result.classes else plain(result.target, 25)
+    return f"chance of {plain(result.classes[1], 20)}" if result.classes else plain(result.target, 25)
 
 
 def _thresholds(default: Seen, result: Result) -> Floats:

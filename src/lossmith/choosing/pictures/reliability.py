@@ -25,7 +25,7 @@ NOTE = (
     "Predicted, real: means. The mean squared error is {unknown} (what knowing nothing would cost) - DSC + MCB: DSC is "
     "what telling cases apart saves, MCB what predictions cost that do not mean what they say."
 )
-SHIFTED = " Shifted prior: the chances are moved as if both answers were equally common."
+SHIFTED = " Shifted prior: the chances are moved as if this answer were as common as all others together."
 
 
 def reliability(result: Result) -> Picture | None:

@@ -48,10 +48,13 @@ def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
         _plain_ticks(axes)
         svg = to_svg(drawn, "spread", "Squared misses against predictions, on logarithmic scales")
     low, high = growth.band
+    slope = f"(slope {growth.slope:.2f}, 95% band {low:.2f} to {high:.2f})"
     see = (
-        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold (slope {growth.slope:.2f}, 95% "
-        f"band {low:.2f} to {high:.2f}), nearest to {LAW_NAMES[growth.law]}."
+        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold {slope}, nearest to "
+        f"{LAW_NAMES[growth.law]}."
     )
+    if high < 0:
+        see = f"The larger the prediction, the smaller the misses {slope}, which none of the drawn laws describes."
     if growth.zeros_expected is not None:
         see += f" Exact zeros: {np.mean(found.y == 0):.0%} of the rows, {growth.zeros_expected:.0%} under Poisson."
     return Picture("spread", "How the misses grow", see, svg)

@@ -76,7 +76,7 @@ def _sentence(result: Result, label: str, pull: Floats) -> str:
 def _rows(result: Result, found: Seen, pull: Floats) -> tuple[tuple[str, ...], ...]:
     """The rows that pull hardest, by their number in the user's table, counted from 1."""
     places, rows = np.argsort(-pull, kind="stable")[:NAMED], picked(result)
-    table = [("data row", plain(result.target, 20), "predicted", "share")]
+    table = [("data row", "real", "predicted", "share")]
     for i in places:
         if result.classes:
             real = plain(result.classes[int(found.y[i])], 20)

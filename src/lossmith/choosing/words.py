@@ -156,7 +156,7 @@ def _why(result: Result) -> str:
 def _won(result: Result, proof: Row) -> str:
     size, other, unseen = _size(proof), _beaten(result, proof), "on cases that neither had seen before."
     if proof.role == "library":
-        only = f" (This holds of {_model(proof.model)}.)" if proof.model != result.kind else ""
+        only = f" (Shown for {_model(proof.model)} only.)" if proof.model != result.kind else ""
         return f"A model trained with {other} instead, {USUAL}, was {size} {unseen}{only}"
     if proof.against == proof.model:
         return f"Trained this way, the model was {size} than one trained with {other}, {unseen}"

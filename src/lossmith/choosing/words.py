@@ -116,7 +116,7 @@ def called(label: str) -> str:
 def _headline(result: Result) -> str:
     name = called(result.chosen.name)
     if result.verdict == "USE":
-        settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", " = ")
+        settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", "\u00a0=\u00a0")
         return f"Train with {name}{f' ({settings})' if settings else ''}."
     if result.verdict == "SAME":
         return f"Keep {name}: the other losses do the job equally well."
@@ -220,7 +220,8 @@ def _question(result: Result) -> str:
         return f"You asked for {_aim(result, plain(result.target))}"
     asked = f"You did not say what you want to know, so it was taken to be {_aim(result, plain(result.target))}"
     names = "" if result.classes else perhaps_classes(result.problem.y)
-    return f"{asked} If {names} are names of classes, not amounts, ask for the aim probability." if names else asked
+    again = 'run it again with --aim probability (in Python: aim="probability")'
+    return f"{asked} If {names} are names of classes, not amounts, {again}." if names else asked
 
 
 def _terms(result: Result) -> tuple[str, ...]:

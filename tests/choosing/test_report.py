@@ -130,6 +130,8 @@ def test_who_wins_on_another_kind_of_model_is_compared_with_the_default_on_its_b
 def test_a_gain_over_the_librarys_loss_is_said_of_the_model_that_shows_it():
     found = result("quantile:0.9")
     row = next(r for r in found.table if r.role == "library")
+    band = "trained instead with squared error and a band of one width around it, which most tools use"
+    assert band in in_words(result("interval:0.8")).why
     assert row.model == "linear" and "only" not in in_words(found).why
     said = in_words(replace(found, kind="lightgbm")).why
     assert f"{-row.gain:.1f}% more wrong" in said and said.count("(Shown for a linear model only.)") == 1

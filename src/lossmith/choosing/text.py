@@ -52,7 +52,7 @@ def legend(result: Result) -> list[str]:
     """What the columns of the table mean."""
     score, default = result.score, result.default
     lines = [
-        f"gain: in percent, how far the {score.name} lies below that of the default, {default}, on the same model",
+        f"gain: in percent, how far the {score.name} falls below that of the default, {default}, on the same model",
         "skill: the same against the best constant, one answer for every row",
         f"better, worse: by more than {ROPE:.0%} with {SURE:.0%} probability; same: within it; not shown: neither",
         "the interval leaves out chances on both sides, so that of a better or worse loss may reach a little beyond 0",

@@ -157,7 +157,7 @@ def _won(result: Result, proof: Row) -> str:
     size, other, unseen = _size(proof), _beaten(result, proof), "on cases that neither had seen before."
     if proof.role == "library":
         only = f" (Shown for {_model(proof.model)} only.)" if proof.model != result.kind else ""
-        return f"A model trained with {other} instead, {USUAL}, was {size} {unseen}{only}"
+        return f"A model trained instead with {other}, {USUAL}, was {size} {unseen}{only}"
     if proof.against == proof.model:
         return f"Trained this way, the model was {size} than one trained with {other}, {unseen}"
     mine, theirs = _model(proof.model), _model(proof.against)
@@ -167,7 +167,8 @@ def _won(result: Result, proof: Row) -> str:
 def _beaten(result: Result, proof: Row) -> str:
     """The loss that came out worse, by name; without what was added to it, where that is all the difference."""
     name = proof.loss if proof.role == "library" else _default(result).name
-    return f"plain {called(name)}" if name == result.chosen.name else called(name)
+    band = " and a band of one width around it" if "normal band" in proof.label else ""
+    return f"plain {called(name)}" if name == result.chosen.name else called(name) + band
 
 
 def _model(kind: str) -> str:

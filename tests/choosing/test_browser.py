@@ -12,6 +12,7 @@ REPORTS = {
     "median": {"aim": "median", "hostile": True},
     "chances": {"aim": "probability", "classes": 2, "hostile": True},
     "interval": {"aim": "interval:0.8"},
+    "classes": {"aim": "balanced-label", "classes": 3},
 }
 SCREENS = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 360, "height": 740}}
 
@@ -54,6 +55,28 @@ OVERFLOW = """() => [...document.querySelectorAll("body *")].filter(e =>
 ).map(e => e.outerHTML.slice(0, 80))"""
 
 
+# Texts of pictures that leave their picture, or lie on each other; tables that are wider than their frames.
+CUT = """() => {
+  const found = [];
+  for (const svg of document.querySelectorAll("svg")) {
+    const frame = svg.getBoundingClientRect();
+    const all = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+    const texts = all.filter(([, box]) => box.width);
+    texts.forEach(([text, box], i) => {
+      if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1) found.push(text);
+      for (const [other, its] of texts.slice(i + 1)) {
+        const wide = Math.min(box.right, its.right) - Math.max(box.left, its.left);
+        const high = Math.min(box.bottom, its.bottom) - Math.max(box.top, its.top);
+        if (wide > 1 && high > Math.min(box.height, its.height) / 4) found.push(text + " on " + other);
+      }
+    });
+  }
+  for (const frame of document.querySelectorAll(".scroll"))
+    if (frame.scrollWidth > frame.clientWidth + 1) found.push(frame.textContent.trim().slice(0, 60));
+  return found;
+}"""
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
@@ -73,6 +96,7 @@ def test_it_can_be_read(browser, files, name, screen, scheme):
         assert seen > 100 and not low
         assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
         assert not page.evaluate(OVERFLOW)
+        assert not page.evaluate(CUT)
         assert not wrong
     assert files[name].stat().st_size < 3_000_000
 
@@ -84,6 +108,19 @@ def test_the_verdict_fits_on_the_first_screen(browser, files, screen):
         for part in ("h1", ".why"):
             box = page.locator(part).bounding_box()
             assert box["y"] + box["height"] < SCREENS[screen]["height"]
+
+
+@pytest.mark.parametrize("name", list(REPORTS))
+def test_paper_shows_all_of_it(browser, files, name):
+    """On a page of A4: light whatever the screen, tables within the page, what was folded open."""
+    with opened(browser, files[name].as_uri(), width=718, height=1040, scheme="dark") as (page, _):
+        page.goto(files[name].as_uri())
+        page.emulate_media(media="print", color_scheme="dark")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate("[...document.querySelectorAll('details')].every(part => part.open)")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 718
+        assert not page.evaluate(CUT)
 
 
 def test_sliders_change_picture_and_words(browser, files):

@@ -9,11 +9,17 @@ import lossmith as lm
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.pictures.canvas import PALETTE, short
+from lossmith.choosing.pictures.costs import _per_unit, costs
 from lossmith.choosing.pictures.data import Seen
+from lossmith.choosing.pictures.forest import _reach, forest
 from lossmith.choosing.pictures.murphy import _gain, elementary
 from lossmith.choosing.pictures.owners import shares, top_share
 from lossmith.choosing.pictures.reliability import Curve, decompose, isotonic, reliability, shifted
+from lossmith.choosing.pictures.spread import few_ticks
+from lossmith.choosing.result import Row
 from lossmith.choosing.run import _worst_rows
+
+from .quick import result
 
 RNG = np.random.default_rng(0)
 Y, F = RNG.normal(size=(2, 200))
@@ -129,3 +135,43 @@ def test_colours_can_be_read():
             for ground in grounds:
                 ends = sorted((light(PALETTE[name][mode]), light(PALETTE[ground][mode])))
                 assert (ends[1] + 0.05) / (ends[0] + 0.05) >= 4.5, (name, ground, mode)
+
+
+@pytest.mark.slow
+def test_costs_are_in_the_users_own_unit():
+    """1,000 cases at 9 for a unit too little and 1 for a unit too much, counted one by one; a level says its odds."""
+    assert _per_unit(parse_aim("cost:9,1"))[:2] == (9, 1)
+    assert _per_unit(parse_aim("quantile:0.75"))[:2] == pytest.approx((3, 1))
+    asked, level = result("cost:9,1"), result("quantile:0.9")
+    row = asked.candidates[0]
+    f, y = asked.predictions[row.label, asked.kind].mean(axis=0), asked.problem.y
+    cost = 1000 * np.mean(np.where(y > f, 9 * (y - f), f - y))
+    assert "too little costs 9, a unit too much 1, as you said." in costs(asked).see
+    assert f"(90%, the dot) 1,000 cases then cost {short(cost)};" in costs(asked).see
+    assert f"then cost {short(cost)};" in costs(level).see
+
+
+@pytest.mark.slow
+def test_what_leaves_the_scale_has_an_arrow_that_is_explained():
+    rows = [Row("a", "a", {}, "m", "challenger", "not shown", "", "", low=-8.0, gain=1.0, high=10.0),
+            Row("b", "b", {}, "m", "reference", "worse", "", "", low=-150.0, gain=-130.0, high=-110.0)]  # fmt: skip
+    left, right = _reach(rows)
+    assert -20 < left < -8 and 10 < right < 20
+    left, right = _reach(rows[1:])
+    assert left < -150 and right > 0
+    found = replace(result("median"), table=rows)
+    assert "arrow" in forest(found).see
+    assert "arrow" not in forest(replace(found, table=rows[:1])).see
+
+
+@pytest.mark.parametrize(("low", "high"), [(9e4, 4.5e5), (0.9, 3.2), (1.0, 1.3), (1e-3, 1e9), (2.1, 2.9)])
+def test_names_of_numbers_on_a_logarithmic_scale_have_room(low, high):
+    ticks = np.array(few_ticks(low, high))
+    assert 2 <= len(ticks) <= 6 and low <= ticks[0] and ticks[-1] <= high
+    assert (np.diff(np.log(ticks)) >= 0.199 * np.log(high / low)).all()
+
+
+def test_large_numbers_are_said_in_words():
+    assert [short(x) for x in (0.1234, 1234.5, 12_345_678, -3.21e9, 4e13)] == [
+        "0.123", "1,234", "12.3 million", "-3.21 billion", "40 trillion"
+    ]  # fmt: skip

@@ -257,7 +257,8 @@ def test_traps_of_the_target():
     one[7] = one.sum()
     assert warned(facts(X, one), "data row 8 alone carries 50%")
     assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no pilot model predicted 'y' better")
-    assert warned(facts(X[:40], y[:40]), "40 rows are few", "15%")
+    assert warned(facts(X[:40], y[:40]), "40 rows are few: only large differences")
+    assert warned(facts(X[:29], y[:29]), "29 rows are few: no difference is proven")
 
 
 def test_what_no_comparison_can_settle():

@@ -4,14 +4,27 @@ import base64
 import hashlib
 import html
 import re
+from dataclasses import replace
 from importlib.resources import files
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import lossmith as lm
-from lossmith.choosing.words import RULES, called
+from lossmith.choosing import choose
+from lossmith.choosing.aims import parse_aim
+from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.evidence_rows import evidence_rows
+from lossmith.choosing.race import Race
+from lossmith.choosing.report import spanning
+from lossmith.choosing.scores import METRICS, score_for
+from lossmith.choosing.targets import perhaps_classes
+from lossmith.choosing.text import as_text, header, legend
+from lossmith.choosing.verdict import Optimism, decide
+from lossmith.choosing.words import MEASURES, RULES, SETTINGS, called, in_words
 
-from .quick import HOSTILE, result
+from .quick import HOSTILE, result, table
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +37,7 @@ PICTURES = {
     ("balanced-label", 3): ["pull", "owners", "forest", "reliability"],
 }
 TERMS = (
+    "typical", "fold", "loss function", "rmse", "interval score", "functional", "guard", "tail index", "bootstrap",
     "residual", "p-value", "holm", "cross-validation", "out-of-fold", "pinball", "log-loss", "gradient", "posterior",
     "regression", "estimator", "statistic", "significan", "hyper", "ridge", "deviance", "calibrat",
 )  # fmt: skip
@@ -59,6 +73,114 @@ def test_the_first_screen_uses_no_term_that_it_does_not_explain(pages, key):
     assert called(result(key[0], classes=key[1]).chosen.name) in words.split("makes that count small.")[1]
 
 
+@pytest.mark.parametrize("key", list(PICTURES))
+def test_what_wrong_means_is_said_beside_it(key):
+    words = in_words(result(key[0], classes=key[1]))
+    assert re.match(r"How wrong a model is, was measured by [^{}]+\.$", words.terms[-1])
+    assert ("a miss is how far" in words.terms[-1]) == (not key[1])
+
+
+def test_there_are_words_for_whatever_judges_and_for_every_setting():
+    assert set(MEASURES) == set(METRICS)
+    assert len(SETTINGS) == len({text.format("3") for text in SETTINGS.values()})
+
+
+def test_one_fact_has_one_percentage():
+    """The headline's, the figure's, the reason's, the report's, the terminal's and JSON's are the table's."""
+    found = result("quantile:0.9")
+    assert found.verdict == "USE"
+    row = next(r for r in found.table if r.role == "library" and r.model == found.kind)
+    mine, theirs = (float(found.scores[label, found.kind].mean()) for label in (found.default, row.label))
+    assert row.gain == pytest.approx(100 * (mine - theirs) / mine)
+    said, words = f"{-row.gain:.1f}%", in_words(found)
+    assert f"was {said} more wrong" in words.why
+    assert words.figures[0] == (said, f"more wrong with {called(row.label)}")
+    assert f"{said} higher" in found.reason and f"{said} higher" in found.evidence.over_library
+    assert f"-{said}" in str(found)
+    assert set(re.findall(r"([\d.]+%) (?:more|less) wrong", words.why)) == {said}
+    assert next(r["gain"] for r in found.to_dict()["table"] if r["loss"] == row.loss) == row.gain
+
+
+def test_who_wins_on_another_kind_of_model_is_compared_with_the_default_on_its_better_one():
+    """In the table as in the verdict: what was tested is what is shown, and the first screen says between which two."""
+    noise = 1e-3 * np.random.default_rng(0).normal(size=(4, 25))
+    means = {("squared_error", "lightgbm"): 1.0, ("poisson", "lightgbm"): 1.2,
+             ("squared_error", "linear"): 2.0, ("poisson", "linear"): 0.8}  # fmt: skip
+    scores = {key: mean + noise[i] for i, (key, mean) in enumerate(means.items())}
+    runners = [Candidate("squared_error", "default", "", ""), Candidate("poisson", "challenger", "", "", positive=True)]
+    left = Optimism(score=0.8, gain=0.2, interval=(0.1, 0.3), apparent=0.8, apparent_gain=0.2, picked={})
+    evidence = decide([c.entrant for c in runners], scores, rows=2000, test_share=0.25, optimism=left)
+    score = score_for(parse_aim("mean"))
+    race = Race([], scores, constant=np.full(25, 4.0))
+    rows = evidence_rows(runners, ["linear", "lightgbm"], race, evidence, score, "squared_error")
+    by_key = {(row.label, row.model): row for row in rows}
+    won, other = by_key["poisson", "linear"], by_key["poisson", "lightgbm"]
+    assert (won.against, won.outcome, other.against) == ("lightgbm", "USE (against lightgbm)", "lightgbm")
+    assert won.gain == pytest.approx(20, abs=0.1) and other.gain == pytest.approx(-20, abs=0.1)
+    assert f"{won.gain:.1f}% lower" in evidence.reason and won.holm_p == evidence.holm_p["poisson", "linear"]
+    found = replace(
+        result("mean"), verdict="USE", evidence=evidence, table=rows, chosen=runners[1], scores=scores, kind="lightgbm"
+    )
+    assert in_words(found).why.startswith(
+        f"A linear model trained this way was {won.gain:.1f}% less wrong than a model of decision trees trained with "
+        "squared error, on cases"
+    )
+
+
+def test_a_gain_over_the_librarys_loss_is_said_of_the_model_that_shows_it():
+    found = result("quantile:0.9")
+    row = next(r for r in found.table if r.role == "library")
+    band = "trained instead with squared error and a band of one width around it, which most tools use"
+    assert band in in_words(result("interval:0.8")).why
+    assert row.model == "linear" and "only" not in in_words(found).why
+    said = in_words(replace(found, kind="lightgbm")).why
+    assert f"{-row.gain:.1f}% more wrong" in said and said.count("(Shown for a linear model only.)") == 1
+
+
+def test_what_cannot_be_proven_is_said_without_terms():
+    found = result("median")
+
+    def why(**changes):
+        changed = replace(found.evidence, word="NOT SHOWN", undecidable="", **changes)
+        return in_words(replace(found, verdict="NOT SHOWN", evidence=changed, table=rows)).why
+
+    rows = [replace(row, p_better=0.1, p_worse=0.1, model=found.kind) for row in found.table[1:2]]
+    assert "smaller than about 12% cannot be told from luck" in why(detectable=0.12)
+    assert "no improvement, however large, could have been told from luck" in why(detectable=1.2)
+    assert "large enough to have shown an improvement of 0.5%" in why(detectable=0.005)
+    rows = [replace(rows[0], p_worse=0.99)]
+    assert "all other losses that were tried came out worse" in why()
+    rows = [replace(rows[0], role="challenger", p_worse=0.0, p_better=0.99)]
+    assert "another loss came out better, but failed what a winner must pass" in why()
+    rows = []
+    assert "nothing to compare it with" in why()
+    few = replace(found.evidence, undecidable="21 rows are too few to prove a difference (at least 30 are needed)")
+    said = in_words(replace(found, verdict="NOT SHOWN", evidence=few)).why
+    assert said.startswith("21 rows are too few to prove a difference. Without a proof, the plain loss")
+
+
+def test_gains_in_another_scale_than_the_score_that_is_shown_say_so():
+    found = result("mean")
+    assert header(found)[2:5] == ("RMSE", "skill in MSE", "gain in MSE")
+    assert "RMSE: the root of the mean squared error (MSE), in units of spend" in legend(found)
+    base, other = found.table[:2]
+    assert other.gain == pytest.approx(100 * (1 - (other.score / base.score) ** 2))
+    assert header(result("median"))[2:5] == ("MAE", "skill", "gain")
+
+
+def test_few_whole_numbers_may_be_names_of_classes(monkeypatch):
+    """Who named no aim is told how to say so, in the terminal and on the first screen; others are not."""
+    monkeypatch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+    X, y = table(60)
+    codes = np.digitize(y, [0.5, 1.5])
+    found = choose(X, pd.Series(codes, name="kind"), models="linear", jobs=1)
+    assert "probability, if 0, 1 and 2 are names of classes" in as_text(found, "--aim")
+    assert "If 0, 1 and 2 are names of classes" in in_words(found).question
+    assert "if 0, 1 and 2 are names of classes, not amounts, ask for the aim probability" in found.notes
+    assert not perhaps_classes(y.to_numpy()) and not perhaps_classes(np.arange(20.0))
+    assert "names of classes" not in str(result("mean")) + in_words(result("mean")).question
+
+
 def test_every_loss_that_may_be_recommended_is_said_in_plain_words():
     for key in PICTURES:
         found = result(key[0], classes=key[1])
@@ -80,6 +202,11 @@ def test_only_our_own_script_may_run_and_nothing_is_fetched(pages, key):
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert len(page) < 3_000_000
+
+
+def test_no_picture_stands_alone_in_half_a_page():
+    assert spanning(NUMBERS) == {"forest"}
+    assert spanning(["pull", "owners", "forest", "reliability"]) == {"forest", "reliability"}
 
 
 def test_everything_that_a_result_knows_is_told(pages):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lossmith.choosing.differences import difference, holm
+from lossmith.choosing.errors import listed
 from lossmith.choosing.verdict import Entrant, Guard, Optimism, decide
 
 from .simulated import correlated_gains
@@ -250,6 +251,19 @@ def test_absurd_numbers_of_rows_are_not_written_out():
     assert "more than a million rows" in v.reason
 
 
-def test_the_percentage_is_of_the_score_that_is_named():
-    scores = {("plain", "m"): around(0.9, 1e-4), ("usual", "m"): around(1.0, 1e-4, seed=1)}
-    assert "10.0% below usual's" in judge([D, L], scores).reason
+def test_percentages_are_of_the_defaults_score_whatever_is_said():
+    """A gain of the rival and a loss of the library's are shares of the same number: the table's."""
+    scores = {("plain", "m"): around(0.8, 1e-4), ("usual", "m"): around(1.0, 1e-4, seed=1)}
+    v = judge([D, L], scores)
+    assert "the score of usual is 25.0% higher (95% interval 2" in v.reason
+    assert "25.0% higher" in v.over_library
+    rival = judge([D, L, C], scores | {("rival", "m"): around(0.6, 1e-4, seed=2)})
+    assert rival.loss == "rival" and "its score is 25.0% lower" in rival.reason
+    assert "25.0% higher" in rival.over_library
+
+
+def test_names_that_hold_a_comma_are_told_apart():
+    others = [Entrant("rival(a=1, b=2)", "challenger"), Entrant("other", "challenger")]
+    scores = {("plain", "m"): around(1.0)} | {(e.name, "m"): around(1.0, seed=i) for i, e in enumerate(others, 1)}
+    assert judge([D, *others], scores).reason.startswith("'rival(a=1, b=2)', 'other': equal to plain")
+    assert listed(["a", "b"]) == "a, b"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lossmith.choosing.errors import plain
+from lossmith.choosing.errors import listed, plain
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result
@@ -18,8 +18,9 @@ def card_of(result: Result) -> Card:
     row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
     judged = [f"Judged by {result.score.name}, on rows that the models had not seen: {result.sentence}.", result.reason]
     if row is not None and row.score is not None:
-        skill = "" if row.skill is None else f", {row.skill:.1%} better than the same answer for every row"
-        judged.append(f"{result.score.shown_name} {row.score:.5g}{skill}; of models trained on parts of these rows.")
+        judged.append(f"{result.score.shown_name} {row.score:,.5g}, of models trained on parts of these rows.")
+        if row.skill is not None:
+            judged.append(f"Its {result.score.name} is {row.skill:.1%} below that of the same answer for every row.")
     uses = [
         f"Predicts {plain(result.target)} ({result.support}): {result.aim.title}.",
         f"Answers for rows like the {result.profile.rows:,} it was trained on; nothing is known about others.",
@@ -27,7 +28,7 @@ def card_of(result: Result) -> Card:
     if result.evidence.decision is not None:
         uses.append(f"To decide: {result.evidence.decision.describe(result.classes)}.")
     columns = [plain(name, 40) for name in result.problem.table.names]
-    shown = ", ".join(columns[:MOST_NAMES]) + (
+    shown = listed(columns[:MOST_NAMES]) + (
         f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
     )
     return {

@@ -20,6 +20,13 @@ def quoted(text: object, limit: int = 60) -> str:
     return f"'{plain(text, limit)}'"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names beside each other; where one of them holds a comma itself, all are quoted."""
+    shown = list(names)
+    mark = "'" if any("," in name for name in shown) else ""
+    return ", ".join(f"{mark}{name}{mark}" for name in shown)
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """'; did you mean ...?' with the nearest names, or nothing."""
     known = list(names)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.race import CONSTANT, Race
 from lossmith.choosing.result import Row
@@ -28,7 +30,9 @@ def evidence_rows(
             mean = float(found.scores[key].mean())
             skill = 1 - mean / constant if constant else None
             row = replace(row, score=score.shown(mean), skill=skill, gap=found.gaps.get(key))
-            base = float(found.scores[default, model].mean()) if (default, model) in found.scores else 0.0
+            won = evidence.proof is not None and key == (evidence.loss, *evidence.proven_on)
+            row = replace(row, against=evidence.model if won else model)
+            base = float(found.scores.get((default, row.against), np.zeros(1)).mean())
             rows.append(_judged(row, key, evidence, 100 / base if base > 0 else float("nan")))
     reason = "the best prediction that ignores every column"
     outcome = "no columns used"
@@ -42,7 +46,7 @@ def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
     if key not in evidence.differences:
         outcome = "USE" if used else "default" if row.role == "default" else "not compared"
         return replace(row, outcome=outcome)
-    d = evidence.differences[key]
+    d = evidence.differences[key] if row.against == row.model or evidence.proof is None else evidence.proof
     if used:
         outcome = "USE"
     elif d.p_better >= SURE:
@@ -53,10 +57,12 @@ def _judged(row: Row, key: Key, evidence: Verdict, percent: float) -> Row:
         outcome = "same"
     else:
         outcome = "not shown"
+    if row.against != row.model:
+        outcome += f" (against {evidence.model})"
     if row.role in ("library", "reference"):
         outcome += f" ({'library default' if row.role == 'library' else 'reference only'})"
     low, high = d.interval
-    same_base = row.role == "library" or key[1] == evidence.model  # the p is of the very difference shown
+    same_base = row.role == "library" or row.against == evidence.model  # the p is of the very difference shown
     return replace(
         row,
         outcome=outcome,

@@ -74,7 +74,8 @@ def _bias(problem: Problem, runner: Candidate, rows: np.ndarray, f: Floats | Non
             error = float(np.sqrt(np.average(np.square(y - mine - off), weights=weight) / effective))
             plain = None if theirs is None else abs(_off_centre(y, theirs, weight))
             error = max(error, OFF / NOISE * float(np.average(np.abs(y), weights=weight)))
-            meaning = f"its predictions miss the mean of y by {off:.3g}"
+            by = f"{off:,.0f}" if abs(off) >= 1000 else f"{off:.3g}"
+            meaning = f"its predictions miss the mean of y by {by}"
         else:
             off = float(np.average(y > mine, weights=weight)) - (1.0 - level)
             error = float(np.sqrt(level * (1.0 - level) / effective))

@@ -16,7 +16,7 @@ from lossmith.choosing.leaks import leaks
 from lossmith.choosing.screening import strongest
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
-from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
+from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target, perhaps_classes
 
 MOST_ROWS = 100_000
 MANY_LEVELS = 50
@@ -131,7 +131,8 @@ def _assumed(target: Target, weights: Floats | None) -> list[str]:
         f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the value that "
         "half of the rows stay below"
     )
-    return [note]
+    names = perhaps_classes(target.y)
+    return [note, f"if {names} are names of classes, not amounts, ask for the aim probability"] if names else [note]
 
 
 def _split(table: Table, y: Any) -> tuple[Table, Column]:

@@ -142,7 +142,7 @@ def undecidable(target: Target, facts: Profile) -> str | None:
     squared = target.aim.functional == "mean" and target.aim.metric == ""
     if squared and facts.residuals and facts.residuals.tail_band[1] < 2:
         return (
-            f"the residuals' tail index is {facts.residuals.tail_index:.2g} (below 2): the squared error "
-            "has no mean for a comparison to settle on"
+            "misses are so unequal that a few rows decide the squared error, and no comparison of it settles (the "
+            f"residuals' tail index is {facts.residuals.tail_index:.2g}, below 2)"
         )
     return None

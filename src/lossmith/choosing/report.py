@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,13 @@ from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.paths import check_path
 from lossmith.choosing.pictures import PALETTE, forest, pictures
 from lossmith.choosing.pictures.canvas import short
-from lossmith.choosing.text import HEADER, beside, cells, legend
+from lossmith.choosing.text import beside, cells, header, legend
 from lossmith.choosing.words import in_words
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
+WIDE = ("forest", "costs")
 MADE_WITH = ("lossmith", "numpy", "scipy", "scikit-learn", "lightgbm")
 
 
@@ -47,7 +50,7 @@ def _about(result: Result) -> dict[str, Any]:
         "result": result,
         "words": in_words(result),
         "palette": PALETTE,
-        "header": [title.format(score=result.score.shown_name) for title in HEADER],
+        "header": header(result),
         "rows": [(row, cells(row)) for row in result.table],
     }
 
@@ -55,6 +58,7 @@ def _about(result: Result) -> dict[str, Any]:
 def render(result: Result) -> str:
     from markupsafe import Markup
 
+    drawn = pictures(result)
     script = _pages().loader.get_source(_pages(), "slider.js")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return str(
@@ -66,13 +70,20 @@ def render(result: Result) -> str:
             card=card_of(result),
             reading=reading(result),
             recipes=by_hand(result),
-            pictures=pictures(result),
+            pictures=drawn,
+            wide=spanning([picture.name for picture in drawn]),
             formula=str(result.loss.formula).partition(" -> ")[2],
             script=Markup(script),  # our own file, as it is: its hash is all that the page may run
             script_hash=f"sha256-{digest}",
             versions=versions(),
         )
     )  # fmt: skip
+
+
+def spanning(names: Sequence[str]) -> set[str]:
+    """Pictures as wide as the page: those of long lines, and whichever would stand alone between such."""
+    runs = [list(run) for _, run in groupby(names, key=lambda name: name in WIDE)]
+    return {name for run in runs for name in run if name in WIDE or len(run) == 1}
 
 
 def fragment(result: Result) -> str:

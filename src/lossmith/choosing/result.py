@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One loss under one kind of model. Gains are percent of the default's score; above zero is better."""
+    """One loss under one kind of model. Gains are percent of the default's score on the kind of model that is named in
+    `against`; above zero is better."""
 
     label: str
     loss: str
@@ -46,6 +47,7 @@ class Row:
     p_worse: float | None = None
     gap: float | None = None  # of a linear model: how far its objective can be from the optimum, as a share of it
     failure: str | None = None
+    against: str = ""
 
     @property
     def interval(self) -> tuple[float, float, float] | None:

@@ -188,7 +188,7 @@ def _marks(
 def _gap_in_words(found: Race) -> list[str]:
     """How well the linear models were trained, in the worst fold."""
     gaps = [f"{label} {gap:.0e}" for (label, _), gap in found.gaps.items()]
-    return [f"proven gap to the optimum, worst fold, as a share of the objective: {', '.join(gaps)}"] if gaps else []
+    return [f"proven gap to the optimum, worst fold, as a share of the objective: {'; '.join(gaps)}"] if gaps else []
 
 
 def available_cores() -> int:

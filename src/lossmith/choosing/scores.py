@@ -45,6 +45,10 @@ class Score:
     ranks: bool = False  # judges the order of two kinds of rows: of one kind it has no value
     tunes: bool = True  # smooth and proper enough to choose a penalty or a number of rounds by
 
+    @property
+    def shown_as_judged(self) -> bool:
+        return self.shown is _same
+
     def mean(self, y: Floats, prediction: Floats, weight: Floats | None = None) -> float:
         w = np.ones(len(y)) if weight is None else weight
         return float(self.of(self.sums(y, prediction, w, np.zeros(len(y), dtype=np.intp), 1))[0])

@@ -17,6 +17,7 @@ from lossmith.choosing.tables import Column, Floats, Rows, number
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
 FEW_NUMBERS = 20  # so many different numbers may be names of classes
+FEW_CODES = 10  # and so many whole ones are, often enough to say so where they are taken for amounts
 SMALLEST, LARGEST = 1e-75, 1e75  # the fourth powers of residuals stay in range
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
 DEFINED_FOR: dict[str, tuple[str, Callable[[Floats], Any]]] = {
@@ -80,6 +81,15 @@ def make_target(column: Column, aim: Aim | None) -> Target:
     _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
+
+
+def perhaps_classes(y: Floats) -> str:
+    """The values in words, if they are whole and so few that they may be names of classes; else nothing."""
+    values = np.unique(y)
+    if len(values) > FEW_CODES or (values != np.round(values)).any():
+        return ""
+    *first, last = (f"{value:g}" for value in values)
+    return f"{', '.join(first)} and {last}"
 
 
 def _refuse_extreme(name: str, y: Floats) -> None:

@@ -6,52 +6,73 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from lossmith.choosing.errors import plain
+from lossmith.choosing.errors import listed, plain
+from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result, Row
 
 WIDTH = 120
-HEADER = ("loss", "model", "{score}", "skill", "gain", "95% interval", "Holm p", "outcome")
+INITIALS = {"mean squared error": "MSE", "mean squared log error": "MSLE"}  # of what is judged, shown as its root
+IN_UNITS = ("RMSE", "MAE")  # of the target, whatever that is
 
 
 def as_text(result: Result, aim_option: str = "aim=...") -> str:
-    aim = f"{result.aim}{f' (assumed; say {aim_option} to change it)' if result.aim.assumed else ''}"
-    lines = [
-        result.sentence,
-        result.reason,
-        "",
+    assumed = f" (assumed; say {aim_option} to change it{_or_classes(result)})" if result.aim.assumed else ""
+    facts = [
         f"target   {plain(result.target)}: {result.support}, {result.profile.rows:,} rows",
-        f"aim      {aim}",
+        f"aim      {result.aim}{assumed}",
         f"score    {result.score.name} ({result.score.reason}); the same folds for every loss",
-        "",
-        *evidence_table(result),
-        "",
-        *legend(result),
     ]
-    lines += [line for long in beside(result) for line in wrap(long, WIDTH, subsequent_indent="  ")]
+    remarks = [*legend(result), *beside(result)]
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
-        lines.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")
-    lines += [f"note: {note}" for note in result.notes]
-    lines += [f"warning: {warning}" for warning in result.warnings]
-    return "\n".join(lines)
+        remarks.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")
+    remarks += [f"note: {note}" for note in result.notes]
+    remarks += [f"warning: {warning}" for warning in result.warnings]
+    said = [result.sentence, *wrap(result.reason, WIDTH)]
+    folded = [line for remark in remarks for line in wrap(remark, WIDTH, subsequent_indent="  ")]
+    return "\n".join([*said, "", *facts, "", *evidence_table(result), "", *folded])
+
+
+def _or_classes(result: Result) -> str:
+    names = "" if result.classes else perhaps_classes(result.problem.y)
+    return names and f": probability, if {names} are names of classes"
+
+
+def header(result: Result) -> tuple[str, ...]:
+    judged = "" if result.score.shown_as_judged else f" in {INITIALS.get(result.score.name, result.score.name)}"
+    return (
+        "loss", "model", result.score.shown_name, f"skill{judged}", f"gain{judged}", "95% interval", "Holm p", "outcome"
+    )  # fmt: skip
 
 
 def legend(result: Result) -> list[str]:
     """What the columns of the table mean."""
+    score, default = result.score, result.default
     lines = [
-        f"gain: how far the {result.score.name} falls below the default's on the same model, in percent of it",
-        "skill: the same against the best constant",
+        f"gain: in percent, how far the {score.name} falls below that of the default, {default}, on the same model",
+        "skill: the same against the best constant, one answer for every row",
         f"better, worse: by more than {ROPE:.0%} with {SURE:.0%} probability; same: within it; not shown: neither",
         "the interval leaves out chances on both sides, so that of a better or worse loss may reach a little beyond 0",
     ]
+    units = f", in units of {plain(result.target, 40)}" if score.shown_name in IN_UNITS else ""
+    if score.name in INITIALS:
+        lines.insert(0, f"{score.shown_name}: the root of the {score.name} ({INITIALS[score.name]}){units}")
+    elif units:
+        lines.insert(0, f"{score.shown_name}: {score.name}{units}")
     if any(row.holm_p is not None for row in result.table):
         lines.append(
             "Holm p: the chance of so large a difference between equal losses, raised because several were compared"
         )
-    return lines
+    roles = {row.role for row in result.table}
+    named = {
+        "default": "default: the plain loss that fits the aim",
+        "library": "library default: what libraries train unless told otherwise",
+        "reference": "reference only: shown beside the others, and never recommended",
+    }
+    return [*lines, "; ".join(meaning for role, meaning in named.items() if role in roles)]
 
 
 def beside(result: Result) -> list[str]:
@@ -62,22 +83,22 @@ def beside(result: Result) -> list[str]:
     luck = evidence.optimism
     if luck is not None and luck.apparent_gain > 0:
         unit = 100 / (luck.apparent + luck.apparent_gain)
-        low, high = luck.interval
+        low, high = (unit * end for end in luck.interval)
         lines.append(
-            f"luck: always taking the best would seem to gain {unit * luck.apparent_gain:.1f}% over {result.default}; "
-            f"without the luck of the winner {unit * luck.gain:.1f}% (95% {unit * low:.1f}% to {unit * high:.1f}%)"
+            f"luck: the best of several gains flatters, here by about {unit * (luck.apparent_gain - luck.gain):.1f} "
+            f"points; taking the best gains {unit * luck.gain:+.1f}% over {result.default} on rows that did not help "
+            f"to find it (95% interval {low:+.1f} to {high:+.1f}%)"
         )
-    tied = [f"{label} ({model})" for label, model in evidence.confidence_set]
+    tied = [f"{label} on {model}" for label, model in evidence.confidence_set]
     if len(tied) > 1:
-        lines.append(f"cannot be told from the best, at 95%: {', '.join(tied)}")
+        lines.append(f"none of these can be ruled out as the best (model confidence set, 95%): {listed(tied)}")
     if evidence.decision is not None:
         lines.append(f"to decide: {evidence.decision.describe(result.classes)}")
     return lines
 
 
 def evidence_table(result: Result) -> list[str]:
-    header = [title.format(score=result.score.shown_name) for title in HEADER]
-    return grid([header, *(cells(row) for row in result.table)], left=(0, 1, 7))
+    return grid([header(result), *(cells(row) for row in result.table)], left=(0, 1, 7))
 
 
 def cells(row: Row) -> list[str]:

@@ -11,8 +11,9 @@ from lossmith.choosing.residuals import Residuals
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
+from lossmith.choosing.verdict import FEWEST_ROWS
 
-FEW_ROWS = ((60, 15), (300, 8))  # below so many rows, differences of so many percent are the smallest that show
+FEW_ROWS = 300
 FEW_OF_A_CLASS = 30
 ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
@@ -24,9 +25,9 @@ FEWEST_TO_TELL = 30
 def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     found = []
     n, name = len(target.y), quoted(target.name)
-    few = next((percent for rows, percent in FEW_ROWS if n < rows), None)
-    if few is not None:
-        found.append(f"{n} rows are few: differences between losses below {few}% can hardly ever be shown with so few")
+    if n < FEW_ROWS:
+        shown = "only large differences between losses can be shown" if n >= FEWEST_ROWS else "no difference is proven"
+        found.append(f"{n} rows are few: {shown} with so few")
     if target.classes:
         counts = np.bincount(target.y.astype(np.intp), minlength=len(target.classes))
         rarest = int(counts.argmin())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lossmith.choosing.differences import Difference, difference, holm
+from lossmith.choosing.errors import listed
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Verdict:
     optimism: Optimism | None = None
     guards: Mapping[Key, Sequence[Guard]] = field(default_factory=dict)
     decision: Decision | None = None  # of the final model, for aims that end in a class
+    undecidable: str = ""  # why nothing can be proven, if so
+    proof: Difference | None = None  # a challenger's that won, against the default on its better kind of model
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,13 @@ def decide(
     compared = {key: d for key, d in (rivals | usual or same_model).items() if key[1] == model}
     detectable, rows_needed = _reach(compared, mean, rows)
 
-    def verdict(word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = ()) -> Verdict:
+    def verdict(
+        word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = (), proof: Difference | None = None
+    ) -> Verdict:
         return Verdict(
             word, loss, model, reason, same_model, holm_p, detectable, rows_needed, proven_on,
-            _over_library(evidence, usual), tuple(confidence_set), optimism, guards or {},
+            _over_library(evidence, usual), tuple(confidence_set), optimism, guards or {}, proof=proof,
+            undecidable=undecidable or "",
         )  # fmt: skip
 
     if undecidable is None and rows < FEWEST_ROWS:
@@ -171,8 +177,9 @@ def decide(
     if proven and optimism is not None and optimism.gain > 0:
         name, on = _simplest(evidence, proven, mean)
         base = default if on == model else f"{default} on the {model} model, its better one"
-        reason = f"{name} on the {on} model is better than {base}: {_share(rivals[name, on], mean, default)}."
-        return verdict("USE", name, reason, (on,))
+        proof = rivals[name, on]
+        reason = f"{name} on the {on} model is better than {base}: its score is {_share(proof, mean)}."
+        return verdict("USE", name, reason, (on,), proof)
 
     overturned = [
         k
@@ -183,9 +190,10 @@ def decide(
         return verdict("USE", default, _better_than_usual(evidence, usual, overturned), tuple(m for _, m in overturned))
 
     if compared and all(d.p_equal >= SURE for d in compared.values()):
-        names = ", ".join(name for name, _ in compared)
+        names = listed(name for name, _ in compared)
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
+    barred = {key: why for key, why in barred.items() if key in rivals}  # of those that could have won
     reason = _nothing_shown(default, model, compared, barred)
     if proven and optimism is None:
         reason += " How much of the best one's gain is luck cannot be told: rows drawn again have no score."
@@ -216,28 +224,40 @@ def _reach(compared: Mapping[Key, Difference], mean: float, rows: int) -> tuple[
     return min(detectable), max(rows, int(np.ceil(rows * (min(detectable) / ROPE) ** 2)))
 
 
-def _share(d: Difference, mean: float, whose: str) -> str:
-    """The gain in percent of the score that is named."""
-    low, high = d.interval
+def percent(share: float) -> str:
+    """Two digits, of which none stands behind the point where the number is large."""
+    return f"{100 * share:.0f}%" if share >= 0.095 else f"{100 * share:.2g}%"
+
+
+def _share(d: Difference, mean: float) -> str:
+    """How far a score lies below the default's, whose mean this is, or above it; in percent of it."""
+    side, size = ("lower", d) if d.gain >= 0 else ("higher", -d)
     if mean <= 0.0:
-        return f"its score is lower by {d.gain:.4g}"
-    interval = f"95% interval {100 * low / mean:.1f}% to {100 * high / mean:.1f}%"
-    return f"its score is {100 * d.gain / mean:.1f}% below {whose}'s ({interval})"
+        return f"{side} by {size.gain:.4g}"
+    low, high = (100 * end / mean for end in size.interval)
+    return f"{100 * size.gain / mean:.1f}% {side} (95% interval {low:.1f}% to {high:.1f}%)"
+
+
+def _shares(evidence: Evidence, usual: Mapping[Key, Difference]) -> list[str]:
+    """The library's loss against the default, on each kind of model, as the table has it; the better kind first."""
+    models = sorted(usual, key=lambda key: key[1] != evidence.best_model)
+    return [f"{_share(usual[k], evidence.mean((evidence.default, k[1])))} on the {k[1]} model" for k in models]
 
 
 def _over_library(evidence: Evidence, usual: Mapping[Key, Difference]) -> str:
     """Said whatever the verdict: what it is worth to train for the aim at all."""
     if not usual:
         return f"{evidence.default} is what libraries train by default, and it fits the aim."
-    shares = [f"{_share(-d, evidence.mean(key), key[0])} on the {key[1]} model" for key, d in usual.items()]
-    return f"{evidence.default} against {next(iter(usual))[0]}, which libraries train by default: {'; '.join(shares)}."
+    name, shares = next(iter(usual))[0], "; ".join(_shares(evidence, usual))
+    return f"{name} is what libraries train by default; compared with that of {evidence.default} its score is {shares}."
 
 
 def _better_than_usual(evidence: Evidence, usual: Mapping[Key, Difference], overturned: Sequence[Key]) -> str:
     name = overturned[0][0]
-    gains = [f"{_share(-usual[key], evidence.mean(key), name)} on the {key[1]} model" for key in overturned]
-    gains += [f"on the {key[1]} model no difference could be shown" for key in usual if key not in overturned]
-    return f"{evidence.default} is better than {name}, which libraries train by default: {'; '.join(gains)}."
+    shares = _shares(evidence, {key: usual[key] for key in overturned})
+    shares += [f"on the {key[1]} model no difference could be shown" for key in usual if key not in overturned]
+    better = f"{evidence.default} is better than {name}, which libraries train by default"
+    return f"{better}: the score of {name} is {'; '.join(shares)}."
 
 
 def _unclear(compared: Mapping[Key, Difference], barred: Mapping[Key, str]) -> list[str]:
@@ -250,14 +270,14 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
     equal = [key[0] for key, d in compared.items() if d.p_equal >= SURE and key not in barred]
     unclear = _unclear(compared, barred)
     if compared and len(worse) == len(compared):
-        return f"Keep {default}: the others are worse ({', '.join(worse)} on the {model} model)."
+        return f"Keep {default}: the others are worse ({listed(worse)} on the {model} model)."
     parts = []
     if unclear:
-        parts.append(f"{', '.join(unclear)} could not be shown to be better than {default} on the {model} model")
+        parts.append(f"{listed(unclear)} could not be shown to be better than {default} on the {model} model")
     if equal:
-        parts.append(f"{', '.join(equal)}: equal to {default} within {ROPE:.0%}")
+        parts.append(f"{listed(equal)}: equal to {default} within {ROPE:.0%}")
     if worse:
-        parts.append(f"{', '.join(worse)} {'is' if len(worse) == 1 else 'are'} worse than {default}")
+        parts.append(f"{listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {default}")
     parts += [f"{key[0]} may not win: {why}" for key, why in barred.items() if key in compared and key[0] not in worse]
     return "; ".join(parts or [f"nothing could be compared with {default}"]) + f". Keep {default}."
 
@@ -265,9 +285,10 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
 def _reach_in_words(detectable: float | None, rows_needed: int | None) -> str:
     if detectable is None or rows_needed is None:
         return ""
-    percent = f"{100 * detectable:.0f}%" if detectable >= 0.095 else f"{100 * detectable:.2g}%"
-    needed = f"about {rows_needed:,}" if rows_needed <= MOST_ROWS else "more than a million"
+    needed = f"about {float(f'{rows_needed:.2g}'):,.0f} rows would show {ROPE:.0%}"
+    if rows_needed > MOST_ROWS:
+        needed = f"to show {ROPE:.0%} takes more than a million rows, so more data will hardly settle it"
     if detectable >= 1.0:
-        return f" This table could not show even a gain of 100%; {needed} rows would show {ROPE:.0%}."
-    text = f" The smallest gain this table could show is about {percent}"
-    return text + ("." if detectable <= ROPE else f"; {needed} rows would show {ROPE:.0%}.")
+        return f" The folds differ so much that this table could show no gain, however large; {needed}."
+    text = f" The smallest gain this table could show is about {percent(detectable)}"
+    return text + ("." if detectable <= ROPE else f"; {needed}.")

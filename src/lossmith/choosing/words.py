@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lossmith.choosing.errors import plain
-from lossmith.choosing.verdict import ROPE
+from lossmith.choosing.targets import perhaps_classes
+from lossmith.choosing.verdict import ROPE, SURE, percent
 
 if TYPE_CHECKING:
-    from lossmith.choosing.result import Result
+    from lossmith.choosing.candidate import Candidate
+    from lossmith.choosing.result import Result, Row
 
 WHAT_A_LOSS_IS = (
     "A loss is the rule by which a model's mistakes are counted while it is trained; a model learns whatever makes "
     "that count small."
 )
 UNSEEN = "On cases that the models had not seen before,"
+USUAL = "which most tools use unless told otherwise"
+HARDLY_LUCK = "So large a difference is hardly ever luck."
 PEOPLE = ("huber", "poisson", "tweedie", "brier", "bernoulli", "student")
 METRICS = {
     "mape": "a prediction of {} whose misses are counted as a share of the real value.",
@@ -30,12 +35,14 @@ METRICS = {
     "cost": "the answer for {} that costs least, by the costs that you gave.",
 }
 CHANCE = "counts how small a chance the model had given to what then happened"
+FOCAL = "counts how small a chance was given to what then happened, and cases that are clear anyway hardly at all"
 SIZE = "counts a miss the less, the larger the case is, and never answers below zero"
 RULES = {  # what a loss that may be recommended does, in plain words
     "squared_error": "counts the square of each miss, so that large misses weigh most; its best answer is the average",
     "absolute_error": "counts each miss as it is, so that a few large ones do not take over; its best answer is the "
     "middling case",
-    "quantile": "makes a miss to one side dearer than to the other, so that just the share asked for stays below",
+    "quantile": "makes a miss to one side dearer than to the other, so that just the share asked for stays below its "
+    "answer",
     "expectile": "squares each miss, and makes it dearer to one side than to the other",
     "huber": "squares small misses and counts large ones as they are, so that a few large ones do not take over",
     "poisson": SIZE,
@@ -44,6 +51,44 @@ RULES = {  # what a loss that may be recommended does, in plain words
     "binary_cross_entropy": CHANCE,
     "cross_entropy": CHANCE,
     "brier": "counts the square of the distance between the chance given and what happened",
+    "focal": FOCAL,
+    "focal_cross_entropy": FOCAL,
+}
+SETTINGS = {  # what a parameter of such a loss says
+    "q": "q = {} is that share",
+    "delta": "delta = {} is the size up to which a miss is small",
+    "power": "power = {} says how fast misses grow with the size of a case: 1 would be in step, 2 with its square",
+    "gamma": "gamma = {} says by how much",
+}
+WAYS = {  # and what else may belong to its training
+    "class weights": "class weights make rare answers count as much as common ones",
+    "class weights undone": "class weights make rare answers count as much as common ones while the model is trained, "
+    "and are taken out of the chances that it gives",
+    "weight=1/y": "here each miss is divided by the real value",
+    "on log y": "the model learns the logarithm, in which twice as much is the same step everywhere, and its answer is "
+    "turned back",
+    "on log1p y": "the model learns the logarithm of one more, in which ratios count, and its answer is turned back",
+}
+MEASURES = {  # what "wrong" means, by the metric or the functional that judges
+    "mean": "the average of the squared misses",
+    "median": "the average miss",
+    "quantile": "the average miss, where a unit too little counts {odds} times a unit too much",
+    "expectile": "the average of the squared misses, where too little counts {odds} times too much",
+    "interval": "the average width, with a fine for every case outside that grows with its distance",
+    "probability": "how small a chance was given to what then happened",
+    "label": "the share of wrong answers",
+    "mape": "the average miss, as a share of the real value",
+    "rmsle": "the average squared miss, where twice too much is as bad as half",
+    "poisson_deviance": "the average miss, where that of a large case counts less",
+    "tweedie_deviance": "the average miss, where that of a large case counts less",
+    "gamma_deviance": "the average miss, as compared with the size of the case",
+    "brier": "the squared distance between the chance given and what happened",
+    "auc": "the share of pairs of cases that were put in the wrong order",
+    "average_precision": "how many wrong cases stand among those called likeliest",
+    "balanced_error": "the share of wrong answers, taken for each answer apart and averaged",
+    "f1": "the wrong answers about what is looked for, misses and false alarms, beside the right ones",
+    "mcc": "how far the answers are from going together with the truth",
+    "cost": "the average cost of an answer",
 }
 SAYS_LOSS = ("error", "entropy", "loss", "divergence", "nll")
 
@@ -52,12 +97,13 @@ SAYS_LOSS = ("error", "entropy", "loss", "divergence", "nll")
 class Words:
     headline: str
     why: str
-    question: str  # what was asked for, and what a loss is
+    question: str  # what was asked for
+    terms: tuple[str, ...]  # a sentence for each term: what a loss is, this one, and what wrong means
     figures: tuple[tuple[str, str], ...]  # a number, and what it is
 
 
 def in_words(result: Result) -> Words:
-    return Words(_headline(result), _why(result), _question(result), _figures(result))
+    return Words(_headline(result), _why(result), _question(result), _terms(result), _figures(result))
 
 
 def called(label: str) -> str:
@@ -70,58 +116,137 @@ def called(label: str) -> str:
 def _headline(result: Result) -> str:
     name = called(result.chosen.name)
     if result.verdict == "USE":
-        settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", " = ")
+        settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", "\u00a0=\u00a0")
         return f"Train with {name}{f' ({settings})' if settings else ''}."
     if result.verdict == "SAME":
         return f"Keep {name}: the other losses do the job equally well."
     return f"Keep {name}: no other loss was shown to do better."
 
 
-def _gain(result: Result) -> tuple[str, float] | None:
-    """The loss that was beaten, and by how much of its score: the library's usual one, or the default."""
-    library = next((c.label for c in result.candidates if c.role == "library"), None)
-    base = library if result.chosen.label == result.default else result.default
-    mine = result.scores.get((result.chosen.label, result.final_kind))
-    other = result.scores.get((base, result.kind)) if base is not None else None
-    if base is None or mine is None or other is None or not other.mean() > 0:
+def _proof(result: Result) -> Row | None:
+    """The row of the table that carries a USE: of the winner; or of the library's loss, where the default won."""
+    if result.verdict != "USE":
         return None
-    return base, float(1 - mine.mean() / other.mean())
+    default_won = result.chosen.label == result.default
+    models = result.evidence.proven_on
+    found = [
+        row
+        for row in result.table
+        if row.interval is not None
+        and row.model in models
+        and (row.role == "library" if default_won else row.label == result.chosen.label)
+    ]
+    return next(iter(found), None)  # the deciding kind of model comes first
 
 
 def _why(result: Result) -> str:
-    beaten, reach = _gain(result), result.evidence.detectable
-    if result.verdict == "USE" and beaten is not None:
-        name, gain = beaten
-        usual = ", which most tools use unless told otherwise," if name != result.default else ""
-        return (
-            f"Trained this way, the model was {gain:.1%} less wrong than one trained with {called(name)}{usual} on "
-            "cases that neither had seen before. So large a difference is hardly ever luck."
-        )
+    proof = _proof(result)
+    if proof is not None:
+        return f"{_won(result, proof)} {HARDLY_LUCK}"
+    if result.verdict == "USE":
+        return f"{UNSEEN} it came out better than what it was compared with. {HARDLY_LUCK}"
     if result.verdict == "SAME":
         return (
             f"{UNSEEN} all losses that fit your question came out within {ROPE:.0%} of each other. The simplest one is "
             "then the one to keep."
         )
-    if result.verdict == "USE" or reach is None:
+    return _not_shown(result)
+
+
+def _won(result: Result, proof: Row) -> str:
+    size, other, unseen = _size(proof), _beaten(result, proof), "on cases that neither had seen before."
+    if proof.role == "library":
+        only = f" (Shown for {_model(proof.model)} only.)" if proof.model != result.kind else ""
+        return f"A model trained instead with {other}, {USUAL}, was {size} {unseen}{only}"
+    if proof.against == proof.model:
+        return f"Trained this way, the model was {size} than one trained with {other}, {unseen}"
+    mine, theirs = _model(proof.model), _model(proof.against)
+    return f"{_capital(mine)} trained this way was {size} than {theirs} trained with {other}, {unseen}"
+
+
+def _beaten(result: Result, proof: Row) -> str:
+    """The loss that came out worse, by name; without what was added to it, where that is all the difference."""
+    name = proof.loss if proof.role == "library" else _default(result).name
+    band = " and a band of one width around it" if "normal band" in proof.label else ""
+    return f"plain {called(name)}" if name == result.chosen.name else called(name) + band
+
+
+def _model(kind: str) -> str:
+    return "a model of decision trees" if kind == "lightgbm" else f"a {kind} model"
+
+
+def _size(row: Row) -> str:
+    """The gain that the table shows, as a person says it."""
+    assert row.gain is not None
+    return f"{abs(row.gain):.1f}% {'less' if row.gain > 0 else 'more'} wrong"
+
+
+def _default(result: Result) -> Candidate:
+    return next(c for c in result.candidates if c.label == result.default)
+
+
+def _not_shown(result: Result) -> str:
+    evidence = result.evidence
+    if evidence.undecidable:
+        why = re.sub(r" [(][^()]*[)]$", "", evidence.undecidable)
+        return f"{_capital(why)}. Without a proof, the plain loss that fits your question is the one to keep."
+    others = [row for row in result.table if row.model == result.kind and row.p_worse is not None]
+    if not others:
+        return "No other loss fits your question and this table, so there was nothing to compare it with."
+    if all(row.p_worse is not None and row.p_worse >= SURE for row in others):
+        return f"{UNSEEN} all other losses that were tried came out worse, and by more than luck explains."
+    if any(row.role == "challenger" and row.p_better is not None and row.p_better >= SURE for row in others):
+        return f"{UNSEEN} another loss came out better, but failed what a winner must pass: see the evidence below."
+    reach = evidence.detectable
+    if reach is None:
         return result.reason
     if reach < ROPE:
         return (
             f"{UNSEEN} none of the others came out better. This table is large enough to have shown an improvement of "
-            f"{reach:.1%}."
+            f"{percent(reach)}."
+        )
+    if reach >= 1.0:
+        return (
+            f"{UNSEEN} none of the others came out better by more than luck explains. Results differ so much from one "
+            "part of these rows to another that no improvement, however large, could have been told from luck."
         )
     return (
         f"{UNSEEN} none of the others came out better by more than luck explains. With this many rows, an improvement "
-        f"smaller than about {min(reach, 1.0):.0%} cannot be told from luck."
+        f"smaller than about {percent(reach)} cannot be told from luck."
     )
 
 
 def _question(result: Result) -> str:
-    assumed = (
-        "You did not say what you want to know, so it was taken to be " if result.aim.assumed else "You asked for "
-    )
-    name = result.chosen.name
-    rule = f" {_capital(called(name))} {RULES[name]}." if name in RULES else ""
-    return f"{assumed}{_aim(result, plain(result.target))} {WHAT_A_LOSS_IS}{rule}"
+    if not result.aim.assumed:
+        return f"You asked for {_aim(result, plain(result.target))}"
+    asked = f"You did not say what you want to know, so it was taken to be {_aim(result, plain(result.target))}"
+    names = "" if result.classes else perhaps_classes(result.problem.y)
+    again = 'run it again with --aim probability (in Python: aim="probability")'
+    return f"{asked} If {names} are names of classes, not amounts, {again}." if names else asked
+
+
+def _terms(result: Result) -> tuple[str, ...]:
+    aim, chosen = result.aim, result.chosen
+    own = [f"{called(chosen.name)} {RULES[chosen.name]}"] if chosen.name in RULES else []
+    rule = "; ".join([*own, *_settings(chosen)])
+    odds = f"{aim.level / (1 - aim.level):.2g}"
+    measure = MEASURES[aim.metric or aim.functional].format(odds=odds)
+    unit = "" if result.classes else "; a miss is how far a prediction lies from what really came"
+    wrong = f"How wrong a model is, was measured by {measure}{unit}."
+    return (WHAT_A_LOSS_IS, *([f"{_capital(rule)}."] if rule else []), wrong)
+
+
+def _settings(chosen: Candidate) -> list[str]:
+    """What is written in brackets behind its name, in words."""
+    if len(chosen.levels) > 1:
+        both = " and ".join(f"{level:.3g}" for level in chosen.levels)
+        said = [f"q = {both} are the shares that are to stay below its two ends"]
+    elif chosen.name == "expectile":
+        said = [f"q = {chosen.params['q']:.3g} is what a case above counts, and one below the rest"]
+    else:
+        said = [SETTINGS[key].format(f"{v:.4g}") for key, v in chosen.params.items() if key in SETTINGS]
+    inside = chosen.label.partition("(")[2].removesuffix(")").split(", ")
+    return said + [WAYS[part] for part in inside if part in WAYS]
 
 
 def _capital(text: str) -> str:
@@ -139,7 +264,7 @@ def _aim(result: Result, target: str) -> str:
         "mean": f"the mean of {target}: the average of cases like the one at hand, so that predictions add up to the "
         "right total.",
         "median": f"the median of {target}: a middling case, with half of such cases above it and half below.",
-        "quantile": f"a level of {target} that {share} of such cases stay below.",
+        "quantile": f"a level of {target} that {share} of cases like the one at hand stay below.",
         "expectile": f"the {level} expectile of {target}: a level at which what lies above, weighed {level}, balances "
         "what lies below, weighed by the rest.",
         "interval": f"an interval for {target} that holds {share} of what comes, and is no wider than it needs to be.",
@@ -151,13 +276,14 @@ def _aim(result: Result, target: str) -> str:
 
 def _figures(result: Result) -> tuple[tuple[str, str], ...]:
     found = []
-    beaten = _gain(result)
-    if beaten is not None and result.verdict == "USE":
-        found.append((f"{beaten[1]:.1%}", f"less wrong than with {called(beaten[0])}"))
+    proof = _proof(result)
+    if proof is not None:
+        number, _, wrong = _size(proof).partition(" ")
+        found.append((number, f"{wrong} {'' if proof.role == 'library' else 'than '}with {_beaten(result, proof)}"))
     row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
     if row is not None and row.skill is not None and np.isfinite(row.skill) and row.skill > 0:
-        found.append((f"{row.skill:.0%}", "less wrong than the same answer for every case"))
+        found.append((f"{row.skill:.1%}", "less wrong than the same answer for every case"))
     rounds = max(marks.size for marks in result.scores.values())
-    found.append((f"{result.profile.rows:,}", "rows in the table"))
+    found.append((f"{result.profile.rows:,}", "cases (rows) in the table"))
     found.append((f"{rounds} times", "trained on one part of the rows and judged on the rest"))
     return tuple(found)

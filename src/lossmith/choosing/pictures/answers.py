@@ -1,4 +1,4 @@
-"""Picture 1: what each aim would answer for a typical case: mean, median, a quantile, in the user's own units."""
+"""Picture 1: what each aim would answer for a middling case: mean, median, a quantile, in the user's own units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.pictures.canvas import Picture, Slider, colour, figure, layer, short, style, to_svg
+from lossmith.choosing.errors import plain
+from lossmith.choosing.pictures.canvas import Picture, Slider, amounts, colour, figure, layer, short, style, to_svg
 from lossmith.choosing.pictures.data import of_default
 from lossmith.choosing.tables import Floats
 
@@ -20,7 +21,7 @@ FEWEST = 30
 def answers(result: Result) -> Picture | None:
     if result.problem.classes:
         return None
-    y = _typical(result)
+    y, between = _typical(result)
     mean, median = float(y.mean()), float(np.median(y))
     values = [float(v) for v in np.quantile(y, LEVELS)]
     asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
@@ -28,28 +29,29 @@ def answers(result: Result) -> Picture | None:
     window = _window(y, (mean, median, values[start]))
     with style():
         drawn, axes = figure(2.6)
-        heights, _, _ = axes.hist(y, bins=40, range=window, color=colour("band"))
-        top = float(heights.max())
-        marks = ((mean, 1.33, "blue", f"mean {short(mean)}"), (median, 1.19, "orange", f"median {short(median)}"))
-        for value, height, paint, text in marks:
-            _mark(axes, value, height * top, text, colour(paint), window)
+        axes.hist(y, bins=40, range=window, color=colour("band"))
+        _mark(axes, mean, (0.0, 1.2), "-", f"mean {short(mean)}", colour("blue"))
+        _mark(axes, median, (0.5, 1.2), (0, (4, 2)), f"median {short(median)}", colour("orange"))
         for number, (q, value) in enumerate(zip(LEVELS, values, strict=True)):
             text = f"{q:.0%} stay below {short(value)}"
-            layer(_mark(axes, value, 1.05 * top, text, colour("purple"), window), number)
-        axes.set(xlim=window, ylim=(0, 1.48 * top), yticks=[], xlabel="the target, of typical cases")
+            layer(_mark(axes, value, (0.0, 1.07), (0, (1, 1)), text, colour("purple")), number)
+        axes.set(xlim=window, yticks=[], xlabel=plain(result.target, 40), ylabel="rows")
+        amounts(axes, "x")
         axes.spines["left"].set_visible(False)
-        svg = to_svg(drawn, "answers", f"Typical cases: mean {short(mean)}, median {short(median)}", start)
-    says = tuple(f"{q:.0%} of typical cases stay below {short(v)}" for q, v in zip(LEVELS, values, strict=True))
+        svg = to_svg(drawn, "answers", f"Usual cases: mean {short(mean)}, median {short(median)}", start)
+    says = tuple(f"{q:.0%} of these cases stay below {short(v)}" for q, v in zip(LEVELS, values, strict=True))
     slider = Slider("Which share should stay below the prediction?", says, start)
-    return Picture("answers", "What each aim would answer", _sentence(mean, median, y), svg, slider)
+    return Picture("answers", "What each aim would answer", f"{between} {_sentence(mean, median, y)}", svg, slider)
 
 
-def _typical(result: Result) -> Floats:
-    """y of the rows whose prediction lies in the middle; of all rows, where these are few."""
+def _typical(result: Result) -> tuple[Floats, str]:
+    """y of the rows whose prediction lies in the middle, in words too; of all rows, where these are few."""
     found = of_default(result)
-    low, high = np.quantile(found.middle, [0.3, 0.7])
+    low, high = (float(end) for end in np.quantile(found.middle, [0.3, 0.7]))
     y = found.y[(found.middle >= low) & (found.middle <= high)]
-    return y if len(y) >= FEWEST else found.y
+    if len(y) < FEWEST:
+        return found.y, "What came in all rows."
+    return y, f"What really came where the model predicted a middling value, {short(low)} to {short(high)}."
 
 
 def _window(y: Floats, marked: tuple[float, ...]) -> tuple[float, float]:
@@ -58,35 +60,24 @@ def _window(y: Floats, marked: tuple[float, ...]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1.0, high + 1.0)
 
 
-def _mark(
-    axes: Any, value: float, height: float, text: str, paint: str, window: tuple[float, float]
-) -> tuple[Any, Any]:
-    """A line at the value, and its name on the side where there is room."""
-    (line,) = axes.plot([value, value], [0, height], color=paint, lw=1.8)
-    right = value < (window[0] + window[1]) / 2
-    gap = (window[1] - window[0]) / 80 * (1 if right else -1)
-    name = axes.text(
-        value + gap,
-        height,
-        text,
-        color=paint,
-        va="top",
-        ha="left" if right else "right",
-        weight="bold",
-        bbox={"facecolor": colour("card"), "edgecolor": "none", "pad": 1},
-    )
-    return line, name
+def _mark(axes: Any, value: float, place: tuple[float, float], dash: Any, text: str, paint: str) -> tuple[Any, ...]:
+    """A line at the value; above the picture, at `place`, the same line and its name."""
+    x, y = place
+    (line,) = axes.plot([value, value], [0, 1], color=paint, lw=2, ls=dash, transform=axes.get_xaxis_transform())
+    (sample,) = axes.plot([x, x + 0.06], [y, y], color=paint, lw=2, ls=dash, transform=axes.transAxes, clip_on=False)
+    name = axes.text(x + 0.08, y, text, color=paint, va="center", weight="bold", transform=axes.transAxes)
+    return line, sample, name
 
 
 def _sentence(mean: float, median: float, y: Floats) -> str:
     apart = abs(mean - median)
     if median == 0.0 and float(np.mean(y == 0)) > 0.5:
         return (
-            f"Most typical cases are exactly 0, so the median is 0 whatever the columns say; the mean is {short(mean)}."
+            f"Most of these are exactly 0, so the median is 0 whatever the columns say; the mean is {short(mean)}."
         )
     if apart < 0.1 * float(y.std()):
-        return f"Mean ({short(mean)}) and median ({short(median)}) nearly agree: here the two aims differ little."
+        return f"Their mean ({short(mean)}) and median ({short(median)}) nearly agree: here the two aims differ little."
     return (
-        f"The mean ({short(mean)}) and the median ({short(median)}) of typical cases lie {short(apart)} apart: "
-        "choose the mean if totals must come out right, the median if a usual case is wanted."
+        f"Their mean ({short(mean)}) and their median ({short(median)}, half lie below it) are {short(apart)} apart: "
+        "ask for the mean if totals must come out right, for the median if a usual case is wanted."
     )

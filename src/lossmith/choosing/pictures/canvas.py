@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 # name -> light and dark; the page turns these into CSS variables, the figures refer to them
@@ -28,6 +29,8 @@ PALETTE = {
 SERIES = ("blue", "orange", "purple", "teal", "pink", "muted")
 WIDTH = 4.6  # inches: 331 points, about the width of a phone
 POINT = 72.0
+MILLIONS = 1e7  # from here on numbers are said in words
+WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 
 def colour(name: str) -> str:
@@ -88,7 +91,29 @@ def names(drawn: Any, axes: Any, title: str | None = None) -> None:
     """What the curves are called, above them."""
     handles, labels = axes.get_legend_handles_labels()
     columns = 1 if max(map(len, labels), default=0) > 24 else 2
-    drawn.legend(handles, labels, loc="outside upper left", fontsize=9, ncols=columns, title=title, title_fontsize=9)
+    drawn.legend(
+        handles, labels, loc="outside upper left", fontsize=9, ncols=columns, title=title, title_fontsize=9,
+        alignment="left",
+    )  # fmt: skip
+
+
+def below(axes: Any, text: str) -> None:
+    """What the axis across means, in as many lines as it takes."""
+    axes.set_xlabel(fill(text, 60), fontsize=9)
+
+
+def amounts(axes: Any, *which: str) -> None:
+    """Thousands with commas, and few enough of them not to run into each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    for name in which:
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(MaxNLocator(nbins=6))
+        axis.set_major_formatter(lambda v, _: tick(v))
+
+
+def tick(value: float) -> str:
+    return (f"{value:,.10g}" if abs(value) < MILLIONS else short(value)).replace("-", "\u2212")
 
 
 def layer(artists: Any, number: int) -> None:
@@ -132,7 +157,8 @@ def _attribute(text: str) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits, and thousands with commas."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    """Three digits, thousands with commas, and words for what is larger."""
+    if abs(value) >= MILLIONS:
+        size, name = next(unit for unit in WORDS if abs(value) >= unit[0])
+        return f"{value / size:.3g} {name}" if abs(value) < 1e15 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -2,70 +2,99 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.pictures.canvas import Picture, colour, figure, style, to_svg
-from lossmith.choosing.verdict import ROPE
+from lossmith.choosing.pictures.canvas import Picture, below, colour, figure, style, to_svg
+from lossmith.choosing.verdict import ROPE, percent
 
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result, Row
 
-LINE = 0.46  # inches a loss
+TEXT, LINE, GAP = 0.17, 0.24, 0.1  # inches: a line of the name, the interval with its folds, what parts two losses
+NAME = 56  # characters in a line
+HOPELESS = -60.0  # percent: what lies wholly below it may be left beyond the scale
+FAR = 400.0
 
 
 def forest(result: Result) -> Picture | None:
     drawn = [row for row in result.table if row.interval is not None]
     if not drawn:
         return None
+    names = [wrap(_name(row), NAME) for row in drawn]
+    tall = sum(TEXT * len(name) + LINE + GAP for name in names)
+    left, right = _reach(drawn)
     with style():
-        figure_, axes = figure(0.75 + LINE * len(drawn))
+        figure_, axes = figure(0.65 + tall)
         axes.axvspan(-100 * ROPE, 100 * ROPE, color=colour("band"), lw=0)
         axes.axvline(0, color=colour("ink"), lw=1)
-        axes.set_xlim(_reach(drawn))
-        for place, row in enumerate(reversed(drawn)):
-            _line(axes, place, row, _dots(result, row))
-        axes.set(ylim=(-0.45, len(drawn) - 0.1), yticks=[])
-        axes.set_xlabel(f"gain over {result.default}, in percent of its score")
+        axes.set(xlim=(left, right), ylim=(0, tall), yticks=[])
+        place = tall
+        for row, name in zip(drawn, names, strict=True):
+            place -= TEXT * len(name) + LINE / 2
+            _line(axes, place, row, name)
+            inside = _dots(result, row)
+            axes.plot(inside, np.full(len(inside), place - 0.08), "|", color=colour("muted"), ms=4, alpha=0.6)
+            place -= LINE / 2 + GAP
+        below(axes, f"gain over {result.default}, in percent of its {result.score.name}")
         axes.spines["left"].set_visible(False)
         svg = to_svg(figure_, "forest", "Gain of each loss over the default, with 95% intervals")
-    return Picture("forest", "The proof", _sentence(result), svg)
+    beyond = any(row.interval[0] < left or row.interval[2] > right for row in drawn if row.interval is not None)
+    return Picture("forest", "The proof", _sentence(result, beyond), svg)
+
+
+def _name(row: Row) -> str:
+    return f"{row.label} \u00b7 {row.model}: {row.outcome.partition(' (')[0]} ({row.gain:+.1f}%)"
 
 
 def _reach(rows: list[Row]) -> tuple[float, float]:
-    """All intervals, but one that is hopeless may be cut off."""
+    """All intervals but those of hopeless losses, unless all are hopeless."""
     intervals = np.array([row.interval for row in rows])
-    low, high = max(float(intervals.min()), -60.0), min(float(intervals.max()), 100.0)
+    near = intervals[intervals[:, 2] > HOPELESS] if (intervals[:, 2] > HOPELESS).any() else intervals
+    low, high = max(float(near.min()), -FAR), min(float(near.max()), FAR)
     width = max(high - low, 4 * 100 * ROPE)
     return min(low, -1.5) - 0.05 * width, max(high, 1.5) + 0.05 * width
 
 
 def _dots(result: Result, row: Row) -> Any:
     """The gain in each fold, in percent."""
-    mine, base = (result.scores.get((label, row.model)) for label in (row.label, result.default))
+    mine, base = result.scores.get((row.label, row.model)), result.scores.get((result.default, row.against))
     if mine is None or base is None or not base.mean() > 0:
         return np.empty(0)
     return 100 * (base - mine) / base.mean()
 
 
-def _line(axes: Any, place: int, row: Row, dots: Any) -> None:
+def _line(axes: Any, place: float, row: Row, name: list[str]) -> None:
     assert row.interval is not None
     low, gain, high = row.interval
-    paint = colour("better" if low > 0 else "worse" if high < 0 else "muted")
-    axes.plot(dots, np.full(len(dots), place - 0.16), "|", color=colour("grid"), ms=5)
+    left, right = axes.get_xlim()
+    word = row.outcome.partition(" ")[0]
+    paint = colour({"USE": "better", "better": "better", "worse": "worse"}.get(word, "muted"))
     axes.plot([low, high], [place, place], color=paint, lw=2.5)
     axes.plot([gain], [place], "o", color=paint, ms=6)
-    name = f"{row.label} · {row.model}: {row.outcome.partition(' (')[0]} ({gain:+.1f}%)"
-    axes.text(0, place + 0.2, name, transform=axes.get_yaxis_transform(), fontsize=9, va="bottom", clip_on=True)
-    if high < axes.get_xlim()[0]:
-        axes.plot([0], [place], "<", color=paint, ms=6, transform=axes.get_yaxis_transform())
+    for end, mark, beyond in ((0, "<", low < left), (1, ">", high > right)):
+        if beyond:
+            axes.plot([end], [place], mark, color=paint, ms=7, transform=axes.get_yaxis_transform(), clip_on=False)
+    ground = {"facecolor": colour("card"), "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+    axes.text(
+        0, place + 0.09, "\n".join(name), transform=axes.get_yaxis_transform(), fontsize=9, va="bottom",
+        linespacing=1.1, bbox=ground,
+    )  # fmt: skip
 
 
-def _sentence(result: Result) -> str:
+def _sentence(result: Result, beyond: bool) -> str:
     see = (
-        f"To the right of the line a loss beats {result.default}; only an interval that lies wholly to the right is a "
-        f"proof. Within the grey band ({ROPE:.0%}) two losses are as good as equal; small strokes are single folds."
+        f"Right of the line a loss beats {result.default}; only an interval that lies wholly to the right is a proof. "
+        f"Within the grey band ({ROPE:.0%} to each side) two losses are as good as equal; small strokes are single "
+        "folds."
     )
+    if beyond:
+        see += " An arrow says that the interval goes on beyond the scale."
     detectable = result.evidence.detectable
-    return see if detectable is None else f"{see} The smallest gain this table could show is about {detectable:.1%}."
+    if detectable is None or result.evidence.undecidable:
+        return see
+    if detectable >= 1.0:
+        return f"{see} The folds differ so much that this table could show no gain at all, however large."
+    return f"{see} The smallest gain this table could show is about {percent(detectable)}."

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, style, to_svg
+from lossmith.choosing.errors import plain
+from lossmith.choosing.pictures.canvas import Picture, amounts, below, colour, figure, names, series, style, to_svg
 from lossmith.choosing.pictures.data import Seen, of_default, rivals
 from lossmith.choosing.tables import Floats
 
@@ -42,12 +43,16 @@ def murphy(result: Result) -> Picture | None:
                 thresholds, (gain - BAND * error) / unit, (gain + BAND * error) / unit, color=paint, alpha=0.22, lw=0
             )
             axes.plot(thresholds, gain / unit, color=paint, lw=1.8, label=label)
-        names(drawn, axes)
-        axes.set(yticks=[], ylabel=f"better than {result.default} →", xlim=(thresholds[0], thresholds[-1]))
-        axes.yaxis.label.set_fontsize(9)
-        axes.set_xlabel("threshold at which the user acts")
+        names(drawn, axes, f"compared with {result.default}, the line at 0")
+        axes.set(yticks=[], ylabel="worse ←  → better", xlim=(thresholds[0], thresholds[-1]))
+        amounts(axes, "x")
+        below(axes, f"you act where the predicted {_what(result)} exceeds this")
         svg = to_svg(drawn, "murphy", "Murphy diagram: gain over the default at every threshold")
     return Picture("murphy", "Does it win for everyone?", _sentence(result, *curves[0]), svg)
+
+
+def _what(result: Result) -> str:
+    return f"chance of {plain(result.classes[1], 20)}" if result.classes else plain(result.target, 25)
 
 
 def _thresholds(default: Seen, result: Result) -> Floats:

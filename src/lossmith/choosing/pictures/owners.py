@@ -58,7 +58,10 @@ def top_share(pull: Floats, part: float = TOP) -> float:
 
 
 def _sentence(result: Result, label: str, pull: Floats) -> str:
-    head = f"Under {label} the {TOP:.0%} of rows that pull hardest hold {top_share(pull):.0%} of the whole pull"
+    head = (
+        "While a model is trained every row pulls it towards itself (its gradient). Under "
+        f"{label} the {TOP:.0%} of rows that pull hardest hold {top_share(pull):.0%} of the whole pull"
+    )
     if not result.classes:
         return f"{head}; look at these rows: an error in the data, or real?"
     y = of_default(result).y
@@ -73,7 +76,7 @@ def _sentence(result: Result, label: str, pull: Floats) -> str:
 def _rows(result: Result, found: Seen, pull: Floats) -> tuple[tuple[str, ...], ...]:
     """The rows that pull hardest, by their number in the user's table, counted from 1."""
     places, rows = np.argsort(-pull, kind="stable")[:NAMED], picked(result)
-    table = [("data row", "y", "predicted", "share")]
+    table = [("data row", "real", "predicted", "share")]
     for i in places:
         if result.classes:
             real = plain(result.classes[int(found.y[i])], 20)

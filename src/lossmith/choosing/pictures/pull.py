@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.choosing.pictures.canvas import (
     Picture,
     Slider,
+    amounts,
     colour,
     figure,
     layer,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DELTAS = (0.25, 0.5, 0.75, 1.0, HUBER_EFFICIENCY, 2.0, 3.0, 5.0)  # in robust standard deviations
 MOST_CURVES = 5
+PARTS = "Above, how much a loss counts; below, how hard it then pulls on the model; grey, where your rows lie."
 
 
 def pull(result: Result) -> Picture | None:
@@ -59,6 +61,7 @@ def _of_residuals(result: Result) -> Picture | None:
         upper.set(yticks=[], ylim=(0, 4.4), ylabel="loss")
         lower.axhline(0, color=colour("grid"), lw=0.8)
         lower.set(yticks=[], ylim=(-3.2, 3.2), ylabel="pull", xlabel="prediction too high ←  y − prediction  → too low")
+        amounts(lower, "x")
         names(drawn, upper)
         svg = to_svg(drawn, "pull", "Losses and their gradients over the residuals", start)
     slider = Slider("Huber's delta", tuple(_zones(residual, delta, scale) for delta in deltas), start)
@@ -107,10 +110,10 @@ def _zones(residual: Floats, delta: float, scale: float) -> str:
 def _sentence(residual: Floats, scale: float) -> str:
     far = float(np.mean(np.abs(residual) > 3.5 * scale))
     if far < 0.001:
-        return "Hardly any row is missed by much, so the losses differ little in what they pull at."
+        return f"{PARTS} Hardly any row is missed by much, so the losses differ little in what they pull at."
     return (
-        f"{far:.1%} of the rows are missed by more than 3.5 times the usual miss ({short(scale)}): squared error lets "
-        "each of them pull harder the farther it is, absolute error lets every row pull alike."
+        f"{PARTS} {far:.1%} of the rows are missed by more than 3.5 times the usual miss ({short(scale)}): squared "
+        "error lets each of them pull harder the farther it is, absolute error lets every row pull alike."
     )
 
 
@@ -134,8 +137,8 @@ def _of_chances(result: Result) -> Picture | None:
         svg = to_svg(drawn, "pull", "Losses and their gradients over the predicted probabilities")
     wrong = float(np.mean(given < 0.1))
     see = (
-        f"{wrong:.1%} of the rows were given a probability below 10% for what then happened: these pull hardest, and "
-        "the losses differ in how much of that they allow."
+        f"{PARTS} {wrong:.1%} of the rows were given a chance below 10% for what then happened: there the losses "
+        "differ most in how hard they let a row pull."
     )
     return Picture("pull", "Loss and pull over your predictions", see, svg)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossmith.choosing.errors import plain
 from lossmith.choosing.isotonic import recalibrated
-from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
+from lossmith.choosing.pictures.canvas import Picture, amounts, colour, figure, names, series, short, style, to_svg
 from lossmith.choosing.pictures.data import Seen, all_seen, of_default
 from lossmith.choosing.tables import Floats
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
 MOST_CURVES = 4
+PRIOR = "with shifted prior"
 GROUPS = 10
 NOTE = (
-    "predicted, real: means. The mean squared error is MCB - DSC + UNC: what being off costs (MCB), less what telling "
-    "cases apart "
-    "saves (DSC), plus what knowing nothing would cost (UNC)."
+    "Predicted, real: means. The mean squared error is {unknown} (what knowing nothing would cost) - DSC + MCB: DSC is "
+    "what telling cases apart saves, MCB what predictions cost that do not mean what they say."
 )
+SHIFTED = " Shifted prior: the chances are moved as if this answer were as common as all others together."
 
 
 def reliability(result: Result) -> Picture | None:
@@ -55,25 +56,28 @@ def _of_means(result: Result) -> Picture:
     """What really came, against what was predicted: isotonic regression, so that nothing has to be grouped."""
     found, what = curves(result)
     low, high = _window(found)
-    rows: list[tuple[str, ...]] = [("loss", "predicted", "real", "MCB", "DSC", "UNC")]
+    rows: list[tuple[str, ...]] = [("loss", "predicted", "real", "MCB", "DSC")]
+    unknown = 0.0
     with style():
         drawn, axes = figure(3.3)
         axes.plot([low, high], [low, high], color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
             axes.plot(*isotonic(one.y, one.prediction, one.weight), color=series(number), lw=1.8, label=one.label)
-            parts = decompose(one.y, one.prediction, one.weight)
-            rows.append((one.label, *map(short, (*one.means, *parts))))
+            off, apart, unknown = decompose(one.y, one.prediction, one.weight)
+            rows.append((one.label, *map(short, (*one.means, off, apart))))
         names(drawn, axes)
         axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"predicted {what}", ylabel=f"real {what}")
+        amounts(axes, "x", "y")
         svg = to_svg(drawn, "reliability", "Reliability: isotonic regression of y on the predictions")
-    off = {one.label: one.means[0] / one.means[1] for one in found if one.means[1] > 0}
-    worst = max(off, key=lambda label: abs(np.log(max(off[label], 1e-9))), default="")
+    times = {one.label: one.means[0] / one.means[1] for one in found if one.means[1] > 0}
+    worst = max(times, key=lambda label: abs(np.log(max(times[label], 1e-9))), default="")
     see = "On the dashed line, what is predicted is what comes."
-    if worst and abs(off[worst] - 1) > 0.05:
-        see += f" {worst} predicts {off[worst]:.2f} times the real {what} on average."
+    if worst and abs(times[worst] - 1) > 0.05:
+        see += f" {worst} predicts {times[worst]:.2f} times the real {what} on average."
     else:
         see += f" On average every loss here predicts the real {what}, to within 5%."
-    return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows), note=NOTE)
+    note = NOTE.format(unknown=short(unknown)) + (SHIFTED if any(PRIOR in one.label for one in found) else "")
+    return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows), note=note)
 
 
 def curves(result: Result) -> tuple[list[Curve], str]:
@@ -91,7 +95,7 @@ def curves(result: Result) -> tuple[list[Curve], str]:
     ]
     if any(one.candidate.class_weight for one in found):
         even = shifted(lines[0].prediction, lines[0].means[1])
-        lines.insert(1, Curve(f"{result.default}, prior shifted", real, even, lines[0].weight))
+        lines.insert(1, Curve(f"{result.default} {PRIOR}", real, even, lines[0].weight))
     return lines, f"share of {plain(result.classes[which], 20)}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.choosing.facts import PilotRows
-from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, short, style, to_svg
+from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, style, tick, to_svg
 from lossmith.choosing.pictures.data import of_pilot
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.variance import Growth
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from lossmith.choosing.result import Result
 
 GROUPS = 12
+ROOM = 0.2  # of the scale, for a number
+LAW_NAMES = {
+    "normal": "noise of one width",
+    "poisson": "a Poisson law",
+    "gamma": "a gamma law",
+    "inverse gaussian": "an inverse Gaussian law",
+}
 LAWS = (("constant: squared error", 0), ("in step: Poisson", 1), ("its square: gamma", 2))
 
 
@@ -41,10 +48,13 @@ def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
         _plain_ticks(axes)
         svg = to_svg(drawn, "spread", "Squared misses against predictions, on logarithmic scales")
     low, high = growth.band
+    slope = f"(slope {growth.slope:.2f}, 95% band {low:.2f} to {high:.2f})"
     see = (
-        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold (slope {growth.slope:.2f}, 95% "
-        f"band {low:.2f} to {high:.2f}), nearest to a {growth.law} law."
+        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold {slope}, nearest to "
+        f"{LAW_NAMES[growth.law]}."
     )
+    if high < 0:
+        see = f"The larger the prediction, the smaller the misses {slope}, which none of the drawn laws describes."
     if growth.zeros_expected is not None:
         see += f" Exact zeros: {np.mean(found.y == 0):.0%} of the rows, {growth.zeros_expected:.0%} under Poisson."
     return Picture("spread", "How the misses grow", see, svg)
@@ -60,13 +70,29 @@ def _grouped(found: PilotRows) -> tuple[Floats, Floats]:
 
 
 def _plain_ticks(axes: Any) -> None:
-    """1,000 instead of a power of ten: no raised digits, too small to read."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    """1,000 instead of a power of ten, whose raised digits are too small to read; few, so that none overlap."""
+    from matplotlib.ticker import FixedLocator, NullFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(base=10, subs=(1.0, 3.0), numticks=6))
-        axis.set_major_formatter(lambda v, _: short(v))
+        axis.set_major_locator(FixedLocator(few_ticks(*axis.get_view_interval())))
+        axis.set_major_formatter(lambda v, _: tick(v))
         axis.set_minor_formatter(NullFormatter())
+
+
+def few_ticks(low: float, high: float) -> list[float]:
+    """Round numbers between the ends of a logarithmic scale: of the roundest that are three and more, those whose names
+    have room beside each other."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    kept: list[float] = []
+    for digits in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), np.arange(10, 100, 5) / 10, np.arange(100, 1000) / 100):
+        found = [float(f"{d * 10.0**k:.6g}") for k in decades for d in digits if low <= d * 10.0**k <= high]
+        kept = []
+        for value in found:
+            if not kept or np.log(value / kept[-1]) >= ROOM * np.log(high / low):
+                kept.append(value)
+        if len(kept) >= 3:
+            break
+    return kept
 
 
 def _against_the_normal(residual: Floats) -> Picture:
@@ -85,7 +111,7 @@ def _against_the_normal(residual: Floats) -> Picture:
         reach = float(np.abs(normal).max())
         axes.plot([-reach, reach], [-reach, reach], color=colour("grid"), lw=1.2)
         axes.plot(normal[keep], ordered[keep], "o", color=colour("blue"), ms=3.5)
-        axes.set(xlabel="misses of a bell curve, in standard deviations", ylabel="your misses")
+        axes.set(xlabel="misses of a bell curve, in standard deviations", ylabel="your misses, likewise")
         svg = to_svg(drawn, "spread", "Quantiles of the residuals against normal quantiles")
     tails = float(stats.kurtosis(residual))
     shape = (

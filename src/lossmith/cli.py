@@ -65,13 +65,16 @@ def choose(
     exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
     models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",
+    sample: Annotated[
+        str, typer.Option(help="how many rows race at most, or all; the final model is trained on every row")
+    ] = "100000",
     seed: Annotated[int, typer.Option(help="seed of the folds")] = 0,
     jobs: Annotated[int | None, typer.Option(help="threads; by default all cores")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
     model_out: Annotated[
         Path | None,
-        typer.Option(help="train the chosen loss on every row of the race, and save the model for `lossmith predict`"),
+        typer.Option(help="train the chosen loss on every row, and save the model for `lossmith predict`"),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="folder that keeps finished folds: a race that was stopped goes on there")
@@ -108,6 +111,7 @@ def choose(
                 weight=weight,
                 exposure=exposure,
                 models=models,
+                sample=sample,
                 seed=seed,
                 jobs=jobs,
                 progress=progress,

@@ -70,7 +70,7 @@ TREATED = {
 @pytest.mark.parametrize("case", TREATED)
 def test_what_is_treated_is_told(tmp_path, case):
     write, words = TREATED[case]
-    ready = prepare(read(write(tmp_path / "t.csv")), "y", None, None, None, 0)
+    ready = prepare(read(write(tmp_path / "t.csv")), "y", None, None, None)
     facts = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
     said = "\n".join((*ready.notes, *ready.warnings, *facts.warnings))
     for word in words:
@@ -179,7 +179,7 @@ def test_wide_tables_are_cut(tmp_path, columns):
     n = 200
     wide = RNG.normal(size=(n, columns)).round(2)
     path = csv(tmp_path / "t.csv", ("y", Y[:n]), ("x", X[:n]), *((f"v{j}", wide[:, j]) for j in range(columns)))
-    ready = prepare(read(path), "y", parse_aim("mean"), None, None, 0)
+    ready = prepare(read(path), "y", parse_aim("mean"), None, None)
     assert "x" in ready.table.names
     assert len(ready.table.columns) == n // 2 < MOST_COLUMNS
     assert any(f"the table has {columns + 1:,} columns" in warning for warning in ready.warnings)

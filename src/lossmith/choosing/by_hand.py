@@ -91,7 +91,7 @@ def _tuned(result: Result, kind: str) -> list[int]:
 
 def _penalty(result: Result) -> float:
     """The final model's if it is linear, else what did best in the race's linear models; for y in its own units."""
-    chosen, problem, classes = result.chosen, result.problem, len(result.classes)
+    chosen, problem, classes = result.chosen, result.whole, len(result.classes)
     final = result.model.fitted
     tuned = final.settings if final.kind == "linear" else _tuned(result, "linear")
     y, weight, _, unit = posed(chosen, problem.y, problem.weight, problem.exposures(), classes)

@@ -104,8 +104,8 @@ def _ahead(time: Floats, groups: Rows | None, seed: int) -> list[Pair]:
     empty = sum(not len(train) for train, _ in found)
     if empty:
         raise ChoiceError(
-            f"{empty} of the {len(found)} steps in time would be judged on groups that all earlier rows belong to; ask for "
-            "folds without groups or without time"
+            f"{empty} of the {len(found)} steps in time would be judged on groups that all earlier rows belong to; ask "
+            "for folds without groups or without time"
         )
     return found
 
@@ -141,7 +141,8 @@ def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:
     """Splits of training rows, for what is tuned inside them: a fifth held out once, or each of `splits` parts in turn.
 
     Groups stay whole, so that there are no more parts than groups; in time, the last fifth is held out, cut between two
-    moments, and groups of it do not train; else, or within one moment or group, y is spread evenly, so that a small part is like the whole.
+    moments, and groups of it do not train; else, or within one moment or group, y is spread evenly, so that a small
+    part is like the whole.
     """
     n = len(y)
     if order.time is not None:

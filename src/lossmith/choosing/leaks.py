@@ -105,23 +105,3 @@ def _centred(x: Floats) -> Floats:
 
 def _ranks(x: Floats) -> Rows:
     return np.asarray(np.unique(x, return_inverse=True)[1], dtype=np.intp)
-
-
-def closest(table: Table, y: Floats, classes: bool, count: int = 2) -> list[str]:
-    """The columns that alone tell most about y."""
-    parts = [(y == k).astype(np.float64) for k in np.unique(y)] if classes else [y]
-    told = {column.name: max(_explained(column, part) for part in parts) for column in table.columns}
-    return sorted(told, key=lambda name: -told[name])[:count]
-
-
-def _explained(column: Column, y: Floats) -> float:
-    """The share of y's variance between groups of the column: its levels, or as many slices of its numbers."""
-    group = np.nan_to_num(column.values, nan=-1.0)
-    if column.kind != "category":
-        edges = np.unique(np.nanquantile(column.values, np.linspace(0, 1, GROUPS + 1)[1:-1]))
-        group = np.searchsorted(edges, column.values, side="right").astype(np.float64)
-    place = _ranks(group)
-    sizes = np.bincount(place)
-    means = np.bincount(place, weights=y) / sizes
-    total = float(((y - y.mean()) ** 2).sum())
-    return float((sizes * (means - y.mean()) ** 2).sum()) / total if total > 0 else 0.0

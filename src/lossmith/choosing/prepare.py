@@ -13,7 +13,7 @@ from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import find_exposure
 from lossmith.choosing.leaks import leaks
-from lossmith.choosing.screening import strongest
+from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target
@@ -75,7 +75,6 @@ def prepare(
         notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
-    table, left = strongest(table, target.y, bool(target.classes), found)
     notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
         why = f": {dropped[0]}" if dropped else ""
@@ -91,7 +90,7 @@ def prepare(
         None if clock is None else clock.name,
         weight if isinstance(weight, str) else None,
         tuple(notes),
-        (*suspects, *table.warnings, *dropped, *left, *target.warnings),
+        (*suspects, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
 
 

@@ -18,6 +18,7 @@ from lossmith.choosing.folds import Fold, Order, Pair, inner
 from lossmith.choosing.hearing import heard
 from lossmith.choosing.learners import Fitted, Rowset, Task, grown, train
 from lossmith.choosing.scores import Score
+from lossmith.choosing.screening import strongest
 from lossmith.choosing.store import Finished, Store
 from lossmith.choosing.tables import Floats, Table
 from lossmith.choosing.verdict import Key
@@ -251,9 +252,11 @@ class _Views:
 
 
 def features(problem: Problem, entrant: Candidate) -> Table:
-    if entrant.offset and problem.exposure is not None:
-        return problem.table.without(problem.exposure)
-    return problem.table
+    """The columns that a loss learns from; of very many the strongest, by the rows of this problem."""
+    table, exposure = problem.table, problem.exposure
+    if entrant.offset and exposure is not None:
+        table, exposure = table.without(exposure), None
+    return strongest(table, problem.y, bool(problem.classes), exposure)
 
 
 def _constant(given: Problem, exposure: Floats | None, rows: int) -> Floats:

@@ -15,7 +15,6 @@ from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.evidence_rows import evidence_rows
 from lossmith.choosing.folds import MOST_TRAINED, SPLITS, Fold, Order, folds
 from lossmith.choosing.guards import guards
-from lossmith.choosing.leaks import closest
 from lossmith.choosing.learners import MODELS, parse_models
 from lossmith.choosing.left_out import left_out
 from lossmith.choosing.models import KINDS
@@ -26,6 +25,7 @@ from lossmith.choosing.resampling import confidence_set, draw, optimism, parts_o
 from lossmith.choosing.result import Result
 from lossmith.choosing.sampling import SAMPLE, parse_sample, sampled
 from lossmith.choosing.scores import Score, score_for, tuning_score
+from lossmith.choosing.screening import closest
 from lossmith.choosing.store import Store, fingerprint
 from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide

@@ -101,7 +101,7 @@ def choose(
         content = read(table)
         if target is None:
             raise ValueError(f"say which column to predict, with --target: {content.listing(50)}")
-        with bar() as progress:
+        with bar(resume) as progress:
             result = run(
                 content,
                 target,
@@ -268,10 +268,18 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def bar() -> Iterator[Progress | None]:
-    """A progress bar on stderr, when someone is there to see it."""
+def bar(resume: Path | None) -> Iterator[Progress]:
+    """A progress bar on stderr, when someone is there to see it; and one line on what a stopped race has left."""
+    told = resume is None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if not told:
+            typer.echo(f"race     {done} of {total} folds found in {resume}, {total - done} to train", err=True)
+        told = True
+
     if not sys.stderr.isatty():
-        yield None
+        yield tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -280,7 +288,12 @@ def bar() -> Iterator[Progress | None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Display(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task("racing on folds", total=None)
-        yield lambda done, total: display.update(task, completed=done, total=total)
+
+        def show(done: int, total: int) -> None:
+            tell(done, total)
+            display.update(task, completed=done, total=total)
+
+        yield show
 
 
 def main() -> None:

@@ -97,9 +97,10 @@ def race(
     progress: Progress | None = None,
     store: Store | None = None,
 ) -> Race:
-    """Folds run side by side through joblib: as threads, unless `joblib.parallel_config` says where."""
+    """Folds run side by side through joblib: as threads, unless `joblib.parallel_config` says where. Progress is told
+    before the first, too: what a stopped race has left."""
     done = {n: kept for n, fold in enumerate(folds) if store and (kept := store.load(n, fold.test)) is not None}
-    if progress is not None and done:
+    if progress is not None:
         progress(len(done), len(folds))
     for finished in _run(problem, entrants, models, [(n, f) for n, f in enumerate(folds) if n not in done], jobs):
         done[finished.number] = finished

@@ -135,9 +135,9 @@ def backend(name):
     if name == "dask":
         from distributed import Client, LocalCluster
 
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
-            with joblib.parallel_config(backend="dask"):
-                yield
+        made = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        with made as cluster, Client(cluster), joblib.parallel_config(backend="dask"):
+            yield
     else:
         with joblib.parallel_config(backend=name, n_jobs=2):
             yield

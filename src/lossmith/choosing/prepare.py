@@ -11,7 +11,7 @@ import numpy as np
 from lossmith.choosing.aims import Aim, best_constant
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
-from lossmith.choosing.exposure import find_exposure
+from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
@@ -50,6 +50,7 @@ def prepare(
     table = from_any(X)
     if not table.rows:
         raise ChoiceError("the table has no rows")
+    _check_roles(target=y, groups=groups, time=time, weight=weight, exposure=exposure)
     table, column = _split(table, y)
     table, weights = _weights(table, weight)
     if exposure is not None and not isinstance(exposure, str):
@@ -65,7 +66,9 @@ def prepare(
         table = table.take(target.rows)
         weights = None if weights is None else weights[target.rows]
         family, clock = (None if each is None else each.take(target.rows) for each in (family, clock))
-    usable, dropped = _usable(table)
+    if exposure is not None:
+        check_exposure(table.column(exposure))
+    usable, dropped = _usable(table, exposure)
     suspects, table = leaks(table, target), usable
     if family is None and groups is None and (name := find_groups(table)) is not None:
         family, table = table.column(name), table.without(name)
@@ -92,6 +95,14 @@ def prepare(
         tuple(notes),
         (*suspects, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
+
+
+def _check_roles(**named: Any) -> None:
+    """A column is one thing."""
+    roles: dict[str, str] = {}
+    for role, name in named.items():
+        if isinstance(name, str) and not _none(name) and roles.setdefault(name, role) != role:
+            raise ChoiceError(f"column {quoted(name)} is named as {roles[name]} and as {role}; it can be one of them")
 
 
 def _none(value: Any) -> bool:
@@ -170,7 +181,7 @@ def _with_weight(target: Target, weights: Floats | None) -> Target:
     return replace(target, rows=target.rows[keep], y=target.y[keep])
 
 
-def _usable(table: Table) -> tuple[Table, list[str]]:
+def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
     kept: list[Column] = []
     warnings = []
     seen: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
@@ -190,7 +201,7 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
             warnings.append(f"column {name} is empty; it was left out")
         elif not gaps.any() and np.ptp(column.values) == 0:
             warnings.append(f"column {name} is constant; it was left out")
-        elif first != column.name:
+        elif first != column.name and column.name != exposure:
             warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
         elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
             warnings.append(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.choosing.errors import ChoiceError, near, plain, quoted
+from lossmith.choosing.ragged import ragged
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -69,9 +72,10 @@ class Table:
             return self._by_name[name]
         if name in self.unusable:
             raise ChoiceError(f"column {quoted(name)} {UNUSABLE}")
-        raise ChoiceError(
-            f"no column {quoted(name)} in the table{near(name, self.names) or f'; it has {self.listing(8)}'}"
-        )
+        hint = near(name, self.names) or f"; it has {self.listing(8)}"
+        if self.names and not any(np.isnan(number(other)) for other in self.names):
+            hint += ": these look like data, so its first line may lack names"
+        raise ChoiceError(f"no column {quoted(name)} in the table{hint}")
 
     def without(self, *names: str) -> Table:
         return replace(self, columns=tuple(c for c in self.columns if c.name not in names))
@@ -108,7 +112,7 @@ def read(path: str | Path) -> Table:
             frame = parquet.read_table(path)
         else:
             frame = _read_csv(path, head, warnings)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
     names = frame.column_names
@@ -121,27 +125,40 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
+    zipped = head[:2] == b"\x1f\x8b"
+    if zipped:
+        with gzip.open(path) as file:
+            head = file.read(len(head))
     if not head.strip():
         raise ChoiceError(f"{quoted(path.name)} is empty")
-    zipped = head[:2] == b"\x1f\x8b"
-    if not zipped and b"\x00" in head:
+    if b"\x00" in head:
         raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
-    first = "" if zipped else head.decode("latin-1").splitlines()[0]
-    delimiter = max(",;\t|", key=first.count) if first else ","
+    first = head.decode("latin-1").splitlines()[0]
+    delimiter = max(",;\t|", key=first.count)
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))
+
+    def parsed(encoding: str) -> Any:
+        with pa.input_stream(path, compression="gzip" if zipped else None) as stream:
+            options = csv.ReadOptions(encoding=encoding)
+            return csv.read_csv(stream, read_options=options, parse_options=parse, convert_options=convert)
+
     try:
-        found = csv.read_csv(path, parse_options=parse, convert_options=convert)
+        found = parsed("utf-8")
         _ = found.column_names  # decoded here
         return found
     except pa.ArrowInvalid as error:
         if "UTF8" not in str(error).replace("-", "").upper():
-            raise
+            wrong = ragged(path, delimiter, zipped)
+            raise (ChoiceError(wrong) if wrong else error) from None
     except UnicodeDecodeError:
         pass
     warnings.append("the file is not UTF-8; it was read as Latin-1")
-    read_options = csv.ReadOptions(encoding="latin-1")
-    return csv.read_csv(path, read_options=read_options, parse_options=parse, convert_options=convert)
+    try:
+        return parsed("latin-1")
+    except pa.ArrowInvalid as error:
+        wrong = ragged(path, delimiter, zipped)
+        raise (ChoiceError(wrong) if wrong else error) from None
 
 
 def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:

@@ -79,7 +79,7 @@ def test_of_few_large_groups_each_gives_its_share():
     groups = np.repeat(np.arange(20), 100)
     assert len(np.unique(groups)) < FEWEST_WHOLE_GROUPS
     rows, how = sampled(Order(groups=groups), N, 1000, 0)
-    assert how == "at random" and len(rows) == 1000
+    assert how == "at random from all groups" and len(rows) == 1000
     assert (abs(np.bincount(groups[rows]) - 50) < 20).all()
 
 

@@ -58,14 +58,15 @@ def _whole_groups(groups: Rows, most: int, rng: Any) -> Rows | None:
 
 def _evenly(order: Order, n: int, most: int, rng: Any) -> tuple[Rows, str]:
     """By class, within it by time, one row at random from each of as many stretches as rows are wanted."""
+    at_random = "at random" if order.groups is None else "at random from all groups"
     if order.labels is None and order.time is None:
-        return rng.permutation(n)[:most], "at random"
+        return rng.permutation(n)[:most], at_random
     keys = [key for key in (order.time, order.labels) if key is not None]
     by = np.lexsort([rng.random(n), *keys])
     edges = np.arange(most + 1) * n // most
     places = edges[:-1] + (rng.random(most) * np.diff(edges)).astype(np.intp)
     how = ["each class in its share"] * (order.labels is not None) + ["evenly over time"] * (order.time is not None)
-    return by[places], ", ".join(["at random", *how])
+    return by[places], ", ".join([at_random, *how])
 
 
 def _with_rare_classes(labels: Any, unit: Rows, drawn: Rows, rng: Any) -> Rows:

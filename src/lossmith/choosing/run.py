@@ -109,8 +109,18 @@ def choose(
         classes=target.classes,
         left_out=left_out(target.aim, facts, runners),
         weighted_by=ready.weighted_by,
-        notes=(*ready.notes, *(f"{how}; the final model is trained on all" for how in said), *_beyond_the_loss(chosen)),
+        notes=(
+            *ready.notes, *(f"{how}; the final model is trained on all" for how in said),
+            *_of_more_rows(evidence, len(rows), len(whole.y)), *_beyond_the_loss(chosen),
+        ),
     )
+
+
+def _of_more_rows(evidence: Verdict, raced: int, rows: int) -> list[str]:
+    needed = evidence.rows_needed
+    if evidence.word != "NOT SHOWN" or needed is None or not raced < min(needed, rows):
+        return []
+    return [f"a larger sample could show more: {min(needed, rows):,} of the {rows:,} rows, say, or all"]
 
 
 def _beyond_the_loss(chosen: Candidate) -> list[str]:

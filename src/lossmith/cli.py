@@ -90,8 +90,6 @@ def choose(
         wanted = None if aim is None else parse_aim(aim)
         if jobs is not None and jobs < 1:
             raise ValueError("--jobs must be 1 or more")
-        if seed < 0:
-            raise ValueError("--seed must be 0 or more")
         if report is not None:
             check_path(report, read=[table])
         if model_out is not None:

@@ -63,7 +63,9 @@ def choose(
     where. The same seed gives the same verdict to the last digit, whatever the number of jobs. Raises ChoiceError, a
     ValueError, for what a user can put right.
     """
-    kinds = parse_models(models if isinstance(models, str) else ",".join(models))
+    if seed < 0:
+        raise ChoiceError(f"seed must be 0 or more; it is {seed}")
+    kinds = parse_models(models if isinstance(models, str) else ",".join(map(str, models)))
     most = parse_sample(sample)
     ready, facts, runners, whole = pose(X, y, aim, groups, time, weight, exposure, seed)
     target, score = ready.target, whole.score

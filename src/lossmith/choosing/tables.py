@@ -200,7 +200,12 @@ def column_from_any(values: Any, name: str) -> Column:
     import narwhals as nw
 
     series = nw.from_native(values, series_only=True, pass_through=True)
-    column = _column(name, series if isinstance(series, nw.Series) else _series(np.asarray(values)))
+    if not isinstance(series, nw.Series):
+        array = np.asarray(values)
+        if array.ndim != 1:
+            raise ChoiceError(f"{name} must be one column of values; it has {array.ndim} dimensions")
+        series = _series(array)
+    column = _column(name, series)
     if column is None:
         raise ChoiceError(f"{name} holds neither numbers nor labels")
     return column

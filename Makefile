@@ -69,7 +69,7 @@ bench: $(VENV)/.stamp-dev
 PEERS = build/peers
 bench-linear: $(PEERS)/.stamp
 	$(PEERS)/bin/python benchmarks/run.py linear_pass linear_growth
-	$(PEERS)/bin/python benchmarks/run.py linear_models --missing
+	$(PEERS)/bin/python benchmarks/run.py linear_models linear_threads --missing
 
 $(PEERS)/.stamp: $(VENV)/.stamp-dev
 	$(BIN)/python -m venv $(PEERS)

@@ -1,5 +1,6 @@
 """Training with our objective beside the built-in of the same loss, and the objective alone beside NumPy."""
 
+import ctypes
 import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import numpy as np
 
 import lossmith as lm
-from measure import Contest, Effort, Run, Spread, count, number, paired
+from measure import Case, Contest, Effort, Run, Spread, count, number, paired
 from page import Target, table
 
 TITLE = "In boosters"
 ABOUT = """Training: 200,000 rows, 50 columns, 200 rounds, one thread on one core, seconds; `loss.to(booster)` with the
 booster's own convention, on a dataset with its start, beside the built-in objective from the same start, everything
 else as the booster has it by default. Datasets are made before. The objective alone: gradient and second-order weight
-of 200,000 predictions (of cross-entropy, for ten classes) as LightGBM asks for them, milliseconds; lossmith checks them
-and gives its curvature, NumPy gives the second derivative, written so that nothing overflows, and checks nothing.
+of 200,000 predictions (of cross-entropy, for ten classes), from the scores as LightGBM hands them over to the float32
+numbers in its order that it goes on with, milliseconds. lossmith checks them and gives its curvature; NumPy gives the
+second derivative, written so that nothing overflows and as few arrays as possible are made, of scores that contain the
+start, and checks nothing. Memory that was freed stays with the process, as it does beside a booster at work: new pages
+would cost NumPy's arrays several times what is computed.
 """
 ROWS, COLUMNS, TREES = 200_000, 50, 200
 BUILT_IN = {
@@ -26,6 +30,8 @@ BUILT_IN = {
 BOUND = {"lightgbm": 1.1, "xgboost": 1.1, "catboost": 5.0}
 LEAD = 3.0
 CLASSES = 10
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+ITSELF = "objective alone"
 OURS, THEIRS, ALONE = "lossmith", "built-in", "NumPy"
 LONG = 3  # rounds of a training that takes minutes
 
@@ -85,10 +91,15 @@ def catboost(objective: Any, train: Any, start: float, peer: str, X: Array, y: A
 
 
 def binary_cross_entropy(f: Array, y: Array) -> tuple[Array, Array]:
-    e = np.exp(-np.abs(f))  # never overflows
-    larger = 1 / (1 + e)
-    smaller = e * larger
-    return np.where(f > 0, larger, smaller) - y, smaller * larger
+    e = np.abs(f)
+    np.exp(np.negative(e, out=e), out=e)  # never overflows
+    larger = e + 1
+    np.reciprocal(larger, out=larger)
+    e *= larger
+    gradient = np.where(f > 0, larger, e)
+    gradient -= y
+    e *= larger
+    return gradient, e
 
 
 def poisson(f: Array, y: Array) -> tuple[Array, Array]:
@@ -97,13 +108,17 @@ def poisson(f: Array, y: Array) -> tuple[Array, Array]:
 
 
 def gamma(f: Array, y: Array) -> tuple[Array, Array]:
-    ratio = y * np.exp(-f)
+    ratio = np.negative(f)
+    np.exp(ratio, out=ratio)
+    ratio *= y
     return 1 - ratio, ratio
 
 
 def log_cosh(f: Array, y: Array) -> tuple[Array, Array]:
-    slope = np.tanh(f - y)
-    return slope, 1 - slope * slope
+    slope = f - y
+    np.tanh(slope, out=slope)
+    curvature = slope * slope
+    return slope, np.subtract(1, curvature, out=curvature)
 
 
 def focal(f: Array, y: Array) -> tuple[Array, Array]:
@@ -119,9 +134,12 @@ def focal(f: Array, y: Array) -> tuple[Array, Array]:
 
 
 def cross_entropy(f: Array, y: Array) -> tuple[Array, Array]:
-    p = np.exp(f - f.max(axis=1, keepdims=True))
+    p = f - f.max(axis=1, keepdims=True)
+    np.exp(p, out=p)
     p /= p.sum(axis=1, keepdims=True)
-    curvature = CLASSES / (CLASSES - 1) * p * (1 - p)
+    curvature = 1 - p
+    curvature *= p
+    curvature *= CLASSES / (CLASSES - 1)
     p[np.arange(len(y)), y] -= 1
     return p, curvature
 
@@ -130,7 +148,7 @@ NUMPY = {f.__name__: f for f in (binary_cross_entropy, poisson, gamma, log_cosh,
 
 
 def objectives(name: str, rows: int) -> dict[str, Run]:
-    """The call that LightGBM makes each round."""
+    """What LightGBM does each round: the call, and the derivatives as float32 numbers, those of a class together."""
     rng = np.random.default_rng(0)
     f = rng.standard_normal((CLASSES, rows)).T if name == "cross_entropy" else rng.standard_normal(rows)
     if name == "cross_entropy":
@@ -140,21 +158,40 @@ def objectives(name: str, rows: int) -> dict[str, Run]:
     else:
         y = rng.standard_normal(rows) if name == "log_cosh" else rng.poisson(2.0, rows) + 1.0
     objective = lm.get(name).to("lightgbm", scale=1.0)
-    data, start = objective.dataset(np.zeros((rows, 1)), y), objective.start(y)
-    return {OURS: lambda: objective(f, data), ALONE: lambda: NUMPY[name](f + start, y)}
+    data = objective.dataset(np.zeros((rows, 1)), y)
+    begun = f + objective.start(y)
+    return {OURS: lambda: taken(objective(f, data)), ALONE: lambda: taken(NUMPY[name](begun, y))}
 
 
-def contests(effort: Effort) -> Iterator[Contest]:
-    rows, trees = (ROWS, TREES) if effort.largest >= ROWS else (2_000, 5)
+def taken(derivatives: tuple[Array, Array]) -> list[Array]:
+    """As LightGBM's Booster takes what an objective returns."""
+    return [np.asarray(derivative.ravel(order="F"), dtype=np.float32) for derivative in derivatives]
+
+
+def keep_memory() -> None:
+    """Have the C library neither give freed memory back nor map large arrays apart, where it can be told."""
+    tell = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tell is not None:
+        for name in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            tell(name, 1 << 30)
+
+
+def cases(effort: Effort) -> Iterator[Case]:
+    rows = ROWS if effort.largest >= ROWS else 2_000
     for name in NUMPY:
-        yield Contest(
-            {"booster": "objective alone", "loss": name, "rows": rows}, paired(objectives(name, rows), effort)
-        )
+        yield {"booster": ITSELF, "loss": name, "rows": rows}
     for name in ("squared_error", "binary_cross_entropy"):
-        X, y = problem(name, rows)
         for booster in BUILT_IN:
-            runs = trainings(booster, name, X, y, trees)
-            yield Contest({"booster": booster, "loss": name, "rows": rows}, paired(runs, effort, rounds=LONG))
+            yield {"booster": booster, "loss": name, "rows": rows}
+
+
+def contest(case: Case, effort: Effort) -> Contest:
+    booster, name, rows = case["booster"], case["loss"], case["rows"]
+    if booster == ITSELF:
+        keep_memory()
+        return Contest(case, paired(objectives(name, rows), effort))
+    runs = trainings(booster, name, *problem(name, rows), TREES if rows == ROWS else 5)
+    return Contest(case, paired(runs, effort, rounds=LONG))
 
 
 def _alone(found: list[Contest]) -> list[Contest]:

@@ -22,6 +22,7 @@ ONE_THREAD = {
 }
 PACKAGES = ("numpy", "torch", "jax", "scikit-learn", "llvmlite")
 WARM_UP = 2  # rounds that do not count
+LONG = 5.0  # seconds: what takes them gains nothing from these
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Effort:
     patience: float  # seconds after which a contestant that has not come near enough is given up
 
 
-FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9, patience=120.0)
+FULL = Effort(rounds=11, least=5e-3, largest=10**9, mapped=10**9, patience=60.0)
 QUICK = Effort(rounds=3, least=0.0, largest=10**5, mapped=10**5, patience=2.0)
 
 
@@ -77,9 +78,12 @@ class Spread:
 
     @classmethod
     def of(cls, numbers: list[float]) -> "Spread":
-        return cls(*statistics.quantiles(numbers, n=4, method="inclusive"))
+        low, middle, high = statistics.quantiles(numbers * 2 if len(numbers) == 1 else numbers, n=4, method="inclusive")
+        return cls(low, middle, high)
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return number(self.middle)
         return f"{number(self.middle)} ({number(self.low)}–{number(self.high)})"
 
 
@@ -91,20 +95,23 @@ def paired(
     found: Rounds = {name: [] for name in runs}
     calls = {name: _calls(run, effort.least, before.get(name)) for name, run in runs.items()}
     for number in range(WARM_UP + (rounds or effort.rounds)):
-        for name in random.Random(number).sample(list(runs), len(runs)):  # nobody always runs after the same one
+        contestants = [name for name in runs if number >= WARM_UP or calls[name] > 0]
+        for name in random.Random(number).sample(contestants, len(contestants)):  # nobody always follows the same one
             if name in before:
                 before[name]()
-            seconds = timeit.timeit(runs[name], number=calls[name]) / calls[name]
+            times = max(1, calls[name])
+            seconds = timeit.timeit(runs[name], number=times) / times
             if number >= WARM_UP:
                 found[name].append(float(f"{seconds:.4g}"))
     return found
 
 
 def _calls(run: Run, least: float, before: Run | None) -> int:
-    """How many calls last long enough to be timed."""
+    """How many calls last long enough to be timed; 0: one does, so long that it needs no warming up."""
     if before:
         before()
-    run()  # compiles, imports, touches memory
+    if timeit.timeit(run, number=1) > LONG:  # compiles, imports, touches memory
+        return 0
     few = _enough(least, timeit.timeit(run, number=1))
     return few if few == 1 else _enough(least, timeit.timeit(run, number=few) / few)
 

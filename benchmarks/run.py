@@ -30,7 +30,7 @@ ROOT = HERE.parent
 PARTS = (
     "transcendental", "bandwidth", "user_defined", "cross_entropy", "threads",
     "calls", "first_call", "memory", "growth", "torch_adapter", "jax_adapter", "boosters",
-    "linear_pass", "linear_growth", "linear_models", "choices",
+    "linear_pass", "linear_growth", "linear_models", "linear_threads", "choices",
 )  # fmt: skip
 ACCURACY = "accuracy"
 

@@ -64,6 +64,10 @@ def _atanh_rest(s: mpf) -> mpf:
     return (mp.atanh(s) / s - 1) / s**2
 
 
+def _log1p_rest(t: mpf) -> mpf:
+    return (mp.log1p(t) - t) / t**2
+
+
 def _js(d: mpf) -> mpf:
     return ((1 + d) * mp.log1p(d) + (1 - d) * mp.log1p(-d)) / d**2
 
@@ -97,8 +101,9 @@ with mp.workdps(DIGITS):
               0, _S, {"float": 2, "double": 6}),
         Table("LOG_LOW", "2 atanh(s): 2 s + (2/3) s^3 + s^5 p(s^2), the same interval",
               of_square(lambda s: (2 * _atanh_rest(s) - mpf(2) / 3) / s**2), 0, _S, {"double": 7}),
-        Table("LOG1P_UNIT", "2 atanh(s): 2 s + s^3 p(s^2), |s| <= 1/3", of_square(lambda s: 2 * _atanh_rest(s)),
-              0, mpf(1) / 9, {"float": 3, "double": 9}),
+        Table("LOG1P_UNIT", "log(1 + t): t + t^2 p(t), 0 <= t <= 1", _log1p_rest, 0, 1, {"float": 8, "double": 20}),
+        Table("LOG1P_SMALL", "the same, t <= e^-2, for what is added to more than 0.3", _log1p_rest, 0, mp.exp(-2),
+              {"float": 3, "double": 9}),
         Table("LOG_COSH", "log(cosh(x)): x^2/2 + x^4 p(x^2), |x| <= 1",
               of_square(lambda x: mp.log(mp.cosh(x)) / x**2), 0, 1, {"float": 6, "double": 14}, (0.5,)),
         Table("SIN", "sin(x): x + x^3 p(x^2), |x| <= pi/4", of_square(lambda x: mp.sin(x) / x), 0, _QUARTER,

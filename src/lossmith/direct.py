@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.compute import check_reduction
-from lossmith.engine.threads import thread_count
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
-from lossmith.plans import TOTAL, Plan, Request, Served, plan
+from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -26,7 +25,7 @@ Array = Any
 _ARRAY = np.ndarray
 _FEW = 4096  # so many numbers are copied sooner than a road for their layout is found
 _UNKNOWN: Any = object()
-_NO_ROAD: tuple[Served | None, float, float] = (None, 0, 0)  # a road, for how many numbers on how many threads
+_NO_ROAD: tuple[Served | None, float] = (None, 0)  # a road, and for less than how many numbers
 
 
 def served(
@@ -37,11 +36,11 @@ def served(
     try:
         written = None if out is None or out.dtype is y_pred.dtype else out.dtype
         key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
-        fast, alone, most = loss.roads.get(key, _NO_ROAD)
+        fast, most = loss.roads.get(key, _NO_ROAD)
         size = y_pred.size
     except (AttributeError, IndexError, TypeError):  # no arrays, or a reduction that is no word
         fast = None
-    if fast is not None and (size <= alone or (size < most and thread_count() == 1)):
+    if fast is not None and size < most:
         arrays = [y_true, y_pred, *extras.values()] if extras else [y_true, y_pred]
         if weight is not None:
             arrays.append(weight)
@@ -50,7 +49,7 @@ def served(
         results: list[Any] | None = fast(arrays, out)
         if results is not None:
             return results
-    if reduction is not TOTAL:
+    if reduction is not TOTAL and reduction is not SOUND:
         check_reduction(loss, reduction)
     return direct(loss, outputs, reduction, y_true, y_pred, weight, where, out, extras, width)
 
@@ -88,7 +87,8 @@ def direct(
         if loss.target_kind == "class id" and len(loss.labels) != found["y_pred"].shape[-1]:
             return None
         found["y_true"], loss = label_numbers(loss.labels, found["y_true"]), loss.numbered
-    arrays = {name: _laid_out(array) for name, array in found.items()}
+    free = ("y_true", "y_pred") if loss.kind == "rowwise" and _few_classes(found["y_pred"]) else ()
+    arrays = {name: _laid_out(array, by_class=name in free) for name, array in found.items()}
     y_pred, dense = arrays["y_pred"], [array.flags.c_contiguous for array in arrays.values()]
     written = outs[-1].dtype.newbyteorder("=") if outs else None
     key = _key(
@@ -106,13 +106,12 @@ def direct(
         made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
     if made is None:
         return None
-    places = tuple(_place(each, made.results[-1].dtype) for each in outs)
+    places = tuple(_place(each, made.results[-1].dtype, by_class=made.by_class) for each in outs)
     fits = bool(places) and all(place is not None for place in places)
-    fast, alone, most = loss.roads.get(known, _NO_ROAD)
+    fast, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
-        loss.roads[known] = _opening(loss, known, made), *made.reach
-    size = y_pred.size
-    run = made.run if fast is None or (size > alone and (size >= most or thread_count() > 1)) else fast
+        loss.roads[known] = _opening(loss, known, made), made.most
+    run = made.run if fast is None or y_pred.size >= most else fast
     results: list[Any] | None = run(list(arrays.values()), (places if len(outs) > 1 else places[0]) if fits else None)
     if results is not None and outs:
         for each, result in zip(outs, results[-len(outs) :], strict=True):
@@ -130,23 +129,32 @@ def _opening(loss: Loss, key: tuple[Any, ...], made: Plan) -> Served:
     def opened(arrays: Sequence[Array], out: Any) -> list[Any] | None:
         fast, loss = made.fast(), owner()
         if loss is not None:
-            loss.roads[key] = fast, *made.reach
+            loss.roads[key] = fast, made.most
         return None if fast is None else fast(arrays, out)
 
     return opened
 
 
-def _laid_out(array: Array) -> Array:
-    """In the machine's byte order, one number after the other, or (many numbers) a fixed step apart."""
+def _few_classes(y_pred: Array) -> bool:
+    """Whether there is a kernel for rows of which the numbers of a class follow each other."""
+    from lossmith.engine.llvm.spec import MOST_ACROSS
+
+    return bool(y_pred.ndim == 2 and y_pred.shape[1] <= MOST_ACROSS)
+
+
+def _laid_out(array: Array, *, by_class: bool) -> Array:
+    """In the machine's byte order, one number after the other, or (many numbers) a fixed step or class by class."""
     flags = array.flags
-    if not flags.aligned or not (flags.c_contiguous or (array.ndim == 1 and array.size > _FEW)):
+    odd = array.size > _FEW and (array.ndim == 1 or (by_class and flags.f_contiguous))
+    if not flags.aligned or not (flags.c_contiguous or odd):
         array = array.copy(order="C")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _place(out: Any, dtype: np.dtype[Any]) -> Array | None:
+def _place(out: Any, dtype: np.dtype[Any], *, by_class: bool) -> Array | None:
     """out itself, where the kernel can write it."""
-    if out.dtype != dtype or not (out.flags.c_contiguous and out.flags.aligned):
+    lies = out.flags.f_contiguous if by_class else out.flags.c_contiguous
+    if out.dtype != dtype or not (lies and out.flags.aligned):
         return None
     return out if type(out) is _ARRAY else out.view(_ARRAY)
 

@@ -274,18 +274,20 @@ def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
 
 
 def _legal(xp: ModuleType, x: Array, domain: Domain, classes: int | None) -> Array:
-    legal = x == x
+    found = []
     if domain.low_open or math.isfinite(domain.low):
-        legal = legal & ((x > domain.low) if domain.low_open else (x >= domain.low))
+        found.append((x > domain.low) if domain.low_open else (x >= domain.low))
     if domain.high_open or math.isfinite(domain.high):
-        legal = legal & ((x < domain.high) if domain.high_open else (x <= domain.high))
-    if domain.excluded is not None:
-        legal = legal & (x != domain.excluded)
+        found.append((x < domain.high) if domain.high_open else (x <= domain.high))
     if domain.whole:
-        legal = legal & (xp.floor(x) == x)
+        found.append(xp.floor(x) == x)
     if domain.kind == "class id" and classes is not None:
-        legal = legal & (x < classes)
-    return legal
+        found.append(x < classes)
+    if not found:  # else NaN, of which no comparison holds, is found there
+        found.append(x == x)
+    if domain.excluded is not None:
+        found.append(x != domain.excluded)
+    return reduce(operator.and_, found)
 
 
 def _check_domains(

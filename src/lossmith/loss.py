@@ -42,7 +42,7 @@ class Loss:
     doc: str
     source: str
     plans: dict[Any, Any]  # how calls were served before, by what they looked like
-    roads: dict[Any, Any]  # functions for small ordinary ones, with the most numbers that are no work for two threads
+    roads: dict[Any, Any]  # functions in machine code for ordinary ones, and for less than how many numbers
     wide: bool  # y_pred has a last axis of its own
 
     def __init__(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lossmith.engine.choice import machine_code
 from lossmith.engine.reduce import Total
+from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ONE, Expr, apply, walk
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
 Array = Any
 Served = Callable[[Sequence[Array], Any], "list[Any] | None"]
 MEANS = ("mean", "weighted_mean")
-TOTAL: Any = object()  # a reduction that no user can name: sum and weight
+# reductions that no user can name:
+TOTAL: Any = object()  # sum and weight
+SOUND: Any = object()  # "none", of finite derivatives and positive curvatures; any other is not served
 _MOST_LABELS = 16
 _LARGEST_LABEL = 1 << 22  # whole numbers up to here are exact in every compute type
 
@@ -32,7 +37,7 @@ class Request(Record):
     """What a call asks of a loss, apart from the data."""
 
     outputs: tuple[Any, ...]  # "value", "gradient" ...
-    reduction: Any  # those of a call, or TOTAL
+    reduction: Any  # those of a call, TOTAL or SOUND
     width: float = 1.0
 
     @property
@@ -55,25 +60,27 @@ class Plan(Record):
     results: tuple[Argument, ...]  # every array that is written
     many: bool  # y_pred has a last axis of its own
     dense: bool
+    by_class: bool  # y_pred and what is written are rows of which the numbers of a class follow each other
 
     def run(self, arrays: Sequence[Array], out: Any) -> list[Any] | None:
         """The outputs asked for, the last of them in ``out`` (an array, or several); None: take the checked road."""
         return self._serving(self._run)(arrays, out)
 
     @property
-    def reach(self) -> tuple[float, float]:
-        """For how many numbers the fast road serves: at most, beside other threads; less than, on one."""
-        return min(self.kernel.alone, self.kernel.most - 1), self.kernel.most
+    def most(self) -> float:
+        """For less than how many numbers the fast road serves."""
+        return self.kernel.most
 
     def fast(self) -> Served | None:
-        """``run`` on one thread in machine code, where the arrays allow it."""
+        """``run`` in machine code, where the arrays allow it."""
         road = self._road() if self.dense else None
         return None if road is None else self._serving(road)
 
     def _serving(self, run: Callable[..., Any]) -> Served:
         """Make the arrays to write, run, and put the sum beside them: a function that has all it needs at hand."""
         every = [(result.dtype, self.many and result.width is None) for result in self.results]
-        summed, total, empty = self.kernel.spec.sums, self.request.reduction is TOTAL, np.empty
+        summed, total = self.kernel.spec.sums, self.request.reduction is TOTAL
+        empty = partial(np.empty, order="F") if self.by_class else np.empty
 
         def value(arrays: Sequence[Array], out: Any) -> list[Any] | None:
             found = run(*arrays)
@@ -183,9 +190,11 @@ def plan(
         return None
     if rows and inputs[0].labels and len(inputs[0].labels) != classes:
         return None
-    wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result))
+    by_class = rows and y_pred.ndim == 2 and not y_pred.flags.c_contiguous
+    wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result), by_class=by_class)
     numbers = [p.name for p in formula.params if not p.per_class]
-    roots = settled(wanted, {name: float(compute.type(loss.params[name])) for name in numbers})
+    known = {name: float(compute.type(loss.params[name])) for name in numbers}
+    roots = settled(wanted, {**known, "width": float(request.width)})
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
         compute.name, roots, inputs, (*numbers, "width"), sums, outputs,
@@ -222,6 +231,7 @@ def plan(
         ),
         many=many,
         dense=all(array.flags.c_contiguous and array.flags.aligned for array in arrays),
+        by_class=by_class,
     )
 
 
@@ -276,7 +286,7 @@ def _inputs(loss: Loss, formula: Formula, arrays: list[Array], extras: tuple[str
 
 
 def _wanted(
-    formula: Formula, request: Request, compute: Any, result: str
+    formula: Formula, request: Request, compute: Any, result: str, *, by_class: bool
 ) -> tuple[tuple[Expr, ...], tuple[Output, ...], tuple[int, ...]]:
     """(roots, arrays to write, numbers of the roots to sum)."""
     from lossmith.engine.llvm.spec import Output
@@ -289,7 +299,8 @@ def _wanted(
         first = len(roots)
         if name != "value":
             roots += [r if r.row or not rows else apply("per_class", r) for r in formula.output(name)]
-            outputs.append(Output(result, tuple(range(first, len(roots))), row=rows))
+            domain = _sound(name, result) if request.reduction is SOUND else None
+            outputs.append(Output(result, tuple(range(first, len(roots))), rows, not by_class, domain))
         else:
             roots += formula.output(name)
             if request.summed:
@@ -297,6 +308,12 @@ def _wanted(
             else:
                 outputs.append(Output(compute.name, (first,)))
     return tuple(roots), tuple(outputs), tuple(sums)
+
+
+def _sound(name: Any, dtype: str) -> Domain:
+    """What is asked of a derivative that is written as this dtype."""
+    most = math.inf if dtype == "float64" else float(np.finfo(dtype).max)
+    return Domain("a finite number", 0.0 if name == "curvature" else -most, most, low_open=True, high_open=True)
 
 
 def _formula(loss: Loss, y_true: Array, y_pred: Array) -> Formula:

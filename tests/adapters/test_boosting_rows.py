@@ -9,23 +9,24 @@ import pytest
 import lossmith as lm
 from adapters.boosters import table, target_for
 from lossmith.adapters.boosting_rows import Scratch
+from lossmith.formula import Real
 
 POINTWISE = [name for name in lm.names() if lm.get(name).outputs == 1]
 
 
 def test_memory_is_lent_again_when_nobody_holds_any_of_it():
-    scratch = Scratch()
-    first = scratch.array((5,))
+    scratch, five = Scratch(), np.empty(5)
+    first = scratch.array(five)
     place = first.ctypes.data
-    assert scratch.array((5,)).ctypes.data != place
+    assert scratch.array(five).ctypes.data != place
     part = first[1:3]
     part[:] = 7.0
     del first
-    others = [scratch.array((5,)) for _ in range(4)]
+    others = [scratch.array(five) for _ in range(4)]
     assert place not in [other.ctypes.data for other in others] and (part == 7.0).all()
     del part, others
-    assert place in [again.ctypes.data for again in [scratch.array((5,)) for _ in range(3)]]
-    assert scratch.array((4, 2)).shape == (4, 2)
+    assert place in [again.ctypes.data for again in [scratch.array(five) for _ in range(3)]]
+    assert scratch.array(np.empty((2, 4)).T, np.float32).flags.f_contiguous
     assert not pickle.loads(pickle.dumps(scratch))._free and not copy.deepcopy(scratch)._free
 
 
@@ -61,7 +62,41 @@ def test_the_short_road_gives_the_numbers_of_the_long_one(name, weighted):
     expected = rows.setting.loss.gradient_and_curvature(rows.y, f, weight=rows.weight)
     rows.setting.units.to_u(*expected)
     for part, wanted in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(part, wanted)
+        np.testing.assert_array_equal(part, wanted.astype(np.float32))
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("name", ["cross_entropy", "focal_cross_entropy", "multi_margin"])
+def test_classes_are_read_and_written_as_the_booster_lays_them(name, booster):
+    loss, rng = lm.get(name), np.random.default_rng(0)
+    y, weight = rng.integers(0, 10, 2000), rng.uniform(size=2000) * (rng.random(2000) < 0.9)
+    objective = loss.to(booster)
+    rows = objective._rows(y, weight, None)
+    by_class = booster == "lightgbm"
+    u = rng.normal(size=(10, 2000)).T if by_class else rng.normal(size=(2000, 10)).astype("float32")
+    found = objective._derivatives(rows, u)
+    f = rows.setting.units.scores(u)
+    expected = loss.gradient_and_curvature(y, np.ascontiguousarray(f), weight=weight)
+    for part, wanted in zip(found, expected, strict=True):
+        assert part.dtype == np.float32 and part.flags.f_contiguous == by_class
+        np.testing.assert_array_equal(part, wanted.astype(np.float32))
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost", "catboost"])
+def test_what_a_booster_cannot_hold_is_an_error(booster):
+    @lm.pointwise
+    def steep(y: Real, f: Real):
+        return 1e200 * (f - y) ** 2
+
+    rows = np.zeros((8, 1))
+    objective = steep().to(booster, scale=1.0)
+    y = np.array([0.0, 1.0] * 4)
+    if booster == "catboost":  # which holds float64
+        assert np.isfinite(objective._derivatives(objective._rows(y, None, None), np.ones(8))).all()
+        return
+    data = objective.dataset(rows, y)
+    with pytest.raises(ValueError, match="steep: the gradient at row 0 is not finite"):
+        objective(np.ones(8), data)
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "cross_entropy"])

@@ -55,8 +55,8 @@ AMOUNTS = ("kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power
 MILLION = 1_000_000
 SWEEP = [pytest.param(20_000, id="subset"), pytest.param(MILLION, id="million", marks=pytest.mark.full)]
 TABLES = {
-    "EXP": "exp", "LOG": "log", "LOG_LOW": "power", "LOG1P_UNIT": "softplus", "LOG_COSH": "log_cosh",
-    "SIN": "sin", "COS": "cos", "ARCTAN": "arctan", "JENSEN_SHANNON": "js_term",
+    "EXP": "exp", "LOG": "log", "LOG_LOW": "power", "LOG1P_UNIT": "softplus", "LOG1P_SMALL": "log_cosh",
+    "LOG_COSH": "log_cosh", "SIN": "sin", "COS": "cos", "ARCTAN": "arctan", "JENSEN_SHANNON": "js_term",
 }  # fmt: skip
 
 
@@ -313,7 +313,7 @@ def test_the_code_is_of_vectors(name, dtype, level):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_of_both_signs_share_their_work(dtype):
-    """softplus and sigmoid of x and -x: one exponential, a division for each function."""
+    """softplus and sigmoid of x and -x: one exponential, and the division of sigmoid."""
 
     def four(e, x):
         return (shape(e, sign) for shape in (elementary.softplus, elementary.sigmoid) for sign in (x, -x))
@@ -325,7 +325,7 @@ def test_of_both_signs_share_their_work(dtype):
     if "avx2" not in levels():
         pytest.skip("reads the code of x86-64")
     together, apart = listing(all_of_them, dtype), listing(elementary.softplus, dtype)
-    assert together.count("vdiv") == 2
+    assert together.count("vdiv") == 1
     assert together.count("fmadd") <= apart.count("fmadd") + 1
 
 

@@ -105,6 +105,27 @@ def test_every_layout_gives_the_bits_of_the_plain_arrays(case, dtype, layout):
         assert answers(loss, made(y), made(f), **{k: made(a) for k, a in masks.items()}) == plain, "all"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("classes", [3, 10, 17, 49])
+@pytest.mark.parametrize("name", ["cross_entropy", "kl_divergence"])
+def test_rows_that_lie_class_by_class(name, classes, dtype):
+    """More numbers than are copied: as they lie, by kernels of their own."""
+    random, case = np.random.default_rng(4), next(case for case in PLAIN if case.name == name)
+    n, loss = 4100 // classes + 40, sized(case, classes)
+    y, f = data(case, random, n, dtype, classes)
+    masks = {"weight": random.uniform(0.1, 2.0, n), "where": random.random(n) < 0.9}
+    turned = np.asfortranarray(f)
+    plain = bits(*loss.gradient_and_curvature(y, f, **masks))
+    assert bits(*loss.gradient_and_curvature(np.asfortranarray(y), turned, **masks)) == plain
+    for order in "CF":
+        out = tuple(np.empty(f.shape, dtype, order=order) for _ in "ab")
+        loss.gradient_and_curvature(y, turned, out=out, **masks)
+        assert bits(*out) == plain
+    turned[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"y_pred\[7, 1\] = nan"):
+        loss.gradient_and_curvature(y, turned)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_numbers_per_sample_and_per_class_too(layout, dtype):

@@ -6,8 +6,8 @@ import pytest
 import lossmith as lm
 from engine.calls import bits
 from lossmith.engine.llvm.settle import settled
-from lossmith.formula import NonNegative, Positive, Real, log
-from lossmith.formula.expr import walk
+from lossmith.formula import NonNegative, Positive, Real, log, maximum, where
+from lossmith.formula.expr import const, leaf, walk
 
 POINTS = [-np.inf, -800.0, -37.5, -1.0, -0.0, 0.0, 1e-300, 0.3, 5.0, 800.0, np.inf]
 
@@ -24,6 +24,18 @@ def test_there_is_less_to_compute():
     assert "exp" not in {
         node.op for root in settled(focal.formula.output("value"), focal.params) for node in walk((root,))
     }
+
+
+def test_a_condition_is_asked_once():
+    x = leaf("input", "x")
+    c, d = x > 0, x > 1
+    floor, more = const(1e-30), where(c, where(d, x, 2 * x), 4 * x)
+    for asked, found in (
+        (where(c, where(c, x, 2 * x), where(c, 3 * x, 4 * x)), where(c, x, 4 * x)),
+        (maximum(maximum(x, floor), floor), maximum(x, floor)),
+        (more, more),
+    ):
+        assert settled((asked,), {})[0] is found
 
 
 @pytest.mark.parametrize("gamma", [1.0, 2.0])

@@ -264,7 +264,7 @@ def test_separated_classes_give_a_finite_answer_and_a_message(loss):
 
 
 def test_stopping_early_is_said():
-    X, y = table()
+    X, y = table(5_000)
     with pytest.warns(ConvergenceWarning, match="proven to lie within"):
         model = LinearRegressor("absolute_error", max_iter=3).fit(X, y)
     assert not model.converged_

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, plain, power_of_two, rows_of, weights
+from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
 from lossmith.inputs import to_host
+from lossmith.plans import SOUND
 from lossmith.start import (
     finite_start,
     has_units,
@@ -69,6 +71,7 @@ class Derivatives:
     FRAMEWORK: ClassVar[str]
     CONVENTIONS: ClassVar[Mapping[str, Convention]]
     START: ClassVar[str]  # what the booster calls a start given from outside
+    HANDED: ClassVar[Any] = np.float32  # in what the booster keeps derivatives
 
     def __post_init__(self) -> None:
         loss, hessian = self.loss, self.hessian
@@ -97,15 +100,19 @@ class Derivatives:
 
     # derivatives
 
-    def _derivatives(self, rows: Rows, u: NDArray[Any]) -> tuple[Array, Array]:
-        """Gradient and second-order weight in u, the trees' own units."""
+    def _derivatives(self, rows: Rows, u: NDArray[Any], dtype: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Gradient and second-order weight in u, the trees' own units, in the type that the booster keeps."""
+        dtype = dtype or self.HANDED
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
         if rule == "curvature" and rows.setting.of_u is not None:
-            gradient, curvature = rows.setting.of_u.gradient_and_curvature(y, u, weight=weight, out=rows.pair(u.shape))
-            if _sound(gradient, curvature):
-                return gradient, curvature
-        f = units.scores(u, out=rows.scratch.array(u.shape))
+            wide = u if np.float64 in (u.dtype, y.dtype) else u.astype(np.float64)  # what is computed in
+            found = served(
+                rows.setting.of_u, ("gradient", "curvature"), SOUND, y, wide, weight, None, rows.pair(u, dtype), {}
+            )
+            if found is not None:
+                return found[0], found[1]
+        f = units.scores(u, out=rows.scratch.array(u))
         if rule == "curvature":
             gradient, curvature = self._descent(rows, f)
         else:
@@ -117,7 +124,15 @@ class Derivatives:
             _check_finite(loss, y, f, gradient, curvature)
             curvature = self._positive(curvature, weight, units)
         units.to_u(gradient, curvature)
-        return gradient, curvature
+        if dtype == np.float64:
+            return gradient, curvature
+        handed = rows.pair(f, dtype)
+        with np.errstate(all="ignore"):
+            for place, derivative in zip(handed, (gradient, curvature), strict=True):
+                place[...] = derivative
+        if not _sound(*handed):
+            _check_finite(loss, y, f, *handed)
+        return handed
 
     def _descent(self, rows: Rows, f: Array) -> tuple[Array, Array]:
         """Gradient and curvature of the loss or, while most rows are out of its reach, of its convex relative."""
@@ -132,7 +147,7 @@ class Derivatives:
                 held = y + np.clip(f - y, *setting.reach)
         gradient, curvature = setting.loss.gradient_and_curvature(
             y, held, weight=rows.weight, reduction="none", width=width,
-            out=rows.pair(f.shape),
+            out=rows.pair(f),
         )  # fmt: skip
         if held is not f:  # the pull stays, so its weight falls with the distance, as Huber's does
             far = np.abs(f - y)
@@ -190,7 +205,7 @@ class Derivatives:
 
     def _normalised(self, rows: Rows, residual: float) -> Units:
         """Units in which steps and curvatures at the start are near 1: what thresholds and penalties expect."""
-        derivatives = self._derivatives(rows, np.zeros_like(rows.start()))
+        derivatives = self._derivatives(rows, np.zeros_like(rows.start()), np.float64)
         total = float(len(rows.y)) if rows.weight is None else float(rows.weight.sum())
         pull, curvature = (np.abs(part).reshape(len(rows.y), -1).sum(axis=0) / total for part in derivatives)
         if not pull.any():
@@ -350,12 +365,12 @@ def _uses_width(loss: Loss) -> bool:
     return any(node is WIDTH for node in walk(loss.formula.curvature))
 
 
-def _sound(gradient: Array, curvature: Array) -> bool:
+def _sound(gradient: NDArray[Any], curvature: NDArray[Any]) -> bool:
     """Whether curvatures are positive and all is finite: else a product with a positive number is not. NaN says no."""
     return bool(curvature.min(initial=np.inf) > 0 and abs(np.vdot(gradient, curvature)) < np.inf)
 
 
-def _check_finite(loss: Loss, y: NDArray[Any], f: Array, *derivatives: Array) -> None:
+def _check_finite(loss: Loss, y: NDArray[Any], f: Array, *derivatives: NDArray[Any]) -> None:
     for what, values in zip(("gradient", "second-order weight"), derivatives, strict=True):
         if np.isfinite(values).all():
             continue

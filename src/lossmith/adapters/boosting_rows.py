@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lossmith import record
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import substitute
-from lossmith.formula.model import Argument
+from lossmith.formula.model import Argument, Formula
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:
@@ -74,21 +74,30 @@ class Setting:
     @cached_property
     def of_u(self) -> Loss | None:
         """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""
-        formula, units = self.loss.formula, self.units
-        plain_score = self.loss.outputs == 1 and formula.predictions[0].domain.any_number
-        if self.residual is not None or not plain_score:
+        units, (prediction, *more) = self.units, self.loss.formula.predictions
+        if self.residual is not None or more or not prediction.domain.any_number:
             return None
-        settings = {"start": units.start[0], "scale": units.scale[0], "divisor": units.divisor[0]}
-        arguments = [Argument(f"{name} of the trees", Domain("a real number")) for name in settings]
+        if len(units.scale) > 1 or len(units.divisor) > 1:
+            return None
+        settings = {"start": units.start, "scale": units.scale, "divisor": units.divisor}
+        arguments = [
+            Argument(f"{name} of the trees", Domain("a real number"), per_class=len(numbers) > 1)
+            for name, numbers in settings.items()
+        ]
         start, scale, divisor = (argument.as_param for argument in arguments)
-        score = {formula.predictions[0].as_input: start + scale * formula.predictions[0].as_input}
-        value, *curvature = substitute((formula.value, *formula.curvature), score)
-        moved = record.replace(
-            formula, value=value / divisor, declared=tuple(c * (scale * scale / divisor) for c in curvature),
-            params=(*formula.params, *arguments),
-        )  # fmt: skip
-        params = {argument.name: number for argument, number in zip(arguments, settings.values(), strict=True)}
-        return self.loss.replaced(formulas={"moved": moved}, params={**self.loss.params, **params})
+        score = {prediction.as_input: start + scale * prediction.as_input}
+
+        def moved(formula: Formula) -> Formula:
+            value, *curvature = substitute((formula.value, *formula.curvature), score)
+            return record.replace(
+                formula, value=value / divisor, declared=tuple(c * (scale * scale / divisor) for c in curvature),
+                params=(*formula.params, *arguments),
+            )  # fmt: skip
+
+        pairs = zip(arguments, settings.values(), strict=True)
+        params = {argument.name: numbers if argument.per_class else numbers[0] for argument, numbers in pairs}
+        formulas = {kind: moved(formula) for kind, formula in self.loss.formulas.items()}
+        return self.loss.replaced(formulas=formulas, params={**self.loss.params, **params})
 
 
 class Scratch:
@@ -99,14 +108,16 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._free: dict[tuple[int, ...], list[Array]] = {}
+        self._free: dict[Any, list[NDArray[Any]]] = {}
 
-    def array(self, shape: tuple[int, ...]) -> Array:
-        free = self._free.setdefault(shape, [])
+    def array(self, like: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
+        """An array of this one's shape and order."""
+        by_column = like.ndim == 2 and like.flags.f_contiguous and not like.flags.c_contiguous
+        free = self._free.setdefault((like.shape, dtype, by_column), [])
         try:
             memory = free.pop()
         except IndexError:
-            memory = np.empty(shape)
+            memory = np.empty(like.shape, dtype, order="F" if by_column else "C")
         return np.asarray(_Loan(memory, free))
 
     def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
@@ -116,7 +127,7 @@ class Scratch:
 class _Loan:
     """What every array made of the memory keeps alive."""
 
-    def __init__(self, memory: Array, free: list[Array]) -> None:
+    def __init__(self, memory: NDArray[Any], free: list[NDArray[Any]]) -> None:
         self._memory, self._free, self.__array_interface__ = memory, free, memory.__array_interface__
 
     def __del__(self) -> None:
@@ -136,9 +147,9 @@ class Rows:
     setting: Setting
     scratch: Scratch = field(default_factory=Scratch)
 
-    def pair(self, shape: tuple[int, ...]) -> tuple[Array, Array]:
-        """Memory for gradient and curvature."""
-        return self.scratch.array(shape), self.scratch.array(shape)
+    def pair(self, like: NDArray[Any], dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Memory for gradient and curvature at such scores."""
+        return self.scratch.array(like, dtype), self.scratch.array(like, dtype)
 
     def start(self) -> Array:
         """The start as scores of these rows."""

@@ -49,6 +49,7 @@ class CatBoostObjective(Objective):
     RESERVED = ("loss_function", "objective", "eval_metric", "custom_metric", "custom_loss", "classes_count")
     ROUNDS = 1000
     START = "baseline"
+    HANDED = np.float64
     no_jit = True  # CatBoost is not to compile these methods with numba
 
     def calc_ders_range(self, approxes: Array, targets: Any, weights: Any) -> Array:

@@ -40,7 +40,7 @@ class LightGBMObjective(Objective):
     ROUNDS = 100
     START = "init_score"
 
-    def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[Array, Array]:
+    def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Gradient and curvature: (prediction, Dataset) natively, (y_true, prediction, weight) from scikit-learn."""
         u, rows = self._given(first, second, weight)
         return self._derivatives(rows, u)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
-from lossmith.adapters.boosting_rows import Array, Rows, rows_of
+from lossmith.adapters.boosting_rows import Rows, rows_of
 
 
 class XGBoostObjective(Objective):
@@ -40,7 +40,7 @@ class XGBoostObjective(Objective):
     ROUNDS = 10
     START = "base_score or base_margin"
 
-    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[Array, Array]:
+    def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Gradient and curvature: (prediction, DMatrix) natively, (y_true, prediction) from scikit-learn."""
         u, rows = self._given(first, second, sample_weight)
         return self._derivatives(rows, u)

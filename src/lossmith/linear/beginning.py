@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lossmith.start import finite_start, has_units, redescends, residual_scale
 
+from .classes import distinct
 from .samples import Samples
 from .sketch import chosen
 from .views import tangent
@@ -83,9 +84,9 @@ def _look_at_all(loss: Loss, y: NDArray[Any], start: Array) -> None:
     def scores(count: int) -> Array:
         return np.full(count, start[0]) if single else np.tile(start, (count, 1))
 
+    few = [distinct(y, None)[0]] if y.itemsize == 1 else (y[k : k + _PART] for k in range(0, len(y), _PART))
     try:
-        for first in range(0, len(y), _PART):
-            part = y[first : first + _PART]
+        for part in few:
             loss(part, scores(len(part)))
     except ValueError:
         loss(y, scores(len(y)))  # says where in the whole it is

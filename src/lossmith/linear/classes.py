@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _PART = 1 << 16  # samples that are looked at at a time
+_NEAR = 1 << 16  # whole numbers in a table
 
 
 def as_classes(y: NDArray[Any]) -> NDArray[Any]:
@@ -40,11 +41,37 @@ def coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[Any
     where it names its labels."""
     if loss is not None and loss.labels is not None:
         return np.asarray(loss.labels), without_labels(loss, y)[1].astype(np.min_scalar_type(-len(loss.labels)))
+    if y.dtype.kind in "iub" and (found := _counted(y)) is not None:
+        return found
     classes = np.unique(y)
     code = np.empty(len(y), np.min_scalar_type(-len(classes)))
     for first in range(0, len(y), _PART):
         code[first : first + _PART] = np.searchsorted(classes, y[first : first + _PART])
     return classes, code
+
+
+def _counted(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """As `coded`, of whole numbers near each other: they are counted, not sorted. None where they are not."""
+    low, high = int(y.min()), int(y.max())
+    if high - low >= _NEAR or high > np.iinfo(np.int64).max:
+        return None
+    present = np.zeros(high - low + 1, dtype=bool)
+    for first in range(0, len(y), _PART):
+        present[y[first : first + _PART].astype(np.int64) - low] = True
+    values = np.flatnonzero(present)
+    table = np.zeros(len(present), np.min_scalar_type(-len(values)))
+    table[values] = np.arange(len(values))
+    code = np.empty(len(y), table.dtype)
+    for first in range(0, len(y), _PART):
+        code[first : first + _PART] = table[y[first : first + _PART].astype(np.int64) - low]
+    return (values + low).astype(y.dtype), code
+
+
+def distinct(y: NDArray[Any], weight: Array | None) -> tuple[NDArray[Any], Array]:
+    """The targets of one byte each that there are, and what the samples of each weigh."""
+    totals = np.bincount(y.view(np.uint8), weight, minlength=256).astype(np.float64)
+    present = np.flatnonzero(totals)
+    return present.astype(np.uint8).view(y.dtype), totals[present]
 
 
 def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:

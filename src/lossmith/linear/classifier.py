@@ -46,7 +46,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
             del self.coef_  # of other classes: no start for these
         self.classes_ = classes
         weight = weighted_by_class(self.class_weight, classes, code, weight)
-        if len(np.unique(code if weight is None else code[weight > 0])) < 2:
+        if np.count_nonzero(np.bincount(code, weights=weight)) < 2:
             raise ValueError(
                 f"y holds one class only ({classes[0]!r}): a classifier needs samples of at least two "
                 "classes, with positive weight"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .features import check_finite
+from .moments import sums
+from .samples import can_read
+
 Array = NDArray[np.float64]
 
-TILE = 1 << 17
+TILE = 1 << 16
 """Numbers of a tile: what a core has in its nearer caches."""
 
 _TILES = 64  # that are searched at a time for the rows that count
@@ -21,21 +25,21 @@ _NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two
 class Design:
     """Z = [1, (X - centre) / spread] for rows of any numbers in any order; a constant feature becomes zero."""
 
-    def __init__(self, X: NDArray[Any], weight: Array | None) -> None:
+    n: int
+    p: int
+
+    def __init__(self, X: NDArray[Any], weight: Array | None, names: Sequence[str] | None = None) -> None:
+        """Refuses features that are not finite, with their ``names`` if they have any."""
         self.X, self.n, self.p = X, *X.shape
         total = float(self.n if weight is None else weight.sum())
         some = X[np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp)]
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
-        first, second, size = np.zeros(self.p), np.zeros(self.p), np.zeros(self.p)
-        for part, tile in self._shifted(shift):
-            share = np.ones(len(tile)) if weight is None else weight[part]
-            first += share @ tile
-            np.maximum(size, np.abs(tile).max(axis=0, initial=0.0), out=size)
-            second += share @ np.square(tile, out=tile)
-        move = first / total
-        variance = np.maximum(second / total - move**2, 0.0)
-        self.centre, spread = shift + move, np.sqrt(variance)
-        self.constant = spread <= 1e-13 * (size + np.abs(shift))
+        first, second = sums(X, shift, weight) if can_read(X) else self._sums(shift, weight)
+        if not np.isfinite(first).all():
+            check_finite(X, names)
+        move, square = first / total, second / total
+        self.centre, spread = shift + move, np.sqrt(np.maximum(square - move**2, 0.0))
+        self.constant = spread <= 1e-13 * (np.sqrt(square) + np.abs(shift))
         self.spread = np.where(self.constant, 1.0, spread)
         self.centre = np.where(self.constant, shift, self.centre)
 
@@ -44,6 +48,14 @@ class Design:
         found = copy.copy(self)
         found.X, found.n = self.X[chosen], len(chosen)
         return found
+
+    def _sums(self, shift: Array, weight: Array | None) -> tuple[Array, Array]:
+        first, second = np.zeros((2, self.p))
+        for part, tile in self._shifted(shift):
+            share = np.ones(len(tile)) if weight is None else weight[part]
+            first += share @ tile
+            second += share @ np.square(tile, out=tile)
+        return first, second
 
     def _shifted(self, shift: Array) -> Iterator[tuple[slice, Array]]:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
@@ -64,14 +76,21 @@ class Design:
     def rows(self, chosen: NDArray[np.intp], columns: NDArray[np.intp] | None = None) -> Array:
         """Some rows of Z, or some columns of these, copied."""
         Z = np.empty((len(chosen), 1 + self.p))
-        Z[:, 0] = 1.0
         for part in parts(len(chosen), self.p):
-            np.subtract(self.X[chosen[part]], self.centre, out=Z[part, 1:])
+            self._centred(chosen[part], Z[part])
         Z[:, 1:] /= self.spread
         return Z if columns is None else Z[:, columns]
 
+    def _centred(self, chosen: slice | NDArray[np.intp], out: Array) -> Array:
+        """Some rows of [1, X - centre]."""
+        out[:, 0] = 1.0
+        np.subtract(self.X[chosen], self.centre, out=out[:, 1:])
+        return out
+
     def scores(self, theta: Array) -> Array:
         """Z theta, shape (n, outputs)."""
+        if not theta[1:].any():
+            return np.tile(theta[0], (self.n, 1))
         f, (tiles, left) = np.empty((self.n, theta.shape[1])), self.tiles()
         w = theta[1:] / self.spread[:, None]
         for part, tile in tiles:
@@ -106,16 +125,20 @@ class Design:
 
     def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only."""
-        k = 1 + self.p if columns is None else len(columns)
-        found = np.zeros((k, k))
+        spread = np.concatenate([[1.0], self.spread])
+        spread = spread if columns is None else spread[columns]
+        found, room = np.zeros((len(spread), len(spread))), np.empty((_height(1 + self.p), 1 + self.p))
         for some in parts(self.n, 1 + self.p, _TILES):
             used = np.flatnonzero(weight[some] > 0) + some.start
             for part in parts(len(used), 1 + self.p):
-                chosen = used[part]
-                Z = self.rows(chosen, columns)
+                first, last = used[part][[0, -1]]
+                whole = last - first + 1 == part.stop - part.start
+                chosen = slice(first, last + 1) if whole else used[part]
+                Z = self._centred(chosen, room[: part.stop - part.start])
+                Z = Z if columns is None else Z[:, columns]
                 Z *= np.sqrt(weight[chosen])[:, None]
                 found += Z.T @ Z
-        return found
+        return found / np.outer(spread, spread)
 
     def original(self, theta: Array) -> tuple[Array, Array]:
         """Coefficients (outputs, features) and intercepts (outputs,) for the features as they were given."""

@@ -13,7 +13,7 @@ from lossmith.compute import Call
 
 from .direction import DENSE, Shortest, conjugate_gradients, solve, sparse_step
 from .problem import Bound, Point, Problem
-from .sketch import MOST, Memory, Sketch, chosen, enough
+from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
 Array = NDArray[np.float64]
 
@@ -23,7 +23,6 @@ RIDGE = 1e-12
 WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
-_COLLINEAR = 1e-10  # as RIDGE, of a matrix that is only near the true one
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
@@ -31,8 +30,11 @@ _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that 
 class Directions:
     """What a solver remembers of second derivatives from step to step."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, part: Problem | None = None, *, rough: bool = False) -> None:
+        """``part``: the problem on some of the samples, enough for a matrix, where there is one already. ``rough``: a
+        place near the optimum is all that is wanted."""
+        self._part = part
+        self.problem, self._is_rough = problem, rough and problem.samples is None
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
@@ -40,6 +42,8 @@ class Directions:
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
+        if self._is_rough and self._slow < _PATIENCE and not self.problem.l1.any():
+            return self._apart(point, bound), True
         return self._sketched(point, bound) if self._can_sketch(point) else self.newton(point)
 
     def newton(self, point: Point) -> tuple[Array, bool]:
@@ -92,13 +96,27 @@ class Directions:
         if self._memory is None or slow:
             problem, outputs = self.problem, point.theta.shape[1]
             if self._sketch is None:
-                self._sketch = Sketch(problem, chosen(problem.design.n, enough(problem, outputs)))
+                whole = self._part or problem
+                rows = chosen(whole.design.n, min(whole.design.n, matrix_rows(problem, outputs)))
+                self._sketch = Sketch(whole if len(rows) == whole.design.n else whole.part(rows))
             H, self._upwards = self._sketch.matrix(point)
-            ridge = max(self.damping, _COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
+            ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
             H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
             self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
+        return self._mended(point), self._upwards
+
+    def _mended(self, point: Point) -> Array:
+        assert self._memory is not None
         g = self._gradient(point)
-        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F"), self._upwards
+        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F")
+
+    def _apart(self, point: Point, bound: Bound) -> Array:
+        """Of several scores: many cheap steps."""
+        self._slow += bound.stationarity > self._stationarity
+        self._stationarity = bound.stationarity
+        if self._memory is None:
+            self._memory = Memory(Apart(self.problem, point))
+        return self._mended(point)
 
     # with an l1 penalty -----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from .base import BaseEstimator, ConvergenceWarning, LocalOptimumWarning, NotFit
 from .blas import suited_threads
 from .descent import SOLVERS, descend
 from .design import products
-from .features import Matrix, as_features, feature_names, is_sparse
+from .features import Matrix, as_features, check_finite, feature_names, is_sparse
 from .robust import high_breakdown, scale_names, with_settled_scale
 from .separation import Separation, separation
 from .solver import Solution, minimise
@@ -76,9 +76,9 @@ class LinearModel(BaseEstimator):
     ) -> None:
         self._check_parameters()
         added = as_offset(offset, len(y), _outputs(loss, classes))
-        kept, X, y, weight, added = _weighty(X, y, weight, added)
+        kept, X, y, weight, added = self._weighty(X, y, weight, added)
         with suited_threads(*X.shape):
-            design = design_of(X, weight)
+            design = design_of(X, weight, self._given_names())
 
             def make(loss: Loss) -> Task:
                 return Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes)
@@ -118,6 +118,16 @@ class LinearModel(BaseEstimator):
                 LocalOptimumWarning,
             )
 
+    def _weighty(
+        self, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None
+    ) -> tuple[NDArray[np.intp] | None, Matrix, NDArray[Any], Array | None, Array | None]:
+        """The samples of positive weight, and which they are; None where that is all."""
+        if weight is None or (positive := weight > 0).all():
+            return None, X, y, weight, offset
+        check_finite(X, self._given_names())  # also of the others
+        kept = np.flatnonzero(positive)
+        return kept, X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
+
     def _before(self, outputs: int, features: int) -> tuple[Array, Array] | None:
         """The model of the last fit, where this one is to go on from it and can."""
         if not self.warm_start or not hasattr(self, "coef_"):
@@ -147,12 +157,12 @@ class LinearModel(BaseEstimator):
         """One look at a batch of a stream."""
         self._check_parameters()
         added = as_offset(offset, len(y), _outputs(loss, classes))
-        _, X, y, weight, added = _weighty(X, y, weight, added)
+        _, X, y, weight, added = self._weighty(X, y, weight, added)
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
         if not hasattr(self, "_stream"):
             self._stream, self.history_ = Stream(self.solver), []
         stream = self._stream
-        design = design_of(X, weight)
+        design = design_of(X, weight, self._given_names())
         stream.look(design, float(len(y) if weight is None else weight.sum()))
 
         def ready(loss: Loss) -> tuple[Task, Array]:
@@ -232,12 +242,15 @@ class LinearModel(BaseEstimator):
 
     # features and scores ----------------------------------------------------------------------------------------------
 
-    def _features(self, X: Any, *, again: bool = False) -> Matrix:
-        """X of a first fit: remembers how many features there are and what they are called; of a later one: checks."""
+    def _features(self, X: Any, *, again: bool = False, later: bool = True) -> Matrix:
+        """X of a first fit: remembers how many features there are and what they are called; of a later one: checks.
+
+        ``later``: see `as_features`.
+        """
         if again:
             self._check_names(X)
-            return as_features(X, fitted=self.n_features_in_, who=type(self).__name__)
-        features = as_features(X)
+            return as_features(X, fitted=self.n_features_in_, who=type(self).__name__, later=later)
+        features = as_features(X, later=later)
         self.n_features_in_ = features.shape[1]
         names = feature_names(X)
         if names is not None:
@@ -250,7 +263,7 @@ class LinearModel(BaseEstimator):
         """X w + b + offset, what the loss takes: (n,) for one output, (n, outputs) for several."""
         if not hasattr(self, "coef_"):
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet: call fit first")
-        features = self._features(X, again=True)
+        features = self._features(X, again=True, later=False)
         coef = np.atleast_2d(self.coef_)
         product = np.asarray(features @ coef.T) if is_sparse(features) else products(features, coef.T)
         raw = product + self.intercept_
@@ -271,9 +284,13 @@ class LinearModel(BaseEstimator):
         rows = [dict(zip(names, row.tolist(), strict=True)) for row in self.coef_]
         return dict(zip(self._output_names(), rows, strict=True))
 
-    def _feature_names(self) -> list[str]:
+    def _given_names(self) -> list[str] | None:
         names = getattr(self, "feature_names_in_", None)
-        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(names)
+        return None if names is None else list(names)
+
+    def _feature_names(self) -> list[str]:
+        names = self._given_names()
+        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else names
 
     def _output_names(self) -> list[Any]:
         return [prediction.name for prediction in self.loss_.formula.predictions]
@@ -316,16 +333,6 @@ class LinearModel(BaseEstimator):
         from .path import follow
 
         return follow(self, X, y, penalties, vary, sample_weight=sample_weight, offset=offset)
-
-
-def _weighty(
-    X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None
-) -> tuple[NDArray[np.intp] | None, Matrix, NDArray[Any], Array | None, Array | None]:
-    """The samples of positive weight, and which they are; None where that is all."""
-    if weight is None or (positive := weight > 0).all():
-        return None, X, y, weight, offset
-    kept = np.flatnonzero(positive)
-    return kept, X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
 
 
 def _outputs(loss: Loss, classes: int | None) -> int | None:

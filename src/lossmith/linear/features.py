@@ -6,12 +6,16 @@ a sparse matrix by rows; a frame is copied once, an array not at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+
+from .moments import sums
+from .samples import can_read
 
 Matrix: TypeAlias = Any
 """A NumPy array, or a SciPy sparse array by rows: what `as_features` returns."""
@@ -25,8 +29,12 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr")
 
 
-def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator") -> Matrix:
-    """X as a finite matrix of numbers; of as many columns as were seen in fit."""
+def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator", later: bool = False) -> Matrix:
+    """X as a finite matrix of numbers; of as many columns as were seen in fit.
+
+    ``later``: whoever gets it makes a `Design` of it, which looks at many numbers anyway, so that they need not be
+    looked at here.
+    """
     frame = _frame(X)
     features = _by_rows(X) if is_sparse(X) else _array(X) if frame is None else _table(frame)
     n, p = features.shape
@@ -36,7 +44,8 @@ def as_features(X: Any, *, fitted: int | None = None, who: str = "this estimator
         raise ValueError(f"X has 0 feature(s) (shape={features.shape}) while a minimum of 1 is required.")
     if fitted is not None and p != fitted:
         raise ValueError(f"X has {p} features, but {who} is expecting {fitted} features as input")
-    _check_finite(features, None if frame is None else frame.columns)
+    if not (later and can_read(features)):
+        check_finite(features, None if frame is None else frame.columns)
     return features
 
 
@@ -128,11 +137,9 @@ def _by_rows(X: Any) -> csr_array[Any]:
     return rows
 
 
-def _check_finite(features: Matrix, names: list[str] | None) -> None:
+def check_finite(features: Matrix, names: Sequence[str] | None) -> None:
     values = features.data if is_sparse(features) else features
-    with np.errstate(all="ignore"):
-        fine = values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64))  # else one look at each
-    if fine or np.isfinite(values).all():
+    if values.dtype.kind != "f" or _sums_are_finite(values) or np.isfinite(values).all():
         return
     if is_sparse(features):
         entry = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -143,3 +150,15 @@ def _check_finite(features: Matrix, names: list[str] | None) -> None:
         bad = float(values[row, column])
     where = "" if names is None else f", column {names[column]!r}"
     raise ValueError(f"X[{row}, {column}] is {spelled(bad)}{where}: features must be finite (no NaN, no infinity)")
+
+
+def _sums_are_finite(values: NDArray[Any]) -> bool:
+    """Whether no sum says that a number may not be finite: of columns, by a kernel or BLAS, as fast as memory gives."""
+    if can_read(values):
+        return bool(np.isfinite(sums(values, np.zeros(values.shape[1]), None)[0]).all())
+    with np.errstate(all="ignore"):
+        if values.ndim == 1:
+            return bool(np.isfinite(values.sum(dtype=np.float64)))
+        ones = np.ones(min(_ROWS, len(values)), values.dtype)
+        parts = (values[start : start + _ROWS] for start in range(0, len(values), _ROWS))
+        return all(np.isfinite(ones[: len(part)] @ part).all() for part in parts)

@@ -11,6 +11,7 @@ Array = NDArray[np.float64]
 
 _NOISE = 1e-13  # of an objective: what rounding explains
 _LOST = 1e-15
+_RISE, _RISE_IN_WINDOW = 0.5, 0.1  # of the slope at the beginning: at a whole step's end less is not worth another read
 
 
 class Line:
@@ -65,8 +66,9 @@ class Line:
         if self._is_lost(first):
             return 1.0
         low, slope_low, high, slope_high, t, slope = 0.0, first, np.inf, np.inf, 1.0, self.last
+        rise = _RISE if self.point.mu == 0 else _RISE_IN_WINDOW
         for _ in range(60):
-            if -0.5 * abs(first) <= slope <= 0.1 * abs(first) and (t == 1.0 or slope >= -0.1 * abs(first)):
+            if -0.5 * abs(first) <= slope <= rise * abs(first) and (t == 1.0 or slope >= -0.1 * abs(first)):
                 break
             if slope < 0:
                 low, slope_low = t, slope

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from lossmith.formula.expr import apply
 
+from .classes import distinct
 from .design import Design
-from .samples import Samples
+from .samples import Samples, can_read
+from .several import Several
 from .views import View, tangent, window
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Problem:
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
+        self._constant: tuple[bytes, tuple[float, float]] | None = None
+        self._several = None if single else Several(loss, y, weight, offset)
 
     def part(self, chosen: NDArray[np.intp]) -> Problem:
         """The same problem on some of the samples."""
@@ -93,13 +97,12 @@ class Problem:
         if self.samples is None:
             return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
-        if samples.can_pass(design.X):
+        if can_read(design.X):
             (f,), support, pulled, total = samples.passed(
                 (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
                 design.centre, float(theta[0, 0]), mu,
             )  # fmt: skip
-            v = np.concatenate([[total], np.where(design.constant, 0.0, pulled / design.spread)])[:, None]
-            return Point(theta, mu, f, support, v)
+            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
         f = np.empty(design.n)
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -110,8 +113,17 @@ class Problem:
         v = design.passed(theta, slopes) / self.total
         return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
 
+    def _scaled(self, total: Array, pulled: Array) -> Array:
+        """A derivative in theta, from one in the intercepts and in the coefficients of the features as given."""
+        design = self.design
+        return np.vstack([total, np.where(design.constant[:, None], 0.0, pulled / design.spread[:, None])])
+
     def _at_several(self, theta: Array) -> Point:
         """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
+        design = self.design
+        if self._several and self._several.can_pass(design.X, theta.shape[1]):
+            found = self._several.passed(design.X, theta[1:] / design.spread[:, None], design.centre, theta[0])
+            return Point(theta, 0.0, None, found.loss, self._scaled(found.total, found.pulled), found.size)
         support = size = 0.0
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -158,10 +170,10 @@ class Problem:
             exact = np.asarray(self.loss.hessian(y, f, reduction="none"), dtype=np.float64)
         else:
             (exact,) = self.samples.each((self.view(mu).bend,), f, mu, rows)
-        usable = exact >= 0  # not where it is NaN
-        usable &= exact < np.inf
-        if usable.all():
-            return exact, True
+        with np.errstate(invalid="ignore"):
+            if exact.min() >= 0 and exact.max() < np.inf:  # neither where one is NaN
+                return exact, True
+        usable = (exact >= 0) & (exact < np.inf)
         curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
         noise = 1e-12 * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
@@ -186,17 +198,35 @@ class Problem:
             return float(point.size or 0.0)
         return self.samples.sum(apply("abs", self._tangent.support), point.f)
 
-    def size_of_constant(self, scores: Array) -> float:
-        """The weighted mean of the size of the loss where every sample has the same scores, shape (outputs,)."""
-        found = 0.0
+    def constant(self, scores: Array) -> tuple[float, float]:
+        """The weighted means of the loss and of its size where every sample has the same scores, shape (outputs,)."""
+        key = scores.tobytes()
+        if self._constant is None or self._constant[0] != key:
+            self._constant = key, self._heights(scores)
+        return self._constant[1]
+
+    def _heights(self, scores: Array) -> tuple[float, float]:
+        if self.offset is None and self.y.itemsize == 1:  # few targets, each many times
+            y, weight = distinct(self.y, self.weight)
+            height = np.asarray(self.loss(y, self._alike(scores, len(y)), reduction="none"))
+            return float(weight @ height) / self.total, float(weight @ np.abs(height)) / self.total
+        if self.samples is not None:
+            f = self._alike(scores, self.design.n)
+            f = f if self.offset is None else np.add(f, self.offset, out=f)
+            support = self._tangent.support
+            return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
+        mean = size = 0.0
         for first in range(0, self.design.n, _PART):
             part = slice(first, min(first + _PART, self.design.n))
-            f = np.full(part.stop - first, scores[0]) if self.samples else np.tile(scores, (part.stop - first, 1))
+            f = self._alike(scores, part.stop - first)
             if self.offset is not None:
                 f += self.offset[part]
-            height = np.asarray(self.loss(self.y[part], f, reduction="none"))
-            found += float(self._weighted(np.abs(height), part).sum())
-        return found / self.total
+            each = self._weighted(np.asarray(self.loss(self.y[part], f, reduction="none")), part)
+            mean, size = mean + float(each.sum()), size + float(np.abs(each).sum())
+        return mean / self.total, size / self.total
+
+    def _alike(self, scores: Array, count: int) -> Array:
+        return np.full(count, scores[0]) if self.samples else np.tile(scores, (count, 1))
 
     # second derivatives of the whole ----------------------------------------------------------------------------------
 

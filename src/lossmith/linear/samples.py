@@ -33,7 +33,7 @@ class Samples:
 
     def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None = None) -> None:
         self.formula, self.offset = loss.formula, offset
-        self.y, self.weight = np.ascontiguousarray(y if _is_readable(y) else y.astype(np.float64)), weight
+        self.y, self.weight = np.ascontiguousarray(y if is_readable(y) else y.astype(np.float64)), weight
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
@@ -106,13 +106,6 @@ class Samples:
         return made, mean, total[:p], float(total[-linear.LANES :].sum())
 
     # kernels ----------------------------------------------------------------------------------------------------------
-
-    def can_pass(self, X: Any) -> bool:
-        """Whether a kernel can read these: many numbers, those of a row or those of a column beside each other."""
-        from lossmith.engine.llvm.memory import DTYPES
-
-        dense = isinstance(X, np.ndarray) and X.dtype.name in DTYPES and X.itemsize in X.strides
-        return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
 
     def _numbers(self, mu: float, length: float = 0.0, intercept: float = 0.0) -> Array:
         return np.array([*self._params.values(), mu, length, intercept])
@@ -190,8 +183,16 @@ class Samples:
         return (target, *(Input(name, Stored("float64")) for name in others))
 
 
-def _is_readable(y: NDArray[Any]) -> bool:
+def is_readable(y: NDArray[Any]) -> bool:
     """Whether kernels read such targets, and lose nothing of them."""
     from lossmith.engine.llvm.memory import DTYPES
 
     return y.dtype.name in DTYPES and y.dtype.isnative
+
+
+def can_read(X: Any) -> bool:
+    """Whether a kernel can read these features: many numbers, those of a row or those of a column beside each other."""
+    from lossmith.engine.llvm.memory import DTYPES
+
+    dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.name in DTYPES and X.itemsize in X.strides
+    return dense and X.dtype.isnative and X.size >= LARGE and machine_code()

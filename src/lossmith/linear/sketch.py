@@ -6,10 +6,13 @@ from step to step (L-BFGS, Nocedal 1980) mends the matrix where it is wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
 
 from lossmith.compute import Call
 
@@ -22,12 +25,22 @@ MOST = 2000
 """Up to so many coefficients the matrix is formed and factored."""
 _PER_COEFFICIENT = 20
 _LEAST = 8192
+_PASSES = 12  # about four times the reads of all features that making the matrix may take
+COLLINEAR = 1e-10  # of a matrix that is only near the true one: decides between collinear features
+_FEW = 1024  # samples that tell how the scores go together
+_TILES = 8
 _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
 
 
 def enough(problem: Problem, outputs: int) -> int:
     """How many samples tell the second derivatives to a third or better."""
-    return max(_LEAST, _PER_COEFFICIENT * (1 + len(problem.design.spread)) * outputs)
+    return max(_LEAST, _PER_COEFFICIENT * (1 + problem.design.p) * outputs)
+
+
+def matrix_rows(problem: Problem, outputs: int) -> int:
+    """How many of these the matrix is made of, where all of them would take longer than some reads of the features."""
+    most, coefficients = enough(problem, outputs), (1 + problem.design.p) * outputs
+    return max(min(most, _PASSES * problem.design.n // coefficients), most // 4)
 
 
 def chosen(n: int, count: int) -> NDArray[np.intp]:
@@ -37,54 +50,76 @@ def chosen(n: int, count: int) -> NDArray[np.intp]:
 
 
 class Sketch:
-    """Some of the samples of a problem."""
+    """Made of a problem on some of the samples."""
 
-    def __init__(self, problem: Problem, rows: NDArray[np.intp]) -> None:
-        self.problem, self.rows = problem, rows
-        self.Z = problem.design.rows(rows)
-        weight = np.ones(len(rows)) if problem.weight is None else problem.weight[rows]
-        self.share = weight / weight.sum()
+    def __init__(self, part: Problem) -> None:
+        self.part = part
 
     def matrix(self, point: Point) -> tuple[Array, bool]:
         """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
-        problem, outputs = self.problem, point.theta.shape[1]
-        f = self.Z @ point.theta
-        f = f if problem.samples is None else f[:, 0]
-        if problem.offset is not None:
-            f += problem.offset[self.rows]
-        bend, upwards = problem.bends(f, point.mu, self.rows)
-        if problem.samples is not None:
-            return self._floored(self._gram(bend)), upwards
-        each = self._between(f)
-        size = self.Z.shape[1]
-        H = np.empty((outputs, size, outputs, size))
+        f = self.part.scores(point.theta)
+        bend, upwards = self.part.bends(f, point.mu)
+        return (_floored(self.part.gram(bend)) if self.part.samples is not None else self._of_several(f)), upwards
+
+    def _of_several(self, f: Array) -> Array:
+        """Of each score with all scores up to it in one product: the matrix is symmetric, and so are its blocks."""
+        (count, outputs), size = f.shape, 1 + self.part.design.p
+        H, room = np.zeros((outputs, size, outputs, size)), np.empty(0)
+        for rows in parts(count, size * outputs, _TILES):
+            Z = self.part.design.rows(np.arange(rows.start, rows.stop))
+            each = between(self.part, f[rows], rows) * np.reshape(self.part.share(rows), (-1, 1, 1))
+            room = room if len(room) else np.empty(len(Z) * outputs * size)
+            for k in range(outputs):
+                shape = len(Z), k + 1, size
+                times = np.multiply(each[:, k, : k + 1, None], Z[:, None], out=room[: math.prod(shape)].reshape(shape))
+                H[k, :, : k + 1] += (Z.T @ times.reshape(len(Z), -1)).reshape(size, k + 1, size)
         for k in range(outputs):
-            H[k, :, k] = self._floored(self._gram(each[:, k, k]))
-            for m in range(k):
-                H[k, :, m] = H[m, :, k] = self._gram(each[:, k, m])  # symmetric, like the whole
-        return H.reshape(outputs * size, outputs * size), upwards
+            H[:k, :, k] = H[k, :, :k].transpose(1, 0, 2)
+            H[k, :, k] = _floored(H[k, :, k])
+        return H.reshape(outputs * size, outputs * size)
 
-    def _gram(self, each: Array) -> Array:
-        found, weight = np.zeros((self.Z.shape[1],) * 2), self.share * each
-        for part in parts(*self.Z.shape):
-            found += self.Z[part].T @ (self.Z[part] * weight[part, None])
-        return found
 
-    def _floored(self, H: Array) -> Array:
-        """Features have variance 1, so each adds about the mean curvature."""
-        diagonal = np.einsum("ii->i", H)
-        diagonal += np.maximum(_FLOOR * diagonal[0] - diagonal, 0.0)
-        return H
+def _floored(H: Array) -> Array:
+    """Features have variance 1, so each adds about the mean curvature."""
+    diagonal = np.einsum("ii->i", H)
+    diagonal += np.maximum(_FLOOR * diagonal[0] - diagonal, 0.0)
+    return H
 
-    def _between(self, f: Array) -> Array:
-        """Second derivatives in every pair of scores of a sample, (n, outputs, outputs)."""
-        call = Call(self.problem.loss, self.problem.y[self.rows], f, None, None, {})
-        found = np.empty((*f.shape, f.shape[1]))
-        for k in range(f.shape[1]):
-            tangent = np.zeros_like(f)
-            tangent[:, k] = 1.0
-            found[:, :, k] = call.hessian_product(tangent, "none")
-        return found
+
+def between(problem: Problem, f: Array, rows: Any) -> Array:
+    """Second derivatives in every pair of scores of some samples, (n, outputs, outputs)."""
+    call = Call(problem.loss, problem.y[rows], f, None, None, {})
+    found = np.empty((*f.shape, f.shape[1]))
+    for k in range(f.shape[1]):
+        tangent = np.zeros_like(f)
+        tangent[:, k] = 1.0
+        found[:, :, k] = call.hessian_product(tangent, "none")
+    return found
+
+
+class Apart:
+    """The inverse of second derivatives as they were if those between scores had nothing to do with the features.
+
+    They are then one matrix of the scores times one of the features: as many small systems as there are scores.
+    """
+
+    def __init__(self, problem: Problem, point: Point) -> None:
+        f = problem.scores_at(point)
+        rows = chosen(len(f), min(len(f), _FEW))
+        values, self.vectors = np.linalg.eigh(between(problem, f[rows], rows).mean(axis=0))
+        M = problem.gram(np.ones(len(f)))
+        least = _FLOOR**2 * float(np.abs(values).max(initial=0.0)) or 1.0
+        ridge = COLLINEAR * float(np.diag(M).mean())
+        self.factors = [
+            cho_factor(max(value, least) * (M + ridge * np.eye(len(M))) + np.diag(problem.l2), lower=True)
+            for value in values.tolist()
+        ]
+
+    def __call__(self, g: Array) -> Array:
+        """Flattened output by output, as the whole matrix would take it."""
+        turned = g.reshape(len(self.vectors), -1).T @ self.vectors
+        found = [cho_solve(factor, turned[:, k]) for k, factor in enumerate(self.factors)]
+        return np.asarray((self.vectors @ np.array(found)).ravel())
 
 
 class Memory:

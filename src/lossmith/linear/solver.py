@@ -11,6 +11,7 @@ The certificate is the same for all: F(theta) less a lower bound of F made of on
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,13 +77,18 @@ def _after_some(
     problem: Problem, few: int, theta: Array, tol: float, constant: float, max_iter: int
 ) -> _Solver:
     """At the optimum of so many of the samples, if all of them like it better than theta."""
-    part, here = problem.part(chosen(problem.design.n, few)), problem.at(theta)
-    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
+    part = problem.part(chosen(problem.design.n, few))
+    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit, rough=True).run()
     there = problem.at(coarse.theta)
-    if problem.penalised(there) < problem.penalised(here):
-        window = max(problem.unit * np.sqrt(len(theta) / few), 1e-6 * problem.unit)
-        return _Solver(problem, there, tol, constant, max_iter, window)
-    return _Solver(problem, here, tol, constant, max_iter, problem.unit)
+    if problem.penalised(there) < _height(problem, theta):
+        window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
+        return _Solver(problem, there, tol, constant, max_iter, window, part)
+    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, part)
+
+
+def _height(problem: Problem, theta: Array) -> float:
+    """The objective; without a look at the features where they do not matter."""
+    return problem.penalised(problem.at(theta)) if theta[1:].any() else problem.constant(theta[0])[0]
 
 
 def arrival(gap: float | None) -> str:
@@ -94,14 +100,15 @@ def arrival(gap: float | None) -> str:
 
 class _Solver:
     def __init__(
-        self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float
-    ) -> None:
+        self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
+        part: Problem | None = None, *, rough: bool = False,
+    ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem)
+        self.directions = Directions(problem, part, rough=rough)
         self.history: list[Step] = []
 
     @property

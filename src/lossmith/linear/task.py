@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ Array = NDArray[np.float64]
 _TRIED = 10_000  # targets
 
 
-def design_of(X: Matrix, weight: Array | None) -> Design:
-    return SparseDesign(X, weight) if is_sparse(X) else Design(X, weight)
+def design_of(X: Matrix, weight: Array | None, names: Sequence[str] | None = None) -> Design:
+    return SparseDesign(X, weight) if is_sparse(X) else Design(X, weight, names)
 
 
 class Task:
@@ -64,7 +65,7 @@ class Task:
     @cached_property
     def size(self) -> float:
         """The mean size of the loss of the best constant."""
-        return self.problem.size_of_constant(self.constant[0])
+        return self.problem.constant(self.constant[0])[1]
 
 
 def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:

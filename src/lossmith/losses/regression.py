@@ -16,6 +16,7 @@ from lossmith.formula import (
     log1p,
     maximum,
     pointwise,
+    tanh,
     where,
 )
 from lossmith.formula import (
@@ -43,7 +44,11 @@ def absolute_error(y: Real, f: Real) -> Expr:
     return abs(f - y)
 
 
-@pointwise(source="Saleh and Saleh 2022, arXiv:2208.04564", aliases=("logcosh",))
+@pointwise(
+    source="Saleh and Saleh 2022, arXiv:2208.04564",
+    aliases=("logcosh",),
+    curvature=lambda y, f, width: where(f - y == 0, 1, tanh(f - y) / (f - y)),  # never below the second derivative
+)
 def log_cosh(y: Real, f: Real) -> Expr:
     """Smooth between squared and absolute error: quadratic for small errors, linear for large ones."""
     return _log_cosh(f - y)

@@ -6,6 +6,8 @@ the same bits; only their sums are not counted twice. So there have to be at lea
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
@@ -17,6 +19,7 @@ from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
+_COMPARED = 16  # up to so many classes, comparing with each is faster than fetching the number of one, lane by lane
 _FEW = 8  # up to so many classes, whole vectors are sorted by class and stay in registers, the passes are unrolled
 
 
@@ -49,6 +52,9 @@ class _Registers:
         return self._vectors[str(place)]
 
 
+Tile: TypeAlias = _Memory | _Registers
+
+
 class Across:
     """The view of rows in lanes."""
 
@@ -59,9 +65,17 @@ class Across:
         self.few = self.classes <= _FEW
         self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
         self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
+        self.numbers = self._numbers_of_classes()
         self.written = {self.rows.roots[o.roots[0]]: self._tile() for o in spec.outputs if o.row}
 
-    def _tile(self) -> _Memory | _Registers:
+    def _numbers_of_classes(self) -> str:
+        """0, 1 ... in every lane, in memory: read where they are compared with, they cost nothing."""
+        tile = _Memory(self.e, 0 if self.few else self.classes)
+        for k in range(0 if self.few else self.classes):
+            tile.put(k, self.e.lift(float(k)))
+        return tile.base
+
+    def _tile(self) -> Tile:
         return _Registers() if self.few else _Memory(self.e, self.classes)
 
     def text(self) -> str:
@@ -87,13 +101,18 @@ class Across:
         states = self.rows.one(self, loaded, index, states)
         for output, array in zip(self.spec.outputs, self.block.outputs, strict=True):
             if output.row:
-                self._empty(self.written[self.rows.roots[output.roots[0]]], output.dtype, array, index)
+                self._empty(self.written[self.rows.roots[output.roots[0]]], output, array, index)
         return states
 
     # rows to tiles and back -------------------------------------------------------------------------------------------
 
-    def _fill(self, tile: _Memory | _Registers, stored: Stored, array: Array, index: str) -> None:
+    def _fill(self, tile: Tile, stored: Stored, array: Array, index: str) -> None:
         e = self.e
+        if not stored.dense:
+            for k in range(self.classes):
+                raw = e.load(self._class_pointer(array, stored.type, index, k), stored.type)
+                tile.put(k, memory.to_float(e, stored, raw, e.float.name))
+            return
         if self.few:
             grouped = Stored(stored.dtype, group=self.classes)
             for k, raw in enumerate(memory.load_group(e, grouped, array.base, index, None)):
@@ -105,8 +124,12 @@ class Across:
                 tile.put(first + lane, memory.to_float(e, stored, e.load(pointer, stored.type, mask), e.float.name))
             self._turn(tile, first)
 
-    def _empty(self, tile: _Memory | _Registers, dtype: str, array: Array, index: str) -> None:
-        e = self.e
+    def _empty(self, tile: Tile, output: Output, array: Array, index: str) -> None:
+        e, dtype = self.e, output.dtype
+        if not output.dense:
+            for k in range(self.classes):
+                memory.store(e, dtype, tile.get(k), self._class_pointer(array, Stored(dtype).type, index, k), None)
+            return
         if self.few:
             members = [tile.get(k) for k in range(self.classes)]
             memory.store_group(e, dtype, members, array.base, index, None)
@@ -117,7 +140,7 @@ class Across:
             for lane, pointer in enumerate(pointers):
                 memory.store(e, dtype, tile.get(first + lane), pointer, mask)
 
-    def _turn(self, tile: _Memory | _Registers, first: int) -> None:
+    def _turn(self, tile: Tile, first: int) -> None:
         """Rows in a tile become columns, or columns rows, from vector ``first`` on, as many as there are lanes.
 
         By a function of its own: written out wherever it is needed it would be most of what is compiled.
@@ -133,7 +156,7 @@ class Across:
         write beyond it.
         """
         e = self.e
-        count = e.splat(e.fresh(f"trunc i64 {self.block.integer(job.CLASSES)} to i32"), "i32")
+        count = e.splat(e.fresh(f"trunc i64 {self._class_count()} to i32"), "i32")
         found: list[tuple[int, Value | None]] = []
         for first in range(0, self.classes, e.lanes):
             whole = first + e.lanes <= self.classes
@@ -141,10 +164,18 @@ class Across:
             found.append((first, None if whole else lanes < count))
         return found
 
+    def _class_count(self) -> str | int:
+        return self.block.integer(job.CLASSES)
+
     def _row_pointers(self, array: Array, type_: str, index: str, first: int) -> list[str]:
         e = self.e
         start = e.address(array.base, e.integer("mul", index, self.classes), type_)
         return [e.address(start, lane * self.classes + first, type_) for lane in range(e.lanes)]
+
+    def _class_pointer(self, array: Array, type_: str, index: str, k: int) -> str:
+        """Where the numbers of a class lie beside each other."""
+        e = self.e
+        return e.address(e.address(array.base, e.integer("mul", array.class_stride, k), "i8"), index, type_)
 
     # the view ---------------------------------------------------------------------------------------------------------
 
@@ -167,8 +198,7 @@ class Across:
     def _number(self, at: str) -> Value:
         if self.few:
             return self.e.lift(float(at))
-        number = self.e.splat(self.e.fresh(f"trunc i64 {at} to i32"), "i32")
-        return self.e.convert("sitofp", number, self.e.float.name)
+        return self.e.load(self.e.address(self.numbers, at, self.e.vector(self.e.float.name)), self.e.float.name)
 
     def input(self, given: Input, place: Place) -> Value:
         return self.inputs[given.name].get(place.at)
@@ -184,7 +214,7 @@ class Across:
 
     def at_class(self, x: Expr, y: Value) -> Value:
         """By comparing with every class where there are few; else one number at a time."""
-        if self.classes <= self.e.lanes:
+        if self.classes <= _COMPARED:
             found = self.e.lift(0.0)
             for k in range(self.classes):
                 here = self._number_of_class(x.data, k) if x.op == "param" else self.inputs[x.data].get(k)
@@ -227,10 +257,16 @@ class Across:
 
 
 def _turn(around: Emitter) -> str:
-    """The function ``turn(square)``: transposes a square of numbers in memory, by exchanging ever smaller squares."""
+    """The function ``turn(square)``: transposes a square of numbers in memory."""
     e = Emitter(around.float, avx512=around.avx512)
     pointers = [e.address("%square", k, e.vector(e.float.name)) for k in range(e.lanes)]
-    rows = [e.load(pointer, e.float.name) for pointer in pointers]
+    for row, pointer in zip(turned(e, [e.load(p, e.float.name) for p in pointers]), pointers, strict=True):
+        e.store(row, pointer)
+    return "\n".join(["define internal void @turn(ptr %square) noinline {", "entry:", *e.lines, "  ret void", "}"])
+
+
+def turned(e: Emitter, rows: list[Value]) -> list[Value]:
+    """The columns of a square of rows, by exchanging ever smaller squares."""
     distance = e.lanes // 2
     while distance:
         new = list(rows)
@@ -242,6 +278,4 @@ def _turn(around: Emitter) -> str:
                 new[i], new[i + distance] = e.shuffle(a, b, low), e.shuffle(a, b, high)
         rows = new
         distance //= 2
-    for row, pointer in zip(rows, pointers, strict=True):
-        e.store(row, pointer)
-    return "\n".join(["define internal void @turn(ptr %square) noinline {", "entry:", *e.lines, "  ret void", "}"])
+    return rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -170,11 +170,19 @@ class Block:
         counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
         return wide if counts is None else self.e.where(counts, wide, 0.0)
 
-    def checked(self, good: Value, loaded: Loaded, results: list[Value]) -> Value:
-        """The lanes where all was well so far: legal inputs, and no NaN from them."""
+    def held(self, output: Output, results: list[Value], loaded: Loaded) -> list[Value]:
+        """What is asked of the numbers that are written."""
+        if output.domain is None:
+            return []
+        written = [self.weighted(x, loaded) for x in results]
+        return [condition for x in written for condition in inside(self.e, output.domain, x, None, is_whole=False)]
+
+    def checked(self, good: Value, loaded: Loaded, results: list[Value], held: Sequence[Value] = ()) -> Value:
+        """The lanes where all was well so far: legal inputs, no NaN from them, and what else is to hold."""
         numbers = [*loaded.numbers, *dict.fromkeys(results)]
         pairs = zip(numbers[::2], [*numbers[1::2], *numbers[-1:]], strict=False)
-        conditions = [unless(loaded.keep, a.ordered(b)) for a, b in pairs]  # one comparison sees NaN in two
+        ordered = [a.ordered(b) for a, b in pairs]  # one comparison sees NaN in two
+        conditions = [unless(loaded.keep, condition) for condition in (*ordered, *held)]
         for condition in [*loaded.legal, *conditions]:
             good = good & unless(loaded.lanes, condition)
         return good

@@ -15,6 +15,8 @@ def inside(e: Emitter, domain: Domain, x: Value, classes: Value | None, *, is_wh
     """
     if domain.whole and (domain.low, domain.high) == (0.0, 1.0):
         return [x.eq(0.0) | x.eq(1.0)]
+    if domain.low_open and domain.high_open and -domain.low == domain.high:
+        return [e.abs(x) < domain.high]
     found: list[Value] = []
     if domain.low_open or math.isfinite(domain.low):
         found.append(x > domain.low if domain.low_open else x >= domain.low)

@@ -27,7 +27,7 @@ _HALF_PI = {  # each part the rounded rest
     "float": (float.fromhex("0x1.921fb6p+0"), float.fromhex("-0x1.777a5cp-25")),
     "double": (math.pi / 2, float.fromhex("0x1.1a62633145c07p-54"), float.fromhex("-0x1.f1976b7ed8fbcp-110")),
 }
-_LONG = 10  # coefficients: from here the chain of Horner's rule holds up the processor
+_LONG, _VERY_LONG = 10, 12  # coefficients: from here the chain of Horner's rule holds up the processor
 _LOG_COSH_NEAR = 1.0
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
 _SIN_MOST = 2.0**51  # from here neighbours are at least 1/2 apart
@@ -43,16 +43,18 @@ def magic(x: Value) -> float:
 
 
 def series(e: Emitter, x: Value, table: Mapping[str, tuple[float, ...]]) -> Value:
-    """A polynomial by Horner's rule; a long one in two parts, which do not wait for each other."""
+    """A polynomial by Horner's rule; a long one in parts, which do not wait for each other."""
     coefficients = table[x.type]
     if len(coefficients) < _LONG:
         return e.polynomial(x, coefficients)
-    doublings = len(coefficients).bit_length() - 2
-    power = x
-    for _ in range(doublings):
-        power = power * power
-    low = 1 << doublings
-    return e.fma(e.polynomial(x, coefficients[:-low]), power, e.polynomial(x, coefficients[-low:]))
+    part, power = (4, x) if len(coefficients) < _VERY_LONG else (8, x * x)
+    power = power * power
+    power = power * power
+    first = len(coefficients) % part or part
+    result = e.polynomial(x, coefficients[:first])
+    for start in range(first, len(coefficients), part):
+        result = e.fma(result, power, e.polynomial(x, coefficients[start : start + part]))
+    return result
 
 
 # exponentials ---------------------------------------------------------------------------------------------------------
@@ -221,10 +223,8 @@ def x_minus_log1p(e: Emitter, x: Value) -> Value:
 
 
 def log1p_unit(e: Emitter, t: Value) -> Value:
-    """log(1 + t) for t in [0, 1]."""
-    s = t / (t + 2.0)
-    half_square = 0.5 * t * t
-    return t - e.fma(-s, e.fma(s * s, series(e, s * s, polynomials.LOG1P_UNIT), half_square), half_square)
+    """log(1 + t) for t in [0, 1], without a division: beside another one it would wait for the divider."""
+    return e.fma(t * t, series(e, t, polynomials.LOG1P_UNIT), t)
 
 
 # what losses are made of ----------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def log_cosh(e: Emitter, x: Value) -> Value:
     """log(cosh(x)), a polynomial near 0, else |x| - log(2) + log(1 + e^(-2 |x|)): 1.60, 1.59 ULP."""
     a, z = e.abs(x), x * x
     left, _ = _decay(e, a)
-    far = (a - math.log(2.0)) + log1p_unit(e, left)
+    far = (a - math.log(2.0)) + e.fma(left * left, series(e, left, polynomials.LOG1P_SMALL), left)
     near = e.fma(z * z, series(e, z, polynomials.LOG_COSH), 0.5 * z)
     return e.where(a < _LOG_COSH_NEAR, near, far)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -9,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine.llvm import road
+from lossmith.engine.llvm import pool, road
+from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.glue import Glue, glue
 from lossmith.engine.llvm.run import Kernel, addresses, least_rows, rows_per_block
-from lossmith.engine.llvm.spec import WORDS_PER_ARRAY
 from lossmith.record import Record
 
 Road = Callable[..., Any]
+Team = Callable[[int, int], None]
 
 
 class Argument(Record):
@@ -40,16 +42,16 @@ class Feed(Record):
     sources: tuple[int, ...]
     vectors: tuple[Any, ...]
 
-    def words(self, arguments: Sequence[Argument], parameters: Any, classes: int) -> bytes:
+    def words(self, arguments: Sequence[Argument], parameters: Any, classes: int, team: Team) -> bytes:
         spec = self.kernel.spec
-        nowhere = bytes(8 * WORDS_PER_ARRAY * len(self.sources))
+        nowhere = bytes(8 * job.WORDS_PER_ARRAY * len(self.sources))
         template = self.kernel.job(nowhere + addresses(self.vectors), parameters.ctypes.data, 1, classes, 1.0, 0)
         sources = (*self.sources, *(-1 for _ in self.vectors))
         least = least_rows(spec)
         room = least * sum(arguments[k].bytes for k in self.sources)
         return struct.pack(
             f"={road.SOURCES + len(sources)}q", self.kernel.address, rows_per_block(spec, classes), len(spec.sums),
-            least, room, len(sources), len(template) // 8, *sources,
+            least, room, self.kernel.alone // classes, id(team), len(sources), len(template) // 8, *sources,
         ) + template  # fmt: skip
 
 
@@ -67,12 +69,25 @@ def fast(
     if any(type(vector) is not np.ndarray for vector in main.vectors):
         return None
     about = [word for argument in arguments for word in argument.words(functions)]
-    first = main.words(arguments, parameters, classes)
+    teams = [_team(feed.kernel) for feed in (main, weigh) if feed is not None]
+    first = main.words(arguments, parameters, classes, teams[0])
     start = road.ABOUT + road.WORDS_PER_ARGUMENT * len(arguments)
     limits = (main.kernel.smallest, main.kernel.largest) if main.kernel.spec.scaled else (0.0, math.inf)
     head = struct.pack(
         f"=5q2d3q{len(about)}q", inputs, len(arguments), int(many), int(mean), int(total), *limits,
         id(np.ndarray), 0 if weigh is None else start + len(first) // 8, start, *about,
     )  # fmt: skip
-    second = b"" if weigh is None else weigh.words(arguments, parameters, classes)
-    return functions.function("call", head + first + second, (main, weigh, parameters))
+    second = b"" if weigh is None else weigh.words(arguments, parameters, classes, teams[1])
+    return functions.function("call", head + first + second, (main, weigh, parameters, teams))
+
+
+def _team(kernel: Kernel) -> Team:
+    """A function of a job's address and its number of blocks, which finishes it on as many threads as may be."""
+
+    def run(address: int, blocks: int) -> None:
+        def cancel() -> None:
+            ctypes.c_int64.from_address(address + 8 * job.STOP).value = 1
+
+        pool.run(kernel.function, address, min(pool.thread_count(), blocks) - 1, cancel)
+
+    return run

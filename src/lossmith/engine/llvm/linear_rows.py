@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import LANES, Linear
+from lossmith.engine.llvm.linear import AHEAD, LANES, Linear
 from lossmith.engine.llvm.spec import Spec
-
-_AHEAD = 8192  # bytes from where a row is read to where memory is asked for the next ones
 
 
 class Rows(Linear):
@@ -41,7 +39,7 @@ class Rows(Linear):
             w, centre = (e.load(e.address(a.base, at, "double"), "double") for a in (self.coefficients, self.centre))
             if mask is None:
                 for row in rows:
-                    e.prefetch(e.address(e.address(row, at, type_), _AHEAD, "i8"), write=False)
+                    e.prefetch(e.address(e.address(row, at, type_), AHEAD, "i8"), write=False)
             return [e.fma(self._row(row, at, mask, centre), w, total) for row, total in zip(rows, sums, strict=True)]
 
         sums = loop(e, "0", self.whole, e.lanes, [e.lift(0.0, "double") for _ in rows], products)

@@ -20,7 +20,8 @@ WRITABLE = ("float16", "bfloat16", "float32", "float64")
 class Stored(Record):
     """One array argument of a kernel: one number per sample.
 
-    ``dense`` numbers follow each other; others are ``stride`` bytes apart, which the job says. An array of several
+    ``dense`` numbers follow each other; others are ``stride`` bytes apart, which the job says, or, of a row, those of
+    the same class follow each other, and classes are as far apart as the job says. An array of several
     named predictions per sample is dense with ``group`` numbers per sample, of which this is number ``member``.
     """
 

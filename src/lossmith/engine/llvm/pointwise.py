@@ -75,10 +75,14 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
         if node not in values:
             values[node] = compute(e, node, values)
     results = [values[root] for root in spec.roots]
+    held: list[Value] = []
     for output, base in zip(spec.outputs, block.outputs, strict=True):
-        block.write(output, base, [results[k] for k in output.roots], loaded, index, None if mask is None else last)
+        members = [results[k] for k in output.roots]
+        block.write(output, base, members, loaded, index, None if mask is None else last)
+        held += block.held(output, members, loaded)
     sums = [block.counted(results[k], loaded, _lane_type(spec)) for k in spec.sums]
     if not spec.checked:
         return sums
-    unseen = [x for k, x in enumerate(results) if k not in spec.sums]  # NaN in a sum is seen there
-    return [*sums, block.checked(e.lift(1, MASK), loaded, unseen)]
+    seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
+    unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
+    return [*sums, block.checked(e.lift(1, MASK), loaded, unseen, held)]

@@ -3,8 +3,9 @@
 ``call`` is given the arrays of a call in its order, those to write last. It looks at kind, dtype, layout, shape and
 overlap of each, adds up the weights where there are any, runs the kernel and returns the sum or mean. Anything it does
 not know returns None, and Python takes the slower roads. For one block, which takes microseconds, it keeps the
-interpreter's lock; for more it gives it away, and looks at signals now and then. Fewer rows than the kernel needs are
-copied to where there is room in front of them.
+interpreter's lock; for more it gives it away, and looks at signals now and then; with more samples than are work for
+one thread it calls a function of Python's, which has threads. Fewer rows than the kernel needs are copied to where
+there is room in front of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lossmith.engine.llvm.spec import NEVER
 # (numbers of arrays of the call; -1: the template knows where) and by the template of its job.
 INPUTS, ARGUMENTS, MANY, MEAN, TOTAL, SMALLEST, LARGEST, TYPE, WEIGH, MAIN, ABOUT = range(11)
 DTYPE, OWN, WIDTH, BYTES, WORDS_PER_ARGUMENT = range(5)  # dtype, has a last axis of its own, its length, per sample
-KERNEL, STEP, SUMS, LEAST, ROOM, ARRAYS, LENGTH, SOURCES = range(8)
+KERNEL, STEP, SUMS, LEAST, ROOM, ALONE, TEAM, ARRAYS, LENGTH, SOURCES = range(10)
 
 MOST_ARRAYS = 16
 _MOST_WORDS = job.ARRAYS + MOST_ARRAYS * job.WORDS_PER_ARRAY
@@ -47,6 +48,7 @@ declare ptr @PyComplex_FromDoubles(double, double)
 declare ptr @PyBytes_AsString(ptr)
 declare ptr @PyBytes_FromStringAndSize(ptr, i64)
 declare ptr @PyLong_FromLongLong(i64)
+declare ptr @PyObject_CallFunction(ptr, ptr, ...)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare ptr @PyEval_SaveThread()
@@ -56,6 +58,7 @@ declare ptr @malloc(i64)
 declare void @free(ptr)
 declare ptr @memcpy(ptr, ptr, i64)
 @_Py_NoneStruct = external global i8
+@two.numbers = internal constant [3 x i8] c"LL\\00"
 
 ; an array of NumPy's own type, of this dtype and flags, of the shape of the samples and perhaps an axis of its own
 define internal i1 @fits(ptr %array, ptr %about, ptr %type, i32 %wanted, i64 %axes, ptr %shape) {{
@@ -163,7 +166,18 @@ fed:
   br label %feed
 run:
 {_get("kernel", "part", KERNEL, "ptr")}  %several = icmp sgt i64 %blocks, 1
-  br i1 %several, label %release, label %one
+  br i1 %several, label %many, label %one
+many:
+{_get("alone", "part", ALONE)}  %together = icmp sgt i64 %n, %alone
+  br i1 %together, label %gather, label %release
+gather:
+{_get("team", "part", TEAM, "ptr")}  %address = ptrtoint ptr %job to i64
+  %done = call ptr (ptr, ptr, ...) @PyObject_CallFunction(ptr %team, ptr @two.numbers, i64 %address, i64 %blocks)
+  %failed = icmp eq ptr %done, null
+  br i1 %failed, label %interrupt, label %gathered
+gathered:
+  call void @Py_DecRef(ptr %done)
+  br label %judge
 one:
   %left.one = call i64 %kernel(ptr %job)
   br i1 %short, label %back, label %judge

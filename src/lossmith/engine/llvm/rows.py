@@ -215,7 +215,7 @@ class Sweep:
             new += reducer.add(states[len(new) : len(new) + width], found(reducer.x), mask)
         new += [carries[node] for node in self.scans]
         if self.good is not None:
-            conditions = [found(node).ordered(found(node)) for node in one.outputs]
+            conditions = [condition for node in one.outputs for condition in self._held(node, found(node))]
             conditions += self._legal(place) if self.check_inputs else []
             good = functools.reduce(operator.and_, conditions, self.e.lift(1, MASK))
             new.append(states[-1] & unless(mask, good))
@@ -241,6 +241,13 @@ class Sweep:
             x = self.e.where(mask, x, 0.0)
         found, carry = self.view.scan(x, carry, backward=node.op == "reverse_cumsum")
         return self.e.to_float(found, self.e.float.name), carry
+
+    def _held(self, root: Expr, x: Value) -> list[Value]:
+        """What is asked of a row that is written: no NaN, or more."""
+        spec, roots = self.rows.spec, self.rows.roots
+        outputs = [output for output in spec.outputs if output.row and roots[output.roots[0]] is root]
+        held = [condition for output in outputs for condition in self.rows.block.held(output, [x], self.loaded)]
+        return held or [x.ordered(x)]
 
     def _legal(self, place: Place) -> list[Value]:
         found = []

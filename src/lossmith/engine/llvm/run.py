@@ -139,8 +139,8 @@ _LINE = (0,) * 7  # the rest of a cache line
 
 
 def addresses(arrays: Sequence[Array]) -> bytes:
-    """The words of a job that say where its arrays are: address, stride between samples, 0."""
-    return b"".join(_PLACE.pack(a.ctypes.data, a.strides[0] if a.ndim else 0, 0) for a in arrays)
+    """The words of a job that say where its arrays are: address, stride between samples, stride between classes."""
+    return b"".join(_PLACE.pack(a.ctypes.data, *(*a.strides, 0, 0)[:2]) for a in arrays)
 
 
 def least_rows(spec: Spec) -> int:
@@ -160,13 +160,12 @@ def rows_per_block(spec: Spec, classes: int) -> int:
     return whole if whole < 16 else whole // 16 * 16
 
 
-_MOST_ACROSS = 48  # from here on lanes along the row are faster, and compiling the classes in is slow
 _LONG = 1024  # numbers per row that several rows' worth of are too many for the nearest caches
 
 
 def row_layout(classes: int) -> dict[str, Any]:
     """How rows are worked on. By the number of classes alone, so that a row has the same bits in any batch."""
-    return {"classes": classes if classes <= _MOST_ACROSS else 0, "long": classes > _LONG}
+    return {"classes": classes if classes <= job.MOST_ACROSS else 0, "long": classes > _LONG}
 
 
 def source(spec: Spec) -> str:
@@ -176,6 +175,14 @@ def source(spec: Spec) -> str:
 
         return pointwise.text(spec)
     if spec.matrix:
+        if spec.pulled is None:
+            from lossmith.engine.llvm.linear_moments import Moments
+
+            return Moments(spec).text()
+        if spec.classes:
+            from lossmith.engine.llvm.linear_several import Several
+
+            return Several(spec).text()
         if spec.columns:
             from lossmith.engine.llvm.linear_columns import Columns
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossmith.formula.expr import ONE, ZERO, Expr, apply, const, mul, neg, rebuild, walk
+from lossmith.formula.expr import where as choose
 
 _PLAIN = (1.0, 2.0)
 _COMPARED = {"eq": lambda a, b: a == b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b}
@@ -22,10 +23,8 @@ def settled(roots: tuple[Expr, ...], params: Mapping[str, Any]) -> tuple[Expr, .
             new[node] = const(float(params[node.data]))
             continue
         args = tuple(new[arg] for arg in node.args)
-        if any(arg is not old for arg, old in zip(args, node.args, strict=True)):
-            new[node] = _settled(node, args)
-        else:
-            new[node] = node
+        same = all(arg is old for arg, old in zip(args, node.args, strict=True))
+        new[node] = node if same and node.op not in _RULES else _settled(node, args)
     return tuple(new[root] for root in roots)
 
 
@@ -40,11 +39,18 @@ def _settled(node: Expr, args: tuple[Expr, ...]) -> Expr:
 
 
 def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
-    """where(2 == 0, a, b) is b."""
-    if condition.op not in _COMPARED or any(x.op != "const" for x in condition.args):
-        return None
-    left, right = (x.data for x in condition.args)
-    return a if _COMPARED[condition.op](left, right) else b
+    """where(2 == 0, a, b) is b, and a condition is asked once."""
+    if condition.op in _COMPARED and all(x.op == "const" for x in condition.args):
+        left, right = (x.data for x in condition.args)
+        return a if _COMPARED[condition.op](left, right) else b
+    first = a.args[1] if a.op == "where" and a.args[0] is condition else a
+    second = b.args[2] if b.op == "where" and b.args[0] is condition else b
+    return None if first is a and second is b else choose(condition, first, second)
+
+
+def _largest(a: Expr, b: Expr) -> Expr | None:
+    """maximum(maximum(x, c), c) is maximum(x, c)."""
+    return a if a.op == "maximum" and a.args[1] is b else None
 
 
 def _power_of_sigmoid(x: Expr) -> Expr | None:
@@ -57,4 +63,4 @@ def _power_of_sigmoid(x: Expr) -> Expr | None:
     return other if times is ONE else mul(other, other)
 
 
-_RULES: dict[str, Callable[..., Expr | None]] = {"where": _chosen, "exp": _power_of_sigmoid}
+_RULES: dict[str, Callable[..., Expr | None]] = {"where": _chosen, "maximum": _largest, "exp": _power_of_sigmoid}

@@ -8,6 +8,7 @@ from lossmith.formula.expr import Expr
 from lossmith.record import Record
 
 BLOCK = 8192  # numbers a thread claims at once
+MOST_ACROSS = 48  # classes: beyond, lanes along the row are faster, and compiling the classes in is slow
 # words of 8 bytes in a job; what threads write has cache lines of its own
 NEXT, BAD, STOP = 0, 8, 16
 COUNT, BLOCKS, TURN, SUMS, PARAMETERS, CLASSES, STEP, PARTS, SCALE, ARRAYS = range(17, 27)
@@ -29,11 +30,16 @@ class Input(Record):
 
 
 class Output(Record):
-    """An array that receives roots: one, or several named predictions beside each other."""
+    """An array that receives roots: one, or several named predictions beside each other.
+
+    ``domain`` is checked where it is given. Of a row that is not ``dense`` the numbers of a class follow each other.
+    """
 
     dtype: str
     roots: tuple[int, ...]
     row: bool = False
+    dense: bool = True
+    domain: Domain | None = None
 
 
 class Spec(Record):
@@ -53,13 +59,14 @@ class Spec(Record):
     where: Stored | None = None
     scaled: bool = False  # outputs are multiplied by the job's scale
     exact: bool = False  # float32 values are added up in float64 one by one
-    checked: bool = False  # flag blocks with illegal inputs, or with NaN where nothing was left out
+    checked: bool = False  # flag blocks with illegal numbers, or with NaN where nothing was left out
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     long: bool = False  # rows of so many classes that each is worked on by itself
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
     streamed: bool = False  # long rows that are written past the caches, to places that are multiples of STREAM bytes
     matrix: str = ""  # the dtype of the rows that a linear score is the product of, see linear.py
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
+    offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 

@@ -1,0 +1,45 @@
+"""Sums of features and of their squares by a kernel that reads them once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from lossmith.engine.llvm.run import Kernel
+
+Array = NDArray[np.float64]
+
+
+def sums(X: NDArray[Any], shift: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Weighted sums of X - shift and of its square, of each column of features that a kernel can read."""
+    from lossmith.engine.llvm import linear_moments
+    from lossmith.engine.llvm.run import rows_per_block
+
+    (n, p), columns = X.shape, X.strides[1] != X.itemsize
+    kernel, padded = _kernel(X.dtype.name, columns, weight is not None), linear_moments.padded(p)
+    centre, found = np.zeros(padded), np.zeros((-(-n // rows_per_block(kernel.spec, p)), 2, padded))
+    centre[:p] = shift
+    given = [*([] if weight is None else [np.ascontiguousarray(weight)]), X.T if columns else X, centre, found]
+    kernel.run(given, np.empty(0), n, classes=p)
+    first, second = found.sum(axis=0)[:, :p]
+    return first, second
+
+
+@lru_cache(maxsize=64)
+def _kernel(dtype: str, columns: bool, weighted: bool) -> Kernel:
+    from lossmith.engine.llvm import linear_moments
+    from lossmith.engine.llvm.memory import Stored
+    from lossmith.engine.llvm.run import kernel
+    from lossmith.engine.llvm.spec import Spec
+
+    weight = Stored("float64") if weighted else None
+    return kernel(
+        Spec(
+            "float64", (), (), (), weight=weight, exact=True, classes=0, vectors=linear_moments.VECTORS, matrix=dtype,
+            columns=columns,
+        )
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Samples of a loss of classes, a score for each: one read of their features tells the loss and its derivatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.formula.expr import apply
+from lossmith.formula.model import WIDTH
+
+from .samples import can_read, is_readable
+
+if TYPE_CHECKING:
+    from lossmith.engine.llvm.run import Kernel
+    from lossmith.engine.llvm.spec import Spec
+    from lossmith.loss import Loss
+
+Array = NDArray[np.float64]
+
+_CLASSES = 48  # up to so many a kernel has one row per lane
+_COEFFICIENTS = 1 << 15  # up to so many stay in the nearer caches, beside what they pull
+_LEAST = 8  # rows
+
+
+class Passed(NamedTuple):
+    """Weighted means over the samples."""
+
+    loss: float
+    size: float  # of the loss
+    pulled: Array  # derivative of the loss in each coefficient, (features, classes), and in the intercepts, (classes,)
+    total: Array
+
+
+class Several:
+    """``weight`` and ``offset`` (what is added to scores): None, or a number, or a row of them, per sample."""
+
+    def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None) -> None:
+        self.y, self.weight = np.ascontiguousarray(y), weight
+        self.offset = None if offset is None else np.ascontiguousarray(offset)
+        self.total = float(len(y) if weight is None else weight.sum())
+        self._params, self._formula = loss.params, loss.formulas.get("class id")
+        self._ignored = loss.params.get("ignore_index")
+        self._kernels: dict[tuple[str, bool, int], Kernel] = {}
+
+    def can_pass(self, X: Any, classes: int) -> bool:
+        """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
+        if self._formula is None or self._formula.extras or not (is_readable(self.y) and can_read(X)):
+            return False
+        return len(X) >= _LEAST and classes <= _CLASSES and classes * X.shape[1] <= _COEFFICIENTS
+
+    def passed(self, X: NDArray[Any], coefficients: Array, centre: Array, intercepts: Array) -> Passed:
+        """At the scores (X - centre) @ coefficients + intercepts + offset."""
+        from lossmith.engine.llvm.linear import LANES, VECTORS
+        from lossmith.engine.llvm.linear_several import width
+        from lossmith.engine.llvm.run import rows_per_block
+
+        (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
+        kernel = self._kernel(X.dtype.name, columns, classes)
+        spec, padded = kernel.spec, -(-p // LANES) * LANES
+        w, c = np.zeros((1 + padded, classes)), np.zeros(padded)
+        w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
+        pull = np.zeros((-(-n // rows_per_block(spec, p)), width(p, classes)))
+        scores = w if self.offset is None else self.offset  # without an offset nothing is read there
+        weight = [] if self.weight is None else [self.weight]
+        vectors = [np.array(self._params[name], dtype=np.float64) for name in spec.vectors[: -len(VECTORS)]]
+        given = [self.y, scores, *weight, *vectors, X.T if columns else X, w, c, pull]
+        found = kernel.run(given, np.array(self._numbers), n, classes=p)
+        total = pull.sum(axis=0) / self.total
+        each = total[:-LANES].reshape(-1, classes, LANES)  # of so many features at a time, of the intercepts in the end
+        pulled = each[:-1].transpose(0, 2, 1).reshape(padded, classes)[:p]
+        mean = float("nan") if found is None else found / self.total
+        return Passed(mean, float(total[-LANES:].sum()), pulled, each[-1].sum(axis=1))
+
+    @property
+    def _numbers(self) -> list[float]:
+        assert self._formula is not None
+        return [*(float(self._params[p.name]) for p in self._formula.params if not p.per_class), 1.0]
+
+    def _kernel(self, dtype: str, columns: bool, classes: int) -> Kernel:
+        from lossmith.engine.llvm.run import kernel
+
+        key = dtype, columns, classes
+        if key not in self._kernels:
+            self._kernels[key] = kernel(self._spec(*key))
+        return self._kernels[key]
+
+    def _spec(self, dtype: str, columns: bool, classes: int) -> Spec:
+        from lossmith.engine.llvm.linear import VECTORS
+        from lossmith.engine.llvm.memory import Stored
+        from lossmith.engine.llvm.settle import settled
+        from lossmith.engine.llvm.spec import Input, Spec
+
+        formula, stored = self._formula, Stored("float64")
+        assert formula is not None
+        (slope,), numbers = formula.gradient, [p.name for p in formula.params if not p.per_class]
+        roots = (formula.value, slope if slope.row else apply("per_class", slope), apply("abs", formula.value))
+        ignored = None if self._ignored is None else float(self._ignored)
+        return Spec(
+            "float64", settled(roots, {name: float(self._params[name]) for name in numbers}),
+            (Input(formula.target.name, Stored(self.y.dtype.name), ignored=ignored),
+             Input(formula.predictions[0].name, stored, row=True)),
+            (*numbers, WIDTH.data), sums=(0, 2), weight=None if self.weight is None else stored, exact=True,
+            classes=classes, vectors=(*(p.name for p in formula.params if p.per_class), *VECTORS), matrix=dtype,
+            columns=columns, offset=self.offset is not None, pulled=1,
+        )  # fmt: skip

@@ -1,0 +1,64 @@
+"""The walk from kink to kink ends at the minimum: as a linear program says, or where no sample pulls against it."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from lossmith.linear import LinearRegressor
+from lossmith.linear.exchange import Walk
+
+
+def posed(m, d, seed, *, ties=False):
+    rng = np.random.default_rng(seed)
+    Z = np.column_stack([np.ones(m), rng.normal(size=(m, d - 1))])
+    kink = rng.normal(size=m)
+    if ties:  # the same sample again and again, and kinks through which the walk begins
+        Z, kink = np.round(Z), np.round(kink)
+    weight = rng.uniform(0.5, 2, m)
+    return Z, kink, -0.3 * weight, 0.7 * weight, 0.05 * rng.normal(size=d)
+
+
+def objective(Z, kink, low, high, c, l2, d):
+    beyond = Z @ d - kink
+    return c @ d + d @ (l2 * d) / 2 + np.sum(np.where(beyond < 0, low, high) * beyond)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(("m", "d"), [(30, 1), (60, 5), (200, 20)])
+def test_as_a_linear_program(m, d, ties):
+    Z, kink, low, high, c = posed(m, d, 0, ties=ties)
+    walk = Walk(Z, kink, low, high, c, np.zeros(d))
+    assert walk.run()
+    dual = linprog(kink, A_eq=Z.T, b_eq=-c, bounds=np.column_stack([low, high]))
+    assert dual.status == 0
+    assert objective(Z, kink, low, high, c, 0.0, walk.d) == pytest.approx(-dual.fun, rel=1e-10)
+
+
+@pytest.mark.parametrize("free", [True, False])
+@pytest.mark.parametrize("l2", [1e-6, 0.1, 30.0])
+def test_with_a_penalty_no_sample_pulls_against_it(l2, free):
+    Z, kink, low, high, c = posed(120, 8, 1)
+    penalty = np.full(8, l2)
+    penalty[0] = 0.0 if free else l2
+    walk = Walk(Z, kink, low, high, c, penalty)
+    assert walk.run()
+    assert np.abs(c + penalty * walk.d + Z.T @ walk.pulls).max() < 1e-8  # with these slopes the gradient is 0
+    beyond, room = Z @ walk.d - kink, 1e-9
+    assert ((walk.pulls >= low - room) & (walk.pulls <= high + room)).all()
+    np.testing.assert_allclose(walk.pulls[beyond > 1e-9], high[beyond > 1e-9])
+    np.testing.assert_allclose(walk.pulls[beyond < -1e-9], low[beyond < -1e-9])
+
+
+def test_what_falls_forever_is_said():
+    Z, kink, low, high, _ = posed(30, 3, 2)
+    assert not Walk(Z, kink, low, high, np.array([1e3, 0.0, 0.0]), np.zeros(3)).run()
+
+
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "epsilon_insensitive"])
+def test_few_samples_take_few_steps(loss, l2):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, 20))
+    model = LinearRegressor(loss, l2=l2).fit(X, X @ rng.normal(size=20) + rng.standard_t(3, 2_000))
+    assert model.converged_ and model.gap_ <= 1e-12
+    assert model.n_iter_ <= 15

@@ -20,7 +20,7 @@ from lossmith.choosing.consistency import consistent
 from lossmith.choosing.differences import difference
 from lossmith.choosing.folds import SPLITS, shuffled
 from lossmith.choosing.learners import Rowset
-from lossmith.choosing.race import fit_final
+from lossmith.choosing.race import final_decision, fit_final
 from lossmith.choosing.run import pose
 from lossmith.choosing.tables import from_any
 from measure import Contest, Effort, Spread, count, number
@@ -61,9 +61,10 @@ def tasks(quick: bool) -> list[tuple[str, str]]:
 
 def one_table(key: str, aim: str, quick: bool) -> dict[str, Any]:
     X, y = loaded(key)
+    models = "linear" if quick else "linear,lightgbm"
     start = time.perf_counter()
     try:
-        result = choose(X, y, aim=aim, models="linear" if quick else "linear,lightgbm")
+        result = choose(X, y, aim=aim, models=models)
     except ChoiceError as refusal:
         return {"table": key, "aim": aim, "rows": len(y), "verdict": "refused", "choice": str(refusal)}
     seconds = time.perf_counter() - start
@@ -81,7 +82,7 @@ def one_table(key: str, aim: str, quick: bool) -> dict[str, Any]:
         "skill": deciding.skill,
         "gain": max(library, default=None),
         "warnings": len(result.warnings),
-        "outer": _outer(X, y, aim) if result.chosen.role == "challenger" and not quick else None,
+        "outer": harm(X, y, aim, models) if result.chosen.role == "challenger" and not quick else None,
         "seconds": seconds,
     }
 
@@ -97,26 +98,29 @@ def _over_library(result: Result) -> list[tuple[Any, float]]:
             if roles[label] == "library"]  # fmt: skip
 
 
-def _outer(X: Any, y: Any, aim: str) -> float:
-    """The chance that following the advice is worse than the plain default, on outer folds that it has not seen."""
+def harm(X: Any, y: Any, aim: str, models: str) -> float | None:
+    """The chance that following the advice is worse than the plain default, on outer folds that it has not seen; None
+    where their training rows are refused, because a class is rare."""
     X, y = X.iloc[:OUTER_ROWS].reset_index(drop=True), y.iloc[:OUTER_ROWS].reset_index(drop=True)
     advised, plain = [], []
     ready, _, _, whole = pose(X, y, aim, "none", "none", None, None, 0)
     rows = ready.target.rows
     for train, test in shuffled(len(rows), SPLITS, whole.order, 0):
-        Xi, yi = X.iloc[rows[train]].reset_index(drop=True), y.iloc[rows[train]].reset_index(drop=True)
-        result = choose(Xi, yi, aim=aim, groups="none", time="none")
-        _, _, runners, problem = pose(Xi, yi, aim, "none", "none", None, None, 0)
-        default = next(c for c in runners if c.role == "default")
+        Xi, yi = (each.iloc[rows[train]].reset_index(drop=True) for each in (X, y))
+        try:
+            result = choose(Xi, yi, aim=aim, groups="none", time="none", models=models)
+        except ChoiceError:
+            return None
+        default = next(c for c in result.candidates if c.label == result.default)
         asked = from_any(X.iloc[rows[test]].reset_index(drop=True))
+        exposure = result.problem.exposure and asked.column(result.problem.exposure).values
         for marks, candidate, kind in (
             (advised, result.chosen, _kinds(result)[0]), (plain, default, result.evidence.model),
         ):  # fmt: skip
-            fitted, encoder = fit_final(problem, candidate, kind)
-            found = fitted.predict(Rowset(encoder.transform(asked)))
-            if result.evidence.decision is not None:
-                found = result.evidence.decision.labels(found)
-            marks.append(problem.score.mean(whole.y[test], found))
+            fitted, encoder = fit_final(result.problem, candidate, kind)
+            found = fitted.predict(Rowset(encoder.transform(asked), exposure))
+            decision = final_decision(result.problem, result, (candidate.label, kind))
+            marks.append(whole.score.mean(whole.y[test], found if decision is None else decision.labels(found)))
     d = difference(np.array(plain), np.array(advised), test_share=1 / (SPLITS - 1), rope=0.0)
     return float(d.p_worse)
 
@@ -148,7 +152,7 @@ def large(n: int) -> tuple[float, float]:
     mean = np.exp(0.25 * X[:, :5].sum(axis=1) + 0.3 * np.sin(2 * X[:, 5]))
     y = rng.poisson(mean).astype(np.float64)
     start = time.perf_counter()
-    choose(X, y, aim="mean", groups="none", time="none")
+    _ = choose(X, y, aim="mean", groups="none", time="none").model  # trained when asked for
     return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

@@ -5,9 +5,11 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lossmith as lm
@@ -105,3 +107,40 @@ def test_what_a_user_writes_is_the_same_loss(module):
         y, f = module("pointwise").problem(name, "float64", 100)
         mine, theirs = write().value_and_gradient(y, f), lm.get(name).value_and_gradient(y, f)
         assert mine[0] == theirs[0] and (mine[1] == theirs[1]).all(), name
+
+
+X = pd.DataFrame({"x": np.random.default_rng(0).normal(size=150)})
+NOISE = np.random.default_rng(1).normal(size=150)
+SIZE = np.random.default_rng(2).uniform(0.2, 5.0, 150)
+COUNTS = np.random.default_rng(3).poisson(SIZE * np.exp(X["x"]))
+SIGN = np.where(X["x"] + NOISE > 0, "yes", "no")
+FAR = {"name": "quantile", "role": "challenger", "reason": "", "source": "", "params": {"q": 0.02}}
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "aim", "advice", "low", "high"),
+    [
+        pytest.param(X, X["x"] + NOISE, "median", "absolute_error", 0.0, 0.0, marks=pytest.mark.full),  # the default
+        (X, X["x"] + NOISE, "median", FAR, 0.99, 1.0),
+        (X.assign(exposure=SIZE), COUNTS, "mean", "poisson", 0.0, 0.1),  # right, if it is told the exposure
+        pytest.param(X, SIGN, "balanced-label", "binary_cross_entropy", 0.0, 0.0, marks=pytest.mark.full),
+    ],
+)
+def test_the_chance_of_harm_on_outer_folds(module, monkeypatch, X, y, aim, advice, low, high):
+    from lossmith.choosing import choose, folds
+    from lossmith.choosing.candidate import Candidate
+
+    def advised(*given, **more):
+        found = choose(*given, **more)
+        chosen = Candidate(**advice) if advice is FAR else next(c for c in found.candidates if c.label == advice)
+        return replace(found, chosen=chosen)
+
+    choices = module("choices")
+    monkeypatch.setattr(folds, "repeats_for", lambda n: 1)
+    monkeypatch.setattr(choices, "choose", advised)
+    assert low <= choices.harm(X, pd.Series(y, name="y"), aim, "linear") <= high
+
+
+def test_no_outer_fold_holds_a_rare_class(module):
+    rare = pd.Series(np.where(np.arange(60) < 5, "rare", "usual"), name="y")
+    assert module("choices").harm(X.iloc[:60], rare, "probability", "linear") is None

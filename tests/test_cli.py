@@ -109,7 +109,7 @@ def refused(done, says):
         ("", "is empty"),
         ("a,y\n", "no rows"),
         ("a,y\n1,2\n", "1 rows"),
-        ("a,y\n1\n2,3,4\n", "cannot read"),
+        ("a,y\n1\n2,3,4\n", "line 2 of 't.csv' has 1 cell, its first line 2"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, content, says):

@@ -74,7 +74,7 @@ def raced(aim: str, kind: str) -> Candidates | None:
     if asked.wants_classes != kind.endswith("classes"):
         return None
     try:
-        ready = prepare(X, pd.Series(y, name="y"), asked, None, exposure, seed=0, groups="none", time="none")
+        ready = prepare(X, pd.Series(y, name="y"), asked, None, exposure, groups="none", time="none")
     except ChoiceError:
         return None
     return candidates(ready.target.aim, profile(ready.table, ready.target, ready.exposure, seed=0))

@@ -65,13 +65,16 @@ def choose(
     exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
     models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",
+    sample: Annotated[
+        str, typer.Option(help="how many rows race at most, or all; the final model is trained on every row")
+    ] = "100000",
     seed: Annotated[int, typer.Option(help="seed of the folds")] = 0,
     jobs: Annotated[int | None, typer.Option(help="threads; by default all cores")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     report: Annotated[Path | None, typer.Option(help="write a self-contained HTML report")] = None,
     model_out: Annotated[
         Path | None,
-        typer.Option(help="train the chosen loss on every row of the race, and save the model for `lossmith predict`"),
+        typer.Option(help="train the chosen loss on every row, and save the model for `lossmith predict`"),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="folder that keeps finished folds: a race that was stopped goes on there")
@@ -87,8 +90,6 @@ def choose(
         wanted = None if aim is None else parse_aim(aim)
         if jobs is not None and jobs < 1:
             raise ValueError("--jobs must be 1 or more")
-        if seed < 0:
-            raise ValueError("--seed must be 0 or more")
         if report is not None:
             check_path(report, read=[table])
         if model_out is not None:
@@ -98,7 +99,7 @@ def choose(
         content = read(table)
         if target is None:
             raise ValueError(f"say which column to predict, with --target: {content.listing(50)}")
-        with bar() as progress:
+        with bar(resume) as progress:
             result = run(
                 content,
                 target,
@@ -108,6 +109,7 @@ def choose(
                 weight=weight,
                 exposure=exposure,
                 models=models,
+                sample=sample,
                 seed=seed,
                 jobs=jobs,
                 progress=progress,
@@ -264,10 +266,18 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def bar() -> Iterator[Progress | None]:
-    """A progress bar on stderr, when someone is there to see it."""
+def bar(resume: Path | None) -> Iterator[Progress]:
+    """A progress bar on stderr, when someone is there to see it; and one line on what a stopped race has left."""
+    told = resume is None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if not told:
+            typer.echo(f"race     {done} of {total} folds found in {resume}, {total - done} to train", err=True)
+        told = True
+
     if not sys.stderr.isatty():
-        yield None
+        yield tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -276,7 +286,12 @@ def bar() -> Iterator[Progress | None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Display(*columns, console=Console(stderr=True), transient=True) as display:
         task = display.add_task("racing on folds", total=None)
-        yield lambda done, total: display.update(task, completed=done, total=total)
+
+        def show(done: int, total: int) -> None:
+            tell(done, total)
+            display.update(task, completed=done, total=total)
+
+        yield show
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Tables as they come, through the command line: a clear message or a documented treatment, never a traceback."""
 
 import datetime as dt
+import gzip
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.prepare import prepare
 from lossmith.choosing.profile import profile
-from lossmith.choosing.screening import MOST_COLUMNS
+from lossmith.choosing.screening import MOST_COLUMNS, strongest
 from lossmith.choosing.tables import read
 from lossmith.cli import app
 
@@ -70,7 +71,7 @@ TREATED = {
 @pytest.mark.parametrize("case", TREATED)
 def test_what_is_treated_is_told(tmp_path, case):
     write, words = TREATED[case]
-    ready = prepare(read(write(tmp_path / "t.csv")), "y", None, None, None, 0)
+    ready = prepare(read(write(tmp_path / "t.csv")), "y", None, None, None)
     facts = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
     said = "\n".join((*ready.notes, *ready.warnings, *facts.warnings))
     for word in words:
@@ -137,6 +138,30 @@ REFUSED = {
 }
 
 
+def lines(path, *changed, zipped=False, encoding="utf-8"):
+    """The table with some lines put in the place of others, counted from 1."""
+    text = ["x,y", *(f"{a},{b}" for a, b in zip(X, Y, strict=True))]
+    for number, line in changed:
+        text[number - 1] = line
+    with (gzip.open if zipped else open)(path, "wt", encoding=encoding) as file:
+        file.write("\n".join(text) + "\n")
+    return path
+
+
+REFUSED |= {
+    "a line too long": (lambda p: lines(p, (50, "1,2,3")), "line 50 of 't.csv' has 3 cells, its first line 2: 1,2,3"),
+    "a line too short": (lambda p: lines(p, (5002, "1")), "line 5,002 of 't.csv' has 1 cell, its first line 2: 1"),
+    "after empty lines": (lambda p: lines(p, (3, ""), (4, ""), (9, "1,2,3")), "line 9 of 't.csv' has 3 cells"),
+    "after a cell of two lines": (lambda p: lines(p, (3, '"a\nb",1'), (9, "1,2,3")), "line 10 of 't.csv' has 3 cells"),
+    "inside gzip": (lambda p: lines(p, (50, "1,2,3"), zipped=True), "line 50 of 't.csv' has 3 cells"),
+    "not UTF-8 and too long": (
+        lambda p: lines(p, (2, "\xf6,1"), (50, "1,2,3"), encoding="latin-1"), "line 50 of 't.csv' has 3 cells"
+    ),
+    "an open quote": (lambda p: lines(p, (50, '"1,2')), "that opens in line 50 of 't.csv' is never closed: \"1,2"),
+    "no names": (lambda p: csv(p, ("1.5", X), ("2", Y)), "these look like data, so its first line may lack names"),
+}  # fmt: skip
+
+
 def one_line(done, says):
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
@@ -149,6 +174,37 @@ def one_line(done, says):
 def test_what_cannot_be_is_one_line(tmp_path, case):
     write, says = REFUSED[case]
     one_line(call(write(tmp_path / "t.csv")), says)
+
+
+ROLES = {
+    "groups y": "column 'y' is named as target and as groups",
+    "time y": "as target and as time",
+    "weight y": "as target and as weight",
+    "exposure y": "as target and as exposure",
+    "groups x time x": "as groups and as time",
+    "groups x weight x": "as groups and as weight",
+    "exposure same": "is 1 in every row, which changes nothing",
+    "exposure words": "must hold positive numbers without gaps",
+    "exposure gone": "must hold positive numbers without gaps",
+    "groups same": "names 1 groups; at least 5 are needed",
+}
+
+
+@pytest.mark.parametrize("options", ROLES)
+def test_roles_that_a_column_cannot_have(tmp_path, options):
+    others = ("same", [1] * N), ("words", [f"w{i}" for i in range(N)]), ("gone", [""] * N)
+    named = [f"--{word}" if i % 2 == 0 else word for i, word in enumerate(options.split())]
+    one_line(call(csv(tmp_path / "t.csv", ("x", X), ("y", Y), *others), *named), ROLES[options])
+
+
+def test_an_exposure_may_be_a_copy():
+    ready = prepare({"x": X, "size": np.abs(X) + 1}, np.round(np.abs(Y)), None, None, np.abs(X) + 1)
+    assert ready.table.names == ["x", "size", "exposure"]
+
+
+def test_folders_are_called_folders(tmp_path):
+    one_line(call(tmp_path), "is a folder; name a CSV or Parquet file")
+    one_line(CliRunner().invoke(app, ["predict", str(tmp_path), "t.csv"]), "is a folder; name a saved model")
 
 
 AIMS = {
@@ -179,7 +235,7 @@ def test_wide_tables_are_cut(tmp_path, columns):
     n = 200
     wide = RNG.normal(size=(n, columns)).round(2)
     path = csv(tmp_path / "t.csv", ("y", Y[:n]), ("x", X[:n]), *((f"v{j}", wide[:, j]) for j in range(columns)))
-    ready = prepare(read(path), "y", parse_aim("mean"), None, None, 0)
-    assert "x" in ready.table.names
-    assert len(ready.table.columns) == n // 2 < MOST_COLUMNS
+    ready = prepare(read(path), "y", parse_aim("mean"), None, None)
     assert any(f"the table has {columns + 1:,} columns" in warning for warning in ready.warnings)
+    kept = strongest(ready.table, ready.target.y, classes=False)
+    assert "x" in kept.names and len(kept.columns) == n // 2 < MOST_COLUMNS

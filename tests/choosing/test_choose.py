@@ -238,6 +238,11 @@ def test_dirty_columns():
         ({"weight": [0.0] * 40}, "all zero"),
         ({"weight": [1.0] * 3}, "weight has 3 rows, X has 40"),
         ({"y": [1.0, 2.0]}, "y has 2 rows, X has 40"),
+        ({"y": [[1.0], [2.0]]}, "y must be one column of values; it has 2 dimensions"),
+        ({"y": None}, "y must be one column of values"),
+        ({"seed": -1}, "seed must be 0 or more; it is -1"),
+        ({"sample": 99}, "sample must be 100 rows or more, or all; it is 99"),
+        ({"models": ["linear", 3]}, "unknown model '3'"),
         ({"only": True}, "no column is left"),
     ],
 )

@@ -314,8 +314,3 @@ def test_the_final_model_is_tuned_on_as_many_splits_as_in_a_fold(monkeypatch):
         seen.clear()
 
 
-def test_a_model_of_some_of_the_rows_says_so(monkeypatch):
-    monkeypatch.setattr("lossmith.choosing.prepare.MOST_ROWS", 200)
-    monkeypatch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
-    card = lm.choose(*table(), aim="mean", models="linear", jobs=1).model.card()
-    assert "use 200 rows drawn at random from 240." in card

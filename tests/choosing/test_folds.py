@@ -79,3 +79,37 @@ def test_large_tables_train_on_a_sample_and_judge_everyone():
 def test_what_cannot_be_folded(order, says):
     with pytest.raises(ChoiceError, match=says):
         folds(60, 0, order)
+
+
+def both(kind, n=600):
+    """Rows in time whose groups come and go, or go on for ever."""
+    time = np.arange(float(n))
+    return Order(groups=(np.arange(n) // 15 if kind == "short" else rng.integers(0, 10, n)), time=time)
+
+
+@pytest.mark.parametrize("kind", ["short", "for ever"])
+def test_time_and_groups_are_both_kept(kind):
+    order = both(kind)
+    found = folds(600, 0, order)
+    assert len(found) == 10 and "in other groups" in order.described
+    pairs = [(fold.train, fold.test) for fold in found]
+    for fold in found:
+        part = order.take(fold.train)
+        pairs += [(fold.train[a], fold.train[b]) for a, b in inner(rng.normal(size=len(fold.train)), part, 3, 0)]
+    for train, test in pairs:
+        assert len(train) and len(test)
+        assert order.time[train].max() < order.time[test].min()
+        assert not set(order.groups[train]) & set(order.groups[test])
+    tested = sum(len(fold.test) for fold in found)
+    assert tested == 300 if kind == "short" else 80 < tested < 130  # of what goes on, a third is judged
+
+
+def test_groups_that_time_cannot_part():
+    with pytest.raises(ChoiceError, match="all earlier rows belong to"):
+        folds(600, 0, Order(groups=np.zeros(600, dtype=int), time=np.arange(600.0)))
+
+
+def test_within_one_moment_groups_stay_whole():
+    groups = np.arange(60) % 6
+    ((train, held),) = inner(rng.normal(size=60), Order(groups=groups, time=np.zeros(60)), 1, 0)
+    assert not set(groups[train]) & set(groups[held])

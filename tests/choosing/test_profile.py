@@ -20,7 +20,7 @@ from lossmith.choosing.variance import park_slope
 
 
 def facts(X, y, aim="mean", exposure=None, **ties):
-    ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, 0, **ties)
+    ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, **ties)
     found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
     return dataclasses.replace(found, warnings=(*ready.notes, *ready.warnings, *found.warnings))
 
@@ -266,7 +266,7 @@ def test_what_no_comparison_can_settle():
     y = pd.Series(X["x"] + rng.standard_cauchy(2000), name="y")
     for aim, reason in (("mean", "below 2"), ("median", None), ("metric:poisson_deviance", None)):
         kept = y if reason or aim == "median" else y.abs()
-        ready = prepare(X, kept, parse_aim(aim), None, None, 0)
+        ready = prepare(X, kept, parse_aim(aim), None, None)
         found = undecidable(ready.target, profile(ready.table, ready.target, None, 0))
         assert found is None if reason is None else reason in found
 

@@ -1,6 +1,7 @@
 """Races of every kind of candidate: what is trained, tuned, turned back, decided and written down."""
 
 import json
+from contextlib import contextmanager
 
 import joblib
 import numpy as np
@@ -128,11 +129,31 @@ def test_groups_unlearn_what_only_they_know():
     assert min(skill.values()) < 0.1
 
 
-def test_other_backends_of_joblib_take_over():
-    straight = choose(*normal_noise(5, n=40, p=2), aim="mean", models="linear", jobs=1)
-    with joblib.parallel_config(backend="loky", n_jobs=2):
-        elsewhere = choose(*normal_noise(5, n=40, p=2), aim="mean", models="linear", jobs=2)
+@contextmanager
+def backend(name):
+    """Two workers of a joblib backend; Dask's are processes of its own."""
+    if name == "dask":
+        from distributed import Client, LocalCluster
+
+        made = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        with made as cluster, Client(cluster), joblib.parallel_config(backend="dask"):
+            yield
+    else:
+        with joblib.parallel_config(backend=name, n_jobs=2):
+            yield
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["threading", "loky", pytest.param("dask", marks=pytest.mark.full)])
+@pytest.mark.parametrize("models", ["linear", pytest.param("linear,lightgbm", marks=pytest.mark.full)])
+def test_other_backends_of_joblib_take_over(name, models):
+    table = normal_noise(5, n=60, p=2)
+    straight = choose(*table, aim="mean", models=models, jobs=1)
+    with backend(name):
+        elsewhere = choose(*table, aim="mean", models=models, jobs=2)
     assert elsewhere.to_dict() == straight.to_dict()
+    for key, predictions in straight.predictions.items():
+        np.testing.assert_array_equal(elsewhere.predictions[key], predictions)
 
 
 def test_the_final_model_is_of_all_rows_and_of_the_users_units():

@@ -74,3 +74,9 @@ def test_the_luck_of_the_winner_is_taken_out():
     o = optimism(better, better.keys, better.keys[0])
     assert o.gain > 0
     assert o.interval[0] > 0
+
+
+@pytest.mark.parametrize(("groups", "parts"), [(5, 5), (100, 20)])
+def test_of_groups_and_stretches_of_time_the_fewer_are_drawn(groups, parts):
+    part = parts_of(400, Order(groups=np.arange(400) % groups, time=np.arange(400.0)), 0)
+    assert len(np.unique(part)) == parts

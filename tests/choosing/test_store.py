@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
-from lossmith.choosing import ChoiceError, choose, folds
+from lossmith.choosing import ChoiceError, choose, folds, read
 from lossmith.choosing.store import Finished, Store
+from lossmith.cli import app
 
 from .simulated import normal_noise
 
@@ -60,6 +62,20 @@ def test_a_stopped_race_ends_equal(straight, tmp_path):
         np.testing.assert_array_equal(predictions, again.predictions[key])
     untouched = run(resume=folder)  # nothing left to train
     assert untouched.to_dict() == straight.to_dict()
+
+
+def test_what_was_found_is_told(tmp_path):
+    folder, path = tmp_path / "race", tmp_path / "t.csv"
+    X, y = TABLE
+    X.assign(y=y).to_csv(path, index=False)
+    arguments = ["choose", str(path), "--target", "y", "--models", "linear", "--jobs", "1", "--resume", str(folder)]
+    with pytest.raises(StoppedError):
+        choose(read(path), "y", models="linear", jobs=1, resume=folder, progress=stop_at(8))
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0 and done.stderr == f"race     8 of 10 folds found in {folder}, 2 to train\n"
+    again = CliRunner().invoke(app, arguments)
+    assert again.stderr == f"race     10 of 10 folds found in {folder}, 0 to train\n"
+    assert again.stdout == done.stdout
 
 
 def test_a_folder_of_another_race_is_refused(tmp_path):

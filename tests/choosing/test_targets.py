@@ -6,9 +6,10 @@ import pytest
 from lossmith.choosing.aims import Aim, best_constant, parse_aim
 from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.exposure import find_exposure
-from lossmith.choosing.leaks import closest, leaks
+from lossmith.choosing.leaks import leaks
 from lossmith.choosing.profile import support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
+from lossmith.choosing.screening import closest
 from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
 

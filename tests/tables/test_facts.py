@@ -32,7 +32,7 @@ COVERING = {"Animals2", "engel", "mroz_hours", "quine", "k401k", "ShipAccidents"
 
 
 def studied(frame, target, aim):
-    ready = prepare(frame, target, parse_aim(aim), None, None, 0)
+    ready = prepare(frame, target, parse_aim(aim), None, None)
     found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
     return ready, found, (*ready.notes, *ready.warnings, *found.warnings)
 

@@ -91,7 +91,7 @@ def _tuned(result: Result, kind: str) -> list[int]:
 
 def _penalty(result: Result) -> float:
     """The final model's if it is linear, else what did best in the race's linear models; for y in its own units."""
-    chosen, problem, classes = result.chosen, result.problem, len(result.classes)
+    chosen, problem, classes = result.chosen, result.whole, len(result.classes)
     final = result.model.fitted
     tuned = final.settings if final.kind == "linear" else _tuned(result, "linear")
     y, weight, _, unit = posed(chosen, problem.y, problem.weight, problem.exposures(), classes)
@@ -131,7 +131,7 @@ def recipes(
 
 
 def reading(result: Result, path: str = "data.csv") -> str:
-    """Code that makes X and y of a table, with the columns that raced and no others."""
+    """Code that makes X and y of a table, with the columns of the final model and no others."""
     problem, offset = result.problem, result.chosen.offset
     lines = [
         "import pandas as pd", "", f"table = pd.read_csv({path!r})",
@@ -142,7 +142,8 @@ def reading(result: Result, path: str = "data.csv") -> str:
         lines.append(f"weight = {own}{'' if result.weighted_by else '  # put in: the weights of these rows'}")
     if offset:
         lines.append(f"exposure = table[{problem.exposure!r}].to_numpy()")
-    columns = [column for column in problem.table.columns if not (offset and column.name == problem.exposure)]
+    used = {name for name in result.model.kinds if not (offset and name == problem.exposure)}
+    columns = [column for column in problem.table.columns if column.name in used]
     shown = "".join(f"\n    {column.name!r}," for column in columns)
     lines += [
         f"table = table[[{shown}\n]].copy()",

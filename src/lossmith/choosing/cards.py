@@ -23,7 +23,7 @@ def card_of(result: Result) -> Card:
             judged.append(f"Its {result.score.name} is {row.skill:.1%} below that of the same answer for every row.")
     uses = [
         f"Predicts {plain(result.target)} ({result.support}): {result.aim.title}.",
-        f"Answers for rows like the {result.profile.rows:,} it was trained on; nothing is known about others.",
+        f"Answers for rows like the {len(result.whole.y):,} it was trained on; nothing is known about others.",
     ]
     if result.evidence.decision is not None:
         uses.append(f"To decide: {result.evidence.decision.describe(result.classes)}.")
@@ -39,7 +39,7 @@ def card_of(result: Result) -> Card:
         "What it is for": uses,
         "How it was judged": judged,
         "What it was trained on": [
-            f"{result.profile.rows:,} rows, {len(columns)} columns: {shown}.",
+            f"{len(result.whole.y):,} rows, {len(columns)} columns: {shown}.",
             "Gaps are filled with the median, categories that training did not see count with the rare ones.",
             *(f"{note[0].upper()}{note[1:]}." for note in result.notes),
         ],

@@ -47,7 +47,7 @@ def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> 
     from lossmith.choosing.profile import profile
 
     _check_kind(find(name))
-    ready = prepare(table, target, Aim("mean"), None, None, 0)
+    ready = prepare(table, target, Aim("mean"), None, None)
     facts = profile(ready.table, ready.target, ready.exposure, 0)
     assert facts.pilot is not None  # of numbers there always is one
     assert facts.residuals is not None

@@ -31,8 +31,12 @@ class Encoder:
         return cls(tuple(plans))
 
     def transform(self, table: Table) -> Floats:
-        blocks = [_apply(plan, table.column(plan["name"])) for plan in self.plans]
-        return np.ascontiguousarray(np.hstack(blocks)) if blocks else np.zeros((table.rows, 0))
+        widths = [_width(plan) for plan in self.plans]
+        ends = np.cumsum(widths, dtype=np.intp)
+        matrix = np.zeros((table.rows, sum(widths)))
+        for plan, end, width in zip(self.plans, ends, widths, strict=True):
+            _write(plan, table.column(plan["name"]), matrix[:, end - width : end])
+        return matrix
 
     @property
     def names(self) -> list[str]:
@@ -101,17 +105,22 @@ def _codes(column: Column) -> Rows:
     return np.where(gaps, len(column.levels), np.nan_to_num(column.values)).astype(np.intp)
 
 
-def _apply(plan: dict[str, Any], column: Column) -> Floats:
+def _width(plan: dict[str, Any]) -> int:
+    return int(1 + plan["indicator"] if plan["kind"] == "number" else len(plan["levels"]) + plan["other"])
+
+
+def _write(plan: dict[str, Any], column: Column, matrix: Floats) -> None:
+    """Into the plan's columns of the matrix, which are zero."""
     if plan["kind"] == "number":
         gaps = np.isnan(column.values)
-        numbers = (np.where(gaps, plan["median"], column.values) - plan["mean"]) / plan["scale"]
-        return np.column_stack([numbers, gaps.astype(float)]) if plan["indicator"] else numbers[:, None]
+        matrix[:, 0] = (np.where(gaps, plan["median"], column.values) - plan["mean"]) / plan["scale"]
+        if plan["indicator"]:
+            matrix[:, 1] = gaps
+        return
     position = {level: j for j, level in enumerate(plan["levels"])}
     # without "other", what training never saw stands with the base line
     unseen = len(position) if plan["other"] else -1
     place = [-1 if level == plan["base"] else position.get(level, unseen) for level in _levels(column)]
     placed = np.array(place, dtype=np.intp)[_codes(column)]
-    matrix = np.zeros((len(placed), len(position) + plan["other"]))
     rows = np.flatnonzero(placed >= 0)
     matrix[rows, placed[rows]] = 1.0
-    return matrix

@@ -6,7 +6,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, quoted
-from lossmith.choosing.tables import Table
+from lossmith.choosing.tables import Column, Table
 from lossmith.choosing.targets import Target
 
 
@@ -15,12 +15,19 @@ def _of_a_rate(aim: Aim) -> bool:
     return aim.functional == "mean" and aim.metric in ("", "poisson_deviance")
 
 
+def check_exposure(column: Column) -> None:
+    """As it came: a column that does not vary is later left out."""
+    name = quoted(column.name)
+    if column.kind != "number" or not np.all(column.values > 0) or np.isinf(column.values).any():
+        raise ChoiceError(f"the exposure column {name} must hold positive numbers without gaps")
+    if np.ptp(column.values) == 0:
+        value = column.values[0]
+        raise ChoiceError(f"the exposure column {name} is {value:g} in every row, which changes nothing: leave it out")
+
+
 def find_exposure(table: Table, target: Target, asked: str | None) -> tuple[str | None, str | None]:
     """The exposure column (asked for, or a positive column of that very name beside counts), and what to say."""
     if asked is not None:
-        column = table.column(asked)
-        if column.kind != "number" or not np.all(column.values > 0) or np.isinf(column.values).any():
-            raise ChoiceError(f"the exposure column {quoted(asked)} must hold positive numbers without gaps")
         if not _of_a_rate(target.aim):
             raise ChoiceError(f"an exposure goes with --aim mean, not with {target.aim}")
         if target.y.min() < 0:

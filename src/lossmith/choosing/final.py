@@ -1,4 +1,4 @@
-"""The chosen loss trained on every row of the race: what a user puts to work."""
+"""The chosen loss trained on every row: what a user puts to work."""
 
 from __future__ import annotations
 
@@ -143,20 +143,20 @@ def _check_exposure(column: Column) -> None:
 
 
 def train_final(result: Result) -> FinalModel:
-    """The chosen loss on the kind of model that carries the verdict, tuned and fitted on every row of the race."""
+    """The chosen loss on the kind of model that carries the verdict, tuned on the raced rows and fitted on all."""
     from lossmith.choosing.cards import card_of
     from lossmith.choosing.race import fit_final
 
-    problem, chosen = result.problem, result.chosen
-    fitted, encoder = fit_final(problem, chosen, result.final_kind)
-    exposure = problem.exposure if chosen.offset else None
+    whole, chosen = result.whole, result.chosen
+    fitted, encoder = fit_final(result.problem, chosen, result.final_kind, whole)
+    exposure = whole.exposure if chosen.offset else None
     needed = dict.fromkeys([plan["name"] for plan in encoder.plans] + [exposure] * (exposure is not None))
     return FinalModel(
         target=result.target,
         aim=str(result.aim),
         loss=result.loss,
         encoder=encoder,
-        kinds={name: problem.table.column(cast(str, name)).kind for name in needed},
+        kinds={name: whole.table.column(cast(str, name)).kind for name in needed},
         fitted=fitted,
         classes=result.classes,
         levels=chosen.levels,

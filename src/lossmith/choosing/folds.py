@@ -16,6 +16,7 @@ from lossmith.choosing.tables import Floats, Rows
 
 SPLITS = 5
 STEPS = 10  # of forward chaining; half as many below 400 rows
+JUDGED_GROUPS = 3  # of groups that go on through time, one in so many is judged in each step
 MOST_TRAINED = 40_000  # rows that one model learns from; the losses' order hardly moves beyond
 
 Pair = tuple[Rows, Rows]  # train, test
@@ -45,13 +46,14 @@ class Order:
 
     @property
     def drawn_groups(self) -> int | None:
-        """How many groups are shuffled into folds; None where it is rows, or where time goes forward."""
-        return None if self.groups is None or self.time is not None else len(np.unique(self.groups))
+        """How many groups are drawn into folds; None where it is rows."""
+        return None if self.groups is None else len(np.unique(self.groups))
 
     @property
     def described(self) -> str:
         if self.time is not None:
-            return "forward in time: trained on what came before, judged on what came next"
+            others = "" if self.groups is None else ", in other groups"
+            return f"forward in time: trained on what came before{others}, judged on what came next"
         how = "each class in its share" if self.labels is not None else "drawn at random"
         return how if self.groups is None else f"{how}, all rows of a group on one side"
 
@@ -66,7 +68,7 @@ def folds(n: int, seed: int, order: Order | None = None) -> list[Fold]:
     be parted in few ways: a repeat that parts them as one before it is left out."""
     order = order or Order()
     if order.time is not None:
-        found = [Fold(0, *pair) for pair in forward(order.time)]
+        found = [Fold(0, *pair) for pair in _ahead(order.time, order.groups, seed)]
     else:
         seeds = [seed + 1000 * r for r in range(repeats_for(n))]
         ways = {frozenset(t.tobytes() for _, t in p): p for p in (shuffled(n, SPLITS, order, s) for s in seeds)}
@@ -95,6 +97,30 @@ def shuffled(n: int, splits: int, order: Order, seed: int) -> list[Pair]:
     return [(np.asarray(train), np.asarray(test)) for train, test in pairs]
 
 
+def _ahead(time: Floats, groups: Rows | None, seed: int) -> list[Pair]:
+    if groups is None:
+        return forward(time)
+    found = [apart(*pair, groups, seed + i) for i, pair in enumerate(forward(time))]
+    empty = sum(not len(train) for train, _ in found)
+    if empty:
+        raise ChoiceError(
+            f"{empty} of the {len(found)} steps in time would be judged on groups that all earlier rows belong to; ask "
+            "for folds without groups or without time"
+        )
+    return found
+
+
+def apart(train: Rows, test: Rows, groups: Rows, seed: int) -> Pair:
+    """The training rows of groups that are not judged. Where groups go on through time and few rows would be left, one
+    group in three is judged and the others train."""
+    alone = train[~np.isin(groups[train], groups[test])]
+    if 2 * len(alone) >= len(train):
+        return alone, test
+    found = np.random.default_rng(seed).permutation(np.unique(groups[test]))
+    judged = found[: -(-len(found) // JUDGED_GROUPS)]
+    return train[~np.isin(groups[train], judged)], test[np.isin(groups[test], judged)]
+
+
 def forward(time: Floats) -> list[Pair]:
     """Steps through the second half of the rows; rows of one moment stay together."""
     n = len(time)
@@ -115,7 +141,8 @@ def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:
     """Splits of training rows, for what is tuned inside them: a fifth held out once, or each of `splits` parts in turn.
 
     Groups stay whole, so that there are no more parts than groups; in time, the last fifth is held out, cut between two
-    moments; else, or within one moment or group, y is spread evenly, so that a small part is like the whole.
+    moments, and groups of it do not train; else, or within one moment or group, y is spread evenly, so that a small
+    part is like the whole.
     """
     n = len(y)
     if order.time is not None:
@@ -123,7 +150,10 @@ def inner(y: Floats, order: Order, splits: int, seed: int) -> list[Pair]:
         cuts = np.flatnonzero(np.diff(order.time[by_time])) + 1
         if len(cuts):
             cut = cuts[np.argmin(np.abs(cuts - (n - n // 5)))]
-            return [(np.sort(by_time[:cut]), np.sort(by_time[cut:]))]
+            earlier, later = np.sort(by_time[:cut]), np.sort(by_time[cut:])
+            pair = (earlier, later) if order.groups is None else apart(earlier, later, order.groups, seed)
+            if len(pair[0]):
+                return [pair]
     parts = splits if splits > 1 else SPLITS
     count = order.drawn_groups or 0
     if count > 1:

@@ -123,22 +123,43 @@ class Held:
 
 def train(kind: str, candidate: Candidate, task: Task) -> tuple[Fitted, Held]:
     """The model of all rows of the task, and what it was tuned on."""
-    y, weight, shift, unit = posed(candidate, task.y, task.weight, task.rows.exposure, task.classes)
-    weights = _class_weights(candidate, task)
-    scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
-    lesson = Lesson(task.rows.X, y, weight, task.classes, task.seed)
-    losses = tuple(each.loss(unit) for each in _each_level(candidate))
+    lesson, losses, scale = _lesson(candidate, task)
     judges = _judges(candidate, task.score)
     tuned = [_tuned(KINDS[kind], loss, lesson, task, scale, by) for loss, by in zip(losses, judges, strict=True)]
-    parts = tuple(KINDS[kind].train(loss, lesson, best) for loss, (best, _) in zip(losses, tuned, strict=True))
-    if not candidate.undo:  # whatever is predicted in the end, true chances have chosen the setting
-        scale = replace(scale, undo=())
+    settings = tuple(best for best, _ in tuned)
+    scale = _shown(scale, candidate)
     rows = np.concatenate([out for _, out in task.inner])
     at_rows = task.rows.take(rows).exposure
     if candidate.band:
         scale = _banded(scale, candidate, task, rows, tuned[0][1])
     held = Held(rows, _beside([scale.natural(f, at_rows) for _, f in tuned]))
-    return Fitted(kind, parts, losses, scale, tuple(best for best, _ in tuned)), held
+    return Fitted(kind, _parts(kind, losses, lesson, settings), losses, scale, settings), held
+
+
+def grown(fitted: Fitted, candidate: Candidate, task: Task) -> Fitted:
+    """The model of more rows than those that tuned it. A penalty is so many times 1/n: on more rows it weighs less, as
+    what was known before any row came does."""
+    lesson, losses, scale = _lesson(candidate, task)
+    scale = replace(_shown(scale, candidate), band=fitted.scale.band)
+    return replace(fitted, parts=_parts(fitted.kind, losses, lesson, fitted.settings), losses=losses, scale=scale)
+
+
+def _lesson(candidate: Candidate, task: Task) -> tuple[Lesson, tuple[Loss, ...], Scale]:
+    """The task in the loss's own units, and the way back."""
+    y, weight, shift, unit = posed(candidate, task.y, task.weight, task.rows.exposure, task.classes)
+    weights = _class_weights(candidate, task)
+    scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
+    losses = tuple(each.loss(unit) for each in _each_level(candidate))
+    return Lesson(task.rows.X, y, weight, task.classes, task.seed), losses, scale
+
+
+def _shown(scale: Scale, candidate: Candidate) -> Scale:
+    """Whatever is predicted in the end, true chances have chosen the setting."""
+    return scale if candidate.undo else replace(scale, undo=())
+
+
+def _parts(kind: str, losses: Sequence[Loss], lesson: Lesson, settings: Sequence[int]) -> tuple[Trained, ...]:
+    return tuple(KINDS[kind].train(loss, lesson, best) for loss, best in zip(losses, settings, strict=True))
 
 
 def posed(

@@ -14,6 +14,7 @@ import numpy as np
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.folds import SPLITS
+from lossmith.choosing.screening import MOST_COLUMNS, strongest
 from lossmith.choosing.tables import Floats, Table
 
 MOST_ROWS = 10_000
@@ -27,7 +28,7 @@ Fit = Callable[[Floats, Floats, Floats, int], Callable[[Floats], Floats]]
 
 
 def pilot_rows(n: int, columns: int, seed: int) -> Any:
-    most = min(MOST_ROWS, max(2000, MOST_CELLS // max(1, columns)))
+    most = min(MOST_ROWS, max(2000, MOST_CELLS // max(1, min(columns, MOST_COLUMNS))))
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).permutation(n)[:most])
@@ -45,7 +46,7 @@ def pilot(table: Table, y: Floats, weight: Floats | None, seed: int, rows: Any) 
     found = {name: np.empty(len(y)) for name in pilots}
     for k in range(SPLITS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = table.take(train)
+        part = strongest(table.take(train), y[train], classes=False)
         encoder = Encoder.fit(part)
         X, new = encoder.transform(part), encoder.transform(table.take(test))
         for name, fit in pilots.items():

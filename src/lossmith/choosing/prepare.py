@@ -11,14 +11,13 @@ import numpy as np
 from lossmith.choosing.aims import Aim, best_constant
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
-from lossmith.choosing.exposure import find_exposure
+from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
-from lossmith.choosing.screening import strongest
+from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target, perhaps_classes
 
-MOST_ROWS = 100_000
 MANY_LEVELS = 50
 GROUPED = (
     "repeats like the name of a group: its rows stay together in every fold (say groups none if they need not), and it "
@@ -45,12 +44,13 @@ class Prepared:
 
 
 def prepare(
-    X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, seed: int, groups: Any = None, time: Any = None
+    X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, groups: Any = None, time: Any = None
 ) -> Prepared:
     """groups and time are columns or their names in X; "none" says that there are none, and nothing looks for them."""
     table = from_any(X)
     if not table.rows:
         raise ChoiceError("the table has no rows")
+    _check_roles(target=y, groups=groups, time=time, weight=weight, exposure=exposure)
     table, column = _split(table, y)
     table, weights = _weights(table, weight)
     if exposure is not None and not isinstance(exposure, str):
@@ -61,24 +61,23 @@ def prepare(
     clock = None if time is None or _none(time) else _taken(table, time, "time")[1]  # it may explain, too
     target = make_target(column, aim)
     notes = [*_assumed(target, weights), *target.aim.assumptions]
-    target, weights = _keep(target, weights, seed, notes)
-    table = table.take(target.rows)
-    weights = None if weights is None else weights[target.rows]
-    usable, dropped = _usable(table)
+    target = _with_weight(target, weights)
+    if len(target.rows) < table.rows:
+        table = table.take(target.rows)
+        weights = None if weights is None else weights[target.rows]
+        family, clock = (None if each is None else each.take(target.rows) for each in (family, clock))
+    if exposure is not None:
+        check_exposure(table.column(exposure))
+    usable, dropped = _usable(table, exposure)
     suspects, table = leaks(table, target), usable
-    if family is not None:
-        family = family.take(target.rows)
-    elif groups is None and (name := find_groups(table)) is not None:
+    if family is None and groups is None and (name := find_groups(table)) is not None:
         family, table = table.column(name), table.without(name)
         notes.append(f"{quoted(name)} {GROUPED}")
-    if clock is not None:
-        clock = clock.take(target.rows)
-    elif time is None and (name := find_time(table)) is not None:
+    if clock is None and time is None and (name := find_time(table)) is not None:
         clock = table.column(name)
         notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
-    table, left = strongest(table, target.y, bool(target.classes), found)
     notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
         why = f": {dropped[0]}" if dropped else ""
@@ -94,8 +93,16 @@ def prepare(
         None if clock is None else clock.name,
         weight if isinstance(weight, str) else None,
         tuple(notes),
-        (*suspects, *table.warnings, *dropped, *left, *target.warnings),
+        (*suspects, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
+
+
+def _check_roles(**named: Any) -> None:
+    """A column is one thing."""
+    roles: dict[str, str] = {}
+    for role, name in named.items():
+        if isinstance(name, str) and not _none(name) and roles.setdefault(name, role) != role:
+            raise ChoiceError(f"column {quoted(name)} is named as {roles[name]} and as {role}; it can be one of them")
 
 
 def _none(value: Any) -> bool:
@@ -165,20 +172,17 @@ def _weights(table: Table, weight: Any) -> tuple[Table, Floats | None]:
     return table, values
 
 
-def _keep(target: Target, weights: Floats | None, seed: int, notes: list[str]) -> tuple[Target, Floats | None]:
-    """Rows that count: those with a weight, and no more than a race needs."""
-    keep = np.arange(len(target.rows))
-    if weights is not None:
-        keep = keep[weights[target.rows] > 0]
-        if len(keep) < FEWEST_ROWS:
-            raise ChoiceError(f"only {len(keep)} rows have a weight above zero; at least {FEWEST_ROWS} are needed")
-    if len(keep) > MOST_ROWS:
-        notes.append(f"the race and its final model use {MOST_ROWS:,} rows drawn at random from {len(keep):,}")
-        keep = np.sort(np.random.default_rng(seed).permutation(keep)[:MOST_ROWS])
-    return replace(target, rows=target.rows[keep], y=target.y[keep]), weights
+def _with_weight(target: Target, weights: Floats | None) -> Target:
+    """Of the rows that count."""
+    if weights is None:
+        return target
+    keep = np.flatnonzero(weights[target.rows] > 0)
+    if len(keep) < FEWEST_ROWS:
+        raise ChoiceError(f"only {len(keep)} rows have a weight above zero; at least {FEWEST_ROWS} are needed")
+    return replace(target, rows=target.rows[keep], y=target.y[keep])
 
 
-def _usable(table: Table) -> tuple[Table, list[str]]:
+def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
     kept: list[Column] = []
     warnings = []
     seen: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
@@ -198,7 +202,7 @@ def _usable(table: Table) -> tuple[Table, list[str]]:
             warnings.append(f"column {name} is empty; it was left out")
         elif not gaps.any() and np.ptp(column.values) == 0:
             warnings.append(f"column {name} is constant; it was left out")
-        elif first != column.name:
+        elif first != column.name and column.name != exposure:
             warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
         elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
             warnings.append(

@@ -14,6 +14,7 @@ from lossmith.choosing.facts import Fact, PilotRows
 from lossmith.choosing.leverage import bad_leverage
 from lossmith.choosing.pilot import pilot, pilot_rows
 from lossmith.choosing.residuals import OUTLYING, Residuals, describe
+from lossmith.choosing.screening import strongest
 from lossmith.choosing.structure import roles
 from lossmith.choosing.support import SUPPORTS, lump, support_of
 from lossmith.choosing.tables import Floats, Table
@@ -115,12 +116,17 @@ def _pilot(
     part, y = table.take(rows), target.y[rows]
     w = None if weight is None else weight[rows]
     if exposure is None:
-        return pilot(part, y, w, seed, rows), Encoder.fit(part).transform(part)
+        return pilot(part, y, w, seed, rows), _encoded(part, y)
     size = part.column(exposure).values
     part = part.without(exposure)
     found = pilot(part, y / size, size if w is None else size * w, seed, rows)
     mean = found.prediction * size
-    return replace(found, y=y, prediction=mean, residual=y - mean), Encoder.fit(part).transform(part)
+    return replace(found, y=y, prediction=mean, residual=y - mean), _encoded(part, y / size)
+
+
+def _encoded(table: Table, y: Floats) -> Floats:
+    table = strongest(table, y, classes=False)
+    return Encoder.fit(table).transform(table)
 
 
 def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:

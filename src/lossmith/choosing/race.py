@@ -14,10 +14,11 @@ from lossmith.choosing.candidate import Candidate, class_shares
 from lossmith.choosing.decisions import Decision, fit_decision
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import plain
-from lossmith.choosing.folds import Fold, Order, inner
+from lossmith.choosing.folds import Fold, Order, Pair, inner
 from lossmith.choosing.hearing import heard
-from lossmith.choosing.learners import Fitted, Rowset, Task, train
+from lossmith.choosing.learners import Fitted, Rowset, Task, grown, train
 from lossmith.choosing.scores import Score
+from lossmith.choosing.screening import strongest
 from lossmith.choosing.store import Finished, Store
 from lossmith.choosing.tables import Floats, Table
 from lossmith.choosing.verdict import Key
@@ -96,9 +97,10 @@ def race(
     progress: Progress | None = None,
     store: Store | None = None,
 ) -> Race:
-    """Folds run side by side through joblib: as threads, unless `joblib.parallel_config` says where."""
+    """Folds run side by side through joblib: as threads, unless `joblib.parallel_config` says where. Progress is told
+    before the first, too: what a stopped race has left."""
     done = {n: kept for n, fold in enumerate(folds) if store and (kept := store.load(n, fold.test)) is not None}
-    if progress is not None and done:
+    if progress is not None:
         progress(len(done), len(folds))
     for finished in _run(problem, entrants, models, [(n, f) for n, f in enumerate(folds) if n not in done], jobs):
         done[finished.number] = finished
@@ -251,9 +253,11 @@ class _Views:
 
 
 def features(problem: Problem, entrant: Candidate) -> Table:
-    if entrant.offset and problem.exposure is not None:
-        return problem.table.without(problem.exposure)
-    return problem.table
+    """The columns that a loss learns from; of very many the strongest, by the rows of this problem."""
+    table, exposure = problem.table, problem.exposure
+    if entrant.offset and exposure is not None:
+        table, exposure = table.without(exposure), None
+    return strongest(table, problem.y, bool(problem.classes), exposure)
 
 
 def _constant(given: Problem, exposure: Floats | None, rows: int) -> Floats:
@@ -266,19 +270,32 @@ def _constant(given: Problem, exposure: Floats | None, rows: int) -> Floats:
     return np.broadcast_to(value, (rows, *value.shape)).astype(np.float64)
 
 
-def fit_final(problem: Problem, candidate: Candidate, kind: str) -> tuple[Fitted, Encoder]:
-    """The model of all rows, tuned as in every fold, and the encoder of its columns: plain data by their `state()`."""
-    table = features(problem, candidate)
+def fit_final(
+    problem: Problem, candidate: Candidate, kind: str, whole: Problem | None = None
+) -> tuple[Fitted, Encoder]:
+    """The model of all rows, tuned as in every fold, and the encoder of its columns: plain data by their `state()`.
+
+    Where the problem is a sample of the whole, the sample tunes it, and the whole trains it."""
     with _one_thread():
-        encoder = Encoder.fit(table)
         splits = inner(problem.y, problem.order, DECIDING if problem.score.judges_labels else 1, problem.seed)
-        rows = Rowset(encoder.transform(table), problem.exposures())
-        task = Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed)
-        return train(kind, candidate, task)[0], encoder
+        task, encoder = _task(problem, candidate, splits)
+        fitted = train(kind, candidate, task)[0]
+        if whole is None or whole is problem:
+            return fitted, encoder
+        task, encoder = _task(whole, candidate, ())
+        return grown(fitted, candidate, task), encoder
 
 
-def final_decision(problem: Problem, found: Race, key: Key) -> Decision | None:
-    """The rule to go with the final model, fitted on all predictions for rows that the models had not seen."""
+def _task(problem: Problem, candidate: Candidate, splits: Sequence[Pair]) -> tuple[Task, Encoder]:
+    table = features(problem, candidate)
+    encoder = Encoder.fit(table)
+    rows = Rowset(encoder.transform(table), problem.exposures())
+    return Task(rows, problem.y, problem.weight, problem.classes, problem.score, splits, problem.seed), encoder
+
+
+def final_decision(problem: Problem, found: Race, key: Key, whole: Problem | None = None) -> Decision | None:
+    """The rule to go with the final model, fitted on all predictions for rows that the models had not seen; with the
+    classes' shares of the rows that it is trained on."""
     if not problem.score.judges_labels:
         return None
     rows = found.judged
@@ -286,5 +303,6 @@ def final_decision(problem: Problem, found: Race, key: Key) -> Decision | None:
     repeats = len(p)
     y = np.tile(problem.y[rows], repeats)
     weight = None if problem.weight is None else np.tile(problem.weight[rows], repeats)
-    shares = class_shares(problem.y, problem.weight, problem.classes)
+    trained = whole or problem
+    shares = class_shares(trained.y, trained.weight, trained.classes)
     return fit_decision(problem.aim, problem.score, y, p.reshape(-1, *p.shape[2:]), weight, shares)

@@ -31,14 +31,12 @@ class Drawn:
 
 
 def parts_of(n: int, order: Order, seed: int) -> Rows:
-    """What is drawn together: a group, a stretch of time of about the root of n rows, or a row."""
-    if order.time is not None:
-        by_time = np.argsort(order.time, kind="stable")
-        length = max(1, round(np.sqrt(n)))
-        part = np.empty(n, dtype=np.intp)
-        part[by_time] = np.arange(n) // length
-        return part
+    """What is drawn together: a group, a stretch of time of about the root of n rows, whichever are fewer, or a row."""
     whole = np.arange(n) if order.groups is None else np.unique(order.groups, return_inverse=True)[1]
+    length = max(1, round(np.sqrt(n)))
+    if order.time is not None and n // length < whole.max():
+        whole = np.empty(n, dtype=np.intp)
+        whole[np.argsort(order.time, kind="stable")] = np.arange(n) // length
     count = int(whole.max()) + 1
     if count <= MOST_PARTS:
         return whole

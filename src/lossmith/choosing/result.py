@@ -77,6 +77,7 @@ class Result:
     kind: str  # of model: the one whose default scored better
     predictions: Mapping[Key, Floats] = field(repr=False)
     problem: Problem = field(repr=False)  # the table as it was raced
+    whole: Problem = field(repr=False)  # with all rows that have a target and a weight: the final model's
     scores: Mapping[Key, Floats] = field(repr=False)  # of each fold
     settings: Mapping[Key, Sequence[Sequence[int]]] = field(repr=False)  # what was tuned, for each fold
     judged: Rows = field(repr=False)  # the rows that predictions are for
@@ -104,7 +105,7 @@ class Result:
 
     @cached_property
     def model(self) -> FinalModel:
-        """The chosen loss trained on every row of the race, when first asked for: `predict`, `save`, `card`."""
+        """The chosen loss trained on every row, when first asked for: `predict`, `save`, `card`."""
         from lossmith.choosing.final import train_final
 
         return train_final(self)

@@ -15,7 +15,6 @@ from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.evidence_rows import evidence_rows
 from lossmith.choosing.folds import MOST_TRAINED, SPLITS, Fold, Order, folds
 from lossmith.choosing.guards import guards
-from lossmith.choosing.leaks import closest
 from lossmith.choosing.learners import MODELS, parse_models
 from lossmith.choosing.left_out import left_out
 from lossmith.choosing.models import KINDS
@@ -24,10 +23,11 @@ from lossmith.choosing.profile import Profile, profile, undecidable
 from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
 from lossmith.choosing.resampling import confidence_set, draw, optimism, parts_of
 from lossmith.choosing.result import Result
+from lossmith.choosing.sampling import SAMPLE, parse_sample, sampled
 from lossmith.choosing.scores import Score, score_for, tuning_score
+from lossmith.choosing.screening import closest
 from lossmith.choosing.store import Store, fingerprint
 from lossmith.choosing.tables import Floats, Rows
-from lossmith.choosing.targets import Target
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
@@ -43,6 +43,7 @@ def choose(
     weight: Any = None,
     exposure: Any = None,
     models: str | Sequence[str] = MODELS,
+    sample: int | str | None = SAMPLE,
     seed: int = 0,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -55,24 +56,32 @@ def choose(
     "metric:NAME" and more (`parse_aim`); without one, numbers ask for the mean and labels for probabilities.
 
     Rows of one of the groups are never on both sides of a fold; with a time, folds go forward: no model is judged on
-    what came before it. resume names a folder that keeps every finished fold: a race that was stopped goes on there,
-    and ends as it would have without the stop. jobs folds run side by side, by default one for each core, through
-    joblib: `joblib.parallel_config` says where. The same seed gives the same verdict to the last digit, whatever the
-    number of jobs. Raises ChoiceError, a ValueError, for what a user can put right.
+    what came before it. Of a table with more rows than `sample` only so many race (whole groups, evenly over time, each
+    class in its share), and the final model is trained on all; "all", or None, lets every row race. resume names a
+    folder that keeps every finished fold: a race that was stopped goes on there, and ends as it would have without the
+    stop. jobs folds run side by side, by default one for each core, through joblib: `joblib.parallel_config` says
+    where. The same seed gives the same verdict to the last digit, whatever the number of jobs. Raises ChoiceError, a
+    ValueError, for what a user can put right.
     """
-    kinds = parse_models(models if isinstance(models, str) else ",".join(models))
-    ready, facts, runners, problem = pose(X, y, aim, groups, time, weight, exposure, seed)
-    target, score = ready.target, problem.score
-    splits = folds(len(target.y), seed, problem.order)
+    if seed < 0:
+        raise ChoiceError(f"seed must be 0 or more; it is {seed}")
+    kinds = parse_models(models if isinstance(models, str) else ",".join(map(str, models)))
+    most = parse_sample(sample)
+    ready, facts, runners, whole = pose(X, y, aim, groups, time, weight, exposure, seed)
+    target, score = ready.target, whole.score
+    rows, drawn = sampled(whole.order, len(whole.y), most, seed)
+    problem = whole.take(rows) if drawn else whole
+    said = [f"{len(rows):,} of the {len(whole.y):,} rows race, drawn {drawn}"] if drawn else []
+    splits = folds(len(rows), seed, problem.order)
     if score.ranks:
-        _check_both_kinds(target, score, splits)
+        _check_both_kinds(problem, target.classes, splits)
     store = None if resume is None else Store(resume, _marks(problem, runners, kinds, splits))
     found = race(problem, runners, kinds, splits, jobs or available_cores(), progress, store)
     default = next(c for c in runners if c.role == "default")
     if not any((default.label, kind) in found.scores for kind in kinds):
         first = next(iter(found.failures.values()), "no reason given")
         raise ChoiceError(f"{default.label} could not be trained on this table: {first}")
-    evidence = judge(problem, runners, found, undecidable(target, facts))
+    evidence = judge(problem, runners, found, undecidable(target, facts), whole)
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
     warnings += [*_disguise(problem, default, evidence, found), *_race_warnings(problem, default, evidence, found)]
@@ -89,20 +98,31 @@ def choose(
         evidence=evidence,
         default=default.label,
         chosen=chosen,
-        protocol=[*_protocol(score, splits, problem.order, kinds, seed), *_gap_in_words(found)],
+        protocol=[*said, *_protocol(score, splits, problem.order, kinds, seed), *_gap_in_words(found)],
         target=target.name,
         kind=evidence.model,
         predictions=found.predictions,
         problem=problem,
+        whole=whole,
         scores=found.scores,
         settings=found.settings,
         judged=found.judged,
-        rows=target.rows,
+        rows=target.rows[rows],
         classes=target.classes,
         left_out=left_out(target.aim, facts, runners),
         weighted_by=ready.weighted_by,
-        notes=(*ready.notes, *_beyond_the_loss(chosen)),
+        notes=(
+            *ready.notes, *(f"{how}; the final model is trained on all" for how in said),
+            *_of_more_rows(evidence, len(rows), len(whole.y)), *_beyond_the_loss(chosen),
+        ),
     )
+
+
+def _of_more_rows(evidence: Verdict, raced: int, rows: int) -> list[str]:
+    needed = evidence.rows_needed
+    if evidence.word != "NOT SHOWN" or needed is None or not raced < min(needed, rows):
+        return []
+    return [f"a larger sample could show more: {min(needed, rows):,} of the {rows:,} rows, say, or all"]
 
 
 def _beyond_the_loss(chosen: Candidate) -> list[str]:
@@ -111,22 +131,22 @@ def _beyond_the_loss(chosen: Candidate) -> list[str]:
     return [f"{chosen.name} is trained {chosen.beside}: the model and the code to copy do so, the loss alone does not"]
 
 
-def _check_both_kinds(target: Target, score: Score, splits: Sequence[Fold]) -> None:
+def _check_both_kinds(problem: Problem, classes: Sequence[str], splits: Sequence[Fold]) -> None:
     """Classes are shared out evenly among random folds, but time and groups come first."""
-    lone = [target.y[fold.test[0]] for fold in splits if np.ptp(target.y[fold.test]) == 0]
+    lone = [problem.y[fold.test[0]] for fold in splits if np.ptp(problem.y[fold.test]) == 0]
     if lone:
-        only = " or ".join(quoted(target.classes[int(k)], 30) for k in np.unique(lone))
+        only = " or ".join(quoted(classes[int(k)], 30) for k in np.unique(lone))
         raise ChoiceError(
             f"{len(lone)} of the {len(splits)} folds would judge rows of one class only ({only}), of which the "
-            f"{score.shown_name} has no value; ask for the aim probability, or for folds without groups or time"
+            f"{problem.score.shown_name} has no value; ask for the aim probability, or for folds without groups or time"
         )
 
 
 def pose(
     X: Any, y: Any, aim: str | Aim | None, groups: Any, time: Any, weight: Any, exposure: Any, seed: int
 ) -> tuple[Prepared, Profile, tuple[Candidate, ...], Problem]:
-    """What is known before any training: columns and target, facts, the losses that race, and the task they share."""
-    ready = prepare(X, y, None if aim is None else parse_aim(aim), weight, exposure, seed, groups, time)
+    """What is known before any training: columns and target, facts, the losses that race, and the task of all rows."""
+    ready = prepare(X, y, None if aim is None else parse_aim(aim), weight, exposure, groups, time)
     target = ready.target
     facts = profile(
         ready.table, target, ready.exposure, seed, ready.weight, ready.grouped_by, ready.timed_by
@@ -139,7 +159,10 @@ def pose(
     return ready, facts, candidates(target.aim, facts).racing, problem
 
 
-def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undecidable: str | None) -> Verdict:
+def judge(
+    problem: Problem, runners: Sequence[Candidate], found: Race, why_undecidable: str | None,
+    whole: Problem | None = None,
+) -> Verdict:
     """Scores and predictions -> the verdict, with the decision that goes with the model it names."""
     entrants = [c.entrant for c in runners]
     evidence = Evidence(entrants, found.scores, found.test_share)
@@ -163,7 +186,7 @@ def judge(problem: Problem, runners: Sequence[Candidate], found: Race, why_undec
         undecidable=why_undecidable,
     )
     model = verdict.proven_on[0] if verdict.word == "USE" and verdict.loss != evidence.default else verdict.model
-    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, model)))
+    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, model), whole))
 
 
 def _marks(

@@ -68,7 +68,8 @@ def load_model(path: str | Path) -> FinalModel:
     Raises ValueError for anything else; a file from elsewhere can hold a wrong model, but runs no code."""
     path = Path(path)
     if not path.is_file():
-        raise ChoiceError(f"no file {quoted(path, 200)}")
+        name = quoted(path, 200)
+        raise ChoiceError(f"{name} is a folder; name a saved model" if path.is_dir() else f"no file {name}")
     try:
         texts = _texts(path)
     except ChoiceError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.choosing.errors import ChoiceError, near, plain, quoted
+from lossmith.choosing.ragged import ragged
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -59,15 +63,19 @@ class Table:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in reversed(self.columns)}
+
     def column(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
+        if name in self._by_name:
+            return self._by_name[name]
         if name in self.unusable:
             raise ChoiceError(f"column {quoted(name)} {UNUSABLE}")
-        raise ChoiceError(
-            f"no column {quoted(name)} in the table{near(name, self.names) or f'; it has {self.listing(8)}'}"
-        )
+        hint = near(name, self.names) or f"; it has {self.listing(8)}"
+        if self.names and not any(np.isnan(number(other)) for other in self.names):
+            hint += ": these look like data, so its first line may lack names"
+        raise ChoiceError(f"no column {quoted(name)} in the table{hint}")
 
     def without(self, *names: str) -> Table:
         return replace(self, columns=tuple(c for c in self.columns if c.name not in names))
@@ -104,7 +112,7 @@ def read(path: str | Path) -> Table:
             frame = parquet.read_table(path)
         else:
             frame = _read_csv(path, head, warnings)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
     names = frame.column_names
@@ -117,27 +125,40 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
+    zipped = head[:2] == b"\x1f\x8b"
+    if zipped:
+        with gzip.open(path) as file:
+            head = file.read(len(head))
     if not head.strip():
         raise ChoiceError(f"{quoted(path.name)} is empty")
-    zipped = head[:2] == b"\x1f\x8b"
-    if not zipped and b"\x00" in head:
+    if b"\x00" in head:
         raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
-    first = "" if zipped else head.decode("latin-1").splitlines()[0]
-    delimiter = max(",;\t|", key=first.count) if first else ","
+    first = head.decode("latin-1").splitlines()[0]
+    delimiter = max(",;\t|", key=first.count)
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))
+
+    def parsed(encoding: str) -> Any:
+        with pa.input_stream(path, compression="gzip" if zipped else None) as stream:
+            options = csv.ReadOptions(encoding=encoding)
+            return csv.read_csv(stream, read_options=options, parse_options=parse, convert_options=convert)
+
     try:
-        found = csv.read_csv(path, parse_options=parse, convert_options=convert)
+        found = parsed("utf-8")
         _ = found.column_names  # decoded here
         return found
     except pa.ArrowInvalid as error:
         if "UTF8" not in str(error).replace("-", "").upper():
-            raise
+            wrong = ragged(path, delimiter, zipped)
+            raise (ChoiceError(wrong) if wrong else error) from None
     except UnicodeDecodeError:
         pass
     warnings.append("the file is not UTF-8; it was read as Latin-1")
-    read_options = csv.ReadOptions(encoding="latin-1")
-    return csv.read_csv(path, read_options=read_options, parse_options=parse, convert_options=convert)
+    try:
+        return parsed("latin-1")
+    except pa.ArrowInvalid as error:
+        wrong = ragged(path, delimiter, zipped)
+        raise (ChoiceError(wrong) if wrong else error) from None
 
 
 def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
@@ -179,7 +200,12 @@ def column_from_any(values: Any, name: str) -> Column:
     import narwhals as nw
 
     series = nw.from_native(values, series_only=True, pass_through=True)
-    column = _column(name, series if isinstance(series, nw.Series) else _series(np.asarray(values)))
+    if not isinstance(series, nw.Series):
+        array = np.asarray(values)
+        if array.ndim != 1:
+            raise ChoiceError(f"{name} must be one column of values; it has {array.ndim} dimensions")
+        series = _series(array)
+    column = _column(name, series)
     if column is None:
         raise ChoiceError(f"{name} holds neither numbers nor labels")
     return column

@@ -67,7 +67,7 @@ def by_rehline(name: str, X: Any, y: Any, tol: float) -> Found:
     large = 1e3
     Z, C = np.column_stack([X, np.full(len(X), large)]), 1 / (L2 * len(y))
     loss = {"name": "svm"} if name == "hinge" else {"name": "QR", "qt": 0.5}
-    model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=100_000, verbose=0)
+    model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=3000, verbose=0)
     model.fit(X=Z, y=2.0 * y - 1 if name == "hinge" else y)
     return model.coef_[:-1], model.coef_[-1] * large
 
@@ -81,9 +81,9 @@ def by_liblinear(name: str, X: Any, y: Any, tol: float) -> Found:
     if name == "binary_cross_entropy":
         from sklearn.linear_model import LogisticRegression
 
-        model = LogisticRegression(C=C, solver="liblinear", intercept_scaling=10, tol=tol, max_iter=5000)
+        model = LogisticRegression(C=C, solver="liblinear", intercept_scaling=10, tol=tol, max_iter=2000)
     else:
-        model = LinearSVC(C=C, loss=name, dual=name == "hinge", intercept_scaling=10, tol=tol, max_iter=5000)
+        model = LinearSVC(C=C, loss=name, dual=name == "hinge", intercept_scaling=10, tol=tol, max_iter=2000)
     model.fit(X, y)
     return model.coef_, model.intercept_
 

@@ -225,7 +225,7 @@ def race(case: Case, effort: Effort, mine: Mapping[str, Solver]) -> Contest:
         best = objective(name, X, y, ours(name, X, y, 1e-11))
         asked = {who: near_enough(name, X, y, solver, best, effort.patience) for who, solver in solvers.items()}
         able = {who: found for who, found in asked.items() if found is not None}
-        quickest = min((seconds for who, (_, seconds) in able.items() if who in rivals), default=0.0)
+        quickest = min((seconds for who, (_, seconds) in able.items() if who in rivals and who != LBFGS), default=0.0)
         slow = {who: seconds for who, (_, seconds) in able.items() if who in rivals and seconds > SLOW * quickest}
         runs = {who: partial(solvers[who], X, y, tol) for who, (tol, _) in able.items() if who not in slow}
         once = {who: [float(f"{seconds:.4g}")] for who, seconds in slow.items()}

@@ -122,8 +122,8 @@ class _Worker:
 
 
 def _ring(bell: LockType) -> None:
-    """Wake who waits at the lock, or who comes to it next."""
-    with suppress(RuntimeError):  # it rings already
+    """Wake who waits at the lock, or who comes to it next. Each bell is rung by one thread alone."""
+    if bell.locked():  # else it rings already
         bell.release()
 
 

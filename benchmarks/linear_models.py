@@ -61,10 +61,11 @@ def by_glum(family: str, X: Any, y: Any, tol: float) -> Found:
 
 
 def by_rehline(name: str, X: Any, y: Any, tol: float) -> Found:
-    """Its intercept is a coefficient of a large constant, so that the penalty hardly counts it."""
+    """Its intercept is a coefficient of a constant: of one that is large enough for the penalty hardly to count
+    intercepts near 0, and not so large that its steps become short."""
     from rehline import plqERM_Ridge
 
-    large = 1e3
+    large = 10.0
     Z, C = np.column_stack([X, np.full(len(X), large)]), 1 / (L2 * len(y))
     loss = {"name": "svm"} if name == "hinge" else {"name": "QR", "qt": 0.5}
     model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=3000, verbose=0)

@@ -68,7 +68,7 @@ def by_rehline(name: str, X: Any, y: Any, tol: float) -> Found:
     large = 10.0
     Z, C = np.column_stack([X, np.full(len(X), large)]), 1 / (L2 * len(y))
     loss = {"name": "svm"} if name == "hinge" else {"name": "QR", "qt": 0.5}
-    model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=3000, verbose=0)
+    model = plqERM_Ridge(loss=loss, C=C, tol=tol, max_iter=20_000, verbose=0)
     model.fit(X=Z, y=2.0 * y - 1 if name == "hinge" else y)
     return model.coef_[:-1], model.coef_[-1] * large
 

@@ -1,6 +1,6 @@
 """Real tables through `choose`, two aims each: verdict, choice, scores, time; and how long 10,000 rows take.
 
-    python benchmarks/run.py choosing            goes on where it was stopped: build/choosing/tables.jsonl
+    python benchmarks/run.py choices            goes on where it was stopped: build/choosing/tables.jsonl
     python benchmarks/choices.py --pieces 10    ten more tables, then a summary
 """
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -260,36 +261,23 @@ def _linear(s: Setting) -> list[str]:
     ]
 
 
-def _lightgbm(s: Setting) -> list[str]:
-    native = _native(s.loss, "lightgbm")
+def _boosted(s: Setting, library: str, own: str, table: str, asked: str) -> list[str]:
+    """The booster's own loss where it has an equal one, else ours: `own` parameters, its `table`, what is `asked`."""
+    native = _native(s.loss, library)
     if native is None:
-        return _adapted(s, "lightgbm")
-    return [
-        "import lightgbm", "", _params(s, native, "'verbosity': -1"),
-        f"model = lightgbm.train(params, lightgbm.Dataset(X, target, weight={s.weight}), {s.rounds})",
-        "found = model.predict(X_new)", *_both(s),
-    ]  # fmt: skip
-
-
-def _xgboost(s: Setting) -> list[str]:
-    native = _native(s.loss, "xgboost")
-    if native is None:
-        return _adapted(s, "xgboost")
-    return [
-        "import xgboost", "", _params(s, native, "'eta': 0.1"),
-        f"model = xgboost.train(params, xgboost.DMatrix(X, target, weight={s.weight}), {s.rounds})",
-        "found = model.predict(xgboost.DMatrix(X_new))", *_both(s),
-    ]  # fmt: skip
-
-
-def _adapted(s: Setting, booster: str) -> list[str]:
-    """Our objective, where the booster has no equal loss of its own."""
-    told = ", classes=len(names)" if s.classes else ""
-    return [
-        f"objective = {s.ours()}.to({booster!r}{told})",
-        f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
-        "found = model.predict(X_new)", *_both(s),
-    ]  # fmt: skip
+        told = ", classes=len(names)" if s.classes else ""
+        lines = [
+            f"objective = {s.ours()}.to({library!r}{told})",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
+            "found = model.predict(X_new)",
+        ]
+    else:
+        lines = [
+            f"import {library}", "", _params(s, native, own),
+            f"model = {library}.train(params, {library}.{table}(X, target, weight={s.weight}), {s.rounds})",
+            f"found = model.predict({asked})",
+        ]  # fmt: skip
+    return [*lines, *_both(s)]
 
 
 def _params(s: Setting, native: tuple[str, Mapping[str, Any]], own: str) -> str:
@@ -336,11 +324,13 @@ def _both(s: Setting) -> list[str]:
     return ["found = np.column_stack([1 - found, found])"] if s.classes == 2 else []
 
 
-LIBRARIES = {
+LIBRARIES: Mapping[str, Callable[[Setting], list[str]]] = {
     "scikit-learn": _sklearn,
     "scikit-learn, linear": _linear,
-    "LightGBM": _lightgbm,
-    "XGBoost": _xgboost,
+    "LightGBM": partial(_boosted, library="lightgbm", own="'verbosity': -1", table="Dataset", asked="X_new"),
+    "XGBoost": partial(
+        _boosted, library="xgboost", own="'eta': 0.1", table="DMatrix", asked="xgboost.DMatrix(X_new)"
+    ),
     "PyTorch": _torch,
 }
 

@@ -143,22 +143,24 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
             options = csv.ReadOptions(encoding=encoding)
             return csv.read_csv(stream, read_options=options, parse_options=parse, convert_options=convert)
 
+    def explained(error: Exception) -> Exception:
+        wrong = ragged(path, delimiter, zipped)
+        return ChoiceError(wrong) if wrong else error
+
     try:
         found = parsed("utf-8")
         _ = found.column_names  # decoded here
         return found
     except pa.ArrowInvalid as error:
         if "UTF8" not in str(error).replace("-", "").upper():
-            wrong = ragged(path, delimiter, zipped)
-            raise (ChoiceError(wrong) if wrong else error) from None
+            raise explained(error) from None
     except UnicodeDecodeError:
         pass
     warnings.append("the file is not UTF-8; it was read as Latin-1")
     try:
         return parsed("latin-1")
     except pa.ArrowInvalid as error:
-        wrong = ragged(path, delimiter, zipped)
-        raise (ChoiceError(wrong) if wrong else error) from None
+        raise explained(error) from None
 
 
 def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:

@@ -139,7 +139,7 @@ def _by_rows(X: Any) -> csr_array[Any]:
 
 def check_finite(features: Matrix, names: Sequence[str] | None) -> None:
     values = features.data if is_sparse(features) else features
-    if values.dtype.kind != "f" or _sums_are_finite(values) or np.isfinite(values).all():
+    if values.dtype.kind != "f" or np.isfinite(_total(values)) or np.isfinite(values).all():
         return
     if is_sparse(features):
         entry = int(np.flatnonzero(~np.isfinite(values))[0])
@@ -152,13 +152,8 @@ def check_finite(features: Matrix, names: Sequence[str] | None) -> None:
     raise ValueError(f"X[{row}, {column}] is {spelled(bad)}{where}: features must be finite (no NaN, no infinity)")
 
 
-def _sums_are_finite(values: NDArray[Any]) -> bool:
-    """Whether no sum says that a number may not be finite: of columns, by a kernel or BLAS, as fast as memory gives."""
-    if can_read(values):
-        return bool(np.isfinite(sums(values, np.zeros(values.shape[1]), None)[0]).all())
+def _total(values: NDArray[Any]) -> float:
+    """A sum of all, which is finite only if each number is: where it is not, one may be, or the sum too large."""
     with np.errstate(all="ignore"):
-        if values.ndim == 1:
-            return bool(np.isfinite(values.sum(dtype=np.float64)))
-        ones = np.ones(min(_ROWS, len(values)), values.dtype)
-        parts = (values[start : start + _ROWS] for start in range(0, len(values), _ROWS))
-        return all(np.isfinite(ones[: len(part)] @ part).all() for part in parts)
+        found = sums(values, np.zeros(values.shape[1]), None)[0] if can_read(values) else values
+        return float(found.sum(dtype=np.float64))

@@ -16,12 +16,12 @@ Array = NDArray[np.float64]
 
 def sums(X: NDArray[Any], shift: Array, weight: Array | None) -> tuple[Array, Array]:
     """Weighted sums of X - shift and of its square, of each column of features that a kernel can read."""
-    from lossmith.engine.llvm import linear_moments
+    from lossmith.engine.llvm.linear import padded
     from lossmith.engine.llvm.run import rows_per_block
 
     (n, p), columns = X.shape, X.strides[1] != X.itemsize
-    kernel, padded = _kernel(X.dtype.name, columns, weight is not None), linear_moments.padded(p)
-    centre, found = np.zeros(padded), np.zeros((-(-n // rows_per_block(kernel.spec, p)), 2, padded))
+    kernel, width = _kernel(X.dtype.name, columns, weight is not None), padded(p)
+    centre, found = np.zeros(width), np.zeros((-(-n // rows_per_block(kernel.spec, p)), 2, width))
     centre[:p] = shift
     given = [*([] if weight is None else [np.ascontiguousarray(weight)]), X.T if columns else X, centre, found]
     kernel.run(given, np.empty(0), n, classes=p)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_CLASSES = 48  # up to so many a kernel has one row per lane
 _COEFFICIENTS = 1 << 15  # up to so many stay in the nearer caches, beside what they pull
 _LEAST = 8  # rows
 
@@ -46,20 +45,22 @@ class Several:
 
     def can_pass(self, X: Any, classes: int) -> bool:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
+        from lossmith.engine.llvm.spec import MOST_ACROSS
+
         if self._formula is None or self._formula.extras or not (is_readable(self.y) and can_read(X)):
             return False
-        return len(X) >= _LEAST and classes <= _CLASSES and classes * X.shape[1] <= _COEFFICIENTS
+        return len(X) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
 
     def passed(self, X: NDArray[Any], coefficients: Array, centre: Array, intercepts: Array) -> Passed:
         """At the scores (X - centre) @ coefficients + intercepts + offset."""
-        from lossmith.engine.llvm.linear import LANES, VECTORS
+        from lossmith.engine.llvm.linear import LANES, VECTORS, padded
         from lossmith.engine.llvm.linear_several import width
         from lossmith.engine.llvm.run import rows_per_block
 
         (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
         kernel = self._kernel(X.dtype.name, columns, classes)
-        spec, padded = kernel.spec, -(-p // LANES) * LANES
-        w, c = np.zeros((1 + padded, classes)), np.zeros(padded)
+        spec, height = kernel.spec, padded(p)
+        w, c = np.zeros((1 + height, classes)), np.zeros(height)
         w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
         pull = np.zeros((-(-n // rows_per_block(spec, p)), width(p, classes)))
         scores = w if self.offset is None else self.offset  # without an offset nothing is read there
@@ -69,7 +70,7 @@ class Several:
         found = kernel.run(given, np.array(self._numbers), n, classes=p)
         total = pull.sum(axis=0) / self.total
         each = total[:-LANES].reshape(-1, classes, LANES)  # of so many features at a time, of the intercepts in the end
-        pulled = each[:-1].transpose(0, 2, 1).reshape(padded, classes)[:p]
+        pulled = each[:-1].transpose(0, 2, 1).reshape(height, classes)[:p]
         mean = float("nan") if found is None else found / self.total
         return Passed(mean, float(total[-LANES:].sum()), pulled, each[-1].sum(axis=1))
 

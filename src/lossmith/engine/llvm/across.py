@@ -208,9 +208,7 @@ class Across:
 
     def _number_of_class(self, name: str, place: str | int) -> Value:
         type_ = self.e.float.name
-        return self.e.splat(
-            self.e.load_scalar(self.e.address(self.block.vectors[name].base, place, type_), type_), type_
-        )
+        return self.e.load_splat(self.e.address(self.block.vectors[name].base, place, type_), type_)
 
     def at_class(self, x: Expr, y: Value) -> Value:
         """By comparing with every class where there are few; else one number at a time."""

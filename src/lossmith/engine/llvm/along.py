@@ -103,7 +103,7 @@ class Along:
     def loaded(self, count: str) -> Loaded:
         """The numbers per sample of so many rows from the first on."""
         e = self.e
-        lanes = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {count} to i32"), "i32")
+        lanes = e.first_lanes(count)
         last = e.integer("sub", e.integer("add", self.first, count), 1)
 
         def take(array: Array, stored: Stored) -> Value:
@@ -266,8 +266,7 @@ class Along:
         rest = e.integer("sub", self.classes, self.whole)
 
         def tail(states: States) -> States:
-            left = e.splat(e.fresh(f"trunc i64 {rest} to i32"), "i32")
-            place = self.place(self.whole, e.lane_numbers("i32") < left)
+            place = self.place(self.whole, e.first_lanes(rest))
             return sweep.join(states, sweep.at(place, sweep.neutral(states)))
 
         return when(e, e.integer("icmp ne", rest, 0), states, tail)
@@ -307,11 +306,11 @@ class Along:
             self.enter(number)
             place = self._class_number(classes(number))
             if x.op == "param":
-                value = e.splat(e.load_scalar(e.address(self.block.vectors[x.data].base, place, type_), type_), type_)
+                value = e.load_splat(e.address(self.block.vectors[x.data].base, place, type_), type_)
             else:
                 (stored,) = (given.stored for given in self.spec.inputs if given.name == x.data)
-                raw = e.load_scalar(e.address(self.inputs[x.data], place, stored.type), stored.type)
-                value = memory.to_float(e, stored, e.splat(raw, stored.type), type_)
+                raw = e.load_splat(e.address(self.inputs[x.data], place, stored.type), stored.type)
+                value = memory.to_float(e, stored, raw, type_)
             e.line(f"store {type_} {e.first_lane(value)}, ptr {e.address(found, number, type_)}")
             return []
 

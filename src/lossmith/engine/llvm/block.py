@@ -72,7 +72,7 @@ class Block:
 
     def _number(self, pointer: str) -> Value:
         """A float64 number of the job in every lane."""
-        return self.e.to_float(self.e.splat(self.e.load_scalar(pointer, "double"), "double"), self.e.float.name)
+        return self.e.to_float(self.e.load_splat(pointer, "double"), self.e.float.name)
 
     def _class_count(self) -> Value:
         return self.e.convert("sitofp", self.e.splat(self.integer(job.CLASSES), "i64"), self.e.float.name)

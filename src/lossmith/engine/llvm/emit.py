@@ -335,6 +335,10 @@ class Emitter:
     def lane_numbers(self, type_: str) -> Value:
         return self.constants(list(range(self.lanes)), type_)
 
+    def first_lanes(self, count: str | int) -> Value:
+        """The lanes whose numbers are less than a count."""
+        return self.lane_numbers("i32") < self.splat(self.fresh(f"trunc i64 {count} to i32"), "i32")
+
     # memory -----------------------------------------------------------------------------------------------------------
 
     def address(self, base: str, index: str | int, type_: str) -> str:
@@ -377,6 +381,10 @@ class Emitter:
 
     def load_scalar(self, pointer: str, type_: str) -> str:
         return self.fresh(f"load {type_}, ptr {pointer}, align {BYTES[type_]}")
+
+    def load_splat(self, pointer: str, type_: str) -> Value:
+        """One number of memory in every lane."""
+        return self.splat(self.load_scalar(pointer, type_), type_)
 
 
 def _short(type_: str) -> str:

@@ -13,7 +13,7 @@ from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Block
 from lossmith.engine.llvm.control import States, loop
-from lossmith.engine.llvm.emit import DOUBLE, Value
+from lossmith.engine.llvm.emit import DOUBLE, Emitter, Value
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import compute
 from lossmith.engine.llvm.spec import Spec
@@ -31,9 +31,19 @@ AHEAD = 8192  # bytes from where a row is read to where memory is asked for the 
 LANES = DOUBLE.lanes  # scores are float64
 
 
+def padded(features: int) -> int:
+    """As many as whole vectors hold."""
+    return -(-features // LANES) * LANES
+
+
+def padded_in(e: Emitter, features: str) -> str:
+    """The same, of a number that the kernel is told."""
+    return e.integer("and", e.integer("add", features, e.lanes - 1), -e.lanes)
+
+
 def width(features: int) -> int:
     """The numbers of a row of what is pulled: whole vectors, and one for the sum."""
-    return -(-features // LANES) * LANES + LANES
+    return padded(features) + LANES
 
 
 def rows_per_block(features: int) -> int:
@@ -52,7 +62,7 @@ class Linear(ABC):
         self.stored = Stored(spec.matrix)
         self.matrix, self.coefficients, self.centre, self.pull = (self.block.vectors[name] for name in VECTORS)
         self.features = self.block.integer(job.CLASSES)
-        self.padded = e.integer("and", e.integer("add", self.features, e.lanes - 1), -e.lanes)
+        self.padded = padded_in(e, self.features)
         self.last = e.integer("sub", "%stop", 1)
         number = e.integer("udiv", "%start", self.block.integer(job.STEP))
         mine = e.integer("mul", number, e.integer("add", self.padded, e.lanes))
@@ -79,8 +89,7 @@ class Linear(ABC):
 
     def there(self, index: str) -> Value:
         """Which of a vector of rows from index on exist."""
-        e = self.e
-        return e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', index)} to i32"), "i32")
+        return self.e.first_lanes(self.e.integer("sub", "%stop", index))
 
     def formula(self, index: str, products: Value, states: States, lanes: Value | None) -> tuple[States, Value]:
         """(the sums with a vector of rows added, what they pull)."""

@@ -67,4 +67,4 @@ class Columns(Linear):
         return [self.feature(self.e.address(column, first, self.stored.type), mask, centre) for first, mask in pairs]
 
     def _number(self, base: str, j: str) -> Value:
-        return self.e.splat(self.e.load_scalar(self.e.address(base, j, "double"), "double"), "double")
+        return self.e.load_splat(self.e.address(base, j, "double"), "double")

@@ -7,17 +7,13 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Block, across
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import AHEAD, CENTRE, LANES, MATRIX, PULL
+from lossmith.engine.llvm.linear import AHEAD, CENTRE, MATRIX, PULL, padded_in
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.spec import Spec
 
 VECTORS = (MATRIX, CENTRE, PULL)
 """What the kernel takes beside the weights: features, and sums, (2, padded features) for each block."""
 _ROWS = 8  # that are worked on together
-
-
-def padded(features: int) -> int:
-    return -(-features // LANES) * LANES
 
 
 class Moments:
@@ -27,7 +23,7 @@ class Moments:
         self.stored = Stored(spec.matrix)
         self.matrix, self.centre, pull = (self.block.vectors[name] for name in VECTORS)
         self.features = self.block.integer(job.CLASSES)
-        width = e.integer("and", e.integer("add", self.features, e.lanes - 1), -e.lanes)
+        width = padded_in(e, self.features)
         number = e.integer("udiv", "%start", self.block.integer(job.STEP))
         self.first = e.address(pull.base, e.integer("mul", number, e.integer("mul", width, 2)), "double")
         self.second = e.address(self.first, width, "double")
@@ -50,8 +46,8 @@ class Moments:
         weights = [None if self.block.weight is None else self._one(self.block.weight.base, n) for n in numbers]
 
         def features(at: str, _: States) -> States:
-            left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', self.features, at)} to i32"), "i32")
-            mask, centre = e.lane_numbers("i32") < left, e.load(e.address(self.centre.base, at, "double"), "double")
+            mask = e.first_lanes(e.integer("sub", self.features, at))
+            centre = e.load(e.address(self.centre.base, at, "double"), "double")
             places = [e.address(base, at, "double") for base in (self.first, self.second)]
             sums = [e.load(place, "double") for place in places]
             for row, weight in zip(rows, weights, strict=True):
@@ -70,8 +66,7 @@ class Moments:
         centre = self._one(self.centre.base, j)
 
         def rows(at: str, sums: States) -> States:
-            left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', at)} to i32"), "i32")
-            mask = e.lane_numbers("i32") < left
+            mask = e.first_lanes(e.integer("sub", "%stop", at))
             weight = self.block.weight
             each = None if weight is None else e.load(e.address(weight.base, at, "double"), "double", mask)
             x = e.load(e.address(column, at, self.stored.type), self.stored.type, mask)
@@ -93,4 +88,4 @@ class Moments:
 
     def _one(self, base: str, place: str) -> Value:
         """A number of an array, in every lane."""
-        return self.e.splat(self.e.load_scalar(self.e.address(base, place, "double"), "double"), "double")
+        return self.e.load_splat(self.e.address(base, place, "double"), "double")

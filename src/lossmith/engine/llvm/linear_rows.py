@@ -16,7 +16,7 @@ class Rows(Linear):
         e = self.e
         self.whole = e.integer("and", self.features, -e.lanes)
         left = e.integer("sub", self.features, self.whole)
-        self.rest = e.lane_numbers("i32") < e.splat(e.fresh(f"trunc i64 {left} to i32"), "i32")
+        self.rest = e.first_lanes(left)
 
     def rows(self, index: str, states: States, *, whole: bool) -> States:
         """Where fewer are left the last one stands for those that are not there."""

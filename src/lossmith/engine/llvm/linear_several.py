@@ -14,7 +14,7 @@ from lossmith.engine.llvm.across import Across, Tile, turned
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import AHEAD, LANES, VECTORS
+from lossmith.engine.llvm.linear import AHEAD, LANES, VECTORS, padded, padded_in
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.rows import Place
 from lossmith.engine.llvm.spec import Spec
@@ -27,7 +27,7 @@ _COLUMN_AHEAD = 512  # bytes from where a column is read to where memory is aske
 def width(features: int, classes: int) -> int:
     """The numbers of a row of what is pulled: by the features, padded to whole vectors, (features / lanes, classes,
     lanes); by the intercepts, (classes, lanes); and the lanes of the second sum. They have to be 0 before."""
-    return (-(-features // LANES) * LANES + LANES) * classes + LANES
+    return (padded(features) + LANES) * classes + LANES
 
 
 class Several(Across):
@@ -41,8 +41,7 @@ class Several(Across):
         self.matrix, self.coefficients, self.centre, pull = (self.block.vectors[name] for name in VECTORS)
         self.features = self.block.integer(job.CLASSES)
         self.last = e.integer("sub", self.features, 1)
-        padded = e.integer("and", e.integer("add", self.features, e.lanes - 1), -e.lanes)
-        squares = e.integer("mul", padded, self.classes)
+        squares = e.integer("mul", padded_in(e, self.features), self.classes)
         number = e.integer("udiv", "%start", self.block.integer(job.STEP))
         mine = e.integer("mul", number, e.integer("add", squares, e.lanes * (self.classes + 1)))
         self.pulled = e.address(pull.base, mine, "double")
@@ -133,8 +132,8 @@ class Several(Across):
 
     def _rows_of(self, index: str, at: str) -> list[Value]:
         e = self.e
-        left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', self.features, at)} to i32"), "i32")
-        mask, centre = e.lane_numbers("i32") < left, e.load(e.address(self.centre.base, at, "double"), "double")
+        mask = e.first_lanes(e.integer("sub", self.features, at))
+        centre = e.load(e.address(self.centre.base, at, "double"), "double")
         places = (e.address(row, at, self.stored.type) for row in self._lines(index))
         return [self._feature(e.load(place, self.stored.type, mask)) - centre for place in places]
 
@@ -166,4 +165,4 @@ class Several(Across):
         return memory.to_float(self.e, self.stored, raw, "double")
 
     def _scalar(self, base: str, place: int) -> Value:
-        return self.e.splat(self.e.load_scalar(self.e.address(base, place, "double"), "double"), "double")
+        return self.e.load_splat(self.e.address(base, place, "double"), "double")

@@ -51,7 +51,7 @@ class Slot:
     def lane(self, number: str) -> Value:
         """One lane of it in all."""
         e = self._e
-        return self._taken(e.splat(e.load_scalar(e.address(self._pointer, number, self._held), self._held), self._held))
+        return self._taken(e.load_splat(e.address(self._pointer, number, self._held), self._held))
 
     def _taken(self, held: Value) -> Value:
         return held.ne(0) if self._type == MASK else held

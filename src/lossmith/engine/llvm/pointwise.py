@@ -46,8 +46,7 @@ def text(spec: Spec) -> str:
         return joined(states, loop(e, index, end, at_once * e.lanes, [*narrow, *states[len(wide) :]], vectors))
 
     def rest(index: str, states: list[Value]) -> list[Value]:
-        left = e.splat(e.fresh(f"trunc i64 {e.integer('sub', '%stop', index)} to i32"), "i32")
-        lanes = e.lane_numbers("i32") < left
+        lanes = e.first_lanes(e.integer("sub", "%stop", index))
         return joined(states, _added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last)))
 
     states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *good], chunk)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.compute import check_reduction
+from lossmith.compute import check_reduction, overlaps_itself
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
 from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
@@ -163,7 +163,9 @@ def _writable(out: Any, shape: tuple[int, ...], given: list[Any]) -> bool:
     """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
     if type(out) not in (_ARRAY, np.memmap) or out.shape != shape or not is_floating(out.dtype):
         return False
-    return out.flags.writeable and not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
+    if not out.flags.writeable or overlaps_itself(out):
+        return False
+    return not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
 
 
 def _host_arrays(given: Mapping[str, Any]) -> dict[str, Array] | None:

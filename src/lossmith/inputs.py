@@ -54,8 +54,8 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass its data, and its mask as where=~mask")
     if hasattr(x, "to_numpy"):
-        # of Arrow: texts, booleans and gaps cannot be had without a copy
-        x = x.to_numpy(zero_copy_only=False) if library_of(x) == "pyarrow" and hasattr(x, "null_count") else x.to_numpy()
+        column = library_of(x) == "pyarrow" and hasattr(x, "null_count")
+        x = x.to_numpy(zero_copy_only=False) if column else x.to_numpy()  # texts, booleans and gaps need a copy
     try:
         array = np.asarray(x)
     except ValueError as error:

@@ -22,7 +22,6 @@ from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_rows import Rows, rows_of
 
-
 _MISSING = "missing"
 """The booster's attribute, kept in its file, that says which number stands for a missing one in new rows as well."""
 

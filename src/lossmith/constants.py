@@ -223,7 +223,7 @@ def _midpoint(
     left = before if value(before) <= value(left) else left  # a kink may sit on either side
     right = beyond = left
     if slope(left) <= 0:
-        right, beyond = _boundary(lambda c: slope(c) > 0, left, rising, hints, lambda low, _: math.nextafter(low, math.inf))
+        right, beyond = _boundary(lambda c: slope(c) > 0, left, rising, hints, math.nextafter)
     right = beyond if value(beyond) <= value(right) else right
     return left + (right - left) / 2
 

@@ -114,7 +114,7 @@ def test_two_modes_are_told_from_flat_skewed_and_heavy_noise():
     two = np.where(rng.random(2000) < 0.4, -3.0, 3.0) + rng.normal(size=2000)
     assert describe(two).two_modes
     X = pd.DataFrame({"x": rng.normal(size=2000)})
-    assert warned(facts(X, pd.Series(two, name="y")), "two modes")
+    assert warned(facts(X, pd.Series(two, name="y")), "in two heaps")
 
 
 def test_heavy_tails_are_seen_in_every_measure():
@@ -256,7 +256,7 @@ def test_traps_of_the_target():
     one = np.exp(y)
     one[7] = one.sum()
     assert warned(facts(X, one), "data row 8 alone carries 50%")
-    assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no pilot model predicted 'y' better")
+    assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no model predicted 'y' better")
     assert warned(facts(X[:40], y[:40]), "40 rows are few: only large differences")
     assert warned(facts(X[:29], y[:29]), "29 rows are few: no difference is proven")
 

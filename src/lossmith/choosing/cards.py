@@ -28,9 +28,9 @@ def card_of(result: Result) -> Card:
     if result.evidence.decision is not None:
         uses.append(f"To decide: {result.evidence.decision.describe(result.classes)}.")
     columns = [plain(name, 40) for name in result.problem.table.names]
-    shown = listed(columns[:MOST_NAMES]) + (
-        f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
-    )
+    shown = listed(columns)
+    if len(columns) > MOST_NAMES:
+        shown = f"{', '.join(columns[:MOST_NAMES])} and {len(columns) - MOST_NAMES} more"
     return {
         "What it is": [
             f"A {result.final_kind} model trained with the loss {result.chosen.label}, chosen by lossmith.",

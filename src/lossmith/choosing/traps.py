@@ -51,13 +51,17 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     if lump[0]:
         found.append(
             f"{lump[0]:.0%} of {name} is exactly {lump[1]:,.6g}, its {'largest' if lump[1] == y.max() else 'smallest'} "
-            "value: if that is a bound of the measurement, the mean comes out wrong; quantiles on the free side do not"
+            "value: if what lies beyond could not be measured, the mean comes out wrong; a median or another level "
+            "on the free side does not"
         )
     if target.aim.functional == "mean":
         square = np.sort((y - y.mean()) ** 2)[::-1]
         share = float(square[: max(1, n // 100)].sum() / square.sum())
         if share > 0.5:
-            found.append(f"1% of the rows carry {share:.0%} of the squared distance to the mean")
+            found.append(
+                f"1% of the rows carry {share:.0%} of the squared distance to the mean of {name}: these few decide "
+                "what is learnt; are they right?"
+            )
     return found
 
 
@@ -66,29 +70,30 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
     mean = target.aim.functional in ("mean", "expectile")
     if mean and noise.tail_band[1] < 4:
         warnings.append(
-            f"the residuals' tail index is {noise.tail_index:.2g} (below 4): a few rows decide "
-            "the squared error, so RMSE settles little here"
+            "the largest misses are so large that a few rows decide how wrong a model seems: other rows would give "
+            f"another answer (tail index of the misses {noise.tail_index:.2g}; below 4 their squares settle slowly)"
         )
     if mean and noise.top_share > GRADIENT_SHARE:
         shown = ", ".join(str(row) for row in held.rows)
         warnings.append(
-            f"1% of the rows hold {noise.top_share:.0%} of the squared error's pull (data rows {shown}): if they are "
-            "errors, correct them or ask for the median; if they are real, the mean needs them"
+            f"1% of the rows pull a squared error with {noise.top_share:.0%} of the whole force (data rows {shown}): "
+            "if they are errors, correct them or ask for the median; if they are real, the mean needs them"
         )
     if noise.two_modes and target.aim.functional in ("mean", "median"):
         warnings.append(
-            f"the noise has two modes: the {target.aim.functional} may lie where hardly any row is; an interval, such "
-            "as --aim interval:0.8, says more"
+            f"the misses gather in two heaps: the {target.aim.functional} may lie between them, where hardly any row "
+            "is; an interval, such as --aim interval:0.8, says more"
         )
     if growth is not None and growth.underdispersed:
         warnings.append(
-            f"{quoted(target.name)} varies less than counts of independent events would (dispersion "
-            f"{growth.dispersion:.2f}): the mean is not harmed, intervals from a Poisson law come out too wide"
+            f"{quoted(target.name)} varies less than counts of independent events would ({growth.dispersion:.2f} times "
+            "their variance): the mean is not harmed, but do not take intervals from Poisson's law: they come out too "
+            "wide"
         )
     if len(found.y) >= FEWEST_TO_TELL and not float(np.mean(found.residual**2)) < float(found.y.var()):
         warnings.append(
-            f"no pilot model predicted {quoted(target.name)} better than its mean does: the columns may say nothing "
-            "about it, and no loss can change that"
+            f"in a first look no model predicted {quoted(target.name)} better than its plain mean does: the columns "
+            "may say nothing about it, and no loss can change that"
         )
     return warnings
 
@@ -100,7 +105,8 @@ def of_the_order(found: PilotRows) -> list[str]:
         return []
     warning = (
         f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
-        "belong together, name the column with --time or --groups, for random folds flatter every loss"
+        "belong together, name the column with --time or --groups: judged on rows drawn at random, every loss looks "
+        "better than it is"
     )
     return [warning]
 

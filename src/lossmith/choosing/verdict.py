@@ -270,7 +270,8 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
     equal = [key[0] for key, d in compared.items() if d.p_equal >= SURE and key not in barred]
     unclear = _unclear(compared, barred)
     if compared and len(worse) == len(compared):
-        return f"Keep {default}: the others are worse ({listed(worse)} on the {model} model)."
+        others = "the other is" if len(worse) == 1 else "the others are"
+        return f"Keep {default}: {others} worse ({listed(worse)} on the {model} model)."
     parts = []
     if unclear:
         parts.append(f"{listed(unclear)} could not be shown to be better than {default} on the {model} model")

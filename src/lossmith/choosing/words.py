@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.choosing.errors import plain
+from lossmith.choosing.errors import figure, plain
 from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE, percent
 
@@ -244,7 +244,7 @@ def _settings(chosen: Candidate) -> list[str]:
     elif chosen.name == "expectile":
         said = [f"q = {chosen.params['q']:.3g} is what a case above counts, and one below the rest"]
     else:
-        said = [SETTINGS[key].format(f"{v:.4g}") for key, v in chosen.params.items() if key in SETTINGS]
+        said = [SETTINGS[key].format(figure(v)) for key, v in chosen.params.items() if key in SETTINGS]
     inside = chosen.label.partition("(")[2].removesuffix(")").split(", ")
     return said + [WAYS[part] for part in inside if part in WAYS]
 

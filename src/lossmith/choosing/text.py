@@ -85,7 +85,7 @@ def beside(result: Result) -> list[str]:
         unit = 100 / (luck.apparent + luck.apparent_gain)
         low, high = (unit * end for end in luck.interval)
         lines.append(
-            f"luck: the best of several looks better than it is, by about {unit * (luck.apparent_gain - luck.gain):.1f} "
+            f"luck: the best of several looks better than it is, by {unit * (luck.apparent_gain - luck.gain):.1f} "
             f"points; on rows that did not help to find it, the best gained {unit * luck.gain:+.1f}% over "
             f"{result.default} (95% interval {low:+.1f} to {high:+.1f}%)"
         )

@@ -100,6 +100,14 @@ def test_the_proof_may_come_from_the_other_model():
     assert "on the a model no difference could be shown" in v.reason
 
 
+def test_where_the_default_may_not_win_no_proof_is_said_to_be_missing():
+    scores = {("plain", "a"): around(0.9), ("usual", "a"): around(1.0, seed=1),
+              ("plain", "b"): around(1.0), ("usual", "b"): around(1.2, seed=1)}  # fmt: skip
+    v = judge([D, L], scores, guards={("plain", "b"): [Guard("skill", False, -0.1, "it is worse than the constant")]})
+    assert (v.word, v.loss, v.proven_on) == ("USE", "plain", ("a",))
+    assert "on the b model plain proves nothing (it is worse than the constant)" in v.reason
+
+
 def test_a_proven_gain_over_the_library_counts_unless_it_is_negligible():
     small = {("plain", "m"): around(1.0, 2e-3), ("usual", "m"): around(1.008, 2e-3, seed=1)}
     assert judge([D, L], small).word == "USE"

@@ -236,7 +236,7 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
     if key in found.scores and not float(found.scores[key].mean()) < constant:
         warnings.append(
             f"{key[0]} predicts no better than the best constant, one answer for every row: the columns say nothing "
-            "about the target, and no loss can change that"
+            "about what was asked for, and no loss can change that"
         )
     if default.label in (label for label, _ in found.predictions):
         share = _worst_rows(problem, found.predictions[default.label, evidence.model], found.judged)

@@ -57,7 +57,8 @@ def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> 
         constant = float(np.ravel(loss.link.inverse(np.asarray(loss.best_constant(pilot.y))))[0])
         pull = np.abs(np.asarray(loss.gradient(pilot.y, _scores(loss, pilot.prediction), reduction="none")))
     except ValueError as error:
-        raise ChoiceError(f"{loss.name} does not fit this target: {error}") from None
+        why = str(error).removeprefix(f"{loss.name}: ")
+        raise ChoiceError(f"{loss.name} does not fit this target: {why}") from None
     numbers = ready.target.rows[pilot.rows] + 1
     return Effects(loss, target, pilot, numbers, constant, pull, (*notes, *ready.notes))
 

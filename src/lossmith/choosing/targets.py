@@ -45,27 +45,31 @@ class Target:
     ordered: bool = False  # its classes stand in their order
 
 
-def make_target(column: Column, aim: Aim | None) -> Target:
+def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) -> Target:
+    """Of the rows that have a target and, where there are weights, one above zero."""
     column = _numbers_or_classes(column, aim)
     name = quoted(column.name)
-    rows = np.flatnonzero(~np.isnan(column.values))
+    present = ~np.isnan(column.values)
+    if not present.any():
+        raise ChoiceError(f"the target {name} is empty: every value is missing")
+    rows = np.flatnonzero(present if weights is None else present & (weights > 0))
     y = column.values[rows]
     warnings = []
-    if not rows.size:
-        raise ChoiceError(f"the target {name} is empty: every value is missing")
+    what = "a target" if weights is None else "a target and a weight above zero"
+    if rows.size < FEWEST_ROWS:
+        raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
     _refuse_extreme(name, y)
     if np.isinf(y).any():
         raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
     if rows.size < len(column.values):
-        warnings.append(f"{len(column.values) - rows.size} rows without a target were left out")
-    if rows.size < FEWEST_ROWS:
-        raise ChoiceError(f"{rows.size} rows with a target are too few; at least {FEWEST_ROWS} are needed")
+        warnings.append(f"{len(column.values) - rows.size} rows without {what} were left out")
     values = np.unique(y)
     labels = column.kind in ("category", "boolean")
     if values.size == 1:
         value = column.levels[int(values[0])] if column.levels else f"{values[0]:g}"
-        what = "has one class only" if labels else "is constant"
-        raise ChoiceError(f"the target {name} {what} ({quoted(value)}); there is nothing to predict")
+        one = "has one class only" if labels else "is constant"
+        where = "" if weights is None else " where the weight is above zero"
+        raise ChoiceError(f"the target {name} {one} ({quoted(value)}){where}; there is nothing to predict")
     if aim is None:
         zero_one = set(values.tolist()) == {0.0, 1.0}
         aim = Aim("probability" if labels or zero_one else "mean", assumed=True)

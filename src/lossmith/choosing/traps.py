@@ -15,6 +15,7 @@ from lossmith.choosing.verdict import FEWEST_ROWS
 
 FEW_ROWS = 300
 FEW_OF_A_CLASS = 30
+FEW_BEYOND = 10  # rows on the far side of a quantile
 ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
 SURE = 4.0  # standard errors
@@ -45,6 +46,14 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
             f"{zeros:.0%} of {name} is 0: the best {target.aim} is 0 almost everywhere; "
             "ask for the mean, an upper quantile, or the probability of more than 0"
         )
+    if target.aim.functional in ("quantile", "interval"):
+        far = max(target.aim.levels, key=lambda level: abs(level - 0.5))
+        beyond = n * min(far, 1 - far)
+        if beyond < FEW_BEYOND:
+            found.append(
+                f"of {n:,} rows only about {beyond:.2g} lie {'above' if far > 0.5 else 'below'} the {far:.4g} quantile"
+                ": too few to learn it from, or to judge it by"
+            )
     if y.min() >= 0 and y.sum() > 0 and y.max() / y.sum() > ONE_ROW:
         row = int(target.rows[int(y.argmax())]) + 1
         found.append(f"data row {row} alone carries {y.max() / y.sum():.0%} of the sum of {name}: is it right?")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossmith.choosing.aims import mean_and_median
 from lossmith.choosing.errors import figure, plain
 from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE, percent
@@ -220,9 +221,19 @@ def _question(result: Result) -> str:
     if not result.aim.assumed:
         return f"You asked for {_aim(result, plain(result.target))}"
     asked = f"You did not say what you want to know, so it was taken to be {_aim(result, plain(result.target))}"
-    names = "" if result.classes else perhaps_classes(result.problem.y)
-    again = 'run it again with --aim probability (in Python: aim="probability")'
-    return f"{asked} If {names} are names of classes, not amounts, {again}." if names else asked
+    if result.classes:
+        return asked
+    mean, median = mean_and_median(result.whole.y, result.whole.weight)
+    asked += (
+        f" Of all rows the mean is {mean:,.5g}, and half lie below {median:,.5g}, their median: if you would rather "
+        f"know a middling case, {_again('median')}."
+    )
+    names = perhaps_classes(result.problem.y)
+    return f"{asked} If {names} are names of classes, not amounts, {_again('probability')}." if names else asked
+
+
+def _again(aim: str) -> str:
+    return f'run it again with --aim {aim} (in Python: aim="{aim}")'
 
 
 def _terms(result: Result) -> tuple[str, ...]:

@@ -64,6 +64,12 @@ TREATED = {
     "names that differ by case": (lambda p: csv(p, ("Y", X), ("y", Y), ("y ", X[::-1])), ()),
     "a rare class": (lambda p: csv(p, ("x", X), ("y", ["rare" if i < 8 else "usual" for i in range(N)])),
                      ("'rare' has 8 rows, fewer than 10: no ranking of losses would mean anything",)),
+    "decimal commas": (lambda p: csv(p, ("x", [f'"{v}"'.replace(".", ",") for v in X]), ("z", X[::-1]), ("y", Y)),
+                       ("column 'x' look like numbers with decimal commas, such as '0,126' in data row 1",)),
+    "percent": (lambda p: csv(p, ("x", [f"{v}%" for v in X]), ("z", X[::-1]), ("y", Y)),
+                ("column 'x' look like amounts of money or numbers with thousands separators",)),
+    "dates of another kind": (lambda p: csv(p, ("x", X), ("d", [f"{d[8:]}.{d[5:7]}.{d[:4]}" for d in DAYS]), ("y", Y)),
+                              ("column 'd' look like dates, such as", "write 2026-01-31")),
     "a column of nothing": (lambda p: csv(p, ("x", X), ("e", [""] * N), ("k", [1] * N), ("y", Y)),
                             ("'e' is empty", "'k' is constant")),
 }  # fmt: skip
@@ -160,6 +166,7 @@ REFUSED |= {
         lambda p: lines(p, (2, "\xf6,1"), (50, "1,2,3"), encoding="latin-1"), "line 50 of 't.csv' has 3 cells"
     ),
     "an open quote": (lambda p: lines(p, (50, '"1,2')), "that opens in line 50 of 't.csv' is never closed: \"1,2"),
+    "blanks in names": (lambda p: csv(p, ("x", X), (" y", Y)), "did you mean ' y'?"),
     "no names": (lambda p: csv(p, ("1.5", X), ("2", Y)), "these look like data, so its first line may lack names"),
 }  # fmt: skip
 

@@ -36,6 +36,6 @@ def figure(x: float) -> str:
 def near(name: str, names: Iterable[str]) -> str:
     """'; did you mean ...?' with the nearest names, or nothing."""
     known = list(names)
-    lowered = {other.lower(): other for other in known}
-    found = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.7)]
+    lowered = {other.strip().lower(): other for other in known}
+    found = [lowered[match] for match in get_close_matches(name.strip().lower(), list(lowered), n=3, cutoff=0.7)]
     return f"; did you mean {' or '.join(quoted(match) for match in found)}?" if found else ""

@@ -13,10 +13,11 @@ from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
+from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
-from lossmith.choosing.targets import LARGEST, Target, make_target, perhaps_classes
+from lossmith.choosing.targets import FEW_NUMBERS, LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
 GROUPED = (
@@ -191,6 +192,8 @@ def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
                 f"column {name} goes up to {largest:.3g} in size, whose square a computer cannot hold: correct it, or "
                 "measure it in other units"
             )
+        if column.kind == "category" and len(column.levels) > FEW_NUMBERS and (said := look_like(column)):
+            warnings.append(f"most values of column {name} {said}; as they stand they are texts, without size or order")
         digest = blake2b(column.values.tobytes(), digest_size=16).digest()
         first = seen.setdefault((column.kind, digest, column.levels), column.name)
         if gaps.all():

@@ -202,7 +202,7 @@ def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
             warnings.append(f"column {name} is constant; it was left out")
         elif first != column.name and column.name != exposure:
             warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
-        elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
+        elif column.kind == "category" and len(column.levels) > max(MANY_LEVELS, 0.5 * table.rows):
             warnings.append(
                 f"column {name} has a different text in most rows, like a name or a record number; it was left out"
             )

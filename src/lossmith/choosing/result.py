@@ -15,6 +15,7 @@ from lossmith.choosing.profile import SUPPORTS, Profile
 from lossmith.choosing.race import Problem
 from lossmith.choosing.scores import Score
 from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import Key, Verdict, Word
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Result:
         if self.verdict == "SAME":
             return f"SAME: keep {name}"
         return f"NOT SHOWN: no loss was shown to be better; keep {name}"
+
+    @property
+    def perhaps_classes(self) -> str:
+        """The target's numbers, if they were taken for amounts and are so few that they may be names of classes."""
+        return "" if self.classes else perhaps_classes(self.problem.y)
 
     @property
     def final_kind(self) -> str:

@@ -7,7 +7,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from lossmith.choosing.errors import listed, plain
-from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def as_text(result: Result, aim_option: str = "aim=...") -> str:
 
 
 def _or_classes(result: Result) -> str:
-    names = "" if result.classes else perhaps_classes(result.problem.y)
+    names = result.perhaps_classes
     return names and f": probability, if {names} are names of classes"
 
 

@@ -14,7 +14,7 @@ from lossmith.choosing.variance import Growth
 from lossmith.choosing.verdict import FEWEST_ROWS
 
 FEW_ROWS = 300
-FEW_OF_A_CLASS = 30
+FEW_TO_REST_ON = 30
 FEW_BEYOND = 10  # rows on the far side of a quantile
 ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
@@ -32,28 +32,15 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     if target.classes:
         counts = np.bincount(target.y.astype(np.intp), minlength=len(target.classes))
         rarest = int(counts.argmin())
-        if counts[rarest] < FEW_OF_A_CLASS and not target.undecidable:
+        if counts[rarest] < FEW_TO_REST_ON and not target.undecidable:
             found.append(
                 f"class {quoted(target.classes[rarest], 30)} has {counts[rarest]} rows: "
                 "what is said about it rests on little"
             )
         return found
     y = target.y
-    zeros = float(np.mean(y == 0))
-    quantile = target.aim.functional in ("median", "quantile")
-    if quantile and y.min() >= 0 and zeros > max(0.5, target.aim.level):
-        found.append(
-            f"{zeros:.0%} of {name} is 0: the best {target.aim} is 0 almost everywhere; "
-            "ask for the mean, an upper quantile, or the probability of more than 0"
-        )
-    if target.aim.functional in ("quantile", "interval"):
-        far = max(target.aim.levels, key=lambda level: abs(level - 0.5))
-        beyond = n * min(far, 1 - far)
-        if beyond < FEW_BEYOND:
-            found.append(
-                f"of {n:,} rows only about {beyond:.2g} lie {'above' if far > 0.5 else 'below'} the {far:.4g} quantile"
-                ": too few to learn it from, or to judge it by"
-            )
+    if target.aim.levels:
+        found += _of_levels(target)
     if y.min() >= 0 and y.sum() > 0 and y.max() / y.sum() > ONE_ROW:
         row = int(target.rows[int(y.argmax())]) + 1
         found.append(f"data row {row} alone carries {y.max() / y.sum():.0%} of the sum of {name}: is it right?")
@@ -71,6 +58,25 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
                 f"1% of the rows carry {share:.0%} of the squared distance to the mean of {name}: these few decide "
                 "what is learnt; are they right?"
             )
+    return found
+
+
+def _of_levels(target: Target) -> list[str]:
+    """Of the median, a quantile or an interval: levels that zeros hold fast, and such as hardly a row lies beyond."""
+    found, y, aim = [], target.y, target.aim
+    zeros = float(np.mean(y == 0))
+    if aim.functional != "interval" and y.min() >= 0 and zeros > max(0.5, aim.level):
+        found.append(
+            f"{zeros:.0%} of {quoted(target.name)} is 0: the best {aim} is 0 almost everywhere; "
+            "ask for the mean, an upper quantile, or the probability of more than 0"
+        )
+    far = max(aim.levels, key=lambda level: abs(level - 0.5))
+    beyond, side = len(y) * min(far, 1 - far), "above" if far > 0.5 else "below"
+    if far != 0.5 and beyond < FEW_BEYOND:
+        found.append(
+            f"of {len(y):,} rows only about {beyond:.2g} lie {side} the {far:.4g} quantile: too few to learn it from, or "
+            "to judge it by"
+        )
     return found
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from lossmith.choosing.aims import mean_and_median
 from lossmith.choosing.errors import figure, plain
-from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE, percent
 
 if TYPE_CHECKING:
@@ -228,7 +227,7 @@ def _question(result: Result) -> str:
         f" Of all rows the mean is {mean:,.5g}, and half lie below {median:,.5g}, their median: if you would rather "
         f"know a middling case, {_again('median')}."
     )
-    names = perhaps_classes(result.problem.y)
+    names = result.perhaps_classes
     return f"{asked} If {names} are names of classes, not amounts, {_again('probability')}." if names else asked
 
 

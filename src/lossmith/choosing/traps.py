@@ -74,8 +74,8 @@ def _of_levels(target: Target) -> list[str]:
     beyond, side = len(y) * min(far, 1 - far), "above" if far > 0.5 else "below"
     if far != 0.5 and beyond < FEW_BEYOND:
         found.append(
-            f"of {len(y):,} rows only about {beyond:.2g} lie {side} the {far:.4g} quantile: too few to learn it from, or "
-            "to judge it by"
+            f"of {len(y):,} rows only about {beyond:.2g} lie {side} the {far:.4g} quantile: too few to learn it from, "
+            "or to judge it by"
         )
     return found
 

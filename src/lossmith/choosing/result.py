@@ -106,8 +106,12 @@ class Result:
     @property
     def final_kind(self) -> str:
         """The kind of model that carries the verdict: of a proven challenger, where it was proven."""
-        proven = self.verdict == "USE" and self.chosen.label != self.default
-        return self.evidence.proven_on[0] if proven else self.kind
+        return self.evidence.final_kind
+
+    @property
+    def final_row(self) -> Row | None:
+        """What the table says of the chosen loss on the kind of model that carries the verdict."""
+        return next((row for row in self.table if (row.label, row.model) == (self.chosen.label, self.final_kind)), None)
 
     @cached_property
     def model(self) -> FinalModel:

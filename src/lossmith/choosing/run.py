@@ -185,8 +185,7 @@ def judge(
         confidence_set=confidence_set(drawn),
         undecidable=why_undecidable,
     )
-    model = verdict.proven_on[0] if verdict.word == "USE" and verdict.loss != evidence.default else verdict.model
-    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, model), whole))
+    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, verdict.final_kind), whole))
 
 
 def _marks(

@@ -77,6 +77,11 @@ class Verdict:
     undecidable: str = ""  # why nothing can be proven, if so
     proof: Difference | None = None  # a challenger's that won, against the default on its better kind of model
 
+    @property
+    def final_kind(self) -> str:
+        """The kind of model to put to work: of a challenger that won, the one where it won."""
+        return self.model if self.proof is None else self.proven_on[0]
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -290,7 +290,7 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
     if proof is not None:
         number, _, wrong = _size(proof).partition(" ")
         found.append((number, f"{wrong} {'' if proof.role == 'library' else 'than '}with {_beaten(result, proof)}"))
-    row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
+    row = result.final_row
     if row is not None and row.skill is not None and np.isfinite(row.skill) and row.skill > 0:
         found.append((f"{row.skill:.1%}", "less wrong than the same answer for every case"))
     rounds = max(marks.size for marks in result.scores.values())

@@ -1,6 +1,7 @@
 """Facts of tables whose law is known, and the traps that they are warned of."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,16 @@ from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
 from lossmith.choosing.variance import park_slope
 
+JARGON = re.compile(
+    r"residual|dispersion|\bmodes?\b|convex|rmse|\bfolds?\b|leverage|pilot|gradient|kurtosis|deviance|tail index", re.IGNORECASE
+)
+
 
 def facts(X, y, aim="mean", exposure=None, **ties):
+    """What is found; whatever it warns of is said in plain words, terms of statistics in brackets at most."""
     ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, **ties)
     found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
+    assert not [said for said in found.warnings if JARGON.search(re.sub(r"\([^()]*\)", "", said))]
     return dataclasses.replace(found, warnings=(*ready.notes, *ready.warnings, *found.warnings))
 
 

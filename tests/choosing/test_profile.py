@@ -20,7 +20,8 @@ from lossmith.choosing.targets import make_target
 from lossmith.choosing.variance import park_slope
 
 JARGON = re.compile(
-    r"residual|dispersion|\bmodes?\b|convex|rmse|\bfolds?\b|leverage|pilot|gradient|kurtosis|deviance|tail index", re.IGNORECASE
+    r"residual|dispersion|\bmodes?\b|convex|rmse|\bfolds?\b|leverage|pilot|gradient|kurtosis|deviance|tail index",
+    re.IGNORECASE,
 )
 
 

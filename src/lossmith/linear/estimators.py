@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -366,11 +367,15 @@ def check_loss(loss: Loss) -> None:
 
 def named(loss: Any) -> Loss:
     """A loss, of its name or of itself."""
-    if isinstance(loss, str):
-        from lossmith.registry import get
+    return _of_name(loss) if isinstance(loss, str) else cast("Loss", loss)
 
-        return get(loss)
-    return cast("Loss", loss)
+
+@lru_cache(maxsize=256)
+def _of_name(name: str) -> Loss:
+    """The same object every time: what it has learned of itself serves the next fit."""
+    from lossmith.registry import get
+
+    return get(name)
 
 
 def _reparametrised(loss: Any, params: Mapping[str, Any]) -> Loss:

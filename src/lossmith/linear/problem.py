@@ -8,7 +8,6 @@ shape (1 + features, outputs): the intercept of the centred features first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +68,7 @@ class Problem:
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
+        self._is_free = (self.l1 + self.l2 == 0)[:, None]  # of a penalty
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
@@ -80,16 +80,8 @@ class Problem:
         weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
         return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset)
 
-    @cached_property
-    def _tangent(self) -> View:
-        return tangent(self.loss.formula)
-
-    @cached_property
-    def _window(self) -> View:
-        return window(self.loss.formula)
-
     def view(self, mu: float) -> View:
-        return self._window if mu > 0 else self._tangent
+        return (window if mu > 0 else tangent)(self.loss.formula)
 
     # one read of the features -----------------------------------------------------------------------------------------
 
@@ -196,7 +188,7 @@ class Problem:
         """The weighted mean of the size of the loss."""
         if self.samples is None or point.f is None:
             return float(point.size or 0.0)
-        return self.samples.sum(apply("abs", self._tangent.support), point.f)
+        return self.samples.sum(apply("abs", self.view(0.0).support), point.f)
 
     def constant(self, scores: Array) -> tuple[float, float]:
         """The weighted means of the loss and of its size where every sample has the same scores, shape (outputs,)."""
@@ -213,7 +205,7 @@ class Problem:
         if self.samples is not None:
             f = self._alike(scores, self.design.n)
             f = f if self.offset is None else np.add(f, self.offset, out=f)
-            support = self._tangent.support
+            support = self.view(0.0).support
             return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
         mean = size = 0.0
         for first in range(0, self.design.n, _PART):
@@ -258,7 +250,7 @@ class Problem:
         """``f``: the scores, where they are known."""
         if self.samples is None:
             return self.penalised(self.at(theta))
-        return self.samples.sum(self._tangent.support, self.scores(theta) if f is None else f) + self.penalty(theta)
+        return self.samples.sum(self.view(0.0).support, self.scores(theta) if f is None else f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point).
@@ -267,20 +259,19 @@ class Problem:
         Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
         lie within REACH times (largest present coefficient + unit) of where it is.
         """
-        theta, v = point.theta, point.v
-        radius = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0))
-        excess = np.maximum(np.abs(v) - self.l1[:, None], 0.0)
-        far = radius + np.abs(theta) * (self.l1 + self.l2 > 0)[:, None]
-        l2 = np.broadcast_to(self.l2[:, None], v.shape)
+        theta, v, l2, free = point.theta, point.v, self.l2[:, None], self._is_free
+        radius, size = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0)), np.abs(v)
+        excess = np.maximum(size - self.l1[:, None], 0.0)
+        far = radius + np.where(free, 0.0, np.abs(theta))
         inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
-        free = (self.l1 + self.l2 == 0)[:, None]
-        dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
+        dip = np.where(inner, -(excess**2) / np.where(inner, 2 * l2, 1.0), far * (l2 * far / 2 - excess))
+        dip = np.where(free, -size * radius, dip - v * theta)
         left = self._subgradient(theta, v)
         return Bound(point.support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
 
     def _subgradient(self, theta: Array, v: Array) -> Array:
         """Size, per coordinate, of the smallest subgradient of the objective."""
-        g = v + self.l2[:, None] * theta
-        l1 = np.broadcast_to(self.l1[:, None], v.shape)
+        g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
+        if not self.penalties[1]:
+            return np.abs(g)
         return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))

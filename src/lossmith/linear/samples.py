@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .views import MU
 
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
+    from lossmith.formula.model import Formula
     from lossmith.loss import Loss
 
 Array = NDArray[np.float64]
@@ -37,7 +39,8 @@ class Samples:
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
-        self._known: dict[Any, Any] = {}  # what has been built of expressions: the same ones come again and again
+        kind = self.y.dtype.name, weight is None, offset is None
+        self._known = _known(self.formula, tuple(self._params.items()), *kind)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -181,6 +184,12 @@ class Samples:
 
         target = Input(self.formula.target.name, Stored(self.y.dtype.name))
         return (target, *(Input(name, Stored("float64")) for name in others))
+
+
+@lru_cache(maxsize=64)
+def _known(formula: Formula, params: tuple[Any, ...], dtype: str, unweighted: bool, plain: bool) -> dict[Any, Any]:
+    """What has been built of expressions for samples of one kind: the same ones come again and again, in every fit."""
+    return {}
 
 
 def is_readable(y: NDArray[Any]) -> bool:

@@ -78,7 +78,7 @@ def _after_some(
 ) -> _Solver:
     """At the optimum of so many of the samples, if all of them like it better than theta."""
     part = problem.part(chosen(problem.design.n, few))
-    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit, rough=True).run()
+    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
@@ -101,14 +101,14 @@ def arrival(gap: float | None) -> str:
 class _Solver:
     def __init__(
         self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
-        part: Problem | None = None, *, rough: bool = False,
+        part: Problem | None = None,
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem, part, rough=rough)
+        self.directions = Directions(problem, part)
         self.history: list[Step] = []
 
     @property
@@ -210,7 +210,7 @@ class _Solver:
             return False
         if length <= 0:
             return True
-        if np.array_equal(point.theta + length * d, point.theta):
+        if (point.theta + length * d == point.theta).all():
             return False
         self.point, self.length = line.end(length), length
         directions.learn(point, self.point)

@@ -77,14 +77,14 @@ class Design:
         """Some rows of Z, or some columns of these, copied."""
         Z = np.empty((len(chosen), 1 + self.p))
         for part in parts(len(chosen), self.p):
-            self._centred(chosen[part], Z[part])
+            self._centred(self.X[chosen[part]], Z[part])
         Z[:, 1:] /= self.spread
         return Z if columns is None else Z[:, columns]
 
-    def _centred(self, chosen: slice | NDArray[np.intp], out: Array) -> Array:
-        """Some rows of [1, X - centre]."""
+    def _centred(self, X: NDArray[Any], out: Array) -> Array:
+        """[1, X - centre] of some rows."""
         out[:, 0] = 1.0
-        np.subtract(self.X[chosen], self.centre, out=out[:, 1:])
+        np.subtract(X, self.centre, out=out[:, 1:])
         return out
 
     def scores(self, theta: Array) -> Array:
@@ -123,20 +123,21 @@ class Design:
         found[1:] /= self.spread**2
         return found
 
-    def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
-        """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only."""
+    def gram(self, weight: Callable[[slice], Array], columns: NDArray[np.intp] | None = None) -> Array:
+        """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only. ``weight``: of some rows."""
         spread = np.concatenate([[1.0], self.spread])
         spread = spread if columns is None else spread[columns]
         found, room = np.zeros((len(spread), len(spread))), np.empty((_height(1 + self.p), 1 + self.p))
         for some in parts(self.n, 1 + self.p, _TILES):
-            used = np.flatnonzero(weight[some] > 0) + some.start
+            each = weight(some)
+            used = np.flatnonzero(each > 0)
             for part in parts(len(used), 1 + self.p):
                 first, last = used[part][[0, -1]]
                 whole = last - first + 1 == part.stop - part.start
                 chosen = slice(first, last + 1) if whole else used[part]
-                Z = self._centred(chosen, room[: part.stop - part.start])
+                Z = self._centred(self.X[some][chosen], room[: part.stop - part.start])
                 Z = Z if columns is None else Z[:, columns]
-                Z *= np.sqrt(weight[chosen])[:, None]
+                Z *= np.sqrt(each[chosen])[:, None]
                 found += Z.T @ Z
         return found / np.outer(spread, spread)
 

@@ -51,18 +51,21 @@ class Directions:
     def newton(self, point: Point) -> tuple[Array, bool]:
         """The same, from the second derivatives of all samples."""
         problem, outputs = self.problem, point.theta.shape[1]
-        f = problem.scores_at(point)
+        f, g = problem.scores_at(point), self._gradient(point)
+        if outputs == 1 and len(g) <= DENSE + 1 and not problem.l1.any():
+            H, upwards = problem.curved(f, point.mu)
+            ridge = self._ridge(point, float(H[0, 0]))
+            H += np.diag(problem.l2)
+            return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
         bend, upwards = problem.bends(f, point.mu)
-        mean_bend = problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs
-        least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
-        ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
-        g = self._gradient(point)
+        ridge = self._ridge(point, problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs)
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
-        if outputs == 1 and len(g) <= DENSE + 1:
-            H = problem.gram(bend) + np.diag(problem.l2)
-            return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
         return self._conjugate(point, f, g, bend, ridge), upwards
+
+    def _ridge(self, point: Point, mean_bend: float) -> float:
+        least = 1e-9 * float(np.abs(point.v).max()) / self.problem.unit
+        return max(self.damping, RIDGE) * max(mean_bend, least, float(np.finfo(float).tiny))
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""
@@ -100,7 +103,11 @@ class Directions:
         if first and few and (costly or before == np.inf):
             f = problem.scores_at(point)
             _, self._upwards = problem.bends(f)
-            self._memory = Memory(Apart(problem, f))
+            apart = Apart(problem, f)
+            if not apart.is_regular:
+                self._slow = _PATIENCE
+                return self.newton(point)
+            self._memory = Memory(apart)
         elif first or (slow and not costly):
             try:
                 self._memory = Memory(self._matrix(point))

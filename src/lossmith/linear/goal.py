@@ -15,7 +15,7 @@ class Goal:
     def __init__(self, problem: Problem, start: Point, tol: float, constant: float) -> None:
         """``constant``: the mean size of the loss of the best constant."""
         self.problem, self.tol, self.least = problem, tol, NOTHING * constant
-        self._seen: Point | None = None
+        self._seen: object = None
         self._look(start)
 
     def is_reached(self, gap: float, point: Point) -> bool:
@@ -26,7 +26,7 @@ class Goal:
         return gap <= self.target
 
     def _look(self, point: Point) -> None:
-        if point is self._seen:
+        if point.theta is self._seen:
             return
-        self._seen = point
+        self._seen = point.theta
         self.target = self.tol * (max(self.problem.size(point), self.least) or 1.0)

@@ -224,7 +224,18 @@ class Problem:
 
     def gram(self, bend: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Second derivatives in theta, or in some of its rows, the penalty left out."""
-        return self.design.gram(self._weighted(bend), columns) / self.total
+        return self.design.gram(lambda part: self._weighted(bend[part], part), columns) / self.total
+
+    def curved(self, f: Array, mu: float) -> tuple[Array, bool]:
+        """The same and whether the loss curves upwards at every sample, from scores; see ``bends``, never all at once."""
+        every = []
+
+        def weighted(part: slice) -> Array:
+            bend, upwards = self.bends(f[part], mu, part)
+            every.append(upwards)
+            return self._weighted(bend, part)
+
+        return self.design.gram(weighted) / self.total, all(every)
 
     def squares(self, bend: Array) -> Array:
         """The diagonal of ``gram``."""
@@ -240,7 +251,8 @@ class Problem:
     # the penalty and the certificate ----------------------------------------------------------------------------------
 
     def penalty(self, theta: Array) -> float:
-        return float((self.l2 / 2 @ theta**2 + self.l1 @ np.abs(theta)).sum())
+        squares = float((self.l2 @ theta**2).sum()) / 2
+        return squares + float((self.l1 @ np.abs(theta)).sum()) if self.penalties[1] else squares
 
     def penalised(self, point: Point) -> float:
         """The objective, or for a window the height of its supporting lines and the penalty."""
@@ -248,9 +260,9 @@ class Problem:
 
     def objective(self, theta: Array, f: Array | None = None) -> float:
         """``f``: the scores, where they are known."""
-        if self.samples is None:
+        if self.samples is None or f is None:
             return self.penalised(self.at(theta))
-        return self.samples.sum(self.view(0.0).support, self.scores(theta) if f is None else f) + self.penalty(theta)
+        return self.samples.sum(self.view(0.0).support, f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point).

@@ -201,7 +201,5 @@ def is_readable(y: NDArray[Any]) -> bool:
 
 def can_read(X: Any) -> bool:
     """Whether a kernel can read these features: many numbers, those of a row or those of a column beside each other."""
-    from lossmith.engine.llvm.memory import DTYPES
-
-    dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.name in DTYPES and X.itemsize in X.strides
-    return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
+    dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.size >= LARGE and X.itemsize in X.strides
+    return dense and is_readable(X) and machine_code()

@@ -47,7 +47,7 @@ class Several:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
         from lossmith.engine.llvm.spec import MOST_ACROSS
 
-        if self._formula is None or self._formula.extras or not (is_readable(self.y) and can_read(X)):
+        if self._formula is None or self._formula.extras or not (can_read(X) and is_readable(self.y)):
             return False
         return len(X) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
 

@@ -30,6 +30,7 @@ COLLINEAR = 1e-10  # of a matrix that is only near the true one: decides between
 _FEW = 256  # samples that tell how the scores go together; fewer, where these are so many that their pairs are more
 _PAIRS = 1 << 22
 _TILES = 8
+_ALIKE = 1e8  # times as far in one direction as in another: any more is what rounding made of collinear features
 _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
 
 
@@ -104,12 +105,15 @@ class Apart:
 
     def __init__(self, problem: Problem, f: Array) -> None:
         rows = chosen(len(f), min(len(f), _FEW, 1 + _PAIRS // f.shape[1] ** 2))
-        bends, self.scores = np.linalg.eigh(between(problem, f[rows], rows).mean(axis=0))
+        share = np.broadcast_to(problem.share(rows), len(rows))
+        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), between(problem, f[rows], rows), 1))
         bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
         M = problem.gram(np.ones(len(f)))
         M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
         penalty, self.features = eigh(np.diag(problem.l2), M, check_finite=False)
         self.bends = bends + np.maximum(penalty, 0.0)[:, None]
+        reach = np.square(self.features).sum(axis=0) / self.bends.min(axis=1)
+        self.is_regular = bool(reach.max() <= _ALIKE * reach.min())  # no features are collinear, but for a penalty
 
     def __call__(self, g: Array) -> Array:
         """Flattened output by output, as the whole matrix would take it."""

@@ -79,11 +79,12 @@ def _after_some(
     """At the optimum of so many of the samples, if all of them like it better than theta."""
     part = problem.part(chosen(problem.design.n, few))
     coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
+    kept = None if problem.loss.kinked else part  # kinked losses do not ask for it again
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
-        return _Solver(problem, there, tol, constant, max_iter, window, part)
-    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, part)
+        return _Solver(problem, there, tol, constant, max_iter, window, kept)
+    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, kept)
 
 
 def _height(problem: Problem, theta: Array) -> float:

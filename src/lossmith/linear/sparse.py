@@ -65,12 +65,13 @@ class SparseDesign(Design):
         features = (second - self.centre * (2 * first - self.centre * total)) * self._scale**2
         return np.concatenate([[total], np.maximum(features, 0.0)])
 
-    def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
+    def gram(self, weight: Callable[[slice], Array], columns: NDArray[np.intp] | None = None) -> Array:
+        each = weight(slice(0, self.n))
         every = np.arange(1 + self.p) if columns is None else columns
         inside, of = every > 0, every[every > 0] - 1
         X = self.X if columns is None else self.X[:, of]
-        centre, scale, total = self.centre[of], self._scale[of], float(weight.sum())
-        weighted = csr_array((X.data * np.repeat(weight, np.diff(X.indptr)), X.indices, X.indptr), shape=X.shape)
+        centre, scale, total = self.centre[of], self._scale[of], float(each.sum())
+        weighted = csr_array((X.data * np.repeat(each, np.diff(X.indptr)), X.indices, X.indptr), shape=X.shape)
         first = weighted.sum(axis=0)  # sums of x, less the centre's share below
         second = (X.T @ weighted).toarray() - np.outer(centre, first) - np.outer(first - total * centre, centre)
         found = np.empty((len(every), len(every)))

@@ -31,15 +31,16 @@ def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:
     if kink is None:
         return None
     on = np.flatnonzero(np.isfinite(kink))
+    kink = kink[on]  # the others are in the way: there may be many
     columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
     most = _WALKED * len(columns) + 200 if len(columns) <= _FEW else 3 * len(columns) + 10
     if not 0 < len(on) <= min(most, _LARGEST - len(columns)):
         return None
     solved = _walked if len(columns) <= _FEW else _solved
-    move, pull = solved(problem, point, on, columns, kink[on])
+    move, pull = solved(problem, point, on, columns, kink)
     theta = point.theta.copy()
     theta[columns, 0] += move
-    return theta, _pulled(problem, point, on, pull, kink[on])
+    return theta, _pulled(problem, point, on, pull, kink)
 
 
 def _walked(

@@ -89,13 +89,16 @@ class Problem:
         if self.samples is None:
             return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
-        if can_read(design.X):
-            (f,), support, pulled, total = samples.passed(
-                (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
-                design.centre, float(theta[0, 0]), mu,
-            )  # fmt: skip
-            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
         f = np.empty(design.n)
+        if can_read(design.X):
+            support, pulled, total = 0.0, np.zeros(design.p), 0.0
+            for chunk in design.chunks():
+                height, more, sum_ = samples.passed(
+                    (samples.score,), view.slope, view.support, chunk, theta[1:, 0] / design.spread, design.centre,
+                    float(theta[0, 0]), mu, [f[chunk.samples]],
+                )  # fmt: skip
+                support, pulled, total = support + height, pulled + more, total + sum_
+            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
 
         def slopes(part: slice, scores: Array) -> Array:
             f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
@@ -114,8 +117,10 @@ class Problem:
         """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
         design = self.design
         if self._several and self._several.can_pass(design.X, theta.shape[1]):
-            found = self._several.passed(design.X, theta[1:] / design.spread[:, None], design.centre, theta[0])
-            return Point(theta, 0.0, None, found.loss, self._scaled(found.total, found.pulled), found.size)
+            coefficients = theta[1:] / design.spread[:, None]
+            every = [self._several.passed(chunk, coefficients, design.centre, theta[0]) for chunk in design.chunks()]
+            loss, size, pulled, total = (sum(each) for each in zip(*every, strict=True))
+            return Point(theta, 0.0, None, loss, self._scaled(total, pulled), size)
         support = size = 0.0
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -227,7 +232,7 @@ class Problem:
         return self.design.gram(lambda part: self._weighted(bend[part], part), columns) / self.total
 
     def curved(self, f: Array, mu: float) -> tuple[Array, bool]:
-        """The same and whether the loss curves upwards at every sample, from scores; see ``bends``, never all at once."""
+        """The same from scores, and whether the loss curves upwards at every sample: ``bends``, a part at a time."""
         every = []
 
         def weighted(part: slice) -> Array:

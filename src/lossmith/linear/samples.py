@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lossmith.formula.model import Formula
     from lossmith.loss import Loss
 
+    from .design import Chunk
+
 Array = NDArray[np.float64]
 
 LARGE = 200_000
@@ -87,26 +89,35 @@ class Samples:
         return float("nan") if found is None else found / self.total
 
     def passed(
-        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, X: NDArray[Any], coefficients: Array, centre: Array,
-        intercept: float, mu: float,
-    ) -> tuple[list[Array], float, Array, float]:  # fmt: skip
+        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, chunk: Chunk, coefficients: Array, centre: Array,
+        intercept: float, mu: float, made: Sequence[Array],
+    ) -> tuple[float, Array, float]:  # fmt: skip
         """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted mean of
-        ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself."""
+        ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself.
+
+        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all.
+        """
         from lossmith.engine.llvm import linear
 
+        X, places = chunk.X, chunk.places
         n, p = X.shape
-        made = [np.empty(n) for _ in roots]
+        written = made if places is None else [np.empty(n) for _ in roots]
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
         columns = X.strides[1] != X.itemsize
         kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name, columns)
         features = X.T if columns else X
-        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, features, w, c, pull]
+        given = [chunk.of_rows(x) for x in (self.y, self.offset) if x is not None]
+        given += [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
+        given += [*written, features, w, c, pull]
         found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
+        if places is not None:
+            for array, rows in zip(made, written, strict=True):
+                array[:] = rows[places]
         total = pull.sum(axis=0) / self.total
         mean = float("nan") if found is None else found / self.total
-        return made, mean, total[:p], float(total[-linear.LANES :].sum())
+        return mean, total[:p], float(total[-linear.LANES :].sum())
 
     # kernels ----------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError
 
 from lossmith.compute import Call
 
-from .direction import DENSE, Shortest, conjugate_gradients, solve, sparse_step
+from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .problem import Bound, Point, Problem
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
@@ -128,7 +128,7 @@ class Directions:
         H, self._upwards = self._sketch.matrix(point)
         ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
         H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
-        return partial(cho_solve, cho_factor(H, lower=True, check_finite=False), check_finite=False)
+        return Cholesky(H)
 
     # with an l1 penalty -----------------------------------------------------------------------------------------------
 

@@ -234,7 +234,7 @@ class _Solver:
             return False
         before = self.best_objective
         self._offer(theta, objective)
-        if before - objective <= _GAIN * gap:
+        if not before - objective > _GAIN * gap:  # nor where one is NaN
             return False
         self.point = problem.at(theta, self.point.mu)
         return True

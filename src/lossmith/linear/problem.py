@@ -8,7 +8,6 @@ shape (1 + features, outputs): the intercept of the centred features first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +68,7 @@ class Problem:
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
+        self._is_free = (self.l1 + self.l2 == 0)[:, None]  # of a penalty
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
@@ -80,16 +80,8 @@ class Problem:
         weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
         return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset)
 
-    @cached_property
-    def _tangent(self) -> View:
-        return tangent(self.loss.formula)
-
-    @cached_property
-    def _window(self) -> View:
-        return window(self.loss.formula)
-
     def view(self, mu: float) -> View:
-        return self._window if mu > 0 else self._tangent
+        return (window if mu > 0 else tangent)(self.loss.formula)
 
     # one read of the features -----------------------------------------------------------------------------------------
 
@@ -97,13 +89,16 @@ class Problem:
         if self.samples is None:
             return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
-        if can_read(design.X):
-            (f,), support, pulled, total = samples.passed(
-                (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
-                design.centre, float(theta[0, 0]), mu,
-            )  # fmt: skip
-            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
         f = np.empty(design.n)
+        if can_read(design.X):
+            support, pulled, total = 0.0, np.zeros(design.p), 0.0
+            for chunk in design.chunks():
+                height, more, sum_ = samples.passed(
+                    (samples.score,), view.slope, view.support, chunk, theta[1:, 0] / design.spread, design.centre,
+                    float(theta[0, 0]), mu, [f[chunk.samples]],
+                )  # fmt: skip
+                support, pulled, total = support + height, pulled + more, total + sum_
+            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
 
         def slopes(part: slice, scores: Array) -> Array:
             f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
@@ -122,8 +117,10 @@ class Problem:
         """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
         design = self.design
         if self._several and self._several.can_pass(design.X, theta.shape[1]):
-            found = self._several.passed(design.X, theta[1:] / design.spread[:, None], design.centre, theta[0])
-            return Point(theta, 0.0, None, found.loss, self._scaled(found.total, found.pulled), found.size)
+            coefficients = theta[1:] / design.spread[:, None]
+            every = [self._several.passed(chunk, coefficients, design.centre, theta[0]) for chunk in design.chunks()]
+            loss, size, pulled, total = (sum(each) for each in zip(*every, strict=True))
+            return Point(theta, 0.0, None, loss, self._scaled(total, pulled), size)
         support = size = 0.0
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -196,7 +193,7 @@ class Problem:
         """The weighted mean of the size of the loss."""
         if self.samples is None or point.f is None:
             return float(point.size or 0.0)
-        return self.samples.sum(apply("abs", self._tangent.support), point.f)
+        return self.samples.sum(apply("abs", self.view(0.0).support), point.f)
 
     def constant(self, scores: Array) -> tuple[float, float]:
         """The weighted means of the loss and of its size where every sample has the same scores, shape (outputs,)."""
@@ -213,7 +210,7 @@ class Problem:
         if self.samples is not None:
             f = self._alike(scores, self.design.n)
             f = f if self.offset is None else np.add(f, self.offset, out=f)
-            support = self._tangent.support
+            support = self.view(0.0).support
             return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
         mean = size = 0.0
         for first in range(0, self.design.n, _PART):
@@ -232,7 +229,18 @@ class Problem:
 
     def gram(self, bend: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Second derivatives in theta, or in some of its rows, the penalty left out."""
-        return self.design.gram(self._weighted(bend), columns) / self.total
+        return self.design.gram(lambda part: self._weighted(bend[part], part), columns) / self.total
+
+    def curved(self, f: Array, mu: float) -> tuple[Array, bool]:
+        """The same from scores, and whether the loss curves upwards at every sample: ``bends``, a part at a time."""
+        every = []
+
+        def weighted(part: slice) -> Array:
+            bend, upwards = self.bends(f[part], mu, part)
+            every.append(upwards)
+            return self._weighted(bend, part)
+
+        return self.design.gram(weighted) / self.total, all(every)
 
     def squares(self, bend: Array) -> Array:
         """The diagonal of ``gram``."""
@@ -248,7 +256,8 @@ class Problem:
     # the penalty and the certificate ----------------------------------------------------------------------------------
 
     def penalty(self, theta: Array) -> float:
-        return float((self.l2 / 2 @ theta**2 + self.l1 @ np.abs(theta)).sum())
+        squares = float((self.l2 @ theta**2).sum()) / 2
+        return squares + float((self.l1 @ np.abs(theta)).sum()) if self.penalties[1] else squares
 
     def penalised(self, point: Point) -> float:
         """The objective, or for a window the height of its supporting lines and the penalty."""
@@ -256,9 +265,9 @@ class Problem:
 
     def objective(self, theta: Array, f: Array | None = None) -> float:
         """``f``: the scores, where they are known."""
-        if self.samples is None:
+        if self.samples is None or f is None:
             return self.penalised(self.at(theta))
-        return self.samples.sum(self._tangent.support, self.scores(theta) if f is None else f) + self.penalty(theta)
+        return self.samples.sum(self.view(0.0).support, f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point).
@@ -267,20 +276,19 @@ class Problem:
         Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
         lie within REACH times (largest present coefficient + unit) of where it is.
         """
-        theta, v = point.theta, point.v
-        radius = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0))
-        excess = np.maximum(np.abs(v) - self.l1[:, None], 0.0)
-        far = radius + np.abs(theta) * (self.l1 + self.l2 > 0)[:, None]
-        l2 = np.broadcast_to(self.l2[:, None], v.shape)
+        theta, v, l2, free = point.theta, point.v, self.l2[:, None], self._is_free
+        radius, size = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0)), np.abs(v)
+        excess = np.maximum(size - self.l1[:, None], 0.0)
+        far = radius + np.where(free, 0.0, np.abs(theta))
         inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
-        free = (self.l1 + self.l2 == 0)[:, None]
-        dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
+        dip = np.where(inner, -(excess**2) / np.where(inner, 2 * l2, 1.0), far * (l2 * far / 2 - excess))
+        dip = np.where(free, -size * radius, dip - v * theta)
         left = self._subgradient(theta, v)
         return Bound(point.support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
 
     def _subgradient(self, theta: Array, v: Array) -> Array:
         """Size, per coordinate, of the smallest subgradient of the objective."""
-        g = v + self.l2[:, None] * theta
-        l1 = np.broadcast_to(self.l1[:, None], v.shape)
+        g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
+        if not self.penalties[1]:
+            return np.abs(g)
         return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))

@@ -27,6 +27,8 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
         return list(loss.labels)
     if domain.kind == "class id":
         return [classes - 1, 0]
+    if domain.kind == "level":
+        return list(range(int(domain.high) + 1))
     candidates = [0.0, 1.0, 0.3] if domain.high <= 1 else [0.0, 1.0, 2.5, -1.5, 4.0]
     return [y for y in candidates if domain.contains(y)]
 
@@ -56,7 +58,7 @@ def has_kink(loss: Loss) -> bool:
     """Whether some line through ordinary predictions meets a jump of the gradient."""
     if loss.formula.extras:
         return False
-    classes = max([3, *(len(loss.params[p.name]) for p in loss.formula.params if p.per_class)])
+    classes = max([3, *(len(loss.numbers[p.name]) for p in loss.formula.params if p.per_class)])
     for y in example_target(loss, classes):
         for line in _lines(loss, y, classes):
             if len(line) > 1 and _jumps(loss, y, line):

@@ -199,7 +199,7 @@ class Derivatives:
             return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
         if self.scale is not None:
             return replace(setting, units=replace(setting.units, scale=(self.scale,)))
-        if loss.formula.target.domain.high == 1 or loss.target_kind == "class id":
+        if loss.formula.target.domain.high == 1 or loss.target_kind in ("class id", "level"):
             return setting  # of classes and shares: thresholds and penalties are meant for their curvature as it is
         return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
 

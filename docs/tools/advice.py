@@ -56,6 +56,13 @@ ADVICE = {
         "As the training loss of a model that starts confidently wrong: the gradient vanishes there, and learning"
         " stalls.",
     ),
+    "cumulative_logit": Advice(
+        "Ordered answers, such as grades, stages or poor to excellent: one set of coefficients for all levels, and no "
+        "pretence that steps between levels are equal. LinearClassifier learns the thresholds with it.",
+        "When a feature moves some levels and not others, so that one score cannot serve all thresholds: cross_entropy "
+        "has a score for each class. When the distances between levels are known, they are numbers: squared_error.",
+        "a score along the thresholds; link.inverse makes the probability of each level of it",
+    ),
     "poisson": Advice(
         "Counts, rates with an exposure, and any target of zero or more whose mean multiplies: the counts need "
         "not be Poisson, only the mean has to be right.",

@@ -19,7 +19,8 @@ COVERING = {
                 "tiny": ("squared_log_error", "poisson", "gaussian_nll"), "rare": ("binary_cross_entropy", "hinge"),
                 "weighted": ("expectile", "absolute_percentage_error"), "ten classes": ("focal_cross_entropy",)},
     "catboost": {"plain": ("gamma", "generalized_kl_divergence"), "shifted": ("squared_error", "gaussian_nll"),
-                 "tiny": ("huber", "smooth_l1"), "rare": ("modified_huber",), "weighted": ("squared_hinge",),
+                 "tiny": ("huber", "smooth_l1"), "rare": ("modified_huber",),
+                 "weighted": ("squared_hinge", "cumulative_logit"),
                  "ten classes": ("multi_margin", "cross_entropy")},
 }  # fmt: skip
 

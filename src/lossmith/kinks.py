@@ -23,12 +23,13 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
     if domain.row:
         rows = [np.eye(classes)[0], np.arange(1.0, classes + 1) / np.arange(1.0, classes + 1).sum()]
         return rows
+    if domain.kind == "level":  # labels may name more, where the loss leaves its thresholds open
+        levels = int(domain.high) + 1
+        return list(loss.labels or range(levels))[:levels]
     if loss.labels is not None:
         return list(loss.labels)
     if domain.kind == "class id":
         return [classes - 1, 0]
-    if domain.kind == "level":
-        return list(range(int(domain.high) + 1))
     candidates = [0.0, 1.0, 0.3] if domain.high <= 1 else [0.0, 1.0, 2.5, -1.5, 4.0]
     return [y for y in candidates if domain.contains(y)]
 

@@ -46,7 +46,7 @@ def _checked(loss: str, p: Parameter, value: Any) -> Any:
         if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in p.choices):
             raise ValueError(f"{loss}: {p.name} must be one of {', '.join(map(repr, p.choices))}, not {value!r}")
         return value
-    if value is None and p.optional:
+    if value is None and (p.optional or p.cuts):
         return None
     if p.cuts:
         return _increasing(loss, p, _vector(loss, p, value, "numbers in increasing order"))
@@ -116,7 +116,7 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
             f"{loss.name}: labels must be {'two' if binary else 'at least two'} different values, not {labels!r}"
         )
     levels = loss.formula.target.domain.high + 1
-    if loss.target_kind == "level" and len(found) != levels:
+    if loss.target_kind == "level" and loss.formula.params and len(found) != levels:
         raise ValueError(f"{loss.name}: labels must be those of {levels:g} levels, not {labels!r}")
     if not (
         all(isinstance(x, str) for x in found)

@@ -32,8 +32,8 @@ from lossmith.formula.recipe import IgnoredLabel, OffAtZero, pointwise, rowwise
 
 __all__ = [
     "AboveMinusOne", "AtLeastOne", "BetweenOneAndTwo", "ClassId", "Count", "Cuts", "Distribution", "Domain",
-    "Expr", "FormulaError", "IgnoredLabel", "Label", "Level", "NonNegative", "NonNegativeRow", "NonPositiveRow", "NonZero", "OffAtZero",
-    "OpenUnitInterval", "PerClass", "PerSample", "Positive", "Probabilities", "Probability", "Real", "Scores",
-    "UnitInterval", "pointwise", "rowwise",
+    "Expr", "FormulaError", "IgnoredLabel", "Label", "Level", "NonNegative", "NonNegativeRow", "NonPositiveRow",
+    "NonZero", "OffAtZero", "OpenUnitInterval", "PerClass", "PerSample", "Positive", "Probabilities", "Probability",
+    "Real", "Scores", "UnitInterval", "pointwise", "rowwise",
 ]  # fmt: skip
 __all__ += functions.__all__

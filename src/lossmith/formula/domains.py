@@ -60,7 +60,8 @@ class PerClassMark(Record):
 
 
 class CutsMark(Record):
-    """Marks a parameter of numbers in increasing order that part the levels of the target: one fewer than levels."""
+    """Marks a parameter of numbers in increasing order that part the levels of the target, one fewer than levels; None
+    leaves them open."""
 
 
 T = TypeVar("T")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lossmith.formula.expr import PI as pi
 from lossmith.formula.expr import Expr, FormulaError, Operand, apply, as_expr, const, leaf, mul, where
 
@@ -204,8 +202,8 @@ def logsumexp(x: Operand, where: Expr | None = None) -> Expr:
     return apply("logsumexp", _masked(x, where, const(float("-inf"))))
 
 
-def pick(x: Operand | Sequence[Operand], y: Operand) -> Expr:
-    """The value of class y, of a row; or of level y, of so many numbers in a list (the last of them for any other y)."""
+def pick(x: Operand | tuple[Operand, ...] | list[Operand], y: Operand) -> Expr:
+    """The value of class y, of a row; or of level y, of a list of numbers (the last of them for any other y)."""
     if isinstance(x, (tuple, list)):
         *before, found = map(as_expr, x)
         for level, value in reversed(list(enumerate(before))):

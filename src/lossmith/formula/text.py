@@ -104,6 +104,8 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     if _is_square(node):
         return f"{_wrap(*args[0], 8, brackets)}^2", _TIGHTNESS["power"]
     template = PRIMITIVES[op].latex
+    if op == "log1p" and node.args[0].op == "neg":
+        template = template.replace("+ {0}", "{0}")
     if op in ("div", "sqrt", "abs", "exp", "per_class") or "(" in template or "|" in template:
         texts = [text for text, _ in args]
     elif op in ("power", "scaled_exp"):  # the exponent stands by itself

@@ -18,6 +18,7 @@ from lossmith.formula.expr import apply
 
 from .classes import distinct
 from .design import Design
+from .penalty import Bound, Penalty
 from .samples import Samples, can_read
 from .several import Several
 from .views import View, tangent, window
@@ -29,10 +30,6 @@ Array = NDArray[np.float64]
 
 _PART = 1 << 16  # samples whose scores are made at a time, where they are not kept
 
-REACH = 10.0
-"""The certificate speaks of coefficients within this many times the size of the present ones: see `Problem.bound`."""
-
-
 @dataclass(frozen=True)
 class Point:
     """Coefficients, and what one read of the features tells of them."""
@@ -43,15 +40,6 @@ class Point:
     support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
     v: Array  # derivative of the weighted mean in theta, the penalty left out
     size: float | None = None  # weighted mean of the size of the loss; None: it has to be asked for
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What a supporting line per sample proves."""
-
-    lower: float  # no coefficients within reach have a smaller objective
-    stationarity: float  # what the remaining gradient may still be worth, in units of the objective
-    subgradient: float  # the largest entry of the smallest subgradient
 
 
 class Problem:
@@ -69,6 +57,7 @@ class Problem:
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
+        self._penalty = Penalty(self.l2, self.l1, unit)
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
@@ -248,7 +237,7 @@ class Problem:
     # the penalty and the certificate ----------------------------------------------------------------------------------
 
     def penalty(self, theta: Array) -> float:
-        return float((self.l2 / 2 @ theta**2 + self.l1 @ np.abs(theta)).sum())
+        return self._penalty.of(theta)
 
     def penalised(self, point: Point) -> float:
         """The objective, or for a window the height of its supporting lines and the penalty."""
@@ -261,26 +250,5 @@ class Problem:
         return self.samples.sum(self._tangent.support, self.scores(theta) if f is None else f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
-        """A lower bound of the objective from one supporting line per sample (a dual feasible point).
-
-        A sum of lines is a line, with gradient v in theta; line plus penalty is minimised coordinate by coordinate.
-        Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
-        lie within REACH times (largest present coefficient + unit) of where it is.
-        """
-        theta, v = point.theta, point.v
-        radius = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0))
-        excess = np.maximum(np.abs(v) - self.l1[:, None], 0.0)
-        far = radius + np.abs(theta) * (self.l1 + self.l2 > 0)[:, None]
-        l2 = np.broadcast_to(self.l2[:, None], v.shape)
-        inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
-        free = (self.l1 + self.l2 == 0)[:, None]
-        dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
-        left = self._subgradient(theta, v)
-        return Bound(point.support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
-
-    def _subgradient(self, theta: Array, v: Array) -> Array:
-        """Size, per coordinate, of the smallest subgradient of the objective."""
-        g = v + self.l2[:, None] * theta
-        l1 = np.broadcast_to(self.l1[:, None], v.shape)
-        return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))
+        """A lower bound of the objective from one supporting line per sample (a dual feasible point)."""
+        return self._penalty.bound(point.support, point.theta, point.v)

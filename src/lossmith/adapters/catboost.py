@@ -39,6 +39,7 @@ class CatBoostObjective(Objective):
     """
 
     FRAMEWORK = "catboost"
+    LEARNS = False
     CONVENTIONS: ClassVar[Mapping[str, Convention]] = {
         "squared_error": Convention("curvature", multiple=2.0),
         "binary_cross_entropy": Convention("curvature"),

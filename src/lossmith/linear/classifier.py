@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.links import Levels
+from lossmith.thresholds import first_cuts, parted, to_be_learned
 
 from .base import ClassifierMixin
 from .classes import as_classes, coded, is_binary, ordered_categories, places, unlabelled, weighted_by_class
 from .design import Design
 from .estimators import Begin, LinearModel, check_loss, named
 from .features import Matrix
-from .levels import Learned, first_cuts, learn, parted, to_be_learned
+from .levels import Learned, learn
 from .solver import Solution
 from .task import Task
 from .validation import as_target, as_weight

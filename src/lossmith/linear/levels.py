@@ -8,15 +8,12 @@ own: the thresholds are its intercepts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.engine import evaluate
-from lossmith.formula.derive import gradient
-from lossmith.formula.expr import Expr, leaf, substitute
+from lossmith.thresholds import Ends, first_cuts
 
 from .design import Design
 from .direction import DENSE, conjugate_gradients, solve, sparse_step
@@ -31,29 +28,6 @@ Array = NDArray[np.float64]
 
 _HALVINGS = 40
 _FALL = 1e-4  # of what the slope promises: so much the objective has to fall for a step to count (Armijo 1966)
-_SCORE, _FIRST, _SECOND = leaf("input", "score"), leaf("input", "first cut"), leaf("input", "second cut")
-
-
-def to_be_learned(loss: Loss) -> str | None:
-    """The name of the parameter that parts the levels, where it is left open; else None."""
-    known = {} if loss.recipe is None else loss.recipe.parameters
-    return next((name for name, p in known.items() if p.cuts and loss.params[name] is None), None)
-
-
-def parted(loss: Loss, cuts: Array) -> Loss:
-    """The loss with these thresholds in the place of those that were left open."""
-    assert loss.recipe is not None
-    name = cast("str", to_be_learned(loss))
-    found = type(loss).from_recipe(loss.recipe, loss.labels, **{**loss.params, name: cuts.tolist()})
-    vars(found)["kinked"] = loss.kinked  # wherever the thresholds lie: looking for kinks costs more than a fit
-    return found
-
-
-def first_cuts(y: NDArray[Any], weight: Array | None) -> Array:
-    """Thresholds without features: the log-odds of a level at or below each."""
-    counts = np.bincount(y, weights=weight).astype(np.float64)
-    below = np.cumsum(counts)[:-1]
-    return np.asarray(np.log(below) - np.log(counts.sum() - below))
 
 
 @dataclass(frozen=True)
@@ -94,7 +68,7 @@ class _Point:
     u: Array  # thresholds of the centred score, then coefficients of the scaled features
     value: float  # the weighted mean of the loss
     v: Array  # its derivative
-    second: dict[str, Array]  # of each sample's loss
+    each: dict[str, Array]  # derivatives of each sample's loss
 
 
 class _Levels:
@@ -102,30 +76,19 @@ class _Levels:
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None,
         penalties: tuple[float, float],
     ) -> None:  # fmt: skip
-        self.design, self.offset = design, offset
-        self.share = np.full(design.n, 1.0 / design.n) if weight is None else weight / weight.sum()
-        self.k = k = int(y.max())
+        self.design, self.offset, self.ends = design, offset, Ends(loss, y, weight)
+        self.k, self.share = self.ends.k, self.ends.share
         l2, l1 = penalties
-        none = np.zeros(k)
+        none = np.zeros(self.k)
         self.penalty = Penalty(
             np.concatenate([none, l2 / design.spread**2]), np.concatenate([none, l1 / design.spread]), 1.0
         )
-        # Of all thresholds a sample's loss sees those at the ends of its level: it is a loss of three levels with
-        # thresholds of its own, the lowest level, the highest, and any other as the one between.
-        y = y.astype(np.intp)
-        self.first, self.second = np.maximum(y - 1, 0), np.minimum(y, k - 1)
-        self.place = np.where(y == 0, 0.0, np.where(y == k, 2.0, 1.0))
-        self.target, self.roots = _of_three(loss)
 
     def at(self, u: Array) -> _Point:
         f = self._scores(u[self.k :])
-        f = f if self.offset is None else f + self.offset
-        inputs = {self.target: self.place, "score": f, "first cut": u[self.first], "second cut": u[self.second]}
-        (found,) = evaluate([list(self.roots.values())], inputs, {}, np, rows=False, like=f)
-        value, *parts = found
-        each = dict(zip(list(self.roots)[1:], parts, strict=True))
-        v = np.concatenate([self._at_cuts(each["first"], each["second"]), self._pull(each["f"])])
-        return _Point(u, float(self.share @ value), v, each)
+        each = self.ends.at(u[: self.k], f if self.offset is None else f + self.offset)
+        v = np.concatenate([self.ends.slope(each), self._pull(each["f"])])
+        return _Point(u, float(self.share @ each["value"]), v, each)
 
     def further(self, point: _Point, height: float) -> _Point | None:
         """A step down; None where there is none that numbers can say."""
@@ -149,7 +112,8 @@ class _Levels:
 
     def _direction(self, point: _Point) -> Array:
         g, (k, p) = point.v + self.penalty.l2 * point.u, (self.k, self.design.p)
-        among, crossed = self._among_cuts(point), self._crossed(point)
+        among = self.ends.bend(point.each)
+        crossed = self.design.pull(self.ends.crossed(point.each))[1:]
         ridge = RIDGE * max(float(np.diag(among).mean()), float(np.abs(g).max()), np.finfo(float).tiny)
         if not self.penalty.l1.any() and p > DENSE:
             return self._conjugate(point, g, among, crossed, ridge)
@@ -157,7 +121,7 @@ class _Levels:
         chosen = np.concatenate([np.arange(k), k + columns])
         H = np.empty((len(chosen), len(chosen)))
         H[:k, :k], H[k:, :k], H[:k, k:] = among, crossed[columns], crossed[columns].T
-        H[k:, k:] = self.design.gram(self.share * point.second["f f"], 1 + columns)
+        H[k:, k:] = self.design.gram(self.share * point.each["f f"], 1 + columns)
         H[np.diag_indices_from(H)] += self.penalty.l2[chosen] + ridge
         d = np.zeros_like(g)
         if self.penalty.l1.any():
@@ -177,7 +141,7 @@ class _Levels:
         return np.sort(best[wish[best] > 0])
 
     def _conjugate(self, point: _Point, g: Array, among: Array, crossed: Array, ridge: float) -> Array:
-        k, bend, l2 = self.k, point.second["f f"], self.penalty.l2
+        k, bend, l2 = self.k, point.each["f f"], self.penalty.l2
         diagonal = np.concatenate([np.diag(among), self.design.squares(self.share * bend)[1:]]) + l2 + ridge
 
         def product(d: Array) -> Array:
@@ -186,23 +150,6 @@ class _Levels:
 
         return conjugate_gradients(product, g, lambda r: r / diagonal, min(0.1, np.sqrt(np.abs(g).max())), 200)
 
-    def _among_cuts(self, point: _Point) -> Array:
-        H = np.zeros((self.k, self.k))
-        pairs = {"first first": (self.first, self.first), "second second": (self.second, self.second),
-                 "first second": (self.first, self.second)}  # fmt: skip
-        for name, places in pairs.items():
-            np.add.at(H, places, self.share * point.second[name])
-            if name == "first second":
-                np.add.at(H, places[::-1], self.share * point.second[name])
-        return H
-
-    def _crossed(self, point: _Point) -> Array:
-        """Second derivatives in each coefficient and each threshold."""
-        rows, each = np.arange(self.design.n), np.zeros((self.design.n, self.k))
-        for name, place in (("f first", self.first), ("f second", self.second)):
-            each[rows, place] += self.share * point.second[name]
-        return self.design.pull(each)[1:]
-
     # between samples and coefficients ---------------------------------------------------------------------------------
 
     def _scores(self, w: Array) -> Array:
@@ -210,21 +157,3 @@ class _Levels:
 
     def _pull(self, each: Array) -> Array:
         return self.design.pull((self.share * each)[:, None])[1:, 0]
-
-    def _at_cuts(self, first: Array, second: Array) -> Array:
-        found = np.bincount(self.first, weights=self.share * first, minlength=self.k)
-        return np.asarray(found + np.bincount(self.second, weights=self.share * second, minlength=self.k))
-
-
-@lru_cache(maxsize=64)
-def _of_three(loss: Loss) -> tuple[str, dict[str, Expr]]:
-    """(the target's name; the loss of three levels and its derivatives in the score and in both thresholds)."""
-    formula = parted(loss.replaced(labels=None), np.array([0.0, 1.0])).formula
-    (prediction,), (low, high) = formula.predictions, formula.params
-    replacement = {prediction.as_input: _SCORE, low.as_param: _FIRST, high.as_param: _SECOND}
-    (value,) = substitute((formula.value,), replacement)
-    variables = {"f": _SCORE, "first": _FIRST, "second": _SECOND}
-    slopes = {name: gradient(value, variable) for name, variable in variables.items()}
-    pairs = ("f f", "f first", "f second", "first first", "first second", "second second")
-    bends = {pair: gradient(slopes[pair.split()[0]], variables[pair.split()[1]]) for pair in pairs}
-    return formula.target.name, {"value": value, **slopes, **bends}

@@ -43,9 +43,11 @@ def parted(loss: Loss, cuts: Array) -> Loss:
     return found
 
 
-def first_cuts(y: NDArray[Any], weight: Array | None, add: float = 0.0) -> Array:
-    """Thresholds without features: the log-odds of a level at or below each, if each had so many samples more."""
-    counts = np.bincount(y, weights=weight).astype(np.float64) + add
+def first_cuts(y: NDArray[Any], weight: Array | None, add: float = 0.0, levels: int = 0) -> Array:
+    """Thresholds without features: the log-odds of a level at or below each, if each had so many samples more.
+
+    ``levels``: at least so many."""
+    counts = np.bincount(y, weights=weight, minlength=levels).astype(np.float64) + add
     below = np.cumsum(counts)[:-1]
     return np.asarray(np.log(below) - np.log(np.cumsum(counts[::-1])[-2::-1]))
 

@@ -31,7 +31,7 @@ def save(model: FinalModel, path: Path) -> Path:
     check_path(path, "model", "model.lossmith")
     fitted = model.fitted.state()
     texts = {
-        _trees(number): checked_trees(part.pop("trees"), len(model.encoder.names), outputs(len(model.classes)))
+        _trees(number): checked_trees(part.pop("trees"), len(model.encoder.names), outputs(model.loss, len(model.classes)))
         for number, part in enumerate(fitted["parts"])
         if "trees" in part
     }

@@ -262,7 +262,10 @@ class Derivatives:
         if rows is None:
             self._refuse_in_mads()
             rows = Rows(self._targets(y), weights(weight), Setting(self.loss, self._plain, RAW))
-        return float(rows.setting.loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
+        loss = rows.setting.loss
+        if self._open is not None and self._cuts is not None:  # of the scores before the last tree
+            loss = parted(self._open, self._cuts)
+        return float(loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""

@@ -28,22 +28,24 @@ def at_shares(loss: Loss, y: Any, weight: Floats | None, classes: int) -> Loss:
 def of_scores(loss: Loss, y: Any, weight: Floats | None, classes: int, scores: Floats) -> Loss:
     """An open loss with the thresholds that go best with the scores of rows."""
     seen, code = np.unique(y, return_inverse=True)
-    return of_all(loss, best_cuts(loss, code, scores, weight), seen, classes, len(y))
+    return of_all(loss, best_cuts(loss, code, scores, weight), seen, classes, scores)
 
 
-def of_all(loss: Loss, cuts: Floats, seen: Any, classes: int, rows: int) -> Loss:
-    """An open loss, with thresholds between levels of which some were seen.
+def of_all(loss: Loss, cuts: Floats, seen: Any, classes: int, scores: Floats) -> Loss:
+    """An open loss, with thresholds between levels of which rows with these scores show some.
 
-    A level beyond the others begins where half a row in all would be expected, one in a gap has room for half a row.
+    A level beyond the others begins so far out that half a row in all would be expected there at most; one in a gap has
+    room for half a row.
     """
-    far, room = np.log(rows / HALF), 4 * HALF / rows  # the logistic density is 1/4 at its highest
+    far, room = np.log(len(scores) / HALF), 4 * HALF / len(scores)  # the logistic density is 1/4 at its highest
     found: list[float] = []
-    low, high = int(seen[0]), int(seen[-1])
-    found += [float(cuts[0]) - far - i for i in reversed(range(low))]
+    missing_below, missing_above = int(seen[0]), classes - 1 - int(seen[-1])
+    lowest, highest = min(float(cuts[0]), float(scores.min())), max(float(cuts[-1]), float(scores.max()))
+    found += [lowest - far - i for i in reversed(range(missing_below))]
     for cut, before, after in zip(cuts, seen[:-1], seen[1:], strict=True):
         missing = int(after - before) - 1
         found += [float(cut) + room * (i - missing / 2) for i in range(missing + 1)]
-    found += [float(cuts[-1]) + far + i for i in range(classes - 1 - high)]
+    found += [highest + far + i for i in range(missing_above)]
     return parted(loss, np.array(found))
 
 

@@ -149,7 +149,8 @@ def _written(model: Any, lesson: Lesson) -> LinearFit:
         coef, intercept = _of_all_classes(model, coef, intercept, lesson)
     loss = model.loss_
     if levels.is_open(model.loss):
-        loss = levels.of_all(model.loss, model.thresholds_, model.classes_, lesson.classes, len(lesson.y))
+        scores = model.raw_scores(lesson.X)
+        loss = levels.of_all(model.loss, model.thresholds_, model.classes_, lesson.classes, scores)
     return LinearFit(loss, coef, intercept, lesson.classes, relative)
 
 

@@ -97,7 +97,7 @@ ADVICE = {
     ),
     "cross_entropy": Advice(
         "Several classes, one true: the place to start.",
-        "When classes are ordered and the distance of a mistake counts, or when many labels are wrong.",
+        "When classes are ordered: cumulative_logit uses that. When many labels are wrong.",
     ),
     "focal_cross_entropy": Advice(
         "Several classes, most samples easy, and the decision is what is judged.",

@@ -78,6 +78,7 @@ def test_two_levels_are_the_logistic_model():
     np.testing.assert_allclose(ours.coef_, logistic.coef_, atol=1e-7)
     np.testing.assert_allclose(ours.thresholds_, -logistic.intercept_, rtol=1e-7)
     np.testing.assert_allclose(ours.predict_proba(X), logistic.predict_proba(X), atol=1e-8)
+    np.testing.assert_allclose(ours.decision_function(X), logistic.decision_function(X), atol=1e-6)
 
 
 def test_lasso_reaches_its_conditions():
@@ -109,9 +110,10 @@ def test_what_a_fit_gives():
     p = model.predict_proba(X)
     assert p.shape == (len(y), 4) and np.allclose(p.sum(axis=1), 1)
     assert np.array_equal(model.predict(X), model.classes_[p.argmax(axis=1)])
-    assert model.decision_function(X).shape == (len(y),) and (np.diff(model.thresholds_) > 0).all()
+    np.testing.assert_allclose(np.exp(model.decision_function(X)), p, rtol=1e-12)
+    assert model.raw_scores(X).shape == (len(y),) and (np.diff(model.thresholds_) > 0).all()
     assert model.loss_.params["thresholds"] == tuple(model.thresholds_)
-    assert model.loss_(y, model.decision_function(X)) == pytest.approx(model.objective_, rel=1e-12)
+    assert model.loss_(y, model.raw_scores(X)) == pytest.approx(model.objective_, rel=1e-12)
     again = pickle.loads(pickle.dumps(model))
     assert np.array_equal(again.predict_proba(X), p) and clone(model).get_params()["loss"] == "cumulative_logit"
     easier = model.path(X, y, [0.1, 0.001, 1.0], vary="l2")

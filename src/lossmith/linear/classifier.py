@@ -178,16 +178,19 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return list(self.classes_.tolist())
 
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes). Of a loss of
-        levels (n,): the place along the thresholds."""
+        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes), of a loss of
+        levels the logarithms of their probabilities; `raw_scores` are the places along its thresholds."""
         raw = self.raw_scores(X, offset)
+        if self.loss_.target_kind == "level":
+            each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
+            return np.column_stack(each) if len(each) > 2 else raw - self.thresholds_[0]
         return raw if raw.ndim == 1 or raw.shape[1] > 2 else np.asarray(raw[:, 1] - raw[:, 0])
 
     def predict(self, X: Any, offset: Any = None) -> NDArray[Any]:
         """The class of the larger score; of a loss of levels, the likeliest."""
-        if self.loss_.target_kind == "level":
-            return np.asarray(self.classes_[self._probabilities(X, offset).argmax(axis=1)])
         raw = self.raw_scores(X, offset)
+        if self.loss_.target_kind == "level":
+            raw = np.asarray(self.loss_.link.inverse(raw))
         chosen = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
 

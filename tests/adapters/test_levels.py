@@ -51,8 +51,9 @@ def test_early_stopping_sees_the_thresholds_of_the_round(booster):
 def test_labels_are_levels_in_their_order():
     names = np.array(["none", "some", "much", "more", "most"])
     loss = lm.cumulative_logit(labels=tuple(names))
-    by_name = loss.to("lightgbm").fit(X[TRAIN], names[LEVEL[TRAIN]], params=ONE_THREAD["lightgbm"], rounds=5)
-    by_number = lm.cumulative_logit().to("lightgbm").fit(X[TRAIN], LEVEL[TRAIN], params=ONE_THREAD["lightgbm"], rounds=5)
+    options = {"params": ONE_THREAD["lightgbm"], "rounds": 5}
+    by_name = loss.to("lightgbm").fit(X[TRAIN], names[LEVEL[TRAIN]], **options)
+    by_number = lm.cumulative_logit().to("lightgbm").fit(X[TRAIN], LEVEL[TRAIN], **options)
     assert np.array_equal(by_name.predict(X[TEST]), by_number.predict(X[TEST]))
 
 

@@ -58,6 +58,8 @@ def test_the_final_model_is_saved_with_its_thresholds(raced, tmp_path):
     path = model.save(tmp_path / "model.lossmith")
     again = load_model(path)
     assert np.array_equal(again.predict(table), found) and again.classes == NAMES
+    page = result.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "lm.LinearClassifier(loss=lm.cumulative_logit()" in page.replace("&#39;", "'")
 
 
 @pytest.mark.parametrize("kind", ["linear", "lightgbm"])

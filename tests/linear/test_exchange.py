@@ -24,7 +24,7 @@ def objective(Z, kink, low, high, c, l2, d):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize(("m", "d"), [(30, 1), (60, 5), (200, 20)])
+@pytest.mark.parametrize(("m", "d"), [(30, 1), (60, 5), (200, 20), (400, 120)])
 def test_as_a_linear_program(m, d, ties):
     Z, kink, low, high, c = posed(m, d, 0, ties=ties)
     walk = Walk(Z, kink, low, high, c, np.zeros(d))
@@ -36,9 +36,10 @@ def test_as_a_linear_program(m, d, ties):
 
 @pytest.mark.parametrize("free", [True, False])
 @pytest.mark.parametrize("l2", [1e-6, 0.1, 30.0])
-def test_with_a_penalty_no_sample_pulls_against_it(l2, free):
-    Z, kink, low, high, c = posed(120, 8, 1)
-    penalty = np.full(8, l2)
+@pytest.mark.parametrize(("m", "d"), [(120, 8), (400, 120)])
+def test_with_a_penalty_no_sample_pulls_against_it(m, d, l2, free):
+    Z, kink, low, high, c = posed(m, d, 1)
+    penalty = np.full(d, l2)
     penalty[0] = 0.0 if free else l2
     walk = Walk(Z, kink, low, high, c, penalty)
     assert walk.run()
@@ -62,3 +63,12 @@ def test_few_samples_take_few_steps(loss, l2):
     model = LinearRegressor(loss, l2=l2).fit(X, X @ rng.normal(size=20) + rng.standard_t(3, 2_000))
     assert model.converged_ and model.gap_ <= 1e-12
     assert model.n_iter_ <= 15
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile"])
+def test_many_columns_end_at_a_vertex_too(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 150)) * (rng.random((900, 150)) < 0.1)
+    model = LinearRegressor(loss, l2=1e-4, tol=1e-6).fit(X, X @ rng.normal(size=150) + rng.standard_t(3, 900))
+    assert model.converged_ and model.gap_ <= 1e-12
+    assert model.n_iter_ <= 30  # more than 100 where none is found

@@ -33,6 +33,7 @@ SMOOTH_STEPS = 100
 
 _MANY = 4  # times the samples that tell enough: from here on these give the start
 _PATIENCE = 30  # steps
+_GAIN = 0.1  # of the gap, which makes one more vertex worth its walk
 _ROUGH = 1e-5  # how well the start is solved for: what some samples say is less certain than that
 
 
@@ -147,7 +148,8 @@ class _Solver:
         while not self._is_near() and self.n_iter < self.max_iter:
             before = self.n_iter
             self._descend(mu, min(60, self.max_iter - self.n_iter))
-            self._to_vertex()
+            while not self._is_near() and self._to_vertex():
+                pass
             if mu <= floor:
                 return
             mu = max(mu * (0.1 if self.n_iter - before <= 15 else 0.3), floor)
@@ -217,15 +219,22 @@ class _Solver:
         directions.learn(point, self.point)
         return True
 
-    def _to_vertex(self) -> None:
-        """Put the samples whose window holds a kink exactly on it, if so few coefficients can do that."""
-        problem, found = self.problem, vertex(self.problem, self.point)
+    def _to_vertex(self) -> bool:
+        """Put samples whose window holds a kink exactly on it, if so few coefficients can do that; whether to look for
+        a vertex again from there, where other samples may have come near their kinks."""
+        problem, found, gap = self.problem, vertex(self.problem, self.point), self.gap
         if found is None:
-            return
+            return False
         theta, pulled = found
         if self.convex:
             self.lower = max(self.lower, problem.bound(pulled).lower)
         try:
-            self._offer(theta, problem.objective(theta))
+            objective = problem.objective(theta)
         except ValueError:  # out of the loss's domain
-            return
+            return False
+        before = self.best_objective
+        self._offer(theta, objective)
+        if before - objective <= _GAIN * gap:
+            return False
+        self.point = problem.at(theta, self.point.mu)
+        return True

@@ -35,32 +35,13 @@ def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:
     most = _WALKED * len(columns) + 200 if len(columns) <= _FEW else 3 * len(columns) + 10
     if not 0 < len(on) <= min(most, _LARGEST - len(columns)):
         return None
-    solved = _walked if len(columns) <= _FEW else _solved
-    move, pull = solved(problem, point, on, columns, kink[on])
-    theta = point.theta.copy()
-    theta[columns, 0] += move
-    return theta, _pulled(problem, point, on, pull, kink[on])
-
-
-def _walked(
-    problem: Problem, point: Point, on: NDArray[np.intp], columns: NDArray[np.intp], kink: Array
-) -> tuple[Array, Array]:
-    """As `_solved`, of more samples than can lie on their kinks: which of them do is found out."""
     Z, (slope, below, above) = problem.design.rows(on, columns), problem.slopes(point, on)
     share, c = problem.share(on), _gradient(problem, point, columns)
-    walk = Walk(Z, kink, share * below, share * above, c - Z.T @ (share * slope), problem.l2[columns])
+    walk = Walk(Z, kink[on], share * below, share * above, c - Z.T @ (share * slope), problem.l2[columns])
     walk.run()
-    return walk.d, walk.pulls - share * slope
-
-
-def _solved(
-    problem: Problem, point: Point, on: NDArray[np.intp], columns: NDArray[np.intp], kink: Array
-) -> tuple[Array, Array]:
-    """(how far the coefficients move to the kinks, what each sample there has to pull beside what it does)."""
-    Z, gradient = problem.design.rows(on, columns), _gradient(problem, point, columns)
-    system = np.block([[np.diag(problem.l2[columns]), Z.T], [Z, np.zeros((len(on), len(on)))]])
-    found = np.linalg.lstsq(system, np.concatenate([-gradient, kink]), rcond=1e-12)[0]
-    return found[: len(columns)], found[len(columns) :]
+    theta = point.theta.copy()
+    theta[columns, 0] += walk.d
+    return theta, _pulled(problem, point, on, walk.pulls - share * slope, kink[on])
 
 
 def _gradient(problem: Problem, point: Point, columns: NDArray[np.intp]) -> Array:

@@ -236,9 +236,9 @@ def test_the_formula_of_the_textbook_is_the_formula(name):
     formula = lm.get(name).formula
     plain = textbook(formula.value, {})
     inputs = (formula.target, *formula.predictions)
-    values = [0.7, 0.3, 0.2] if formula.target.domain.kind != "label" else [1.0, 0.3]
+    values = [0.7, 0.3, 0.2] if formula.target.domain.kind not in ("label", "level") else [1.0, 0.3]
     env = {given.name: np.array([value]) for given, value in zip(inputs, values, strict=False)}
-    env |= {p.name: float(lm.get(name).params[p.name]) for p in formula.params}
+    env |= {p.name: float(lm.get(name).numbers[p.name]) for p in formula.params}
     found, wanted = evaluate_block([plain, formula.value], env, np, np.zeros(1), None)
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 

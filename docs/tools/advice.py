@@ -56,6 +56,13 @@ ADVICE = {
         "As the training loss of a model that starts confidently wrong: the gradient vanishes there, and learning"
         " stalls.",
     ),
+    "cumulative_logit": Advice(
+        "Ordered answers, such as grades, stages or poor to excellent: one set of coefficients for all levels, and no "
+        "pretence that steps between levels are equal. LinearClassifier learns the thresholds with it.",
+        "When a feature moves some levels and not others, so that one score cannot serve all thresholds: cross_entropy "
+        "has a score for each class. When the distances between levels are known, they are numbers: squared_error.",
+        "a score along the thresholds; link.inverse makes the probability of each level of it",
+    ),
     "poisson": Advice(
         "Counts, rates with an exposure, and any target of zero or more whose mean multiplies: the counts need "
         "not be Poisson, only the mean has to be right.",
@@ -90,7 +97,7 @@ ADVICE = {
     ),
     "cross_entropy": Advice(
         "Several classes, one true: the place to start.",
-        "When classes are ordered and the distance of a mistake counts, or when many labels are wrong.",
+        "When classes are ordered: cumulative_logit uses that. When many labels are wrong.",
     ),
     "focal_cross_entropy": Advice(
         "Several classes, most samples easy, and the decision is what is judged.",

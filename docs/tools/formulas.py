@@ -11,7 +11,7 @@ import numpy as np
 from latex2mathml.converter import convert
 
 from lossmith.engine.arrays import evaluate_block
-from lossmith.formula.expr import Expr, apply, is_const, leaf, rebuild, substitute, walk
+from lossmith.formula.expr import ONE, ZERO, Expr, apply, is_const, leaf, rebuild, substitute, walk
 from lossmith.formula.model import Formula
 from lossmith.formula.text import to_latex
 
@@ -74,8 +74,9 @@ def _plainer(node: Expr, tokens: dict[str, str]) -> Expr:
         guard = condition.args[0] if condition.op == "eq" and is_const(condition.args[1], 0.0) else None
         if _of_floats(condition) or (is_const(a, 0.0) and guard is not None and guard in _factors(b)):
             return b  # 0 times infinity is 0, in mathematics without saying so
-        if _agree(a, b):
-            return min(a, b, key=lambda branch: len(to_latex(branch)))
+        alike = _serving_both(condition, a, b)
+        if alike:
+            return min(alike, key=lambda branch: len(to_latex(branch)))
     if node.op == "mul" and node.args[0] is node.args[1] and node.args[0].op == "exp":
         exponent = node.args[0].args[0]
         half = exponent.args[0] if exponent.op == "neg" else exponent
@@ -104,15 +105,29 @@ def _of_classes(node: Expr, own: Expr, other: Expr, tokens: dict[str, str]) -> E
     return leaf("input", token)
 
 
-def _agree(a: Expr, b: Expr) -> bool:
-    """Whether two branches are the same number written in two ways, by trying."""
-    nodes = list(walk((a, b)))
+def _serving_both(condition: Expr, a: Expr, b: Expr) -> list[Expr]:
+    """Branches that are also the number of the other one where that is chosen, written in another way: by trying."""
+    nodes = list(walk((condition, a, b)))
     if any(node.row for node in nodes):
-        return False
+        return []
     rng = np.random.default_rng(0)
-    env = {node.data: rng.uniform(0.05, 0.95, 16) for node in nodes if node.op in ("input", "param")}
+    env = {node.data: rng.uniform(0.05, 0.95, _TRIED) for node in nodes if node.op in ("input", "param")}
+    for node in nodes:
+        if node.op == "eq" and node.args[0].op == "input":  # of levels
+            env[node.args[0].data] = rng.integers(0, 3, _TRIED).astype(float)
+    one = np.ones(_TRIED)
     with np.errstate(all="ignore"):
-        return bool(np.allclose(*evaluate_block([a, b], env, np, np.zeros(16), None), rtol=1e-9, atol=0.0))
+        asked, first, second = evaluate_block([apply("where", condition, ONE, ZERO), a, b], env, np, one, None)
+        alike = np.isclose(first * one, second * one, rtol=1e-9, atol=0.0)
+    chosen = asked * one == 1
+    if alike.all():
+        return [a, b]
+    if not 2 <= chosen.sum() <= _TRIED - 2:
+        return []
+    return [b] if alike[chosen].all() else [a] if alike[~chosen].all() else []
+
+
+_TRIED = 32
 
 
 def _of_floats(condition: Expr) -> bool:

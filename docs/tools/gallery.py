@@ -26,6 +26,7 @@ FAMILIES = {
     "distributions": "Distributions of numbers",
     "binary": "Two classes",
     "multiclass": "Several classes",
+    "ordinal": "Classes in an order",
     "divergences": "Rows of probabilities",
 }
 _ELICITS = {

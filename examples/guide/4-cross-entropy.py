@@ -120,7 +120,8 @@ print("two classes:", categorical([1], two), "=", entropy([1], [1.5 - 0.3]))
 # %% [markdown]
 # What must never be done with classes that have no order is to call them 0, 1, 2, ... and predict that number. It says
 # that a 7 lies between a 6 and an 8, and that mistaking a 1 for a 9 is 64 times as bad as mistaking a 1 for a 2.
-# Handwritten digits know nothing of this:
+# Handwritten digits know nothing of this (classes that do have an order, such as *poor* to *excellent*, are numbers just as little, for
+# nobody says that the steps are equal: `lm.cumulative_logit` takes the order and leaves the distances to be learned):
 
 # %%
 from sklearn.datasets import load_digits

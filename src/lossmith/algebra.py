@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lossmith.formula import NonNegative, Real, is_class, where
+from lossmith.formula import NonNegative, Real, is_class, pick, where
 from lossmith.formula import sum as row_sum
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import Expr, const, mul
 from lossmith.formula.model import Argument, Formula
-from lossmith.links import AnyLink, PerPrediction
+from lossmith.links import AnyLink, Link
 from lossmith.loss import Loss
 from lossmith.record import replace
 
@@ -56,6 +56,7 @@ def added(first: Loss, second: Any) -> Loss:
         )
     if first.labels != second.labels:
         raise ValueError(f"{first.name} and {second.name} have different labels")
+    first, second = _apart(first), _apart(second)
     second, params = _renamed(first, second)
     kinds = [kind for kind in first.formulas if kind in second.formulas]
     pairs = {kind: (first.formulas[kind], second.formulas[kind]) for kind in kinds} or _across(first, second)
@@ -77,6 +78,12 @@ def _across(first: Loss, second: Loss) -> dict[str, tuple[Formula, Formula]]:
         f"{first.name} and {second.name} have different targets: "
         f"{a.target.domain.describe()}, {b.target.domain.describe()}"
     )
+
+
+def _apart(loss: Loss) -> Loss:
+    """Each number that a formula takes by itself as a parameter by itself: in a sum, none belongs to a whole."""
+    single = {name: x for name, x in loss.params.items() if name in loss.numbers or not isinstance(x, tuple)}
+    return loss.replaced(params=single | loss.numbers)
 
 
 def _renamed(first: Loss, second: Loss) -> tuple[Loss, dict[str, Any]]:
@@ -153,7 +160,7 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
             f"{loss.name} already has the link {loss.link.name}; "
             "a link can be set on a loss of natural-scale predictions"
         )
-    if isinstance(link, PerPrediction) or (link.row and loss.kind != "rowwise"):
+    if not isinstance(link, Link) or (link.row and loss.kind != "rowwise"):
         raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")
     formulas = {}
     for kind, f in loss.formulas.items():
@@ -204,7 +211,11 @@ def _free(params: Mapping[str, Any]) -> str:
 def _with_class_weight(loss: Loss, f: Formula, numbers: tuple[float, ...]) -> Formula:
     y = f.target.as_input
     params = f.params
-    if f.kind == "pointwise":
+    if f.target.domain.kind == "level":
+        if len(numbers) != f.target.domain.high + 1:
+            raise ValueError(f"{loss.name} has {f.target.domain.high + 1:g} classes, not {len(numbers)}")
+        factor = pick(numbers, y)
+    elif f.kind == "pointwise":
         domain = f.target.domain
         if (domain.low, domain.high) != (0.0, 1.0):
             raise ValueError(f"{loss.name} has no classes: its target is {domain.describe()}")

@@ -58,8 +58,9 @@ class Call:
     def _params(self, like: Array) -> dict[str, Any]:
         xp, single = self.data.xp, dtype_name(like.dtype) == "float32"
         values: dict[str, Any] = {"width": self.width}
+        numbers = self.loss.numbers
         for argument in self.data.formula.params:
-            value = self.loss.params[argument.name]
+            value = numbers[argument.name]
             if argument.per_class:
                 if len(value) != like.shape[-1]:
                     raise ValueError(

@@ -269,7 +269,7 @@ def _classes(loss: Loss, y: Any) -> int:
     """How many classes class ids stand for: as many as labels or class weights say, else as many as were seen."""
     if loss.labels is not None:
         return len(loss.labels)
-    sizes = [len(v) for p in loss.formula.params if p.per_class and isinstance(v := loss.params[p.name], tuple)]
+    sizes = [len(v) for p in loss.formula.params if p.per_class and isinstance(v := loss.numbers[p.name], tuple)]
     return max([*sizes, int(np.max(y)) + 1, 2])
 
 
@@ -404,5 +404,5 @@ def elicits(loss: Loss, claim: str | None) -> str | None:
 
 def _neutral_factor(loss: Loss) -> bool:
     """Whether the loss's own class weights are all equal, and nothing is smoothed."""
-    weights = [v for p in loss.formula.params if p.per_class and (v := loss.params[p.name]) is not None]
+    weights = [v for p in loss.formula.params if p.per_class and (v := loss.numbers[p.name]) is not None]
     return all(len(set(v)) == 1 for v in weights) and not loss.params.get("label_smoothing")

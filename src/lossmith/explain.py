@@ -22,7 +22,7 @@ def explain_kernel(
     domain, predictions = loss.formula.target.domain, loss.formula.predictions
     many = classes if loss.kind == "rowwise" else len(predictions)
     y_pred = np.zeros((1, many) if loss.kind == "rowwise" or many > 1 else 1, dtype)
-    y_true = np.zeros(y_pred.shape if domain.row else 1, "int64" if domain.kind == "class id" else dtype)
+    y_true = np.zeros(y_pred.shape if domain.row else 1, "int64" if domain.kind in ("class id", "level") else dtype)
     extras = tuple(extra.name for extra in loss.formula.extras)
     arrays = [y_true, y_pred, *(np.ones(1, dtype) for _ in extras)]
     found = plan(loss, Request(tuple(outputs), "mean"), arrays, extras, None, weighted=False, masked=False)

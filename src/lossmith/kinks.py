@@ -23,6 +23,9 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
     if domain.row:
         rows = [np.eye(classes)[0], np.arange(1.0, classes + 1) / np.arange(1.0, classes + 1).sum()]
         return rows
+    if domain.kind == "level":  # labels may name more, where the loss leaves its thresholds open
+        levels = int(domain.high) + 1
+        return list(loss.labels or range(levels))[:levels]
     if loss.labels is not None:
         return list(loss.labels)
     if domain.kind == "class id":
@@ -56,7 +59,7 @@ def has_kink(loss: Loss) -> bool:
     """Whether some line through ordinary predictions meets a jump of the gradient."""
     if loss.formula.extras:
         return False
-    classes = max([3, *(len(loss.params[p.name]) for p in loss.formula.params if p.per_class)])
+    classes = max([3, *(len(loss.numbers[p.name]) for p in loss.formula.params if p.per_class)])
     for y in example_target(loss, classes):
         for line in _lines(loss, y, classes):
             if len(line) > 1 and _jumps(loss, y, line):

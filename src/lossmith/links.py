@@ -6,14 +6,31 @@ arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lossmith.engine.arrays import evaluate_block
-from lossmith.formula import exp, expm1, log, log1p, log_softmax, n_classes, sigmoid, softmax, sum
-from lossmith.formula.expr import Expr, leaf
+from lossmith.formula import (
+    cumsum,
+    exp,
+    expm1,
+    log,
+    log1p,
+    log_softmax,
+    n_classes,
+    pick,
+    reverse_cumsum,
+    sigmoid,
+    softmax,
+    sum,
+)
+from lossmith.formula.expr import Expr, as_expr, leaf
 from lossmith.namespaces import compute_dtype, namespace_of
 from lossmith.record import Record
 
@@ -68,6 +85,49 @@ class PerPrediction(Record):
         return f"<links {self.name}>"
 
 
+class Levels(Record):
+    """From one score to the probabilities of ordered levels: that of a level above k is the logistic function of the
+    score less the k-th cut.
+
+    ``link(row)`` is the score that says so of a row of probabilities; of a row that no score gives, the mean of what
+    its cuts say.
+    """
+
+    cuts: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        return " ".join(["levels", *map(repr, self.cuts)])
+
+    def __call__(self, mean: Array) -> Array:
+        levels = len(self.cuts) + 1
+        if np.shape(mean)[-1:] != (levels,):
+            raise ValueError(f"the last axis must hold {levels} probabilities, one per level, not {np.shape(mean)}")
+        return _apply(self._score, mean, row=True)[..., 0]
+
+    def _score(self, p: Expr) -> Expr:
+        below, above = cumsum(p), reverse_cumsum(p)
+        each = [cut + log(pick(above, k + 1)) - log(pick(below, k)) for k, cut in enumerate(self.cuts)]
+        return reduce(operator.add, each) / len(each)
+
+    def inverse(self, score: Array) -> Array:
+        """Probabilities of the levels, along a new last axis."""
+        ends = zip((None, *self.cuts), (*self.cuts, None), strict=True)
+        parts = [_apply(partial(_between, low, high), score, row=False) for low, high in ends]
+        xp, host = namespace_of(score)
+        return np.stack(parts, axis=-1) if host else xp.stack(parts, axis=-1)
+
+    def __repr__(self) -> str:
+        return f"<link {self.name}>"
+
+
+def _between(low: float | None, high: float | None, f: Expr) -> Expr:
+    """The chance of a level between two cuts, as a product: a difference would lose the digits of a small one."""
+    if low is None or high is None:
+        return sigmoid(f - low) if low is not None else sigmoid(as_expr(high) - f)
+    return sigmoid(f - low) * sigmoid(high - f) * -expm1(as_expr(low) - high)
+
+
 def _apply(function: Callable[[Expr], Expr], values: Array, row: bool) -> Array:
     xp, host = namespace_of(values)
     array = np.asarray(values) if host else values
@@ -98,13 +158,22 @@ LINKS: dict[str, Link] = {
         Link("log_softmax", lambda p: p - sum(p) / n_classes, log_softmax, row=True),
     )
 }
-AnyLink = Link | PerPrediction
+AnyLink = Link | PerPrediction | Levels
+
+
+def level_link(cuts: Sequence[float]) -> Levels:
+    """The link of levels parted at these numbers; ValueError where they do not increase."""
+    if not cuts or not all(map(math.isfinite, cuts)) or any(a >= b for a, b in pairwise(cuts)):
+        raise ValueError(f"the link of levels needs numbers in increasing order, not {cuts!r:.200}")
+    return Levels(tuple(map(float, cuts)))
 
 
 def get_link(name: str | tuple[str, ...] | AnyLink) -> AnyLink:
     """A link by name; several names, or one text with commas, for several predictions."""
-    if isinstance(name, (Link, PerPrediction)):
+    if isinstance(name, (Link, PerPrediction, Levels)):
         return name
+    if isinstance(name, str) and name.startswith("levels "):
+        return level_link([float(cut) for cut in name.split()[1:]])
     names = tuple(name.split(",")) if isinstance(name, str) else tuple(name)
     unknown = [n for n in names if n not in LINKS]
     if unknown:

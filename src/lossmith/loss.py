@@ -16,7 +16,7 @@ from lossmith.direct import served
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
-from lossmith.links import AnyLink, get_link
+from lossmith.links import AnyLink, get_link, level_link
 from lossmith.parameters import checked_labels, checked_parameters
 from lossmith.plans import TOTAL, readable
 
@@ -64,8 +64,9 @@ class Loss:
         params = checked_parameters(recipe, given)
         found = recipe.formulas(params)
         settings = next(iter(found.values()))[1]
+        link = level_link(recipe.cuts(params)) if settings.link == "levels" else get_link(settings.link)
         loss = cls(
-            recipe.name, {kind: formula for kind, (formula, _) in found.items()}, params, get_link(settings.link),
+            recipe.name, {kind: formula for kind, (formula, _) in found.items()}, params, link,
             None, recipe, settings.elicits, recipe.doc, recipe.source,
         )  # fmt: skip
         return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
@@ -185,6 +186,11 @@ class Loss:
         """The traced formula (of the first kind of target); its text is ``str(loss.formula)``."""
         return next(iter(self.formulas.values()))
 
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """What each parameter of the formulas is: a number, or one per class."""
+        return {name: x for f in self.formulas.values() for name, x in f.numbers(self.params).items()}
+
     @property
     def latex(self) -> str:
         return self.formula.latex
@@ -201,7 +207,7 @@ class Loss:
 
     @property
     def target_kind(self) -> str:
-        """real, label, class id or row."""
+        """real, label, class id, level or row."""
         return self.formula.target.domain.kind
 
     @property

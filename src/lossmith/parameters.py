@@ -46,10 +46,12 @@ def _checked(loss: str, p: Parameter, value: Any) -> Any:
         if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in p.choices):
             raise ValueError(f"{loss}: {p.name} must be one of {', '.join(map(repr, p.choices))}, not {value!r}")
         return value
-    if value is None and p.optional:
+    if value is None and (p.optional or p.cuts):
         return None
+    if p.cuts:
+        return _increasing(loss, p, _vector(loss, p, value, "numbers in increasing order"))
     if p.per_class:
-        return _vector(loss, p, value)
+        return _vector(loss, p, value, "one number per class")
     return number(f"{loss}: {p.name}", value, p)
 
 
@@ -61,7 +63,7 @@ def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
     return int(value)
 
 
-def _vector(loss: str, p: Parameter, value: Any) -> tuple[float, ...]:
+def _vector(loss: str, p: Parameter, value: Any, what: str) -> tuple[float, ...]:
     if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
@@ -74,8 +76,17 @@ def _vector(loss: str, p: Parameter, value: Any) -> tuple[float, ...]:
     except (TypeError, ValueError, OverflowError):
         items = np.zeros((0, 0))
     if items.ndim != 1 or not len(items):
-        raise ValueError(f"{loss}: {p.name} must be one number per class, not {value!r}")
+        raise ValueError(f"{loss}: {p.name} must be {what}, not {value!r}")
     return tuple(number(f"{loss}: {p.name}[{i}]", item, p) for i, item in enumerate(items.tolist()))
+
+
+def _increasing(loss: str, p: Parameter, numbers: tuple[float, ...]) -> tuple[float, ...]:
+    for i in range(1, len(numbers)):
+        if not numbers[i - 1] < numbers[i]:
+            raise ValueError(
+                f"{loss}: {p.name}[{i}] must be above {p.name}[{i - 1}] = {numbers[i - 1]!r}, not {numbers[i]!r}"
+            )
+    return numbers
 
 
 def number(what: str, value: Any, p: Parameter) -> float:
@@ -94,7 +105,7 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
     """The labels in class order: for a two-valued target (negative, positive)."""
     kinds = {f.target.domain.kind for f in loss.formulas.values()}
     binary = kinds == {"label"} or _is_unit(loss)
-    if not (binary or "class id" in kinds):
+    if not (binary or kinds & {"class id", "level"}):
         raise ValueError(f"{loss.name} has no class labels: its target is {loss.formula.target.domain.describe()}")
     if isinstance(labels, (str, Set)):
         raise ValueError(f"{loss.name}: labels must list the labels in class order, not {labels!r}")
@@ -106,6 +117,9 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
         raise ValueError(
             f"{loss.name}: labels must be {'two' if binary else 'at least two'} different values, not {labels!r}"
         )
+    levels = loss.formula.target.domain.high + 1
+    if loss.target_kind == "level" and loss.formula.params and len(found) != levels:
+        raise ValueError(f"{loss.name}: labels must be those of {levels:g} levels, not {labels!r}")
     if not (
         all(isinstance(x, str) for x in found)
         or all(isinstance(x, (bool, int, float)) and math.isfinite(x) for x in found)

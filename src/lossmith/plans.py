@@ -186,14 +186,14 @@ def plan(
     classes = y_pred.shape[-1] if rows else None
     if inputs is None or (group > 1 and y_pred.shape[-1] != group):
         return None
-    if any(len(loss.params[p.name]) != classes for p in formula.params if p.per_class):
+    if any(len(loss.numbers[p.name]) != classes for p in formula.params if p.per_class):
         return None
     if rows and inputs[0].labels and len(inputs[0].labels) != classes:
         return None
     by_class = rows and y_pred.ndim == 2 and not y_pred.flags.c_contiguous
     wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result), by_class=by_class)
     numbers = [p.name for p in formula.params if not p.per_class]
-    known = {name: float(compute.type(loss.params[name])) for name in numbers}
+    known = {name: float(compute.type(loss.numbers[name])) for name in numbers}
     roots = settled(wanted, {**known, "width": float(request.width)})
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
@@ -210,12 +210,12 @@ def plan(
     made = tuple(np.dtype(o.dtype) if dtype_name(result) != o.dtype else result for o in outputs)
 
     def vectors(spec: Spec) -> tuple[Array, ...]:
-        return tuple(np.asarray(list(loss.params[name]), dtype=compute) for name in spec.vectors)
+        return tuple(np.asarray(list(loss.numbers[name]), dtype=compute) for name in spec.vectors)
 
     def width(k: int) -> int | None:
         return y_pred.shape[-1] if (many and k == 1) or (k == 0 and inputs[0].row) else None
 
-    values = [*(float(loss.params[name]) for name in numbers), request.width]
+    values = [*(float(loss.numbers[name]) for name in numbers), request.width]
     return Plan(
         request=request,
         kernel=kernel(spec),

@@ -18,7 +18,7 @@ COLOURS = ("#1f5fa8", "#c2452d", "#2f7d4f")
 
 
 def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str, Any, Any, Any]]:
-    """(what is fixed, prediction, loss, gradient) for up to two targets; of a row, its first score moves."""
+    """(what is fixed, prediction, loss, gradient) for a few targets; of a row, its first score moves."""
     found = []
     for y in targets(loss):
         x = stretch(loss, y, width, points)
@@ -30,8 +30,11 @@ def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str,
 
 
 def targets(loss: Loss) -> list[Any]:
-    """The targets worth a curve each: one where only the difference from the prediction counts, else two."""
+    """The targets worth a curve each: one where only the difference from the prediction counts, the first levels, else
+    two."""
     shown = example_target(loss)
+    if loss.target_kind == "level":
+        return shown[: len(COLOURS)]
     alike = loss.target_kind == "real" and loss.link.name == "identity" and loss.kind == "pointwise"
     return shown[: 1 if alike else 2]
 

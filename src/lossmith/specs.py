@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data, shown
 from lossmith.formula.expr import FormulaError
 from lossmith.formula.model import Formula
-from lossmith.links import PerPrediction, get_link
+from lossmith.links import Levels, Link, PerPrediction, get_link
 from lossmith.loss import Loss
 from lossmith.parameters import checked_labels
 from lossmith.registry import catalogue, get
@@ -20,14 +21,14 @@ MAX_TEXT = 100_000
 MAX_ITEMS = 1_000_000  # numbers of a class weight, labels
 
 
-def _plain_params(loss: Loss) -> dict[str, Any]:
+def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: [number_to_data(v) for v in value]
         if isinstance(value, tuple)
         else number_to_data(value)
         if isinstance(value, float)
         else value
-        for name, value in loss.params.items()
+        for name, value in params.items()
     }
 
 
@@ -37,7 +38,7 @@ def _from_catalogue(loss: Loss) -> bool:
 
 def to_spec(loss: Loss) -> dict[str, Any]:
     """``{"lossmith": 1, "name": ..., "params": ...}``; losses that are not in the catalogue carry their formulas."""
-    spec: dict[str, Any] = {"lossmith": VERSION, "name": loss.name, "params": _plain_params(loss)}
+    spec: dict[str, Any] = {"lossmith": VERSION, "name": loss.name, "params": _plain(loss.params)}
     if loss.labels is not None:
         spec["labels"] = list(loss.labels)
     if not _from_catalogue(loss):
@@ -49,7 +50,8 @@ def to_spec(loss: Loss) -> dict[str, Any]:
 def identity(loss: Loss) -> str:
     """One text for equal losses: formulas, the parameters they use, link, labels and ignored label."""
     used = set().union(*(formula.used_params() for formula in loss.formulas.values())) | {"ignore_index"}
-    params = {name: value for name, value in _plain_params(loss).items() if name in used and value is not None}
+    every = _plain({**loss.params, **loss.numbers})
+    params = {name: value for name, value in every.items() if name in used and value is not None}
     formulas = {kind: formula_to_data(formula) for kind, formula in loss.formulas.items()}
     labels = None if loss.labels is None else list(loss.labels)
     return json.dumps([formulas, params, loss.link.name, labels], sort_keys=True)
@@ -98,7 +100,7 @@ def _param(name: str, value: Any) -> Any:
 
 def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
     formulas, link, elicits = spec["formulas"], spec.get("link", "identity"), spec.get("elicits")
-    if not (isinstance(formulas, dict) and 1 <= len(formulas) <= 2 and isinstance(link, str) and len(link) <= 200):
+    if not (isinstance(formulas, dict) and 1 <= len(formulas) <= 2 and isinstance(link, str) and len(link) <= MAX_TEXT):
         raise ValueError("spec: formulas must be a dictionary by kind of target, and link a name")
     if elicits not in (None, "mean", "median", "quantile", "expectile"):
         raise ValueError("spec: elicits must be mean, median, quantile or expectile")
@@ -107,8 +109,9 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
         formula = formula_from_data(data)
         if formula.target.domain.kind != kind:
             raise ValueError(f"spec: the formula for {shown(kind)} has another kind of target")
+        numbers_of = formula.numbers(params)
         for argument in formula.params:
-            value = params.get(argument.name)
+            value = numbers_of[argument.name]
             numbers = value if argument.per_class and isinstance(value, tuple) else (value,)
             for number in numbers:
                 if (
@@ -121,8 +124,10 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
         found[kind] = formula
     chosen = get_link(link)
     for formula in found.values():
+        if isinstance(chosen, Levels) and formula.target.domain.high != len(chosen.cuts):
+            raise ValueError(f"spec: the link {shown(link)} is for other levels")
         links = len(chosen.links) if isinstance(chosen, PerPrediction) else 1
-        whole = isinstance(chosen, PerPrediction) or not chosen.row or formula.kind == "rowwise"
+        whole = not isinstance(chosen, Link) or not chosen.row or formula.kind == "rowwise"
         if not whole or links not in (1, len(formula.predictions)):
             raise ValueError(f"spec: the link {shown(link)} is for other predictions")
     about = [spec.get(key, "") for key in ("doc", "source")]

@@ -43,6 +43,9 @@ def target_for(loss, signal, rng, classes=4, share=0.4):
     if loss.target_kind == "class id":
         hidden = signal + 0.1 * rng.normal(size=n)
         return np.digitize(hidden, np.quantile(hidden, np.arange(1, classes) / classes))
+    if loss.target_kind == "level":
+        hidden = signal + 0.1 * rng.normal(size=n)
+        return np.digitize(hidden, np.quantile(hidden, [0.2, 0.7]))
     if domain.row:
         amounts = np.exp(signal[:, None] * np.linspace(-1, 1, classes) + 0.3 * rng.normal(size=(n, classes)))
         return amounts / amounts.sum(axis=1, keepdims=True) if domain.high == 1 else amounts

@@ -96,6 +96,10 @@ TABLE: dict[str, list[tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]]] = {
     "focal_cross_entropy": [({}, (IDS, SCORES)), ({"class_weight": CLASS_WEIGHT, "gamma": 1.0}, (IDS, SCORES))],
     "multiclass_hinge": [({}, (IDS, SCORES))],
     "multi_margin": [({}, (IDS, SCORES)), ({"margin": 0.5, "p": 2}, (IDS, SCORES))],
+    "cumulative_logit": [
+        ({}, (IDS, LABEL[1])),
+        ({"thresholds": [-0.5, 0.1, 2.0, 2.5]}, (np.array([0, 4, 1, 3, 2, 4]), LABEL[1])),
+    ],
     "kl_divergence": [({}, (SHARES, PROBABILITIES)), ({"log_input": True}, (SHARES, np.log(PROBABILITIES)))],
     "generalized_kl_divergence": [({}, (2 * SHARES, 3 * PROBABILITIES))],
     "js_divergence": [({}, (SHARES, PROBABILITIES))],

@@ -14,7 +14,7 @@ POINTS = [-np.inf, -800.0, -37.5, -1.0, -0.0, 0.0, 1e-300, 0.3, 5.0, 800.0, np.i
 
 def nodes(loss, **params):
     roots = (*loss.formula.output("value"), *loss.formula.output("gradient"))
-    return len(list(walk(settled(roots, loss.params | params))))
+    return len(list(walk(settled(roots, loss.numbers | params))))
 
 
 def test_there_is_less_to_compute():

@@ -233,8 +233,8 @@ def environment(formula: Formula, params: dict[str, Any], y: Any, f: Any, dtype:
         env[formula.predictions[0].name] = exact(f)
     else:
         env |= {p.name: exact(v) for p, v in zip(formula.predictions, f, strict=True)}
-    for p in formula.params:
-        env[p.name] = exact(np.asarray(params[p.name], dtype=dtype).tolist())
+    for name, number in formula.numbers(params).items():
+        env[name] = exact(np.asarray(number, dtype=dtype).tolist())
     return env
 
 
@@ -251,7 +251,7 @@ def outputs(formula: Formula, name: str, env: dict[str, Value], classes: int) ->
 def stepped(env: dict[str, Value], formula: Formula, steps: tuple[mpf, ...]) -> Iterator[tuple[mpf, dict[str, Value]]]:
     """(step, environment) for each input number moved by each relative step on its own."""
     names = [formula.target.name, *(p.name for p in (*formula.predictions, *formula.params))]
-    if formula.target.domain.kind in ("label", "class id"):
+    if formula.target.domain.kind in ("label", "class id", "level"):
         names = names[1:]
     for name in names:
         value = env[name]

@@ -33,6 +33,7 @@ MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("kl_divergence", {"log_input": True}), ("poisson", {"full": True}), ("poisson", {"log_input": False}),
     ("poisson", {"log_input": False, "full": True}), ("gamma", {"log_input": False}), ("tweedie", {"power": 1.1}),
     ("tweedie", {"power": 1.9}), ("tweedie", {"log_input": False}), ("gaussian_nll", {"full": True}),
+    ("cumulative_logit", {"thresholds": (0.3,)}), ("cumulative_logit", {"thresholds": (-40.0, 0.1, 0.10001, 3.0)}),
 )  # fmt: skip
 
 
@@ -77,6 +78,8 @@ def _numbers(domain: Domain, dtype: str) -> list[float]:
 
 
 def _targets(domain: Domain, dtype: str) -> list[float]:
+    if domain.kind == "level":
+        return [float(y) for y in range(int(domain.high) + 1)]
     raw = [0.0, 1.0, -2.5, 4.0, 0.3, 1e-8, 1e4, TINY[dtype], 1.0 - float(np.finfo(dtype).epsneg), -0.5]
     return [y for y in raw if domain.contains(y)]
 
@@ -84,7 +87,7 @@ def _targets(domain: Domain, dtype: str) -> list[float]:
 def _kinks(case: Case, y: float, dtype: str) -> list[float]:
     """Predictions one step to either side of, and on, every threshold that a parameter or a margin sets."""
     kind = np.dtype(dtype).type
-    places = [y, 1.0, -1.0] + [
+    places = [*np.ravel(case.loss.params.get("thresholds") or ()), y, 1.0, -1.0] + [
         y + s * float(kind(v)) for _, v in case.params if isinstance(v, (int, float)) for s in (1, -1)
     ]
     if not case.params:

@@ -225,6 +225,36 @@ def multi_margin(y: mpf, f: list[mpf], margin: mpf = 1.0, p: mpf = 1) -> mpf:
     return _sum(_positive(margin - f[int(y)] + score) ** p for score in _others(f, y)) / len(f)
 
 
+# Ordered levels.
+
+
+def cumulative_logit(y: mpf, f: mpf, thresholds: tuple[mpf, ...] = (-1.0, 1.0)) -> mpf:
+    """McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x: logit P(Y <= k) = t_k - f.
+
+    The chance of a level is what other levels leave of 1; where that is little, the difference of two such, or of two
+    of their complements, whichever are small.
+    """
+    ends = [-mp.inf, *thresholds, mp.inf]
+    below, above = ends[int(y)], ends[int(y) + 1]
+    elsewhere = _risen(f, above) + _risen(below, f)
+    if elsewhere < 0.5:
+        return -mp.log1p(-elsewhere)
+    if f < below:
+        return -_log_of(_risen(f, below) - _risen(f, above))
+    return -_log_of(_risen(above, f) - _risen(below, f))
+
+
+def _risen(x: mpf, t: mpf) -> mpf:
+    """The logistic function of x - t, where an end of the line is further out than any number."""
+    if t == mp.inf or x == -mp.inf:
+        return mp.zero
+    return mp.one if x == mp.inf or t == -mp.inf else _sigmoid(x - t)
+
+
+def _log_of(p: mpf) -> mpf:
+    return mp.log(p) if p > 0 else -mp.inf
+
+
 def kl_divergence(y: list[mpf], f: list[mpf], log_input: bool = False) -> mpf:
     """Kullback and Leibler 1951, doi:10.1214/aoms/1177729694."""
     return sum(_times(t, mp.log(t) - (p if log_input else mp.log(p))) for t, p in zip(y, f, strict=True))
@@ -306,6 +336,7 @@ REFERENCES: dict[str, Callable[..., mpf]] = {
         *(epsilon_insensitive, squared_log_error, absolute_percentage_error),
         *(binary_cross_entropy, hinge, squared_hinge, modified_huber, exponential, focal, brier),
         *(cross_entropy, focal_cross_entropy, multiclass_hinge, multi_margin),
+        cumulative_logit,
         *(kl_divergence, generalized_kl_divergence, js_divergence, poisson, gamma, tweedie, gaussian_nll),
     )
 }
@@ -317,7 +348,7 @@ RESOLUTION = 9000  # digits spent at most on seeing e^(-2 |f|) next to 1 in a de
 # Where a derivative may be the small difference of a loss that grows and an exponential that fades.
 FADING = {
     *("log_cosh", "binary_cross_entropy", "brier", "focal", "cross_entropy", "focal_cross_entropy"),
-    *("poisson", "gamma", "tweedie", "gaussian_nll"),
+    *("poisson", "gamma", "tweedie", "gaussian_nll", "cumulative_logit"),
 }
 
 

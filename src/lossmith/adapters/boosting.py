@@ -31,6 +31,7 @@ from lossmith.start import (
     scale_parameters,
     without_labels,
 )
+from lossmith.thresholds import best_cuts, first_cuts, parted, to_be_learned
 
 if TYPE_CHECKING:
     from lossmith.adapters.boosting_model import BoostedModel
@@ -71,6 +72,7 @@ class Derivatives:
     FRAMEWORK: ClassVar[str]
     CONVENTIONS: ClassVar[Mapping[str, Convention]]
     START: ClassVar[str]  # what the booster calls a start given from outside
+    LEARNS: ClassVar[bool] = True  # whether it shows all rows at once, from which thresholds of levels are learned
     HANDED: ClassVar[Any] = np.float32  # in what the booster keeps derivatives
 
     def __post_init__(self) -> None:
@@ -93,6 +95,13 @@ class Derivatives:
         self._convention = self.CONVENTIONS[loss.name] if hessian == "booster" else None
         self._warned: set[str] = set()
         self._known: Rows | None = None
+        self._open = self._plain if to_be_learned(loss) is not None else None
+        self._cuts: Array | None = None  # of the last round, where they follow the scores
+        if self._open is not None and not self.LEARNS:
+            raise ValueError(
+                f"{self.FRAMEWORK} shows an objective a few rows at a time, from which {to_be_learned(loss)} of "
+                f"{loss.name} cannot be learned: give them"
+            )
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,)."""
@@ -104,8 +113,10 @@ class Derivatives:
         """Gradient and second-order weight in u, the trees' own units, in the type that the booster keeps."""
         dtype = dtype or self.HANDED
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
+        if self._open is not None:
+            rows = self._of_round(rows, u)
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
-        if rule == "curvature" and rows.setting.of_u is not None:
+        if rule == "curvature" and self._open is None and rows.setting.of_u is not None:
             wide = u if np.float64 in (u.dtype, y.dtype) else u.astype(np.float64)  # what is computed in
             found = served(
                 rows.setting.of_u, ("gradient", "curvature"), SOUND, y, wide, weight, None, rows.pair(u, dtype), {}
@@ -133,6 +144,13 @@ class Derivatives:
         if not _sound(*handed):
             _check_finite(loss, y, f, *handed)
         return handed
+
+    def _of_round(self, rows: Rows, u: NDArray[Any]) -> Rows:
+        """The rows with the thresholds that go best with their scores so far."""
+        assert self._open is not None
+        scores = rows.setting.units.scores(np.asarray(u, dtype=np.float64))
+        self._cuts = best_cuts(self._open, rows.y, scores, rows.weight, self._cuts)
+        return replace(rows, setting=replace(rows.setting, loss=parted(self._open, self._cuts)))
 
     def _descent(self, rows: Rows, f: Array) -> tuple[Array, Array]:
         """Gradient and curvature of the loss or, while most rows are out of its reach, of its convex relative."""
@@ -185,6 +203,12 @@ class Derivatives:
 
     def _settled(self, y: NDArray[Any], weight: Array | None) -> Setting:
         stated, loss = self.loss, self._plain
+        if self._open is not None:
+            counts = np.bincount(y, weights=weight, minlength=self.classes or 2)
+            if not counts.all():
+                raise ValueError(f"{loss.name}: no row of positive weight is of level {counts.argmin()}")
+            self._cuts = first_cuts(y, weight)
+            stated, loss = parted(stated, self._cuts), parted(loss, self._cuts)
         loss.total(y, self._zeros(y), weight=weight)  # says what is wrong with targets or weights
         start = finite_start(loss, y, weight, self.classes)
         residual = residual_scale(loss, y, start, weight)
@@ -199,7 +223,7 @@ class Derivatives:
             return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
         if self.scale is not None:
             return replace(setting, units=replace(setting.units, scale=(self.scale,)))
-        if loss.formula.target.domain.high == 1 or loss.target_kind == "class id":
+        if loss.formula.target.domain.high == 1 or loss.target_kind in ("class id", "level"):
             return setting  # of classes and shares: thresholds and penalties are meant for their curvature as it is
         return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
 
@@ -221,7 +245,7 @@ class Derivatives:
     def _targets(self, y: Any) -> NDArray[Any]:
         _, target = without_labels(self.loss, to_host(y, "y"))
         kind = self.loss.target_kind
-        if target.dtype.kind == "f" and kind == "class id" and np.array_equal(target, np.round(target)):
+        if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
             return target.astype(np.int64)  # boosters hand class ids over as floats
         return target.astype(np.float64) if target.dtype.kind in "fiub" and kind in ("real", "row") else target
 
@@ -238,7 +262,10 @@ class Derivatives:
         if rows is None:
             self._refuse_in_mads()
             rows = Rows(self._targets(y), weights(weight), Setting(self.loss, self._plain, RAW))
-        return float(rows.setting.loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
+        loss = rows.setting.loss
+        if self._open is not None and self._cuts is not None:  # of the scores before the last tree
+            loss = parted(self._open, self._cuts)
+        return float(loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""
@@ -326,7 +353,11 @@ class Objective(Derivatives, ABC):
         booster = self._train(
             self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
         )
-        return self.model(booster, train)
+        model: BoostedModel = self.model(booster, train)
+        if self._open is not None:
+            rows = rows_of(train)
+            model.loss = parted(self.loss, best_cuts(self._open, rows.y, model.raw(X), rows.weight, self._cuts))
+        return model
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""

@@ -46,6 +46,7 @@ class CatBoostObjective(_Kept, Objective):
     """
 
     FRAMEWORK = "catboost"
+    LEARNS = False
     CONVENTIONS: ClassVar[Mapping[str, Convention]] = {
         "squared_error": Convention("curvature", multiple=2.0),
         "binary_cross_entropy": Convention("curvature"),

@@ -93,6 +93,11 @@ def _on_score_scale(loss: Loss, prediction: Array) -> Array:
 
 def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Array, Array]:
     """The loss of class numbers, the numbers of y, and scores with classes in the loss's own order."""
+    if loss.target_kind == "level":
+        raise ValueError(
+            f"{loss.name} takes a score along its own thresholds, which probabilities of {type(estimator).__name__} do "
+            "not tell: score them with cross_entropy"
+        )
     known = list(estimator.classes_)
     names = known if loss.labels is None else list(loss.labels)
     if sorted(map(str, names)) != sorted(map(str, known)):

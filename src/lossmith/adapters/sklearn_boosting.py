@@ -74,6 +74,11 @@ class HistGradientBoostingLoss(BaseLoss):
                 f"{loss.name}: HistGradientBoosting takes one number per sample as target and trains one score, or "
                 "one per class"
             )
+        if loss.target_kind == "level":
+            raise ValueError(
+                f"{loss.name}: HistGradientBoosting trains a score per class, and levels have one score: use lightgbm, "
+                "xgboost or catboost"
+            )
         self.given = (loss, hessian, classes)
         self.trees = _Trees(plain(loss), hessian, classes)
         super().__init__(closs=None, link=_Link(self.trees.loss), n_classes=classes)

@@ -108,9 +108,9 @@ def _launched(
         programs if per_program else samples, dtype=torch.float64 if per_program else torch.float32, device=device
     )
     slopes = torch.empty(y_pred.shape, dtype=y_pred.dtype, device=device) if gradient else None
-    numbers = {f"p_{p.name}": float(loss.params[p.name]) for p in formula.params if not p.per_class}
+    numbers = {f"p_{p.name}": float(loss.numbers[p.name]) for p in formula.params if not p.per_class}
     vectors = {
-        f"{p.name}_at": torch.tensor(list(loss.params[p.name]), dtype=torch.float32, device=device)
+        f"{p.name}_at": torch.tensor(list(loss.numbers[p.name]), dtype=torch.float32, device=device)
         for p in formula.params
         if p.per_class
     }

@@ -77,11 +77,14 @@ def by_hand(result: Result) -> list[Recipe]:
     tuned = _tuned(result, "lightgbm")
     rounds = int(median(tuned)) if tuned else ROUNDS
     weighted = result.problem.weight is not None
-    found = recipes(result.chosen, len(result.classes), result.chosen.offset, rounds, weighted, _penalty(result))
+    ordered = result.classes if result.loss.target_kind == "level" and _are_texts(result.classes) else ()
+    found = recipes(
+        result.chosen, len(result.classes), result.chosen.offset, rounds, weighted, _penalty(result), ordered
+    )
     decision = result.evidence.decision
     if decision is None:
         return found
-    line = _decided(decision, _as_read(result.classes))
+    line = _decided(decision, range(len(ordered)) if ordered else _as_read(result.classes))
     return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
@@ -107,14 +110,14 @@ def _penalty(result: Result) -> float:
 
 def recipes(
     chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS, weighted: bool = False,
-    l2: float = 0.01,
-) -> list[Recipe]:
+    l2: float = 0.01, ordered: Sequence[str] = (),
+) -> list[Recipe]:  # fmt: skip
     """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`, with
-    rows of different weight `weight`."""
+    rows of different weight `weight`. `ordered` are the classes of a loss of levels, where sorting would not do."""
     uses_weight = bool(chosen.row_weight or chosen.class_weight or offset or weighted)
     found = []
     for library, body in LIBRARIES.items():
-        before, after = _before(chosen, classes, offset, weighted), _after(chosen, offset)
+        before, after = _before(chosen, classes, offset, weighted, ordered), _after(chosen, offset)
         if chosen.levels and not chosen.band:
             setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, uses_weight, rounds, chosen.levels[0], l2)
             inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
@@ -122,6 +125,8 @@ def recipes(
             after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
         else:
             core = body(Setting(chosen.loss(), classes, uses_weight, rounds, l2=l2))
+            if not core:
+                continue
             after = ["predictions = found", *after]
         lines = [*before, *core, *after]
         text = "\n".join(lines)
@@ -168,9 +173,12 @@ def _as_numbers(column: Column) -> list[str]:
 # what is done to y before, and to predictions after
 
 
-def _before(chosen: Candidate, classes: int, offset: bool, weighted: bool) -> list[str]:
+def _before(chosen: Candidate, classes: int, offset: bool, weighted: bool, ordered: Sequence[str]) -> list[str]:
     lines, own = [], "weight * " if weighted else ""
-    if classes:
+    if ordered:
+        lines.append(f"names = np.array({list(ordered)})  # in their order")
+        lines.append("target = np.argmax(np.asarray(y)[:, None] == names, axis=1)  # classes are counted from 0")
+    elif classes:
         lines.append("names, target = np.unique(y, return_inverse=True)  # classes are counted from 0")
     elif offset:
         lines.append(f"target, weight = y / exposure, {own}exposure  # a rate, which its exposure weighs")
@@ -209,10 +217,16 @@ def _after(chosen: Candidate, offset: bool) -> list[str]:
 
 def _as_read(classes: Sequence[str]) -> list[int]:
     """The place of each class among `names`: a CSV file holds numbers as numbers and anything else as texts."""
-    try:
-        return sorted(range(len(classes)), key=lambda i: float(classes[i]))
-    except ValueError:
+    if _are_texts(classes):
         return sorted(range(len(classes)), key=lambda i: classes[i])
+    return sorted(range(len(classes)), key=lambda i: float(classes[i]))
+
+
+def _are_texts(classes: Sequence[str]) -> bool:
+    try:
+        return not [float(name) for name in classes]
+    except ValueError:
+        return True
 
 
 def _decided(decision: Decision, order: Sequence[int]) -> str:
@@ -232,10 +246,12 @@ def _decided(decision: Decision, order: Sequence[int]) -> str:
     return "labels = names[np.argmax(predictions, axis=1)]"
 
 
-# each library; `found` is the prediction on the natural scale
+# each library; `found` is the prediction on the natural scale; no lines where it cannot train the loss
 
 
 def _sklearn(s: Setting) -> list[str]:
+    if s.loss.target_kind == "level":  # it makes trees for each class
+        return []
     native = _native(s.loss, "sklearn", f"ensemble.{s.estimator}:")
     lines = [f"from sklearn.ensemble import {s.estimator}", ""]
     if native is None:
@@ -288,6 +304,8 @@ def _params(s: Setting, native: tuple[str, Mapping[str, Any]], own: str) -> str:
 
 
 def _torch(s: Setting) -> list[str]:
+    if s.loss.target_kind == "level":  # its thresholds would have to be parameters of the network
+        return []
     native = _native(s.loss, "torch", "nn.")
     several = s.classes > 2
     if native is None:

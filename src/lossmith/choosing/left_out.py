@@ -27,6 +27,7 @@ ELSEWHERE = {
     "squared_hinge": NO_CHANCES,
     "modified_huber": NO_CHANCES,
     "exponential": NO_CHANCES,
+    "cumulative_logit": "it is for classes in an order, and these show none: an ordered category or a scale would",
     "multiclass_hinge": NO_CHANCES,
     "multi_margin": NO_CHANCES,
     "focal": "its scores are not calibrated, and {aim} needs probabilities that are",
@@ -43,7 +44,7 @@ NUMBERS = (
     "gaussian_nll",
 )
 TWO_CLASSES = ("brier", "focal", "hinge", "squared_hinge", "modified_huber", "exponential")
-SEVERAL_CLASSES = ("focal_cross_entropy", "multiclass_hinge", "multi_margin")
+SEVERAL_CLASSES = ("cumulative_logit", "focal_cross_entropy", "multiclass_hinge", "multi_margin")
 BEYOND = {
     "Tukey's biweight": "its objective has many minima, and it aims at the mean only if the noise is symmetric",
     "negative binomial": "overdispersion harms intervals; the mean needs the Poisson deviance only",
@@ -53,7 +54,6 @@ BEYOND = {
     "has one width on the log scale",
     "beta": "it cannot take exact 0 and 1, and the mean does not need it",
     "Tobit": "it assumes normal noise behind the bound, which no table can show",
-    "cumulative logit": "it knows the order of the classes, but the catalogue has no loss of thresholds yet",
     "logit-adjusted loss, balanced softmax": "moving the prior after training is the same rule, and needs no other "
     "loss (Menon et al. 2021)",
     "pairwise logistic": "it orders pairs of rows; log-loss is consistent for the same order",
@@ -117,8 +117,6 @@ def _numbers_beyond(aim: Aim, facts: Profile) -> list[str]:
 
 def _classes_beyond(aim: Aim, facts: Profile) -> list[str]:
     found = []
-    if facts.support == "ordinal":
-        found.append("cumulative logit")
     if aim.functional == "label":
         found.append("logit-adjusted loss, balanced softmax")
     if aim.metric in ("auc", "average_precision"):

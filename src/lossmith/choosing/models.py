@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from lossmith.choosing import levels
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class LinearFit:
         return chances(self.loss.link.inverse(raw), self.classes)
 
     def state(self) -> dict[str, Any]:
-        return {"coef": self.coef.tolist(), "intercept": self.intercept.tolist(), "classes": self.classes}
+        found = {"coef": self.coef.tolist(), "intercept": self.intercept.tolist(), "classes": self.classes}
+        return {**found, **levels.state(self.loss)}
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Linear:
         return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> LinearFit:
+        loss = levels.restored(loss, state)
         return LinearFit(loss, np.asarray(state["coef"]), np.asarray(state["intercept"]), state["classes"])
 
 
@@ -144,7 +147,11 @@ def _written(model: Any, lesson: Lesson) -> LinearFit:
     coef, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
     if len(intercept) > 1 and lesson.classes > len(intercept):
         coef, intercept = _of_all_classes(model, coef, intercept, lesson)
-    return LinearFit(model.loss_, coef, intercept, lesson.classes, relative)
+    loss = model.loss_
+    if levels.is_open(model.loss):
+        scores = model.raw_scores(lesson.X)
+        loss = levels.of_all(model.loss, model.thresholds_, model.classes_, lesson.classes, scores)
+    return LinearFit(loss, coef, intercept, lesson.classes, relative)
 
 
 def _of_all_classes(model: Any, coef: Floats, intercept: Floats, lesson: Lesson) -> tuple[Floats, Floats]:
@@ -158,6 +165,7 @@ def _of_all_classes(model: Any, coef: Floats, intercept: Floats, lesson: Lesson)
 
 def _constant(loss: Loss, lesson: Lesson) -> LinearFit:
     """Of one class there is nothing to learn but that the others are rare."""
+    loss = levels.at_shares(loss, lesson.target, lesson.weight, lesson.classes)
     start = _start(loss, lesson.target, lesson.weight, lesson.classes)
     return LinearFit(loss, np.zeros((len(start), lesson.X.shape[1])), start, lesson.classes)
 
@@ -171,6 +179,7 @@ def _start(loss: Loss, y: Floats, weight: Floats | None, classes: int) -> Floats
 def least_penalty(loss: Loss, y: Any, weight: Floats | None, classes: int) -> float:
     """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
     less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
+    loss = levels.at_shares(loss, y, weight, classes)
     start = _start(loss, y, weight, classes)
     score = np.full(len(y), start[0]) if loss.kind == "pointwise" else np.broadcast_to(start, (len(y), len(start)))
     bend = loss.curvature(y, score)
@@ -196,7 +205,7 @@ class BoostedFit:
         return chances(self.model.predict(X, num_iteration=rounds, num_threads=1), self.classes)
 
     def state(self) -> dict[str, Any]:
-        return {**self.model.state(), "classes": self.classes}
+        return {**self.model.state(), "classes": self.classes, **levels.state(self.model.loss)}
 
 
 @dataclass(frozen=True)
@@ -209,7 +218,15 @@ class Boosted:
 
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
         model = self.train(loss, lesson, STAGES[-1])
-        return [model.first(asked, rounds) for rounds in STAGES]
+        return [self._after(rounds, model, loss, lesson).first(asked, rounds) for rounds in STAGES]
+
+    def _after(self, rounds: int | None, fit: BoostedFit, loss: Loss, lesson: Lesson) -> BoostedFit:
+        """The model of the first rounds: thresholds that the loss leaves open are those that go best with it."""
+        if not levels.is_open(loss) or lesson.one_class:
+            return fit
+        scores = fit.model.raw(lesson.X, num_iteration=rounds, num_threads=1)
+        parted = levels.of_scores(loss, lesson.target, lesson.weight, lesson.classes, scores)
+        return replace(fit, model=replace(fit.model, loss=parted))
 
     def train(self, loss: Loss, lesson: Lesson, setting: int) -> BoostedFit:
         if lesson.X.shape[1] == 0:
@@ -225,11 +242,18 @@ class Boosted:
             "force_row_wise": True,
             "verbosity": -1,
         }
-        objective = loss.to("lightgbm", classes=lesson.classes or None)
-        model = objective.fit(lesson.X, lesson.target, weight=lesson.weight, params=params, rounds=setting)
-        return BoostedFit(model, lesson.classes)
+        trained, target, classes = loss, lesson.target, lesson.classes or None
+        if levels.is_open(loss) and lesson.one_class:
+            trained = levels.at_shares(loss, target, lesson.weight, lesson.classes)
+        elif levels.is_open(loss):
+            seen, target = np.unique(target, return_inverse=True)
+            classes = len(seen)
+        objective = trained.to("lightgbm", classes=classes)
+        model = objective.fit(lesson.X, target, weight=lesson.weight, params=params, rounds=setting)
+        return self._after(None, BoostedFit(model, lesson.classes), loss, lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> BoostedFit:
+        loss = levels.restored(loss, state)
         return BoostedFit(loss.to("lightgbm").restored(state), state["classes"])
 
 

@@ -18,6 +18,11 @@ UNCALIBRATED = "shown beside the others: not calibrated, so it cannot give proba
 WEIGHTED = (
     "shown beside the others: class weights multiply the odds of rare classes, whose probabilities come out too high"
 )
+ORDERED = (
+    "uses the order of the classes without pretending that the steps between them are equal: one score instead of one "
+    "for each class, and thresholds on it"
+)
+PROPORTIONAL = "proportional odds: what moves a row past one threshold moves it past the others alike"
 EVEN = 0.6  # of an even share of the rows: a class below it is rare enough for weights to change something
 
 
@@ -25,6 +30,8 @@ def of_classes(aim: Aim, facts: Profile) -> list[Candidate]:
     two = facts.support == "binary"
     plain = _plain("binary_cross_entropy" if two else "cross_entropy", two)
     found = [plain]
+    if facts.support == "ordinal":
+        found.append(Candidate("cumulative_logit", "challenger", ORDERED, "McCullagh 1980", condition=PROPORTIONAL))
     if two:
         reason = "strictly proper too, and bounded: one confident mistake costs little"
         found.append(Candidate("brier", "challenger", reason, "Brier 1950"))

@@ -29,9 +29,9 @@ def save(model: FinalModel, path: Path) -> Path:
     from lossmith.choosing.paths import check_path
 
     check_path(path, "model", "model.lossmith")
-    fitted = model.fitted.state()
+    fitted, width = model.fitted.state(), outputs(model.loss, len(model.classes))
     texts = {
-        _trees(number): checked_trees(part.pop("trees"), len(model.encoder.names), outputs(len(model.classes)))
+        _trees(number): checked_trees(part.pop("trees"), len(model.encoder.names), width)
         for number, part in enumerate(fitted["parts"])
         if "trees" in part
     }

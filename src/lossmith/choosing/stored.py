@@ -16,6 +16,7 @@ from lossmith.choosing.trees import checked_trees
 
 if TYPE_CHECKING:
     from lossmith.choosing.final import FinalModel
+    from lossmith.loss import Loss
 
 
 def restored(content: Mapping[str, Any], trees: Callable[[int], str]) -> FinalModel:
@@ -33,19 +34,21 @@ def restored(content: Mapping[str, Any], trees: Callable[[int], str]) -> FinalMo
     if len(classes) == 1 or (classes and levels) or any(not 0 < level < 1 for level in levels):
         raise ValueError("its classes or levels are not those of a model")
     state, exposure, decision = content["fitted"], content["exposure"], content["decision"]
+    loss = lm.from_spec(content["loss"])
+    width = outputs(loss, len(classes))
     _check_scale(state["scale"], len(classes), len(levels))
     if len(state["parts"]) != (len(levels) if levels and not state["scale"]["band"] else 1):
         raise ValueError(f"{len(state['parts'])} parts for {len(levels)} levels")
     for number, part in enumerate(state["parts"]):
-        _check_part(part, len(encoder.names), len(classes))
+        _check_part(part, len(encoder.names), len(classes), width)
         if state["kind"] == "lightgbm":
-            part["trees"] = checked_trees(trees(number), len(encoder.names), outputs(len(classes)))
+            part["trees"] = checked_trees(trees(number), len(encoder.names), width)
     if exposure is not None and kinds.get(exposure) not in ("number", "boolean"):
         raise ValueError("its exposure is none of its columns")
     model = FinalModel(
         target=_text(content["target"]),
         aim=_text(content["aim"]),
-        loss=lm.from_spec(content["loss"]),
+        loss=loss,
         encoder=encoder,
         kinds=kinds,
         fitted=Fitted.from_state(state),
@@ -59,9 +62,9 @@ def restored(content: Mapping[str, Any], trees: Callable[[int], str]) -> FinalMo
     return model
 
 
-def outputs(classes: int) -> int:
+def outputs(loss: Loss, classes: int) -> int:
     """How many numbers a part of the model computes for a row."""
-    return classes if classes > 2 else 1
+    return classes if classes > 2 and loss.target_kind != "level" else 1
 
 
 def _try(model: FinalModel) -> None:
@@ -104,16 +107,19 @@ def _check_scale(state: Mapping[str, Any], classes: int, levels: int) -> None:
         raise ValueError("its scale does not fit its classes or levels")
 
 
-def _check_part(part: Mapping[str, Any], columns: int, classes: int) -> None:
+def _check_part(part: Mapping[str, Any], columns: int, classes: int, width: int) -> None:
     if part["classes"] != classes:
         raise ValueError(f"a part of {part['classes']!r:.20} classes in a model of {classes}")
+    cuts = part.get("thresholds")
+    if cuts is not None and len(_numbers(cuts, "thresholds")) != classes - 1:
+        raise ValueError("its thresholds do not fit its classes")
     if "coef" in part:
         coefficients, intercept = [_numbers(row, "coef") for row in part["coef"]], part["intercept"]
-        if len(coefficients) != outputs(classes) or any(len(row) != columns for row in coefficients):
+        if len(coefficients) != width or any(len(row) != columns for row in coefficients):
             raise ValueError("its coefficients do not fit its columns")
-        if len(_numbers(intercept, "intercept")) != outputs(classes):
+        if len(_numbers(intercept, "intercept")) != width:
             raise ValueError("its intercepts do not fit its classes")
-    elif any(len(_numbers(units, name)) not in (1, outputs(classes)) for name, units in part["units"].items()):
+    elif any(len(_numbers(units, name)) not in (1, width) for name, units in part["units"].items()):
         raise ValueError("the units of its trees do not fit its classes")
 
 

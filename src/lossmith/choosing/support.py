@@ -27,26 +27,12 @@ PERCENT = re.compile(r"%|percent|\bpct|pct\b|_pct|pct_", re.IGNORECASE)
 LUMP = 0.05  # of the rows at one end of a continuous target: a bound, not a value
 FEWEST_AROUND_A_LUMP = 20
 
-WORDS = (
-    "low medium high",
-    "small medium large",
-    "none mild moderate severe",
-    "never rarely sometimes often always",
-    "poor fair good very_good excellent",
-    "bad ok good",
-    "strongly_disagree disagree neutral agree strongly_agree",
-    "very_dissatisfied dissatisfied neutral satisfied very_satisfied",
-    "too_little about_right too_much",
-    "worse same better",
-    "first second third fourth fifth",
-)  # scales that questionnaires use
-
 
 def support_of(target: Target, exposure: str | None = None) -> str:
     if target.classes:
         if len(target.classes) == 2:
             return "binary"
-        return "ordinal" if target.ordered or _is_scale(target.classes) else "multiclass"
+        return "ordinal" if target.ordered else "multiclass"
     y = target.y
     distinct = len(np.unique(y))
     zeros = float(np.mean(y == 0))
@@ -61,12 +47,6 @@ def support_of(target: Target, exposure: str | None = None) -> str:
     if zeros == 0:
         return "positive"
     return "semicontinuous" if 0.02 <= zeros <= 0.95 and not target.whole else "nonnegative"
-
-
-def _is_scale(classes: tuple[str, ...]) -> bool:
-    """Three or more words of one scale."""
-    found = {re.sub(r"[\s_-]+", "_", name.strip().lower()) for name in classes}
-    return len(found) >= 3 and any(found <= set(words.split()) for words in WORDS)
 
 
 def lump(target: Target, support: str) -> tuple[float, float]:

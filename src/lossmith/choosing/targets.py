@@ -12,6 +12,7 @@ from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
+from lossmith.choosing.scales import on_a_scale
 from lossmith.choosing.tables import Column, Floats, Rows
 
 FEWEST_ROWS = 2 * SPLITS
@@ -151,7 +152,10 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         raise ChoiceError(
             f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
         )
-    ids = np.searchsorted(values, y)
+    order = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
+    place = np.argsort(order) if order is not None else np.arange(values.size)
+    ids = place[np.searchsorted(values, y)]
+    values = values if order is None else values[order]
     classes = tuple(column.levels[int(v)] if column.levels else _label(v, column.kind == "boolean") for v in values)
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
@@ -180,7 +184,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         tuple(warnings),
         undecidable,
         labels if named else None,
-        column.ordered,
+        column.ordered or order is not None,
     )
 
 

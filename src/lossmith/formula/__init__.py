@@ -7,9 +7,11 @@ from lossmith.formula.domains import (
     BetweenOneAndTwo,
     ClassId,
     Count,
+    Cuts,
     Distribution,
     Domain,
     Label,
+    Level,
     NonNegative,
     NonNegativeRow,
     NonPositiveRow,
@@ -29,9 +31,9 @@ from lossmith.formula.functions import *  # noqa: F403  (the words of the langua
 from lossmith.formula.recipe import IgnoredLabel, OffAtZero, pointwise, rowwise
 
 __all__ = [
-    "AboveMinusOne", "AtLeastOne", "BetweenOneAndTwo", "ClassId", "Count", "Distribution", "Domain", "Expr",
-    "FormulaError", "IgnoredLabel", "Label", "NonNegative", "NonNegativeRow", "NonPositiveRow", "NonZero", "OffAtZero",
-    "OpenUnitInterval", "PerClass", "PerSample", "Positive", "Probabilities", "Probability", "Real", "Scores",
-    "UnitInterval", "pointwise", "rowwise",
+    "AboveMinusOne", "AtLeastOne", "BetweenOneAndTwo", "ClassId", "Count", "Cuts", "Distribution", "Domain",
+    "Expr", "FormulaError", "IgnoredLabel", "Label", "Level", "NonNegative", "NonNegativeRow", "NonPositiveRow",
+    "NonZero", "OffAtZero", "OpenUnitInterval", "PerClass", "PerSample", "Positive", "Probabilities", "Probability",
+    "Real", "Scores", "UnitInterval", "pointwise", "rowwise",
 ]  # fmt: skip
 __all__ += functions.__all__

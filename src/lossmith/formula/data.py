@@ -81,7 +81,7 @@ def _argument_from_data(data: object) -> Argument:
             raise ValueError(f"spec: {key} of a domain must be true or false")
     if not isinstance(data.get("per_class", False), bool):
         raise ValueError("spec: per_class must be true or false")
-    if "name" not in values or values.get("kind", "real") not in ("real", "label", "class id", "row"):
+    if "name" not in values or values.get("kind", "real") not in ("real", "label", "class id", "level", "row"):
         raise ValueError("spec: a domain needs a name and one of the known kinds")
     return Argument(_name(data.get("name")), Domain(**values), data.get("per_class", False))
 

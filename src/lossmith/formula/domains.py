@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from lossmith.record import Record
 
-Kind = str  # "real", "label", "class id", "row"
+Kind = str  # "real", "label", "class id", "level", "row"
 
 
 class Domain(Record):
@@ -38,6 +38,8 @@ class Domain(Record):
         """What errors and docs call the domain: its name, and its bounds where the name does not say them."""
         if self.kind == "label":
             return self.name
+        if self.kind == "level" and math.isfinite(self.high):
+            return f"{self.name} from {self.low:g} to {self.high:g}"
         left, right = "(["[not self.low_open], ")]"[not self.high_open]
         interval = f"{left}{self.low:g}, {self.high:g}{right}"
         return f"{self.name} {interval}" if math.isfinite(self.low) or math.isfinite(self.high) else self.name
@@ -65,6 +67,11 @@ class PerClassMark(Record):
     """Marks a parameter that is a vector with one number per class, such as class weights."""
 
 
+class CutsMark(Record):
+    """Marks a parameter of numbers in increasing order that part the levels of the target, one fewer than levels; None
+    leaves them open."""
+
+
 T = TypeVar("T")
 PerSample = Annotated[T, PerSampleMark()]
 PerClass = Annotated[T, PerClassMark()]
@@ -82,6 +89,8 @@ Probability = Annotated[Any, Domain("a probability in", low=0.0, high=1.0)]
 Count = Annotated[Any, Domain("a whole number >= 0", low=0.0, whole=True)]
 Label = Annotated[Any, Domain("a label 0 or 1", low=0.0, high=1.0, whole=True, kind="label")]
 ClassId = Annotated[Any, Domain("a class id", low=0.0, whole=True, kind="class id")]
+Level = Annotated[Any, Domain("a level", low=0.0, whole=True, kind="level")]  # up to as many as the loss's Cuts part
+Cuts = Annotated[Any, Domain("a real number"), CutsMark()]
 Scores = Annotated[Any, Domain("a row of scores", row=True, kind="row")]
 Probabilities = Annotated[Any, Domain("a row of probabilities", low=0.0, high=1.0, row=True, kind="row")]
 Distribution = Annotated[

@@ -202,8 +202,13 @@ def logsumexp(x: Operand, where: Expr | None = None) -> Expr:
     return apply("logsumexp", _masked(x, where, const(float("-inf"))))
 
 
-def pick(x: Operand, y: Operand) -> Expr:
-    """The value of class y."""
+def pick(x: Operand | tuple[Operand, ...] | list[Operand], y: Operand) -> Expr:
+    """The value of class y, of a row; or of level y, of a list of numbers (the last of them for any other y)."""
+    if isinstance(x, (tuple, list)):
+        *before, found = map(as_expr, x)
+        for level, value in reversed(list(enumerate(before))):
+            found = _choose(as_expr(y) == level, value, found)
+        return found
     return sum(x, where=is_class(y))
 
 

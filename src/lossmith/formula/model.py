@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -115,6 +116,19 @@ class Formula(Record):
         names = ", ".join([self.target.name, *(p.name for p in self.predictions)])
         return f"({names}) -> {to_text(self.value)}"
 
+    def numbers(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What each of its parameters is: of `thresholds` it may take the numbers one by one, as thresholds_0 ..."""
+        return {p.name: _number(params, p.name) for p in self.params}
+
     def used_params(self) -> set[str]:
         roots = (self.value, *(self.declared or ()), *((self.class_factor,) if self.class_factor is not None else ()))
         return {node.data for node in walk(roots) if node.op == "param"}
+
+
+def _number(params: Mapping[str, Any], name: str) -> Any:
+    """None where there is none."""
+    vector, _, place = name.rpartition("_")
+    if name in params or not place.isdecimal():
+        return params.get(name)
+    numbers = params.get(vector)
+    return numbers[int(place)] if isinstance(numbers, tuple) and int(place) < len(numbers) else None

@@ -14,12 +14,14 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lossmith.formula.data import RESERVED, check
-from lossmith.formula.domains import Domain, PerClassMark, PerSampleMark
+from lossmith.formula.domains import CutsMark, Domain, PerClassMark, PerSampleMark
 from lossmith.formula.expr import FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
 from lossmith.record import Record, replace
 
 Function = Callable[..., Any]
+LEVELS = (-1.0, 1.0)
+"""What parts the levels of a target where nothing is said: levels 0, 1 and 2."""
 
 
 class OffAtZeroMark(Record):
@@ -44,6 +46,7 @@ class Parameter(Record):
     choices: tuple[Any, ...] = ()  # of a switch
     per_class: bool = False
     per_sample: bool = False
+    cuts: bool = False  # increasing numbers that part the levels of the target
     optional: bool = False  # None is allowed, and is a switch
     off_at_zero: bool = False
     ignored_label: bool = False
@@ -53,6 +56,8 @@ class Parameter(Record):
         """What of a value is known when tracing: a switch, or that a parameter is off."""
         if self.domain is None:
             return None if self.ignored_label else value
+        if self.cuts:
+            return None if value is None else len(value)
         return value is None or (self.off_at_zero and value == 0)
 
 
@@ -137,11 +142,13 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
         return Parameter(p.name, default, ignored_label=True, optional=True)
     if base is bool or get_origin(base) is Literal:
         return Parameter(p.name, default, choices=(True, False) if base is bool else get_args(base))
-    has = {mark: any(isinstance(m, mark) for m in metadata) for mark in (PerClassMark, PerSampleMark, OffAtZeroMark)}
+    marks = (PerClassMark, PerSampleMark, OffAtZeroMark, CutsMark)
+    has = {mark: any(isinstance(m, mark) for m in metadata) for mark in marks}
     domain = _domain(metadata, where_, p.annotation)
     return Parameter(
         p.name, default, domain, required=p.default is p.empty and not has[PerSampleMark],
         per_class=has[PerClassMark], per_sample=has[PerSampleMark], optional=optional, off_at_zero=has[OffAtZeroMark],
+        cuts=has[CutsMark],
     )  # fmt: skip
 
 
@@ -236,6 +243,10 @@ class Recipe(Record):
             if all(v.options.get(n, self.option_defaults[n]) == value for n, value in options.items())
         ]
 
+    def cuts(self, values: Mapping[str, Any]) -> tuple[float, ...]:
+        """The numbers that part the levels of the target; none where it has no levels."""
+        return next((values[p.name] or LEVELS for p in self.parameters.values() if p.cuts), ())
+
     def formulas(self, values: Mapping[str, Any]) -> dict[str, tuple[Formula, Settings]]:
         """Kind of target -> traced formula, for these parameter values."""
         return {v.target.domain.kind: (v.formula(self.kind, values), v.settings) for v in self.chosen(values)}
@@ -246,6 +257,7 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     symbols: dict[str, Any] = {}
     extras: list[Argument] = []
     params: list[Argument] = []
+    target = variant.target
     for parameter in variant.parameters:
         value = values.get(parameter.name, parameter.default)
         if parameter.domain is None:
@@ -253,6 +265,12 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
         elif parameter.per_sample:
             extras.append(Argument(parameter.name, parameter.domain))
             symbols[parameter.name] = extras[-1].as_input
+        elif parameter.cuts:
+            cuts = _cuts(parameter, value)
+            params += cuts
+            symbols[parameter.name] = tuple(a.as_param for a in cuts) or tuple(map(as_expr, LEVELS))
+            last = float(len(symbols[parameter.name]))
+            target = replace(target, domain=replace(target.domain, high=last))
         elif parameter.decided(value):
             symbols[parameter.name] = None
         else:
@@ -263,7 +281,7 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     everything = symbols | inputs | {"width": WIDTH}
     factor = _called(variant.settings.class_factor, everything)
     formula = Formula(
-        kind=kind, value=value_, target=variant.target, predictions=variant.predictions, extras=tuple(extras),
+        kind=kind, value=value_, target=target, predictions=variant.predictions, extras=tuple(extras),
         params=tuple(params), class_factor=None if factor is None else as_expr(factor),
     )  # fmt: skip
     check(formula)
@@ -275,6 +293,15 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
         formula = replace(formula, declared=tuple(map(as_expr, declared)))
         check(formula)
     return formula
+
+
+def _cuts(parameter: Parameter, value: tuple[float, ...] | None) -> list[Argument]:
+    """A parameter for each of them: so a loss of levels is one of plain numbers, whoever computes it.
+
+    Up to a score of levels, comparing with each is also faster than fetching the number of one.
+    """
+    assert parameter.domain is not None
+    return [Argument(f"{parameter.name}_{i}", parameter.domain) for i in range(len(value or ()))]
 
 
 def _called(function: Function | None, known: Mapping[str, Any]) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 
-from lossmith.formula.expr import Expr, walk
+from lossmith.formula.expr import Expr, leaf, substitute, walk
 from lossmith.formula.primitives import PRIMITIVES
 
 LIMIT = 4000  # characters: a graph with shared parts can be exponentially long when written out
@@ -37,6 +38,8 @@ _INFIX = {
     "or": "|",
     "power": "**",
 }
+_LETTERS = "abcde"  # of what a formula names
+_CASES = r"\begin{cases}", r"\end{cases}"
 _GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "lambda", "mu", "nu", "sigma", "tau", "theta", "kappa", "rho",
     "omega", "phi", "pi",
@@ -82,9 +85,11 @@ def _latex_leaf(node: Expr) -> str:
         return re.sub(r"^1?e([+-]?)0?(\d+)$", r"10^{\1\2}", text)
     if node.op in ("index", "n_classes", "pi"):
         return {"index": "c", "n_classes": "K", "pi": r"\pi"}[node.op]
-    name = str(node.data)
+    name, _, place = str(node.data).rpartition("_")
+    if not (name and place.isdecimal()):
+        name, place = str(node.data), ""
     symbol = "\\" + name if name in _GREEK else name if len(name) == 1 else rf"\text{{{name.replace('_', ' ')}}}"
-    return symbol + ("_c" if node.row else "")
+    return symbol + ("_c" if node.row else f"_{{{place}}}" if place else "")
 
 
 def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
@@ -93,10 +98,14 @@ def _latex(node: Expr, args: list[tuple[str, int]]) -> tuple[str, int]:
     level = _TIGHTNESS.get(op, 9)
     if op == "where":
         condition, a, b = (text for text, _ in args)
-        return rf"\begin{{cases}} {a} & {condition} \\ {b} & \text{{otherwise}} \end{{cases}}", 7
+        if node.args[2].op == "where" and b.startswith(_CASES[0]):  # one list of cases, not a list in a list
+            return rf"{_CASES[0]} {a} & {condition} \\{b.removeprefix(_CASES[0])}", 7
+        return rf"{_CASES[0]} {a} & {condition} \\ {b} & \text{{otherwise}} {_CASES[1]}", 7
     if _is_square(node):
         return f"{_wrap(*args[0], 8, brackets)}^2", _TIGHTNESS["power"]
     template = PRIMITIVES[op].latex
+    if op == "log1p" and node.args[0].op == "neg":
+        template = template.replace("+ {0}", "{0}")
     if op in ("div", "sqrt", "abs", "exp", "per_class") or "(" in template or "|" in template:
         texts = [text for text, _ in args]
     elif op in ("power", "scaled_exp"):  # the exponent stands by itself
@@ -132,5 +141,18 @@ def to_text(root: Expr) -> str:
 
 
 def to_latex(root: Expr) -> str:
-    """The expression as LaTeX (without surrounding dollar signs)."""
-    return _render(root, _latex_leaf, _latex)
+    """The expression as LaTeX (without surrounding dollar signs); lists of cases that it takes twice have a letter."""
+    named = _repeated_lists(root)
+    replacement = {node: leaf("param", letter, row=node.row) for node, letter in zip(named, _LETTERS, strict=False)}
+    body, *lists = (_render(part, _latex_leaf, _latex) for part in (*substitute((root,), replacement), *named))
+    where = [rf"{letter} = {text}" for letter, text in zip(_LETTERS, lists, strict=False)]
+    return r",\quad ".join([body, *where])
+
+
+def _repeated_lists(root: Expr) -> list[Expr]:
+    """Lists of three cases and more with several users; none where a letter is taken."""
+    nodes = list(walk((root,)))
+    users = Counter(arg for node in nodes for arg in set(node.args))
+    found = [node for node in nodes if node.op == "where" and node.args[2].op == "where" and users[node] > 1]
+    inputs = {node.data for node in nodes if node.op in ("input", "param")}
+    return [] if inputs & set(_LETTERS) or len(found) > len(_LETTERS) else found

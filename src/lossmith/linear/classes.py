@@ -53,11 +53,23 @@ def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | No
     return np.where(strange & (weight == 0), y[np.argmax(weight > 0)], y)
 
 
-def coded(y: NDArray[Any], loss: Loss | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def ordered_categories(y: Any) -> list[Any] | None:
+    """The order of an ordered categorical of pandas; None of anything else."""
+    dtype: Any = getattr(y, "dtype", None)
+    return list(dtype.categories) if getattr(dtype, "ordered", False) is True else None
+
+
+def coded(
+    y: NDArray[Any], loss: Loss | None, ordered: list[Any] | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The classes, sorted, and each sample's place among them, in as few bytes as will do; in the loss's own order
-    where it names its labels."""
+    where it names its labels, or a loss of levels in that of the categories that y was one of."""
     if loss is not None and loss.labels is not None:
         return np.asarray(loss.labels), without_labels(loss, y)[1].astype(np.min_scalar_type(-len(loss.labels)))
+    if loss is not None and loss.target_kind == "level" and ordered is not None:
+        present = set(y.tolist())
+        classes = np.asarray([label for label in ordered if label in present])
+        return classes, places(y, classes).astype(np.min_scalar_type(-len(classes)))
     if y.dtype.kind in "iub" and (found := _counted(y)) is not None:
         return found
     classes = np.unique(y)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.links import Levels
+from lossmith.thresholds import first_cuts, parted, to_be_learned
+
 from .base import ClassifierMixin
-from .classes import as_classes, coded, is_binary, places, unlabelled, weighted_by_class
-from .estimators import LinearModel, check_loss, named
+from .classes import as_classes, coded, is_binary, ordered_categories, places, unlabelled, weighted_by_class
+from .design import Design
+from .estimators import Begin, LinearModel, check_loss, named
 from .features import Matrix
+from .levels import Learned, learn
+from .solver import Solution
+from .task import Task
 from .validation import as_target, as_weight
 
 if TYPE_CHECKING:
@@ -23,12 +31,16 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     """A linear model of a class, fitted with any convex loss.
 
     The objective, the solvers and what is known after `fit` are those of `LinearRegressor`. With `loss=None`, binary
-    cross-entropy for two classes and cross-entropy for more. `class_weight` multiplies the sample weights: a dict of
-    classes, or "balanced", which gives every class the same total. `predict_proba` exists where the loss has a link to
-    probabilities.
+    cross-entropy for two classes and cross-entropy for more. A loss of levels (`cumulative_logit`) whose thresholds are
+    left open learns them: `thresholds_`, for a score without intercept; its levels are the classes in sorted order, or
+    in the order of an ordered categorical of pandas, or of the loss's labels. `class_weight` multiplies the sample
+    weights: a dict of classes, or "balanced", which gives every class the same total. `predict_proba` exists where the
+    loss has a link to probabilities.
     """
 
     classes_: NDArray[Any]
+    thresholds_: Array  # between the levels of an ordered class
+    _learned: Learned | None = None
 
     def __init__(
         self, loss: Any = None, l2: float = 0.0, l1: float = 0.0, tol: float = 1e-8, max_iter: int = 1000,
@@ -42,7 +54,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         """Fit anew; with `warm_start`, from where the last fit ended."""
         loss = None if self.loss is None else self._loss()
         features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
-        classes, code = coded(target, loss)
+        classes, code = coded(target, loss, ordered_categories(y))
         if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
             del self.coef_  # of other classes: no start for these
         self.classes_ = classes
@@ -53,6 +65,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 "classes, with positive weight"
             )
         loss = self._checked_loss()
+        if to_be_learned(loss) is not None:
+            self._check_levels(code, weight)
         self._fit(unlabelled(loss), features, code, weight, offset, len(classes))
         return self
 
@@ -77,6 +91,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"
             )
         code = places(target, self.classes_)
+        if (name := to_be_learned(self._loss())) is not None:
+            raise ValueError(f"partial_fit cannot learn {name}, for which all samples are needed at once: use fit")
         weight = weighted_by_class(self.class_weight, self.classes_, code, weight)
         loss = self._checked_loss()
         self._stream_in(unlabelled(loss), features, code, weight, offset, len(self.classes_))
@@ -100,33 +116,85 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def _checked_loss(self) -> Loss:
         loss = self._loss()
         check_loss(loss)
-        if not (is_binary(loss) or loss.target_kind == "class id"):
+        if not (is_binary(loss) or loss.target_kind in ("class id", "level")):
             raise ValueError(
                 f"{loss.name} is not a loss of classes (its targets are {loss.target_kind}): use LinearRegressor"
             )
-        if loss.kind == "pointwise" and len(self.classes_) > 2:
+        if loss.target_kind == "level":
+            levels = loss.formula.target.domain.high + 1
+            if to_be_learned(loss) is None and len(self.classes_) != levels:
+                raise ValueError(f"{loss.name} has {levels:g} levels, but y holds {len(self.classes_)} classes")
+        elif loss.kind == "pointwise" and len(self.classes_) > 2:
             raise ValueError(
                 f"Only binary classification is supported by {loss.name}; y holds {len(self.classes_)} classes: use a "
                 "loss of class ids, such as cross_entropy"
             )
         return loss
 
+    def _check_levels(self, code: NDArray[Any], weight: Array | None) -> None:
+        totals = np.bincount(code, weights=weight, minlength=len(self.classes_))
+        if not totals.all():
+            raise ValueError(
+                f"class {self.classes_[totals.argmin()]!r} has no samples of positive weight: there is nothing to "
+                "learn its thresholds from"
+            )
+        if self.solver != "newton":
+            raise ValueError(f"solver is {self.solver!r}: thresholds are learned by 'newton' alone")
+
+    def _settled(
+        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None, begin: Begin
+    ) -> tuple[Loss, Begin]:
+        """Thresholds that a loss of levels leaves open are learned with the coefficients."""
+        self._learned = None
+        if to_be_learned(loss) is None:
+            return loss, begin
+        cuts, coefficients = first_cuts(y, weight), np.zeros(design.p)
+        if begin is not None and len(self.thresholds_) == len(cuts):
+            cuts, coefficients = self.thresholds_, begin[0][0]
+        penalties = float(self.l2), float(self.l1)
+        self._learned = found = learn(
+            loss, design, y, weight, offset, penalties, (cuts, coefficients), float(self.tol), int(self.max_iter)
+        )
+        return parted(loss, found.cuts), (found.coefficients[None], np.zeros(1))
+
+    def _solve(self, task: Task, begin: Array) -> Solution:
+        """With learned thresholds there is little left to do; what is proven, is proven of them too."""
+        solution, known = super()._solve(task, begin), self._learned
+        if known is None:
+            return solution
+        return replace(
+            solution, gap=max(solution.objective - known.lower, 0.0), n_iter=solution.n_iter + known.n_iter,
+            converged=solution.converged and known.converged,
+            reason=solution.reason if known.converged else "no step of thresholds and coefficients made it smaller",
+        )  # fmt: skip
+
+    def _keep(self, task: Task, theta: Array) -> None:
+        super()._keep(task, theta)
+        if self.loss_.target_kind == "level":
+            self.thresholds_ = np.array(list(self.loss_.numbers.values()))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = self.loss is None or self._loss().kind == "rowwise"
+        tags.classifier_tags.multi_class = self.loss is None or self._loss().target_kind in ("class id", "level")
         return tags
 
     def _output_names(self) -> list[Any]:
         return list(self.classes_.tolist())
 
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes)."""
+        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes), of a loss of
+        levels the logarithms of their probabilities; `raw_scores` are the places along its thresholds."""
         raw = self.raw_scores(X, offset)
+        if self.loss_.target_kind == "level":
+            each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
+            return np.column_stack(each) if len(each) > 2 else raw - self.thresholds_[0]
         return raw if raw.ndim == 1 or raw.shape[1] > 2 else np.asarray(raw[:, 1] - raw[:, 0])
 
     def predict(self, X: Any, offset: Any = None) -> NDArray[Any]:
-        """The class of the larger score."""
+        """The class of the larger score; of a loss of levels, the likeliest."""
         raw = self.raw_scores(X, offset)
+        if self.loss_.target_kind == "level":
+            raw = np.asarray(self.loss_.link.inverse(raw))
         chosen = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
 
@@ -134,7 +202,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def predict_proba(self) -> Callable[..., Array]:
         """Probabilities of the classes, shape (n, classes); absent where the loss has no link to probabilities."""
         loss = self._loss()
-        if loss.link.name not in ("logit", "softmax"):
+        if loss.link.name not in ("logit", "softmax") and not isinstance(loss.link, Levels):
             raise AttributeError(f"{loss.name} does not elicit probabilities: its scores have no link to them")
         return self._probabilities
 

@@ -12,7 +12,8 @@ from scipy.linalg import LinAlgError
 from lossmith.compute import Call
 
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
-from .problem import Bound, Point, Problem
+from .penalty import Bound
+from .problem import Point, Problem
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
 Array = NDArray[np.float64]

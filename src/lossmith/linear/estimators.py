@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from lossmith.start import in_units, redescends, residual_scale
 from .base import BaseEstimator, ConvergenceWarning, LocalOptimumWarning, NotFittedError
 from .blas import suited_threads
 from .descent import SOLVERS, descend
-from .design import products
+from .design import Design, products
 from .features import Matrix, as_features, check_finite, feature_names, is_sparse
 from .robust import high_breakdown, scale_names, with_settled_scale
 from .separation import Separation, separation
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .path import Path
 
 Array = NDArray[np.float64]
+Begin: TypeAlias = tuple[Array, Array] | None
+"""Coefficients and intercepts; None where nothing is known."""
 
 _VANISHED = 1e-6  # of the loss of the best constant: no loss at all
 _NAMED = 5  # features that a message names
@@ -85,6 +87,7 @@ class LinearModel(BaseEstimator):
                 return Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes)
 
             begin = self._before(_outputs(loss, classes) or 1, X.shape[1])
+            loss, begin = self._settled(loss, design, y, weight, added, begin)
             local = redescends(loss) is not None
             if self.scale:
                 task, solution, self.scale_, trouble = with_settled_scale(
@@ -118,6 +121,12 @@ class LinearModel(BaseEstimator):
                 "the loss redescends, so this optimum is a local one: the one near the fit that most samples agree on",
                 LocalOptimumWarning,
             )
+
+    def _settled(
+        self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None, begin: Begin
+    ) -> tuple[Loss, Begin]:
+        """The loss with what it leaves open, and where to begin."""
+        return loss, begin
 
     def _weighty(
         self, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None

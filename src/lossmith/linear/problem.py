@@ -17,6 +17,7 @@ from lossmith.formula.expr import apply
 
 from .classes import distinct
 from .design import Design
+from .penalty import Bound, Penalty
 from .samples import Samples, can_read
 from .several import Several
 from .views import View, tangent, window
@@ -28,10 +29,6 @@ Array = NDArray[np.float64]
 
 _PART = 1 << 16  # samples whose scores are made at a time, where they are not kept
 
-REACH = 10.0
-"""The certificate speaks of coefficients within this many times the size of the present ones: see `Problem.bound`."""
-
-
 @dataclass(frozen=True)
 class Point:
     """Coefficients, and what one read of the features tells of them."""
@@ -42,15 +39,6 @@ class Point:
     support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
     v: Array  # derivative of the weighted mean in theta, the penalty left out
     size: float | None = None  # weighted mean of the size of the loss; None: it has to be asked for
-
-
-@dataclass(frozen=True)
-class Bound:
-    """What a supporting line per sample proves."""
-
-    lower: float  # no coefficients within reach have a smaller objective
-    stationarity: float  # what the remaining gradient may still be worth, in units of the objective
-    subgradient: float  # the largest entry of the smallest subgradient
 
 
 class Problem:
@@ -68,7 +56,7 @@ class Problem:
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
-        self._is_free = (self.l1 + self.l2 == 0)[:, None]  # of a penalty
+        self._penalty = Penalty(self.l2, self.l1, unit)
         self.total = float(len(y) if weight is None else weight.sum())
         single = loss.kind == "pointwise" and loss.outputs == 1
         self.samples = Samples(loss, y, weight, offset) if single else None
@@ -256,8 +244,7 @@ class Problem:
     # the penalty and the certificate ----------------------------------------------------------------------------------
 
     def penalty(self, theta: Array) -> float:
-        squares = float((self.l2 @ theta**2).sum()) / 2
-        return squares + float((self.l1 @ np.abs(theta)).sum()) if self.penalties[1] else squares
+        return self._penalty.of(theta)
 
     def penalised(self, point: Point) -> float:
         """The objective, or for a window the height of its supporting lines and the penalty."""
@@ -270,25 +257,5 @@ class Problem:
         return self.samples.sum(self.view(0.0).support, f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
-        """A lower bound of the objective from one supporting line per sample (a dual feasible point).
-
-        A sum of lines is a line, with gradient v in theta; line plus penalty is minimised coordinate by coordinate.
-        Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
-        lie within REACH times (largest present coefficient + unit) of where it is.
-        """
-        theta, v, l2, free = point.theta, point.v, self.l2[:, None], self._is_free
-        radius, size = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0)), np.abs(v)
-        excess = np.maximum(size - self.l1[:, None], 0.0)
-        far = radius + np.where(free, 0.0, np.abs(theta))
-        inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / np.where(inner, 2 * l2, 1.0), far * (l2 * far / 2 - excess))
-        dip = np.where(free, -size * radius, dip - v * theta)
-        left = self._subgradient(theta, v)
-        return Bound(point.support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
-
-    def _subgradient(self, theta: Array, v: Array) -> Array:
-        """Size, per coordinate, of the smallest subgradient of the objective."""
-        g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
-        if not self.penalties[1]:
-            return np.abs(g)
-        return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))
+        """A lower bound of the objective from one supporting line per sample (a dual feasible point)."""
+        return self._penalty.bound(point.support, point.theta, point.v)

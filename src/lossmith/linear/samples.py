@@ -40,7 +40,7 @@ class Samples:
         self.y, self.weight = np.ascontiguousarray(y if is_readable(y) else y.astype(np.float64)), weight
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
-        self._params = {p.name: float(loss.params[p.name]) for p in self.formula.params} | {"width": 1.0}
+        self._params = {p.name: float(loss.numbers[p.name]) for p in self.formula.params} | {"width": 1.0}
         kind = self.y.dtype.name, weight is None, offset is None
         self._known = _known(self.formula, tuple(self._params.items()), *kind)
 

@@ -41,7 +41,7 @@ class Several:
         self.y, self.weight = np.ascontiguousarray(y), weight
         self.offset = None if offset is None else np.ascontiguousarray(offset)
         self.total = float(len(y) if weight is None else weight.sum())
-        self._params, self._formula = loss.params, loss.formulas.get("class id")
+        self._params, self._formula = loss.numbers, loss.formulas.get("class id")
         self._ignored = loss.params.get("ignore_index")
         self._kernels: dict[tuple[str, bool, int], Kernel] = {}
 

@@ -21,7 +21,8 @@ from .convexity import looks_convex
 from .directions import Directions
 from .goal import Goal
 from .line import Line
-from .problem import Bound, Point, Problem
+from .penalty import Bound
+from .problem import Point, Problem
 from .sketch import chosen, enough
 from .vertex import vertex
 

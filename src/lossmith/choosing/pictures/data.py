@@ -9,6 +9,7 @@ import numpy as np
 
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.facts import PilotRows
+from lossmith.choosing.levels import at_shares, is_open
 from lossmith.choosing.tables import Floats, Rows
 
 if TYPE_CHECKING:
@@ -50,10 +51,13 @@ class Seen:
 
 
 def _pull(candidate: Candidate, y: Floats, prediction: Floats, weight: Floats | None) -> Floats:
+    classes = prediction.shape[1] if prediction.ndim == 2 else 2
     loss = candidate.loss()
+    if is_open(loss):
+        loss = at_shares(loss, y.astype(np.intp), weight, classes)
     if candidate.transform == "log" or loss.link.name == "log":
         prediction = np.maximum(prediction, SMALLEST)
-    target = y.astype(np.intp) if loss.target_kind == "class id" else candidate.transformed(y)
+    target = y.astype(np.intp) if loss.target_kind in ("class id", "level") else candidate.transformed(y)
     raw = _raw(loss, candidate.transformed(prediction))
     weight = candidate.row_weights(y, weight, int(y.max()) + 1 if candidate.class_weight else 0)
     gradient = np.abs(np.asarray(loss.gradient(target, raw, reduction="none")))
@@ -63,7 +67,7 @@ def _pull(candidate: Candidate, y: Floats, prediction: Floats, weight: Floats | 
 
 def _raw(loss: Loss, prediction: Floats) -> Floats:
     """Predictions as the loss takes them: scores before its link."""
-    if loss.link.name in ("logit", "softmax"):
+    if loss.link.name in ("logit", "softmax") or loss.target_kind == "level":
         prediction = np.clip(prediction, SMALLEST, 1 - SMALLEST)
     return np.asarray(loss.link(prediction), dtype=np.float64)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+import lossmith as lm
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
 pytestmark = pytest.mark.slow
@@ -155,3 +156,54 @@ def test_features_of_1e_minus_9_and_1e9_under_a_penalty(table, make, l2):
 def test_one_sample(solver):
     model = LinearRegressor(solver=solver).fit([[1.0, 2.0]], [3.0])
     np.testing.assert_allclose(model.predict([[1.0, 2.0], [0.0, 0.0]]), 3.0)
+
+
+@KINDS
+@pytest.mark.parametrize(("factor", "words"), [(1e200, "so large that their squares overflow"),
+                                               (1e-200, "so small that their squares vanish")])  # fmt: skip
+def test_features_whose_squares_are_no_numbers_are_refused(table, make, factor, words):
+    X, y = table
+    X[::2, 1] = 0.0
+    X[:, 1] *= factor
+    with pytest.raises(ValueError, match=f"column 1 of X holds numbers {words}"):
+        LinearRegressor().fit(make(X), y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
+def test_targets_whose_squares_overflow_are_refused(table, loss):
+    X, y = table
+    with pytest.raises(ValueError, match=r"y\[0\] is .*: squares of such targets overflow; divide them"):
+        LinearRegressor(loss).fit(X, 1e200 * y)
+
+
+def test_targets_whose_loss_overflows_are_refused(table):
+    X, y = table
+    with pytest.raises(ValueError, match="lq: the loss of the best constant overflows; divide the targets"):
+        LinearRegressor(lm.lq(q=3.0)).fit(X, 1e120 * y)
+
+
+@pytest.mark.parametrize("size", [1e308, 5e-324, 1e-300])
+def test_only_what_weights_are_to_each_other_matters(table, size):
+    X, y = table
+    weight = np.tile([1.0, 0.0], 50)
+    usual, odd = (LinearRegressor("huber").fit(X, y, sample_weight=w).coef_ for w in (weight, weight * size))
+    np.testing.assert_allclose(odd, usual, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"l2": "much"}, "l2 is 'much': it must be a number"), ({"tol": None}, "tol is None: it must be a number"),
+    ({"max_iter": [3]}, r"max_iter is \[3\]: it must be a number"),
+    ({"loss": None}, "loss is None: it must be the name of a loss"), ({"loss": 3}, "loss is 3"),
+    ({"loss": lm.huber}, "call it, for a loss with its default parameters"),
+])  # fmt: skip
+def test_parameters_of_no_sense_are_named(table, given, words):
+    with pytest.raises(TypeError, match=words):
+        LinearRegressor(**given).fit(*table)
+
+
+def test_labels_that_are_missing_are_named(table):
+    X, _ = table
+    y = np.array(["a", "b"] * 50, dtype=object)
+    y[7] = None
+    with pytest.raises(ValueError, match=r"y\[7\] is None"):
+        LinearClassifier().fit(X, y)

@@ -27,6 +27,10 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
     """
     if weight is not None and (known is not None or y.dtype.kind in "fO") and not weight.all():
         y = _without_strangers(y, weight, known)
+    if y.dtype.kind == "O":
+        missing = [i for i, label in enumerate(y.tolist()) if label is None or label != label]
+        if missing:
+            raise ValueError(f"y[{missing[0]}] is {y[missing[0]]}: Input y contains NaN or None; classes must be known")
     if y.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(y))
         if len(bad):

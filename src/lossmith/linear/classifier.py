@@ -61,7 +61,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         weight = weighted_by_class(self.class_weight, classes, code, weight)
         if np.count_nonzero(np.bincount(code, weights=weight)) < 2:
             raise ValueError(
-                f"y holds one class only ({classes[0]!r}): a classifier needs samples of at least two "
+                f"y holds one class only ({classes.tolist()[0]!r}): a classifier needs samples of at least two "
                 "classes, with positive weight"
             )
         loss = self._checked_loss()

@@ -42,6 +42,17 @@ class Chunk(NamedTuple):
         return found
 
 
+def check_sizes(large: NDArray[np.bool_], small: NDArray[np.bool_], names: Sequence[str] | None) -> None:
+    """Refuses columns of which the squares are no numbers any more."""
+    for odd, wrong in (
+        (large, "so large that their squares overflow: divide it"),
+        (small, "so small that their squares vanish: multiply it"),
+    ):
+        if odd.any():
+            j = int(odd.argmax())
+            raise ValueError(f"column {f'{j} of X' if names is None else repr(names[j])} holds numbers {wrong}")
+
+
 class Design:
     """Z = [1, (X - centre) / spread] for rows of any numbers in any order; a constant feature becomes zero."""
 
@@ -59,9 +70,11 @@ class Design:
         total = float(self.n if weight is None else weight.sum())
         some = self.features(np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp))
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
-        first, second = (self._kernel_sums if can_read(X) else self._sums)(shift, weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            first, second = (self._kernel_sums if can_read(X) else self._sums)(shift, weight)
         if not np.isfinite(first).all():
             check_finite(X, names)
+        check_sizes(~np.isfinite(second), (second == 0) & (first != 0), names)
         move, square = first / total, second / total
         self.centre, spread = shift + move, np.sqrt(np.maximum(square - move**2, 0.0))
         self.constant = spread <= 1e-13 * (np.sqrt(square) + np.abs(shift))

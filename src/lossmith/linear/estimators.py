@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
@@ -234,6 +235,9 @@ class LinearModel(BaseEstimator):
         warnings.warn(f"{type(self).__name__} with {self.loss_.name}: {message}", category, stacklevel=4)
 
     def _check_parameters(self) -> None:
+        for name in ("l2", "l1", "tol", "max_iter", "batch_size"):
+            if not isinstance(getattr(self, name), Real):
+                raise TypeError(f"{name} is {getattr(self, name)!r}: it must be a number")
         for name in ("l2", "l1"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
@@ -376,7 +380,12 @@ def check_loss(loss: Loss) -> None:
 
 def named(loss: Any) -> Loss:
     """A loss, of its name or of itself."""
-    return _of_name(loss) if isinstance(loss, str) else cast("Loss", loss)
+    if isinstance(loss, str):
+        return _of_name(loss)
+    if not hasattr(loss, "target_kind"):
+        called = "; call it, for a loss with its default parameters" if callable(loss) else ""
+        raise TypeError(f"loss is {loss!r}: it must be the name of a loss, or a loss such as lossmith.huber(){called}")
+    return cast("Loss", loss)
 
 
 @lru_cache(maxsize=256)

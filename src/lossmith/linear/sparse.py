@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .design import Design, Rows
+from .design import Design, Rows, check_sizes
 
 Array = NDArray[np.float64]
 
@@ -29,10 +29,12 @@ class SparseDesign(Design):
         present = np.bincount(X.indices, each, minlength=self.p)
         full = np.bincount(X.indices, counted, minlength=self.p) == self.n
         absent = np.where(full, 0.0, np.maximum(1.0 - present, 0.0))
-        each *= np.square(X.data - self.centre[X.indices])
-        spread = np.sqrt(np.bincount(X.indices, each, minlength=self.p) + absent * self.centre**2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            each *= np.square(X.data - self.centre[X.indices])
+            spread = np.sqrt(np.bincount(X.indices, each, minlength=self.p) + absent * self.centre**2)
         size = np.zeros(self.p)
         np.maximum.at(size, X.indices, np.abs(X.data) * counted)
+        check_sizes(~np.isfinite(spread), (spread == 0) & (size > 0) & ~full, None)
         self.constant = spread <= 1e-13 * size
         self.spread = np.where(self.constant, 1.0, spread)
 

@@ -65,7 +65,10 @@ class Task:
     @cached_property
     def size(self) -> float:
         """The mean size of the loss of the best constant."""
-        return self.problem.constant(self.constant[0])[1]
+        found = self.problem.constant(self.constant[0])[1]
+        if not np.isfinite(found):
+            raise ValueError(f"{self.problem.loss.name}: the loss of the best constant overflows; divide the targets")
+        return found
 
 
 def _shiftable(loss: Loss, y: NDArray[Any], origin: float, unit: float) -> bool:

@@ -11,6 +11,8 @@ from .features import spelled
 
 Array = NDArray[np.float64]
 
+_TINY = 1e-150  # numbers of which squares, and sums of them, are still numbers are larger, and less than 1 / it
+
 
 def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
     """y as an array with one entry per sample."""
@@ -36,6 +38,12 @@ def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
     _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
+    far = np.abs(numbers) >= 1 / _TINY
+    if weight is not None:
+        far &= weight > 0
+    if far.any():
+        i = int(far.argmax())
+        raise ValueError(f"y[{i}] is {spelled(float(numbers[i]))}: squares of such targets overflow; divide them")
     return numbers
 
 
@@ -55,9 +63,11 @@ def as_weight(weight: Any, n: int) -> Array | None:
     if len(bad):
         i = int(bad[0])
         raise ValueError(f"sample_weight[{i}] is {spelled(float(array[i]))}: weights must be finite and not negative")
-    if not array.any():
+    largest = float(array.max())
+    if not largest:
         raise ValueError("sample_weight is zero for every sample: there is nothing to average")
-    return array
+    # Only what weights are to each other matters: those of which sums overflow, or products vanish, are made ordinary.
+    return array if _TINY < largest < 1 / _TINY else array / largest
 
 
 def as_offset(offset: Any, n: int, outputs: int | None, weight: Array | None = None) -> Array | None:

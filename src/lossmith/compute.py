@@ -233,6 +233,10 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
         raise ValueError(f"{loss.name}: out has shape {tuple(out.shape)}, but y_pred {shape}")
     if isinstance(out, np.ndarray) and not out.flags.writeable:
         raise ValueError(f"{loss.name}: out is read-only")
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError(f"{loss.name}: out is a masked array: pass its data")
+    if isinstance(out, np.ndarray) and overlaps_itself(out):
+        raise ValueError(f"{loss.name}: elements of out share memory")
     if type(out).__module__.partition(".")[0] in ("jax", "jaxlib"):
         raise TypeError(f"{loss.name}: a JAX array cannot be written to, so it cannot be out")
     if any(_share_memory(out, other) for other in inputs):
@@ -249,6 +253,19 @@ def check_pair(loss: Loss, out: Any) -> None:
         raise TypeError(f"{loss.name}: out must be two arrays of one dtype, not of {out[0].dtype} and {out[1].dtype}")
     if _share_memory(*out):
         raise ValueError(f"{loss.name}: the two arrays of out share memory")
+
+
+def overlaps_itself(out: np.ndarray[Any, Any]) -> bool:
+    """Whether two elements may lie in one place: from short strides to long ones, some step is too short."""
+    if out.flags.c_contiguous:
+        return False
+    reach = out.itemsize
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(out.strides, out.shape, strict=True)):
+        if size > 1:
+            if stride < reach:
+                return True
+            reach += stride * (size - 1)
+    return False
 
 
 def _share_memory(out: Any, other: Any) -> bool:

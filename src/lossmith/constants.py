@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ _TOLERANCE = (
     16 * np.finfo(np.float64).eps
 )  # of a sum of gradients that should be zero, relative to the sum of their sizes
 _AT_ONCE = 1 << 18  # numbers: so few cost less than the calls, one for each point
+_ONE_ORDER = 1 << 53  # floats between a number and twice that
+_SECANTS = 12  # steps after which a slope is taken not to be smooth
 _CANDIDATES = 65  # points at which a loss is checked for a lower valley than the one bisection found
 
 
@@ -137,11 +140,13 @@ def _float(ordinal: int) -> float:
 
 
 def _boundary(
-    after: Callable[[float], bool], low: float, high: float, hints: Floats | None = None
-) -> tuple[float, float]:
+    after: Callable[[float], bool], low: float, high: float, hints: Floats | None = None,
+    guess: Callable[[float, float], float] | None = None,
+) -> tuple[float, float]:  # fmt: skip
     """Neighbouring floats (a, b) with not after(a) and after(b); after turns from False to True between the ends.
 
-    It often turns at one of the sorted `hints`, or next to an end: that is looked at first, and saves most bisections.
+    It often turns at one of the sorted `hints`, next to an end, or near a `guess`: that is looked at first, and saves
+    most bisections.
     """
     if hints is not None:
         inside = hints[(hints > low) & (hints < high)]
@@ -152,10 +157,45 @@ def _boundary(
         a, b = (a, a + 1) if after(_float(a + 1)) else (a + 1, b)
     if b - a > 1:
         a, b = (a, b - 1) if after(_float(b - 1)) else (b - 1, b)
+    if b - a > 1 and guess is not None:
+        a, b = _closed_in(after, a, b, _ordinal(guess(_float(a), _float(b))))
     while b - a > 1:
         middle = (a + b) // 2
         a, b = (a, middle) if after(_float(middle)) else (middle, b)
     return _float(a), _float(b)
+
+
+def _closed_in(after: Callable[[float], bool], a: int, b: int, near: int) -> tuple[int, int]:
+    """An interval inside (a, b) that holds the turn: steps away from a place near it, each far longer than the last."""
+    if not a < near < b:
+        return a, b
+    turned, step = after(_float(near)), 1
+    while True:
+        a, b = (a, near) if turned else (near, b)
+        near, step = near + (-step if turned else step), step * (step + 1)
+        if not a < near < b:
+            return a, b
+        if after(_float(near)) != turned:
+            return (near, b) if turned else (a, near)
+
+
+def _crossing(slope: Callable[[float], float], low: float, high: float) -> float:
+    """Where a slope is about zero if it changes smoothly from below zero to above: halved down to one order of
+    magnitude, then the secant through both ends, the end that stays counting half (the Illinois rule)."""
+    a, b = _ordinal(low), _ordinal(high)
+    while b - a > _ONE_ORDER:
+        middle = (a + b) // 2
+        a, b = (a, middle) if slope(_float(middle)) >= 0 else (middle, b)
+    stays, moves = _float(a), _float(b)
+    before, here = slope(stays), slope(moves)
+    for _ in range(_SECANTS):
+        if here in (0.0, before):
+            break
+        new = moves - here * (moves - stays) / (here - before)
+        there = slope(new)
+        stays, before = (moves, here) if there * here < 0 else (stays, before / 2)
+        moves, here = new, there
+    return moves
 
 
 def _midpoint(
@@ -179,9 +219,11 @@ def _midpoint(
             return low if math.isfinite(domain.low) else -math.inf
         falling = max((c for c in falls if c < rises[0]), default=falls[0])
         rising = min(c for c in (*rises, high) if c > falling)
-    before, left = _boundary(lambda c: slope(c) >= 0, falling, rising, hints)
+    before, left = _boundary(lambda c: slope(c) >= 0, falling, rising, hints, partial(_crossing, slope))
     left = before if value(before) <= value(left) else left  # a kink may sit on either side
-    right, beyond = _boundary(lambda c: slope(c) > 0, left, rising, hints) if slope(left) <= 0 else (left, left)
+    right = beyond = left
+    if slope(left) <= 0:
+        right, beyond = _boundary(lambda c: slope(c) > 0, left, rising, hints, math.nextafter)
     right = beyond if value(beyond) <= value(right) else right
     return left + (right - left) / 2
 

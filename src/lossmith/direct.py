@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.compute import check_reduction
+from lossmith.compute import check_reduction, overlaps_itself
+from lossmith.engine.llvm.emit import TooLongError
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
 from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
@@ -103,7 +104,11 @@ def direct(
             loss.roads.clear()
         masks = {"weighted": weight is not None, "masked": where is not None}
         request = Request(outputs, reduction, width)
-        made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
+        try:
+            made = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
+        except TooLongError:
+            made = None
+        plans[known] = made
     if made is None:
         return None
     places = tuple(_place(each, made.results[-1].dtype, by_class=made.by_class) for each in outs)
@@ -163,7 +168,9 @@ def _writable(out: Any, shape: tuple[int, ...], given: list[Any]) -> bool:
     """Whether out can be written at once; where memory may be shared, the checked road looks closer."""
     if type(out) not in (_ARRAY, np.memmap) or out.shape != shape or not is_floating(out.dtype):
         return False
-    return out.flags.writeable and not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
+    if not out.flags.writeable or overlaps_itself(out):
+        return False
+    return not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
 
 
 def _host_arrays(given: Mapping[str, Any]) -> dict[str, Array] | None:

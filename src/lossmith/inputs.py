@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine.functions import device_of
-from lossmith.formula.domains import Domain
+from lossmith.formula.domains import Domain, row_tolerance
 from lossmith.formula.model import Formula
-from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, namespace_of, on_host
+from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, library_of, namespace_of, on_host
 from lossmith.record import Record
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 Array = Any
-ROW_TOLERANCE = 1e-3  # of a sum that should be 1: half precision and columns of rounded decimals pass
 
 
 class Inputs(Record):
@@ -55,7 +54,8 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: pass its data, and its mask as where=~mask")
     if hasattr(x, "to_numpy"):
-        x = x.to_numpy()
+        column = library_of(x) == "pyarrow" and hasattr(x, "null_count")
+        x = x.to_numpy(zero_copy_only=False) if column else x.to_numpy()  # texts, booleans and gaps need a copy
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -78,13 +78,15 @@ def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any
     flat = array.ravel()
     if any(isinstance(value, str) for value in flat) and all(_is_text_or_gap(value) for value in flat):
         return array.astype(str)
+    if all(isinstance(value, (bool, np.bool_)) for value in flat):
+        return array.astype(bool)
     numbers = np.empty(flat.shape, dtype=np.float64)
     for i, value in enumerate(flat):
         try:
             if isinstance(value, (str, bytes)):
                 raise TypeError
             numbers[i] = math.nan if value is None else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             index = np.unravel_index(i, array.shape)
             raise TypeError(f"{name}{_at(index)} = {value!r} is not a number") from None
     return numbers.reshape(array.shape)
@@ -131,6 +133,8 @@ def prepare(
 
     def load(x: Any, name: str) -> Array:
         if not namespace_of(x)[1]:
+            if "complex" in dtype_name(x.dtype):
+                raise TypeError(f"{loss.name}: {name} has dtype {dtype_name(x.dtype)}, but must hold real numbers")
             return getattr(x, "detach", lambda: x)()
         x = to_host(x, name)
         if x.dtype.kind in "US":
@@ -308,7 +312,8 @@ def _check_domains(
             legal = _legal(xp, x, domain, classes)
             legal = xp.all(legal, axis=-1) if domain.row else legal
         if domain.simplex:
-            legal = legal & (xp.abs(xp.sum(x, axis=-1) - 1.0) <= ROW_TOLERANCE)
+            stored = raw if argument is formula.target else x
+            legal = legal & (xp.abs(xp.sum(x, axis=-1) - 1.0) <= row_tolerance(dtype_name(stored.dtype)))
         found[argument.name] = legal
     return found
 
@@ -319,7 +324,8 @@ def _refuse_outside(
 ) -> None:  # fmt: skip
     legal = _legal(xp, x, domain, classes)
     if domain.simplex:
-        _refuse_unnormalised(loss, x, legal, shown, keep, xp)
+        tolerance = row_tolerance(dtype_name((x if raw is None else raw).dtype))
+        _refuse_unnormalised(loss, x, legal, shown, keep, xp, tolerance)
     if keep is not None:
         legal = legal | ~(keep[..., None] if legal.ndim > keep.ndim else keep)
     if bool(xp.all(legal)):
@@ -329,24 +335,26 @@ def _refuse_outside(
     if raw is not None and loss.labels is not None:
         known = f"the {len(loss.labels)} labels {_few(loss.labels)}"
         raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of {known}")
-    value = float(value)
+    number = str(int(value)) if "int" in dtype_name(value.dtype) else f"{float(value):.17g}"
     wanted = (
         f"a class id from 0 to {classes - 1}"
         if domain.kind == "class id" and classes is not None
         else domain.describe()
     )
     hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
-    raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {value:.17g} is not {wanted}{hint}")
+    raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {number} is not {wanted}{hint}")
 
 
 def _few(labels: tuple[Any, ...]) -> str:
     return repr(labels) if len(labels) <= 10 else f"{labels[:10]!r} ..."
 
 
-def _refuse_unnormalised(loss: Loss, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType) -> None:
-    """Rows that should be distributions; rounding of a column of decimals is forgiven, a missing class is not."""
+def _refuse_unnormalised(
+    loss: Loss, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType, tolerance: float
+) -> None:
+    """Rows that should be distributions."""
     sums = xp.sum(x, axis=-1)
-    bad = xp.all(legal, axis=-1) & ~(xp.abs(sums - 1.0) <= ROW_TOLERANCE)
+    bad = xp.all(legal, axis=-1) & ~(xp.abs(sums - 1.0) <= tolerance)
     if keep is not None:
         bad = bad & keep
     if bool(xp.any(bad)):

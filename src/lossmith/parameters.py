@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,6 +107,8 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
     binary = kinds == {"label"} or _is_unit(loss)
     if not (binary or kinds & {"class id", "level"}):
         raise ValueError(f"{loss.name} has no class labels: its target is {loss.formula.target.domain.describe()}")
+    if isinstance(labels, (str, Set)):
+        raise ValueError(f"{loss.name}: labels must list the labels in class order, not {labels!r}")
     try:
         found = tuple(x.item() if isinstance(x, np.generic) else x for x in labels)
     except TypeError:

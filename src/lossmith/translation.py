@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from lossmith.loss import Loss
 from lossmith.parameters import did_you_mean
-from lossmith.record import Record
+from lossmith.record import Record, replace
 from lossmith.registry import catalogue
 
 
@@ -143,6 +143,8 @@ def translate(name: str, /, **params: Any) -> Translation:
     may be left out (``"torch:SmoothL1Loss"``). ``params`` are the library's own parameters. Raises ValueError with the
     nearest names for a name it does not know, and with the nearest losses where lossmith has none that is the same.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text such as 'torch.nn.HuberLoss', not {type(name).__name__}")
     inline = _INLINE.search(name)
     if inline:
         name = name[: inline.start()]
@@ -298,7 +300,21 @@ def from_sklearn(estimator: Any) -> Translation:
     if loss is not None and not isinstance(loss, str):
         return from_sklearn(loss)
     name = f"sklearn.{kind}:{loss}" if loss is not None else f"sklearn.{kind}"
-    return _read(name, lambda key: settings[key] if key in settings else getattr(estimator, f"{key}_", None), kind)
+    found = _read(name, lambda key: settings[key] if key in settings else getattr(estimator, f"{key}_", None), kind)
+    weights = settings.get("class_weight")
+    return found if weights is None else _class_weighted(found, weights)
+
+
+def _class_weighted(found: Translation, weights: Any) -> Translation:
+    """With scikit-learn's weights of classes, which are 1 where they are not named; its means divide by them."""
+    if not isinstance(weights, Mapping):
+        raise ValueError(
+            f"{found.peer}: class_weight={weights!r} depends on the targets: give the weights that it comes to, such "
+            "as {0: 1.0, 1: 9.0}"
+        )
+    classes = found.loss.labels or range(max([2, *(1 + key for key in weights if isinstance(key, int))]))
+    loss = found.loss.class_weighted({**dict.fromkeys(classes, 1.0), **weights})
+    return replace(found, loss=loss, reduction="weighted_mean" if found.reduction == "mean" else found.reduction)
 
 
 def _loss_attribute(loss: Any, key: str) -> Any:

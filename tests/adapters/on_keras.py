@@ -211,6 +211,14 @@ def test_samples_of_no_weight_cannot_spoil_the_sum():
     np.testing.assert_allclose(numbers(metric.result()), lm.poisson()([1.0], [0.5]), rtol=1e-6)
 
 
+def test_lists_are_taken_as_built_in_losses_take_them():
+    loss = lm.huber().to("keras")
+    assert float(loss([1.0, 2.0], [2.0, 5.0])) == float(keras.losses.Huber()([1.0, 2.0], [2.0, 5.0])) == 1.5
+    metric = loss.metric()
+    metric.update_state([1.0, 2.0], [2.0, 5.0])
+    assert float(metric.result()) == 1.5
+
+
 def masked(y, f, mask):
     f = ops.convert_to_tensor(f.astype(np.float32))
     keras.src.backend.set_keras_mask(f, ops.convert_to_tensor(mask))

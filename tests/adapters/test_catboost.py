@@ -139,3 +139,28 @@ def test_rounds_are_said_once():
     X, y = problem(lm.squared_error())
     with pytest.raises(ValueError, match="say rounds=5"):
         lm.squared_error().to("catboost").fit(X, y, params={"iterations": 5})
+
+
+def test_classes_that_catboost_would_count_otherwise():
+    """It trains as many scores as it sees classes, and one of two; and of equal targets nothing."""
+    X = table(120)[0]
+    two = (X[:, 0] > 0).astype(int)
+    loss, train = lm.cross_entropy(), {"params": PARAMS, "rounds": 15}
+    model = loss.to("catboost").fit(X, two, **train)
+    assert loss(two, model.raw(X)) < 0.5 * loss(two, np.zeros((120, 2)))
+    gap = loss.to("catboost").fit(X, 2 * two, **train).predict(X)
+    assert gap.shape == (120, 3) and (gap.argmax(axis=1) == 2 * two).mean() > 0.9
+    assert loss.to("catboost", classes=4).fit(X, two, **train).predict(X).shape == (120, 4)
+    only = lm.binary_cross_entropy().to("catboost").fit(X, np.ones(120), **train).predict(X)
+    assert (only > 0.99).all()
+    objective = loss.to("catboost")
+    alone = cb.CatBoostClassifier(loss_function=objective, eval_metric=objective.metric, **QUIET)
+    with pytest.raises(cb.CatBoostError, match="takes several scores, but CatBoost trains one here"):
+        alone.fit(X, two)
+
+
+def test_estimators_with_it_can_be_cloned():
+    base = pytest.importorskip("sklearn.base")
+    objective = lm.huber().to("catboost")
+    again = base.clone(cb.CatBoostRegressor(loss_function=objective, eval_metric=objective.metric, **QUIET))
+    assert again.get_params()["loss_function"] is objective

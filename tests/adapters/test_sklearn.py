@@ -16,6 +16,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 import lossmith as lm
 import pages
@@ -404,3 +405,18 @@ def test_the_page_runs():
     names = {}
     assert len(pages.blocks(PAGE.read_text(encoding="utf-8"))) >= 3
     names = pages.run(PAGE, names)
+
+
+def test_a_prediction_that_is_no_mean_is_named():
+    X, targets, _ = table(200)
+    model = LinearRegression().fit(X, targets["count"])
+    row = int(np.argmax(model.predict(X) < 0))
+    with pytest.raises(ValueError, match=f"poisson: the estimator predicts -.* for row {row}, of which the link log"):
+        lm.poisson().to("sklearn")(model, X, targets["count"])
+
+
+def test_a_loss_of_margins_needs_them():
+    X, targets, _ = table(200)
+    trees = DecisionTreeClassifier(max_depth=2).fit(X, targets["label"])
+    with pytest.raises(ValueError, match="hinge is a loss of margins, and DecisionTreeClassifier has no decision_f"):
+        lm.hinge().to("sklearn")(trees, X, targets["label"])

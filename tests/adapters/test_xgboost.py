@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
-from adapters.boosters import every_target
+from adapters.boosters import every_target, table
 
 xgb = pytest.importorskip("xgboost")
 
@@ -184,3 +184,20 @@ def test_predictions_that_are_not_numbers_stop_training():
     margin = np.where(np.arange(len(y)) == 9, np.nan, 0.0)
     with pytest.raises(ValueError, match=r"squared_error: y_pred\[9\] = nan"):
         xgb.train(PARAMS, xgb.DMatrix(X, y, base_margin=margin), 2, obj=lm.squared_error().to("xgboost", scale=1.0))
+
+
+def test_categories_and_missing_values_mean_the_same_at_prediction(tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, signal, _ = table(300)
+    loss = lm.squared_error()
+    frame = pd.DataFrame({"a": X[:, 0], "b": pd.Categorical(np.where(signal > 1, "u", "v"))})
+    model = loss.to("xgboost").fit(frame, signal, params={"nthread": 1})
+    assert loss(signal, model.predict(frame)) < 0.3 * np.var(signal)
+    gone = X > 1
+    model = loss.to("xgboost").fit(np.where(gone, -999.0, X), signal, params={"nthread": 1}, missing=-999.0)
+    expected = loss.to("xgboost").fit(np.where(gone, np.nan, X), signal, params={"nthread": 1}).predict(
+        np.where(gone, np.nan, X)
+    )
+    model.save(tmp_path / "model")
+    for again in (model, type(model).load(tmp_path / "model")):
+        np.testing.assert_array_equal(again.predict(np.where(gone, -999.0, X)), expected)

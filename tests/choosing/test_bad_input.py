@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +64,12 @@ TREATED = {
     "names that differ by case": (lambda p: csv(p, ("Y", X), ("y", Y), ("y ", X[::-1])), ()),
     "a rare class": (lambda p: csv(p, ("x", X), ("y", ["rare" if i < 8 else "usual" for i in range(N)])),
                      ("'rare' has 8 rows, fewer than 10: no ranking of losses would mean anything",)),
+    "decimal commas": (lambda p: csv(p, ("x", [f'"{v}"'.replace(".", ",") for v in X]), ("z", X[::-1]), ("y", Y)),
+                       ("column 'x' look like numbers with decimal commas, such as '0,126' in data row 1",)),
+    "percent": (lambda p: csv(p, ("x", [f"{v}%" for v in X]), ("z", X[::-1]), ("y", Y)),
+                ("column 'x' look like amounts of money or numbers with thousands separators",)),
+    "dates of another kind": (lambda p: csv(p, ("x", X), ("d", [f"{d[8:]}.{d[5:7]}.{d[:4]}" for d in DAYS]), ("y", Y)),
+                              ("column 'd' look like dates, such as", "write 2026-01-31")),
     "a column of nothing": (lambda p: csv(p, ("x", X), ("e", [""] * N), ("k", [1] * N), ("y", Y)),
                             ("'e' is empty", "'k' is constant")),
 }  # fmt: skip
@@ -132,6 +139,7 @@ REFUSED = {
     "two rows": (lambda p: csv(p, ("x", X[:2]), ("y", Y[:2])), "2 rows with a target are too few"),
     "no column": (lambda p: csv(p, ("y", Y)), "no column is left to predict from"),
     "a constant column": (lambda p: csv(p, ("x", [1] * N), ("y", Y)), "predict from: column 'x' is constant"),
+    "a huge value": (lambda p: csv(p, ("x", some(X, N, "1e300")), ("y", Y)), "column 'x' goes up to 1e+300 in size"),
     "huge numbers": (lambda p: csv(p, ("x", X), ("y", Y * 1e200)), "measure it in other units"),
     "tiny numbers": (lambda p: csv(p, ("x", X), ("y", [f"{v * 1e-200:.5e}" for v in Y])), "measure it in other units"),
     "UTF-16": (lambda p: csv(p, ("x", X), ("y", Y), encoding="utf-16"), "save it as UTF-8 CSV or Parquet"),
@@ -158,6 +166,7 @@ REFUSED |= {
         lambda p: lines(p, (2, "\xf6,1"), (50, "1,2,3"), encoding="latin-1"), "line 50 of 't.csv' has 3 cells"
     ),
     "an open quote": (lambda p: lines(p, (50, '"1,2')), "that opens in line 50 of 't.csv' is never closed: \"1,2"),
+    "blanks in names": (lambda p: csv(p, ("x", X), (" y", Y)), "did you mean ' y'?"),
     "no names": (lambda p: csv(p, ("1.5", X), ("2", Y)), "these look like data, so its first line may lack names"),
 }  # fmt: skip
 
@@ -195,6 +204,29 @@ def test_roles_that_a_column_cannot_have(tmp_path, options):
     others = ("same", [1] * N), ("words", [f"w{i}" for i in range(N)]), ("gone", [""] * N)
     named = [f"--{word}" if i % 2 == 0 else word for i, word in enumerate(options.split())]
     one_line(call(csv(tmp_path / "t.csv", ("x", X), ("y", Y), *others), *named), ROLES[options])
+
+
+WEIGHED = {
+    "negative": ([-1, *[1] * 19], "the weights in 'w' must be numbers of zero or more"),
+    "a gap": (["", *[1] * 19], "the weights in 'w' must be numbers of zero or more"),
+    "nothing": ([0] * 20, "the weights in 'w' are all zero"),
+    "few rows": ([1] * 9 + [0] * 11, "9 rows with a target and a weight above zero are too few"),
+    "one class": ([1, 0] * 10, "has one class only ('a') where the weight is above zero"),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHED)
+def test_weights_that_leave_nothing_to_learn(tmp_path, case):
+    weights, says = WEIGHED[case]
+    path = csv(tmp_path / "t.csv", ("x", X[:20]), ("w", weights), ("y", ["a", "b"] * 10))
+    one_line(call(path, "--weight", "w"), says)
+
+
+def test_where_nothing_may_be_written_is_said_before_the_race(tmp_path, monkeypatch):
+    path = csv(tmp_path / "t.csv", ("x", X), ("y", Y))
+    monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)  # whoever runs this may be root
+    for option in ("--report", "--model-out"):
+        one_line(call(path, option, str(tmp_path / "new.file")), "new.file': permission denied")
 
 
 def test_an_exposure_may_be_a_copy():

@@ -71,3 +71,13 @@ def test_nothing_to_learn_from():
 def test_huge_and_tiny_numbers():
     table = from_any({"big": [1e300, 2e300, 3e300], "near": [1e9, 1e9 + 1, 1e9 + 2]})
     assert np.isfinite(Encoder.fit(table).transform(table)).all()
+
+
+@pytest.mark.parametrize("change", [lambda x: x * 1e-200, lambda x: x * 1e70, lambda x: x + 1e12])
+def test_a_column_in_any_units_is_a_column(change):
+    """Of small numbers, or far from zero, it varies all the same; what rounding leaves of a constant does not."""
+    x = change(np.random.default_rng(0).normal(size=200))
+    table = from_any({"x": x, "noise": np.where(np.arange(200) % 2, 0.1 + 0.2, 0.3)})
+    encoder = Encoder.fit(table)
+    assert encoder.names == ["x"]
+    np.testing.assert_allclose(encoder.transform(table)[:, 0].std(), 1.0, rtol=1e-4)  # 1e12 + x keeps four digits of x

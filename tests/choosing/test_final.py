@@ -182,7 +182,7 @@ def in_trees(pattern, text):
         ("median", lambda texts: texts.update({"model.json": "{"}), "damaged"),
         ("median", lambda texts: texts.update({"model.json": "[" * 100_000}), "damaged"),
         ("median", lambda texts: texts.update({"model.json": "[]"}), "not a model"),
-        ("median", in_json(**{"lossmith model": 2}), "not a model that this version"),
+        ("median", in_json(**{"lossmith model": 2}), "saved by a newer lossmith .format 2"),
         ("median", in_json(fitted__kind="pickle"), "damaged"),
         ("median", in_json(fitted__parts=[{"coef": [[1.0]], "intercept": [0.0], "classes": 0}]), "do not fit"),
         ("median", in_json(loss={"lossmith": 1, "name": "os.system"}), "no loss called"),

@@ -1,6 +1,7 @@
 """Facts of tables whose law is known, and the traps that they are warned of."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,17 @@ from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
 from lossmith.choosing.variance import park_slope
 
+JARGON = re.compile(
+    r"residual|dispersion|\bmodes?\b|convex|rmse|\bfolds?\b|leverage|pilot|gradient|kurtosis|deviance|tail index",
+    re.IGNORECASE,
+)
+
 
 def facts(X, y, aim="mean", exposure=None, **ties):
+    """What is found; whatever it warns of is said in plain words, terms of statistics in brackets at most."""
     ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, **ties)
     found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
+    assert not [said for said in found.warnings if JARGON.search(re.sub(r"\([^()]*\)", "", said))]
     return dataclasses.replace(found, warnings=(*ready.notes, *ready.warnings, *found.warnings))
 
 
@@ -114,7 +122,7 @@ def test_two_modes_are_told_from_flat_skewed_and_heavy_noise():
     two = np.where(rng.random(2000) < 0.4, -3.0, 3.0) + rng.normal(size=2000)
     assert describe(two).two_modes
     X = pd.DataFrame({"x": rng.normal(size=2000)})
-    assert warned(facts(X, pd.Series(two, name="y")), "two modes")
+    assert warned(facts(X, pd.Series(two, name="y")), "in two heaps")
 
 
 def test_heavy_tails_are_seen_in_every_measure():
@@ -253,10 +261,13 @@ def test_traps_of_the_target():
     assert warned(facts(X, zeros, "median"), "ask for the mean")
     assert warned(facts(X, zeros, "quantile:0.6"), "ask for the mean")
     assert not warned(facts(X, zeros, "quantile:0.95"), "ask for the mean")
+    assert warned(facts(X, y, "quantile:0.99"), "of 300 rows only about 3 lie above the 0.99 quantile")
+    assert warned(facts(X, y, "interval:0.98"), "only about 3 lie")
+    assert not warned(facts(X, y, "quantile:0.95"), "too few to learn")
     one = np.exp(y)
     one[7] = one.sum()
     assert warned(facts(X, one), "data row 8 alone carries 50%")
-    assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no pilot model predicted 'y' better")
+    assert warned(facts(X, pd.Series(rng.normal(size=300), name="y")), "no model predicted 'y' better")
     assert warned(facts(X[:40], y[:40]), "40 rows are few: only large differences")
     assert warned(facts(X[:29], y[:29]), "29 rows are few: no difference is proven")
 

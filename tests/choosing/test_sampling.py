@@ -64,6 +64,14 @@ def test_classes_keep_their_share_and_none_is_lost():
     assert len(rows) <= 1000 + 13
 
 
+def test_a_giant_group_does_not_end_the_sample_early():
+    """Wherever in the random order it comes: the others fit, and so many that whole groups would be drawn."""
+    groups = np.concatenate([np.zeros(5000, dtype=np.intp), np.arange(1, 1001)])
+    drawn = [sampled(Order(groups=groups), len(groups), 900, seed) for seed in range(20)]
+    assert all(450 <= len(rows) <= 900 for rows, _ in drawn)
+    assert len({how for _, how in drawn}) == 2  # both ways came up
+
+
 def test_groups_stay_whole():
     groups = RNG.permutation(np.arange(N) // 2)
     labels = np.zeros(N)

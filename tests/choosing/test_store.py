@@ -93,6 +93,17 @@ def test_a_folder_of_another_race_is_refused(tmp_path):
         run(resume=tmp_path / "notes.txt")
 
 
+def test_who_was_stopped_before_the_first_fold_goes_on(tmp_path):
+    folder, marks = tmp_path / "race", {"table": "x"}
+    folder.mkdir()
+    (folder / ".race.json.4711").write_text('{"tab')  # half of the head
+    Store(folder, marks)
+    assert json.loads((folder / "race.json").read_text()) == marks
+    (folder / "race.json").write_text("{")
+    with pytest.raises(ChoiceError, match=r"race.json in the folder .* is damaged .*; delete it to start anew"):
+        Store(folder, marks)
+
+
 def test_a_fold_is_kept_to_the_last_digit(tmp_path):
     rng = np.random.default_rng(0)
     key, rows = ("quantile(q=0.1 and 0.9)", "linear"), np.array([3, 1, 4])

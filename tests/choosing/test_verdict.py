@@ -100,6 +100,14 @@ def test_the_proof_may_come_from_the_other_model():
     assert "on the a model no difference could be shown" in v.reason
 
 
+def test_where_the_default_may_not_win_no_proof_is_said_to_be_missing():
+    scores = {("plain", "a"): around(0.9), ("usual", "a"): around(1.0, seed=1),
+              ("plain", "b"): around(1.0), ("usual", "b"): around(1.2, seed=1)}  # fmt: skip
+    v = judge([D, L], scores, guards={("plain", "b"): [Guard("skill", False, -0.1, "it is worse than the constant")]})
+    assert (v.word, v.loss, v.proven_on) == ("USE", "plain", ("a",))
+    assert "on the b model plain proves nothing (it is worse than the constant)" in v.reason
+
+
 def test_a_proven_gain_over_the_library_counts_unless_it_is_negligible():
     small = {("plain", "m"): around(1.0, 2e-3), ("usual", "m"): around(1.008, 2e-3, seed=1)}
     assert judge([D, L], small).word == "USE"
@@ -235,7 +243,7 @@ def test_a_real_gain_is_found():
 def test_when_all_others_are_worse_the_reason_says_so():
     v = judge([D, C], {("plain", "m"): around(1.0), ("rival", "m"): around(1.3, seed=1)})
     assert v.word == "NOT SHOWN"
-    assert v.reason == "Keep plain: the others are worse (rival on the m model)."
+    assert v.reason == "Keep plain: the other is worse (rival on the m model)."
 
 
 def test_what_is_clear_needs_no_more_rows():
@@ -265,5 +273,6 @@ def test_percentages_are_of_the_defaults_score_whatever_is_said():
 def test_names_that_hold_a_comma_are_told_apart():
     others = [Entrant("rival(a=1, b=2)", "challenger"), Entrant("other", "challenger")]
     scores = {("plain", "m"): around(1.0)} | {(e.name, "m"): around(1.0, seed=i) for i, e in enumerate(others, 1)}
-    assert judge([D, *others], scores).reason.startswith("'rival(a=1, b=2)', 'other': equal to plain")
-    assert listed(["a", "b"]) == "a, b"
+    assert judge([D, *others], scores).reason.startswith("'rival(a=1, b=2)' and 'other': equal to plain")
+    assert [listed(names) for names in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert listed(["q=0.1 and 0.9"]) == "q=0.1 and 0.9"

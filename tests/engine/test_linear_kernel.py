@@ -6,6 +6,7 @@ import pytest
 import lossmith as lm
 from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import linear
+from lossmith.linear.design import Chunk
 from lossmith.linear.samples import Samples
 from lossmith.linear.views import tangent, window
 
@@ -35,8 +36,8 @@ def table(n, p, dtype="float64", seed=0, order="C"):
 
 def passed(loss, X, y, w, centre, weight=None, offset=None, mu=0.0):
     samples, view = Samples(loss, y, weight, offset), (window if mu else tangent)(loss.formula)
-    roots = samples.score, view.bend
-    return samples.passed(roots, view.slope, view.support, X, w, centre, 0.3, mu)
+    roots, made = (samples.score, view.bend), [np.empty(len(X)), np.empty(len(X))]
+    return made, *samples.passed(roots, view.slope, view.support, Chunk(slice(None), X), w, centre, 0.3, mu, made)
 
 
 def passed_of(*arguments, **options):

@@ -131,6 +131,31 @@ def test_from_sklearn_reads_what_a_fitted_estimator_knows():
     assert lm.from_sklearn(linear_model.SGDClassifier().fit(X, names)).loss == lm.hinge(labels=("no", "yes"))
 
 
+def test_from_sklearn_reads_the_weights_of_classes():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    for y, weights in ((X[:, 0] > 1, {0: 1.0, 1: 3.0}), (np.digitize(X[:, 0], [-0.5, 0.5]), {1: 3.0, 2: 0.5})):
+        y = np.where(rng.random(300) < 0.2, 0, y.astype(int))
+        options = {"C": 1e8, "tol": 1e-10, "max_iter": 10_000}
+        fitted = linear_model.LogisticRegression(class_weight=weights, **options).fit(X, y)
+        found = lm.from_sklearn(fitted)
+        slopes = found.loss.gradient(y, fitted.decision_function(X), reduction=found.reduction)
+        np.testing.assert_allclose(X.T @ slopes, 0, atol=1e-6)  # it has minimised this loss
+        plain = lm.from_sklearn(linear_model.LogisticRegression(**options).fit(X, y)).loss
+        assert np.abs(X.T @ plain.gradient(y, fitted.decision_function(X))).max() > 1e-3
+    names = svm.SVC(class_weight={"a": 2.0}).fit(X, np.where(X[:, 0] > 0, "a", "b"))
+    assert lm.from_sklearn(names).loss == lm.hinge(labels=("a", "b")).class_weighted({"a": 2.0, "b": 1.0})
+    with pytest.raises(ValueError, match="class_weight='balanced' depends on the targets"):
+        lm.from_sklearn(linear_model.LogisticRegression(class_weight="balanced"))
+    with pytest.raises(ValueError, match="-1 is not a class"):
+        lm.from_sklearn(svm.SVC(class_weight={-1: 1.0, 1: 2.0}))
+
+
+def test_a_name_is_a_text():
+    with pytest.raises(TypeError, match="name must be a text"):
+        lm.translate(None)
+
+
 def test_from_sklearn_reads_loss_objects():
     loss = importlib.import_module("sklearn._loss.loss")
     assert lm.from_sklearn(loss.PinballLoss(quantile=0.9)).loss == lm.quantile(q=0.9)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import catboost
 import numpy as np
@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 
-class CatBoostObjective(Objective):
+class _Kept:
+    """CatBoost copies its parameters deeply, and scikit-learn's clone wants the very object that was given."""
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+
+class CatBoostObjective(_Kept, Objective):
     """A loss for CatBoost; see `Objective`.
 
     Passed as `loss_function`, without a dataset of its own, it sees blocks of rows and cannot measure the targets:
@@ -55,6 +62,11 @@ class CatBoostObjective(Objective):
 
     def calc_ders_range(self, approxes: Array, targets: Any, weights: Any) -> Array:
         """As `loss_function` of one score, on datasets made by hand."""
+        if self.loss.outputs != 1:
+            raise ValueError(
+                f"{self.loss.name} takes several scores, but CatBoost trains one here (of two classes too): train with "
+                ".fit, or on a .dataset of this objective"
+            )
         return self._by_itself.calc_ders_range(approxes, targets, weights)
 
     def calc_ders_multi(self, approxes: Array, target: Any, weight: float) -> tuple[Array, Array]:
@@ -79,19 +91,21 @@ class CatBoostObjective(Objective):
         return pool
 
     def _label(self, rows: Rows) -> NDArray[Any]:
-        """Targets as CatBoost is shown them: a column (of equal ones) for each score, unless they are classes."""
+        """Targets as CatBoost is shown them: a column for each score, of equal ones where a target has one number.
+
+        Classes too: of those CatBoost trains as many scores as it sees, and of two a single one.
+        """
         label, outputs = rows.y - _origin(rows.setting), len(rows.setting.units.start)
-        several = label.ndim == 1 and outputs > 1 and not _of_classes(self.loss)
-        return np.repeat(label[:, None], outputs, axis=1) if several else label
+        return np.repeat(label[:, None], outputs, axis=1) if label.ndim == 1 and outputs > 1 else label
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs, measured = len(rows.setting.units.start), Spread(rows.setting, len(rows.y))
         block = Block(self, rows.setting, _origin(rows.setting), measured)
         if outputs == 1:
-            return {"loss_function": Descent(block), "eval_metric": MeanLoss(block)}
-        if _of_classes(self.loss):
-            return {"loss_function": Descent(block), "eval_metric": MeanLoss(block), "classes_count": outputs}
-        return {"loss_function": DescentOfSeveral(block), "eval_metric": MeanLossOfSeveral(block)}
+            made: dict[str, Any] = {"loss_function": Descent(block), "eval_metric": MeanLoss(block)}
+        else:
+            made = {"loss_function": DescentOfSeveral(block), "eval_metric": MeanLossOfSeveral(block)}
+        return {"allow_const_label": True, **made}  # equal targets have a best constant, too
 
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         for name in ("iterations", "n_estimators", "num_boost_round", "num_trees"):
@@ -204,10 +218,10 @@ class Descent:
 
 
 class DescentOfSeveral(Descent, catboost.MultiTargetCustomObjective):
-    """A loss of several scores that are not classes."""
+    """A loss of several scores."""
 
 
-class MeanLoss:
+class MeanLoss(_Kept):
     """A loss as CatBoost's metric: sums and weights of blocks, which add up."""
 
     no_jit = True
@@ -227,7 +241,7 @@ class MeanLoss:
 
 
 class MeanLossOfSeveral(MeanLoss, catboost.MultiTargetCustomMetric):
-    """The metric of several scores that are not classes."""
+    """The metric of several scores."""
 
 
 class CatBoostModel(BoostedModel):

@@ -45,6 +45,7 @@ class KerasLoss(keras.losses.Loss):
         super().__init__(name=name or self.loss.name, reduction=reduction, dtype=dtype)
 
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        y_true, y_pred = _array(y_true), _array(y_pred)
         kept = _kept(self.loss, y_true, y_pred, sample_weight)
         return super().__call__(y_true if kept is None else (y_true, kept), y_pred, sample_weight)
 
@@ -75,6 +76,7 @@ class KerasMetric(keras.metrics.Mean):
         self._direction = "down"
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
+        y_true, y_pred = _array(y_true), _array(y_pred)
         kept = _kept(self.loss, y_true, y_pred, sample_weight)
         y_true, y_pred = (ops.convert_to_tensor(x, dtype=self.dtype) for x in (y_true, y_pred))
         for counted in (get_keras_mask(y_pred), _counted(self.loss, y_true, y_pred)):
@@ -92,6 +94,11 @@ class KerasMetric(keras.metrics.Mean):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
+
+
+def _array(x: Any) -> Any:
+    """An array or tensor as it is, with its mask; a list as a tensor."""
+    return x if hasattr(x, "shape") else ops.convert_to_tensor(x)
 
 
 def _read(loss: Any) -> Loss:

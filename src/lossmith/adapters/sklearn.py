@@ -79,8 +79,16 @@ class Scorer(BaseEstimator):
 
 
 def _on_score_scale(loss: Loss, prediction: Array) -> Array:
-    with np.errstate(divide="ignore"):  # a mean of 0 is a score of -inf, which the loss may have a limit for
-        return np.asarray(loss.link(prediction))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a mean of 0 is a score of -inf, which may have a limit
+        scores = np.asarray(loss.link(prediction))
+    lost = np.argwhere(np.isnan(scores) & ~np.isnan(prediction))
+    if len(lost):
+        row = tuple(lost[0])
+        raise ValueError(
+            f"{loss.name}: the estimator predicts {prediction[row]} for row {row[0]}, of which the link "
+            f"{loss.link.name} makes no score"
+        )
+    return scores
 
 
 def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Array, Array]:
@@ -100,6 +108,9 @@ def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Arr
     order = [known.index(name) for name in names]
     domain = loss.formula.predictions[0].domain
     if loss.link.name not in ("logit", "softmax") and (domain.low, domain.high) != (0.0, 1.0):
+        if not hasattr(estimator, "decision_function"):
+            kind = type(estimator).__name__
+            raise ValueError(f"{loss.name} is a loss of margins, and {kind} has no decision_function")
         return plain, numbers, _margins(loss, np.asarray(estimator.decision_function(X)), order)
     if not hasattr(estimator, "predict_proba"):
         raise ValueError(

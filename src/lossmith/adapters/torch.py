@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,6 +82,8 @@ class LossModule(torch.nn.Module):
         if options.class_dim != -1 and loss.outputs == 1:
             raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
         self.loss, self.options, self._text = loss, options, _text_of(loss)
+        # The compiler gives up on a function that it has compiled eight times, whatever for: each loss has its own.
+        self.__dict__["forward"] = MethodType(_copied(LossModule.forward), self)
 
     def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
         """The loss of raw scores and their targets; raises what the loss raises."""
@@ -124,6 +127,13 @@ class LossModule(torch.nn.Module):
     def set_extra_state(self, state: str) -> None:
         content = json.loads(state)
         self._choose(from_spec(content["loss"]), Options(**content["options"]))
+
+
+def _copied(function: Any) -> FunctionType:
+    """The same function with code of its own."""
+    own = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__)
+    own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
+    return own
 
 
 def functional(

@@ -17,9 +17,10 @@ from typing import Any
 from lossmith.adapters.torch_lines import PRELUDE, Lines, Name, NoKernelError, shown
 from lossmith.engine.functions import FUNCTIONS
 from lossmith.engine.llvm.lower import largest_and_rest, lowered
+from lossmith.formula.domains import row_tolerance
 from lossmith.formula.expr import Expr, walk
 from lossmith.formula.model import Argument, Formula
-from lossmith.inputs import ROW_TOLERANCE, _legal
+from lossmith.inputs import _legal
 from lossmith.record import Record
 
 FUSED = 1 << 14  # numbers of one row that a program keeps: 32 in each of 512 threads
@@ -39,6 +40,7 @@ class Wanted(Record):
     summed: bool
     weighted: bool = False
     masked: bool = False
+    tolerance: float = row_tolerance("float32")  # of the sum of a row of probabilities
 
 
 def source(formula: Formula, wanted: Wanted, classes: int | None = None) -> str:
@@ -241,7 +243,7 @@ class _Rowwise(_Kernel):
         for bad in found[len(single) : len(single) + len(rows)]:
             self.valid = bad == 0.0 if self.valid is None else self.valid & (bad == 0.0)
         for total in found[len(single) + len(rows) :]:
-            self.valid = self.valid & (lines.abs(total - 1.0) <= ROW_TOLERANCE)
+            self.valid = self.valid & (lines.abs(total - 1.0) <= self.wanted.tolerance)
 
     def _state(self, kind: str) -> str:
         """The name of what a sweep gathers."""

@@ -16,9 +16,10 @@ from lossmith.adapters.torch_autograd import TOTAL, Given, Gradient, scaled
 from lossmith.adapters.torch_lines import SCALING, NoKernelError
 from lossmith.adapters.torch_print import FUSED, STRETCH, Wanted, arguments, source
 from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
+from lossmith.formula.domains import row_tolerance
 from lossmith.formula.model import Formula
 from lossmith.inputs import Inputs, prepare
-from lossmith.namespaces import plain_tensor
+from lossmith.namespaces import dtype_name, plain_tensor
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -48,8 +49,9 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, given: dict[s
     keep, weight = _kept(loss, formula, y_true, named["where"]), named["weight"]
     gradient = y_pred.requires_grad and torch.is_grad_enabled()
     wanted = Wanted(
-        gradient, summed=classes is None and reduction != "none", weighted=weight is not None, masked=keep is not None
-    )
+        gradient, summed=classes is None and reduction != "none", weighted=weight is not None, masked=keep is not None,
+        tolerance=row_tolerance(dtype_name(y_true.dtype)),
+    )  # fmt: skip
     try:
         run = kernel(formula, wanted, classes)
     except NoKernelError:

@@ -22,6 +22,9 @@ from lossmith.adapters.boosting import Convention, Objective
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_rows import Rows, rows_of
 
+_MISSING = "missing"
+"""The booster's attribute, kept in its file, that says which number stands for a missing one in new rows as well."""
+
 
 class XGBoostObjective(Objective):
     """A loss for XGBoost; see `Objective`."""
@@ -56,6 +59,7 @@ class XGBoostObjective(Objective):
 
         rows = self._rows(y, weight, reference)
         margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
+        options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
         data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
         data._lossmith = rows
         return data
@@ -77,6 +81,7 @@ class XGBoostObjective(Objective):
     def model(self, booster: Any, train: Any) -> XGBoostModel:
         """Predictions from a booster trained on a dataset made by `dataset`."""
         setting = rows_of(train).setting
+        booster.set_attr(**{_MISSING: repr(float(train.missing))})
         return XGBoostModel(booster, setting.stated, setting.units)
 
 
@@ -103,7 +108,8 @@ class XGBoostModel(BoostedModel):
         import xgboost
 
         if not isinstance(X, xgboost.DMatrix):
-            X = xgboost.DMatrix(X)
+            missing = float(self.booster.attr(_MISSING) or "nan")
+            X = xgboost.DMatrix(X, missing=missing, enable_categorical=True)
             outputs = len(self.units.start)
             X.set_base_margin(np.zeros((X.num_row(), outputs) if outputs > 1 else X.num_row()))
         return np.asarray(self.booster.predict(X, output_margin=True, **options))

@@ -198,6 +198,11 @@ def best_constant(aim: Aim, y: Floats, weight: Floats | None, classes: int = 0) 
     return np.array(found if aim.functional == "interval" else found[0])
 
 
+def mean_and_median(y: Floats, weight: Floats | None) -> tuple[float, float]:
+    mean, median = (float(best_constant(Aim(value), y, weight)) for value in ("mean", "median"))
+    return mean, median
+
+
 def _quantile(y: Floats, w: Floats, level: float) -> float:
     """The midpoint of the level's quantiles."""
     order = np.argsort(y, kind="stable")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from lossmith.choosing.errors import figure
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.verdict import Entrant, Role
 
@@ -42,9 +43,9 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        shown = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items()]
+        shown = [f"{k}={figure(v)}" if isinstance(v, float) else f"{k}={v}" for k, v in self.params.items()]
         if self.levels and not self.band:
-            shown.append(f"q={' and '.join(f'{level:.4g}' for level in self.levels)}")
+            shown.append(f"q={' and '.join(map(figure, self.levels))}")
         if self.class_weight:
             shown.append("class weights undone" if self.undo else "class weights")
         if self.row_weight:

@@ -15,7 +15,7 @@ Card = dict[str, list[str]]  # a title, and what it says
 def card_of(result: Result) -> Card:
     from lossmith.choosing.report import versions
 
-    row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
+    row = result.final_row
     judged = [f"Judged by {result.score.name}, on rows that the models had not seen: {result.sentence}.", result.reason]
     if row is not None and row.score is not None:
         judged.append(f"{result.score.shown_name} {row.score:,.5g}, of models trained on parts of these rows.")
@@ -28,9 +28,9 @@ def card_of(result: Result) -> Card:
     if result.evidence.decision is not None:
         uses.append(f"To decide: {result.evidence.decision.describe(result.classes)}.")
     columns = [plain(name, 40) for name in result.problem.table.names]
-    shown = listed(columns[:MOST_NAMES]) + (
-        f" and {len(columns) - MOST_NAMES} more" if len(columns) > MOST_NAMES else ""
-    )
+    shown = listed(columns)
+    if len(columns) > MOST_NAMES:
+        shown = f"{', '.join(columns[:MOST_NAMES])} and {len(columns) - MOST_NAMES} more"
     return {
         "What it is": [
             f"A {result.final_kind} model trained with the loss {result.chosen.label}, chosen by lossmith.",

@@ -55,7 +55,8 @@ class Decision:
             return "take the class with the largest probability"
         if len(self.divisors) == 2:
             first, last = self.divisors
-            return f"say {second} where its probability is above {last / (first + last):.4g}, its weighed share"
+            why = "its share of the rows" if self.power == 1 else f"by the classes' shares to the power {self.power:g}"
+            return f"say {second} where its probability is above {last / (first + last):.4g}, {why}"
         return f"divide each class's probability by its share of the rows to the power {self.power:g}; take the largest"
 
     def state(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.catalogue import find, first_sentence
-from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.errors import ChoiceError, figure, plain, quoted
 from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.pictures.canvas import short
 from lossmith.choosing.pictures.owners import shares, top_share
@@ -57,7 +57,8 @@ def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> 
         constant = float(np.ravel(loss.link.inverse(np.asarray(loss.best_constant(pilot.y))))[0])
         pull = np.abs(np.asarray(loss.gradient(pilot.y, _scores(loss, pilot.prediction), reduction="none")))
     except ValueError as error:
-        raise ChoiceError(f"{loss.name} does not fit this target: {error}") from None
+        why = str(error).removeprefix(f"{loss.name}: ")
+        raise ChoiceError(f"{loss.name} does not fit this target: {why}") from None
     numbers = ready.target.rows[pilot.rows] + 1
     return Effects(loss, target, pilot, numbers, constant, pull, (*notes, *ready.notes))
 
@@ -85,7 +86,7 @@ def _ready(name: str, params: Mapping[str, float], scale: float) -> tuple[Loss, 
     times = HUBER_EFFICIENCY if loss.name == "huber" else 1.0
     factor = float(f"{times * scale:.4g}")
     loss = in_units(loss, factor, open_)
-    said = ", ".join(f"{p} = {loss.params[p]:.4g}" for p in open_)
+    said = ", ".join(f"{p} = {figure(loss.params[p])}" for p in open_)
     return loss, [f"{said}: {times:g} times the usual miss, {short(scale)} (say --set {open_[0]}=... for another)"]
 
 

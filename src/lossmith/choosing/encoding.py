@@ -11,6 +11,7 @@ from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.tables import Column, Floats, Rows, Table
 
 LEVELS = 15  # one indicator for each of the commonest levels; the rest share "other"
+ROUNDING = 1e-14  # of its size: a column that varies by no more is constant
 VERSION = 1
 
 
@@ -69,7 +70,7 @@ def _number_plan(column: Column) -> dict[str, Any] | None:
     filled = np.where(gaps, median, column.values)
     size = float(np.abs(filled).max()) or 1.0  # squares of huge numbers overflow
     mean, scale = float(filled.mean()), size * float((filled / size).std())
-    if scale <= 1e-12 * max(1.0, abs(mean)):
+    if scale <= ROUNDING * size:
         if not gaps.any():
             return None  # constant: nothing to learn from
         scale = 1.0

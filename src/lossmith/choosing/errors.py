@@ -21,15 +21,21 @@ def quoted(text: object, limit: int = 60) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names beside each other; where one of them holds a comma itself, all are quoted."""
+    """Names beside each other, "and" before the last; where one holds a comma or an "and" itself, all are quoted."""
     shown = list(names)
-    mark = "'" if any("," in name for name in shown) else ""
-    return ", ".join(f"{mark}{name}{mark}" for name in shown)
+    mark = "'" if len(shown) > 1 and any("," in name or " and " in name for name in shown) else ""
+    *first, last = (f"{mark}{name}{mark}" for name in shown)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def figure(x: float) -> str:
+    """Four significant digits, with an exponent only where zeros would be too many to count."""
+    return f"{float(f'{x:.4g}'):.10g}"
 
 
 def near(name: str, names: Iterable[str]) -> str:
     """'; did you mean ...?' with the nearest names, or nothing."""
     known = list(names)
-    lowered = {other.lower(): other for other in known}
-    found = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.7)]
+    lowered = {other.strip().lower(): other for other in known}
+    found = [lowered[match] for match in get_close_matches(name.strip().lower(), list(lowered), n=3, cutoff=0.7)]
     return f"; did you mean {' or '.join(quoted(match) for match in found)}?" if found else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,5 +15,7 @@ def check_path(path: Path, what: str = "report", example: str = "report.html", *
         raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
     if not path.parent.is_dir():
         raise ChoiceError(f"no folder {quoted(path.parent, 200)} for the {what}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ChoiceError(f"the {what} cannot be written to {quoted(path, 200)}: permission denied")
     if any(path.exists() and given.exists() and path.samefile(given) for given in read):
         raise ChoiceError(f"the {what} would be written over {quoted(path, 200)}, which is read: name another file")

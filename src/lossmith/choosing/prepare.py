@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.choosing.aims import Aim, best_constant
+from lossmith.choosing.aims import Aim, mean_and_median
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
+from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
-from lossmith.choosing.targets import FEWEST_ROWS, Target, make_target, perhaps_classes
+from lossmith.choosing.targets import FEW_NUMBERS, LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
 GROUPED = (
@@ -59,9 +60,8 @@ def prepare(
         exposure = "exposure"
     table, family = _taken(table, groups, "groups")
     clock = None if time is None or _none(time) else _taken(table, time, "time")[1]  # it may explain, too
-    target = make_target(column, aim)
+    target = make_target(column, aim, weights)
     notes = [*_assumed(target, weights), *target.aim.assumptions]
-    target = _with_weight(target, weights)
     if len(target.rows) < table.rows:
         table = table.take(target.rows)
         weights = None if weights is None else weights[target.rows]
@@ -120,7 +120,8 @@ def _taken(table: Table, value: Any, what: str) -> tuple[Table, Column | None]:
 
 def _moments(column: Column) -> Floats:
     if column.kind not in ("number", "date") or not np.isfinite(column.values).all():
-        raise ChoiceError(f"the times in {quoted(column.name)} must be numbers or dates, without gaps")
+        name = quoted(column.name)
+        raise ChoiceError(f"the times in {name} must be numbers or dates, such as 2026-01-31, without gaps")
     return column.values
 
 
@@ -131,8 +132,7 @@ def _assumed(target: Target, weights: Floats | None) -> list[str]:
     name = quoted(target.name)
     if target.classes:
         return [f"no aim was given: {target.aim} was assumed, because {name} holds classes"]
-    weight = None if weights is None else weights[target.rows]
-    mean, median = (float(best_constant(Aim(value), target.y, weight)) for value in ("mean", "median"))
+    mean, median = mean_and_median(target.y, None if weights is None else weights[target.rows])
     note = (
         f"no aim was given: mean was assumed, because {name} holds numbers. Its mean is {mean:,.5g}, its median "
         f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the value that "
@@ -172,16 +172,6 @@ def _weights(table: Table, weight: Any) -> tuple[Table, Floats | None]:
     return table, values
 
 
-def _with_weight(target: Target, weights: Floats | None) -> Target:
-    """Of the rows that count."""
-    if weights is None:
-        return target
-    keep = np.flatnonzero(weights[target.rows] > 0)
-    if len(keep) < FEWEST_ROWS:
-        raise ChoiceError(f"only {len(keep)} rows have a weight above zero; at least {FEWEST_ROWS} are needed")
-    return replace(target, rows=target.rows[keep], y=target.y[keep])
-
-
 def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
     kept: list[Column] = []
     warnings = []
@@ -196,6 +186,14 @@ def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
                 f"column {name} has {np.isinf(column.values).sum()} infinite value(s); "
                 "correct them or leave the column out"
             )
+        largest = float(np.abs(column.values[~gaps]).max(initial=0.0))
+        if largest > LARGEST:
+            raise ChoiceError(
+                f"column {name} goes up to {largest:.3g} in size, whose square a computer cannot hold: correct it, or "
+                "measure it in other units"
+            )
+        if column.kind == "category" and len(column.levels) > FEW_NUMBERS and (said := look_like(column)):
+            warnings.append(f"most values of column {name} {said}; as they stand they are texts, without size or order")
         digest = blake2b(column.values.tobytes(), digest_size=16).digest()
         first = seen.setdefault((column.kind, digest, column.levels), column.name)
         if gaps.all():
@@ -204,7 +202,7 @@ def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
             warnings.append(f"column {name} is constant; it was left out")
         elif first != column.name and column.name != exposure:
             warnings.append(f"column {name} is a copy of {quoted(first)}; it was left out")
-        elif column.kind == "category" and len(column.levels) > max(50, 0.5 * table.rows):
+        elif column.kind == "category" and len(column.levels) > max(MANY_LEVELS, 0.5 * table.rows):
             warnings.append(
                 f"column {name} has a different text in most rows, like a name or a record number; it was left out"
             )

@@ -82,8 +82,8 @@ def profile(
     if time is None:
         dates = [c.name for c in table.columns if c.kind == "date"]
         warnings += [
-            f"column {quoted(name)} holds dates, but the folds are drawn at random: "
-            "if rows follow one another in time, the scores flatter every loss"
+            f"column {quoted(name)} holds dates, but models are judged on rows drawn at random: "
+            "if rows follow one another in time, name it with --time, for every loss looks better than it is"
             for name in dates[:1]
         ]
     y = target.y
@@ -132,10 +132,10 @@ def _encoded(table: Table, y: Floats) -> Floats:
 def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:
     bad = bad_leverage(X, found.residual, noise.scale, diagnostics.LEVERAGE, OUTLYING)
     meaning = (
-        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns and far off the model: there, no "
-        "convex loss resists an error"
+        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns, and far from what was predicted"
+        ": an error there bends a linear model under any loss tried here"
         if len(bad)
-        else "no row lies far out in the columns and far off the model"
+        else "no row lies far out in the columns and is far from what was predicted"
     )
     rows = tuple(int(row) + 1 for row in at[bad[: diagnostics.SHOWN_ROWS]])
     return Fact("outlying leverage", float(len(bad)), meaning, rows=rows)

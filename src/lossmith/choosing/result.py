@@ -15,6 +15,7 @@ from lossmith.choosing.profile import SUPPORTS, Profile
 from lossmith.choosing.race import Problem
 from lossmith.choosing.scores import Score
 from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import Key, Verdict, Word
 
 if TYPE_CHECKING:
@@ -98,10 +99,19 @@ class Result:
         return f"NOT SHOWN: no loss was shown to be better; keep {name}"
 
     @property
+    def perhaps_classes(self) -> str:
+        """The target's numbers, if they were taken for amounts and are so few that they may be names of classes."""
+        return "" if self.classes else perhaps_classes(self.problem.y)
+
+    @property
     def final_kind(self) -> str:
         """The kind of model that carries the verdict: of a proven challenger, where it was proven."""
-        proven = self.verdict == "USE" and self.chosen.label != self.default
-        return self.evidence.proven_on[0] if proven else self.kind
+        return self.evidence.final_kind
+
+    @property
+    def final_row(self) -> Row | None:
+        """What the table says of the chosen loss on the kind of model that carries the verdict."""
+        return next((row for row in self.table if (row.label, row.model) == (self.chosen.label, self.final_kind)), None)
 
     @cached_property
     def model(self) -> FinalModel:

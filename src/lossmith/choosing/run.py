@@ -185,8 +185,7 @@ def judge(
         confidence_set=confidence_set(drawn),
         undecidable=why_undecidable,
     )
-    model = verdict.proven_on[0] if verdict.word == "USE" and verdict.loss != evidence.default else verdict.model
-    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, model), whole))
+    return replace(verdict, decision=final_decision(problem, found, (verdict.loss, verdict.final_kind), whole))
 
 
 def _marks(
@@ -224,23 +223,26 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
     warnings = [
         f"{label} could not be trained on the {model} model ({why})" for (label, model), why in found.failures.items()
     ]
-    warnings += found.remarks
+    warnings += [f"while training, {remark}" for remark in found.remarks]
     constant = float(found.constant.mean())
     warnings += [
-        f"the {model} model is worse than the best constant: {label} costs {mean / constant - 1:.1%} more than it"
+        f"the {model} model is worse than the best constant, one answer for every row: {label} costs "
+        f"{mean / constant - 1:.1%} more"
         for (label, model), scores in found.scores.items()
         if label == default.label and model != evidence.model and (mean := float(scores.mean())) > constant > 0
     ]
     key = (evidence.loss, evidence.model)
     if key in found.scores and not float(found.scores[key].mean()) < constant:
         warnings.append(
-            f"{key[0]} predicts no better than the best constant: the columns say nothing about the "
-            "target, and no loss can change that"
+            f"{key[0]} predicts no better than the best constant, one answer for every row: the columns say nothing "
+            "about what was asked for, and no loss can change that"
         )
     if default.label in (label for label, _ in found.predictions):
         share = _worst_rows(problem, found.predictions[default.label, evidence.model], found.judged)
         if share > 0.5:
-            warnings.append(f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}")
+            warnings.append(
+                f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}: it says little of the others"
+            )
     return warnings
 
 
@@ -250,8 +252,8 @@ def _disguise(problem: Problem, default: Candidate, evidence: Verdict, found: Ra
     if not left < (1 - TOO_GOOD) * constant < np.inf:
         return []
     names = " and ".join(quoted(name) for name in closest(problem.table, problem.y, bool(problem.classes)))
-    skill = f"{default.label} has a skill of {1 - left / constant:.3%}"
-    return [f"{skill}: is one of the columns the target in disguise? Look at {names}"]
+    skill = f"{default.label} leaves {left / constant:.2g} of what one answer for every row leaves"
+    return [f"too good to be true, {skill}: is one of the columns the target in disguise? Look at {names}"]
 
 
 def _worst_rows(problem: Problem, predictions: Floats, rows: Rows) -> float:

@@ -47,11 +47,12 @@ def sampled(order: Order, n: int, most: int | None, seed: int) -> tuple[Rows, st
 
 
 def _whole_groups(groups: Rows, most: int, rng: Any) -> Rows | None:
-    """Groups in a random order, as long as they fit; None where these are too few to be told apart from their table."""
+    """Groups in a random order, as long as they fit; None where these are too few to be told apart from their table, or
+    a giant among them ends the sample before it is half full."""
     shuffle = rng.permutation(int(groups.max()) + 1)
     held = np.cumsum(np.bincount(groups)[shuffle])
     fit = int(np.searchsorted(held, most, side="right"))
-    if fit < min(FEWEST_WHOLE_GROUPS, len(shuffle)):
+    if fit < min(FEWEST_WHOLE_GROUPS, len(shuffle)) or 2 * held[fit - 1] < most:
         return None
     return np.flatnonzero(np.isin(groups, shuffle[:fit]))
 

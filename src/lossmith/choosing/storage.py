@@ -78,7 +78,10 @@ def load_model(path: str | Path) -> FinalModel:
         raise ChoiceError(f"{quoted(path.name)} is not a saved model: {error}") from None
     try:
         content = json.loads(texts.pop(SPEC))
-        if not isinstance(content, dict) or content.get("lossmith model") != FORMAT:
+        written = content.get("lossmith model") if isinstance(content, dict) else None
+        if isinstance(written, int) and written > FORMAT:
+            raise ChoiceError(f"{quoted(path.name)} was saved by a newer lossmith (format {written}): update this one")
+        if written != FORMAT:
             raise ChoiceError(f"{quoted(path.name)} is not a model that this version of lossmith reads")
         return restored(content, lambda number: texts[_trees(number)])
     except ChoiceError:

@@ -78,7 +78,7 @@ class Store:
             raise ChoiceError(f"{said} is a file; name a folder for the race")
         head = self.folder / RACE
         if not head.exists():
-            if self.folder.is_dir() and any(self.folder.iterdir()):
+            if self.folder.is_dir() and any(not _is_part(entry.name) for entry in self.folder.iterdir()):
                 raise ChoiceError(f"the folder {said} holds other files; name a new or empty folder for the race")
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -154,10 +154,15 @@ def _read_head(head: Path, said: str) -> dict[str, str]:
     try:
         kept = json.loads(head.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ChoiceError(f"{RACE} in the folder {said} cannot be read: {error}") from error
+        raise ChoiceError(f"{RACE} in the folder {said} is damaged ({error}); delete it to start anew") from error
     if not isinstance(kept, dict):
-        raise ChoiceError(f"{RACE} in the folder {said} is not of a race")
+        raise ChoiceError(f"{RACE} in the folder {said} is not of a race; name another folder")
     return kept
+
+
+def _is_part(name: str) -> bool:
+    """Of a file that was being written when a race was stopped."""
+    return name.startswith(f".{RACE}.")
 
 
 def _write(path: Path, content: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,9 @@ import numpy as np
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.folds import SPLITS
+from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.scales import on_a_scale
-from lossmith.choosing.tables import Column, Floats, Rows, number
+from lossmith.choosing.tables import Column, Floats, Rows
 
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
@@ -46,27 +46,31 @@ class Target:
     ordered: bool = False  # its classes stand in their order
 
 
-def make_target(column: Column, aim: Aim | None) -> Target:
+def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) -> Target:
+    """Of the rows that have a target and, where there are weights, one above zero."""
     column = _numbers_or_classes(column, aim)
     name = quoted(column.name)
-    rows = np.flatnonzero(~np.isnan(column.values))
+    present = ~np.isnan(column.values)
+    if not present.any():
+        raise ChoiceError(f"the target {name} is empty: every value is missing")
+    rows = np.flatnonzero(present if weights is None else present & (weights > 0))
     y = column.values[rows]
     warnings = []
-    if not rows.size:
-        raise ChoiceError(f"the target {name} is empty: every value is missing")
+    what = "a target" if weights is None else "a target and a weight above zero"
+    if rows.size < FEWEST_ROWS:
+        raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
     _refuse_extreme(name, y)
     if np.isinf(y).any():
         raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
     if rows.size < len(column.values):
-        warnings.append(f"{len(column.values) - rows.size} rows without a target were left out")
-    if rows.size < FEWEST_ROWS:
-        raise ChoiceError(f"{rows.size} rows with a target are too few; at least {FEWEST_ROWS} are needed")
+        warnings.append(f"{len(column.values) - rows.size} rows without {what} were left out")
     values = np.unique(y)
     labels = column.kind in ("category", "boolean")
     if values.size == 1:
         value = column.levels[int(values[0])] if column.levels else f"{values[0]:g}"
-        what = "has one class only" if labels else "is constant"
-        raise ChoiceError(f"the target {name} {what} ({quoted(value)}); there is nothing to predict")
+        one = "has one class only" if labels else "is constant"
+        where = "" if weights is None else " where the weight is above zero"
+        raise ChoiceError(f"the target {name} {one} ({quoted(value)}){where}; there is nothing to predict")
     if aim is None:
         zero_one = set(values.tolist()) == {0.0, 1.0}
         aim = Aim("probability" if labels or zero_one else "mean", assumed=True)
@@ -129,39 +133,9 @@ def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
             f"the target {quoted(column.name)} holds numbers, but {column.strays}; "
             "correct what is no number, or empty the cell (rows without a target are left out)"
         )
-    if texts is column and len(texts.levels) > FEW_NUMBERS:
-        _refuse_number_like(column)
+    if texts is column and len(texts.levels) > FEW_NUMBERS and (said := look_like(column)):
+        raise ChoiceError(f"most values of the target {quoted(column.name)} {said}")
     return column
-
-
-def _refuse_number_like(column: Column) -> None:
-    """Texts that a person reads as numbers would otherwise be taken for hundreds of classes."""
-    name = quoted(column.name)
-    for looks, clean, advice in (
-        ("numbers", lambda text: text, "correct them, or empty their cells"),
-        ("numbers with decimal commas", _comma_to_point, "write 0.5 for 0,5"),
-        ("amounts of money or numbers with thousands separators", _bare, "write 1010.00 for $1,010.00"),
-    ):
-        wrong = np.array([np.isnan(number(clean(level))) for level in column.levels], dtype=bool)
-        codes = np.where(np.isnan(column.values), -1, column.values).astype(np.intp)
-        present = np.flatnonzero(codes >= 0)
-        strange = present[wrong[codes[present]]]
-        if 2 * len(strange) >= len(present):
-            continue
-        plainly = [i for i in present if np.isnan(number(column.levels[codes[i]]))]
-        first = strange[0] if len(strange) else plainly[0]
-        which = f"{quoted(column.levels[codes[first]], 20)} in data row {first + 1}"
-        what = f"{which} is not" if len(strange) else f"such as {which}"
-        raise ChoiceError(f"most values of the target {name} look like {looks}, {what}: {advice}")
-
-
-def _comma_to_point(text: str) -> str:
-    return re.sub(r"^(\s*[-+]?\d*),(\d+\s*)$", r"\1.\2", text)
-
-
-def _bare(text: str) -> str:
-    """Without currency, percent sign and thousands separators."""
-    return re.sub(r"(?<=\d)[,' \u00a0\u202f](?=\d{3})|[$€£¥%\s]|[A-Z]{3}", "", text)
 
 
 def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, warnings: list[str]) -> Target:

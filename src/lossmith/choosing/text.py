@@ -7,7 +7,6 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from lossmith.choosing.errors import listed, plain
-from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import ROPE, SURE
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def as_text(result: Result, aim_option: str = "aim=...") -> str:
     remarks = [*legend(result), *beside(result)]
     gaps = [row.gap for row in result.table if row.gap is not None]
     if gaps:
-        remarks.append(f"gap: every linear model is proven to be within {max(gaps):.0e} of its best possible objective")
+        remarks.append(f"gap: every linear model is proven to lie within {max(gaps):.0e} of the best its loss allows")
     remarks += [f"note: {note}" for note in result.notes]
     remarks += [f"warning: {warning}" for warning in result.warnings]
     said = [result.sentence, *wrap(result.reason, WIDTH)]
@@ -37,7 +36,7 @@ def as_text(result: Result, aim_option: str = "aim=...") -> str:
 
 
 def _or_classes(result: Result) -> str:
-    names = "" if result.classes else perhaps_classes(result.problem.y)
+    names = result.perhaps_classes
     return names and f": probability, if {names} are names of classes"
 
 
@@ -55,7 +54,7 @@ def legend(result: Result) -> list[str]:
         f"gain: in percent, how far the {score.name} falls below that of the default, {default}, on the same model",
         "skill: the same against the best constant, one answer for every row",
         f"better, worse: by more than {ROPE:.0%} with {SURE:.0%} probability; same: within it; not shown: neither",
-        "the interval leaves out chances on both sides, so that of a better or worse loss may reach a little beyond 0",
+        "the interval leaves out 2.5% on each side, better and worse 5% on one: theirs may reach a little beyond 0",
     ]
     units = f", in units of {plain(result.target, 40)}" if score.shown_name in IN_UNITS else ""
     if score.name in INITIALS:
@@ -85,9 +84,9 @@ def beside(result: Result) -> list[str]:
         unit = 100 / (luck.apparent + luck.apparent_gain)
         low, high = (unit * end for end in luck.interval)
         lines.append(
-            f"luck: the best of several gains flatters, here by about {unit * (luck.apparent_gain - luck.gain):.1f} "
-            f"points; taking the best gains {unit * luck.gain:+.1f}% over {result.default} on rows that did not help "
-            f"to find it (95% interval {low:+.1f} to {high:+.1f}%)"
+            f"luck: the best of several looks better than it is, by {unit * (luck.apparent_gain - luck.gain):.1f} "
+            f"points; on rows that did not help to find it, the best gained {unit * luck.gain:+.1f}% over "
+            f"{result.default} (95% interval {low:+.1f} to {high:+.1f}%)"
         )
     tied = [f"{label} on {model}" for label, model in evidence.confidence_set]
     if len(tied) > 1:

@@ -14,7 +14,8 @@ from lossmith.choosing.variance import Growth
 from lossmith.choosing.verdict import FEWEST_ROWS
 
 FEW_ROWS = 300
-FEW_OF_A_CLASS = 30
+FEW_TO_REST_ON = 30
+FEW_BEYOND = 10  # rows on the far side of a quantile
 ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
 SURE = 4.0  # standard errors
@@ -31,33 +32,51 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     if target.classes:
         counts = np.bincount(target.y.astype(np.intp), minlength=len(target.classes))
         rarest = int(counts.argmin())
-        if counts[rarest] < FEW_OF_A_CLASS and not target.undecidable:
+        if counts[rarest] < FEW_TO_REST_ON and not target.undecidable:
             found.append(
                 f"class {quoted(target.classes[rarest], 30)} has {counts[rarest]} rows: "
                 "what is said about it rests on little"
             )
         return found
     y = target.y
-    zeros = float(np.mean(y == 0))
-    quantile = target.aim.functional in ("median", "quantile")
-    if quantile and y.min() >= 0 and zeros > max(0.5, target.aim.level):
-        found.append(
-            f"{zeros:.0%} of {name} is 0: the best {target.aim} is 0 almost everywhere; "
-            "ask for the mean, an upper quantile, or the probability of more than 0"
-        )
+    if target.aim.levels:
+        found += _of_levels(target)
     if y.min() >= 0 and y.sum() > 0 and y.max() / y.sum() > ONE_ROW:
         row = int(target.rows[int(y.argmax())]) + 1
         found.append(f"data row {row} alone carries {y.max() / y.sum():.0%} of the sum of {name}: is it right?")
     if lump[0]:
         found.append(
             f"{lump[0]:.0%} of {name} is exactly {lump[1]:,.6g}, its {'largest' if lump[1] == y.max() else 'smallest'} "
-            "value: if that is a bound of the measurement, the mean comes out wrong; quantiles on the free side do not"
+            "value: if what lies beyond could not be measured, the mean comes out wrong; a median or another level "
+            "on the free side does not"
         )
     if target.aim.functional == "mean":
         square = np.sort((y - y.mean()) ** 2)[::-1]
         share = float(square[: max(1, n // 100)].sum() / square.sum())
         if share > 0.5:
-            found.append(f"1% of the rows carry {share:.0%} of the squared distance to the mean")
+            found.append(
+                f"1% of the rows carry {share:.0%} of the squared distance to the mean of {name}: these few decide "
+                "what is learnt; are they right?"
+            )
+    return found
+
+
+def _of_levels(target: Target) -> list[str]:
+    """Of the median, a quantile or an interval: levels that zeros hold fast, and such as hardly a row lies beyond."""
+    found, y, aim = [], target.y, target.aim
+    zeros = float(np.mean(y == 0))
+    if aim.functional != "interval" and y.min() >= 0 and zeros > max(0.5, aim.level):
+        found.append(
+            f"{zeros:.0%} of {quoted(target.name)} is 0: the best {aim} is 0 almost everywhere; "
+            "ask for the mean, an upper quantile, or the probability of more than 0"
+        )
+    far = max(aim.levels, key=lambda level: abs(level - 0.5))
+    beyond, side = len(y) * min(far, 1 - far), "above" if far > 0.5 else "below"
+    if far != 0.5 and beyond < FEW_BEYOND:
+        found.append(
+            f"of {len(y):,} rows only about {beyond:.2g} lie {side} the {far:.4g} quantile: too few to learn it from, "
+            "or to judge it by"
+        )
     return found
 
 
@@ -66,29 +85,30 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
     mean = target.aim.functional in ("mean", "expectile")
     if mean and noise.tail_band[1] < 4:
         warnings.append(
-            f"the residuals' tail index is {noise.tail_index:.2g} (below 4): a few rows decide "
-            "the squared error, so RMSE settles little here"
+            "the largest misses are so large that a few rows decide how wrong a model seems: other rows would give "
+            f"another answer (tail index of the misses {noise.tail_index:.2g}; below 4 their squares settle slowly)"
         )
     if mean and noise.top_share > GRADIENT_SHARE:
         shown = ", ".join(str(row) for row in held.rows)
         warnings.append(
-            f"1% of the rows hold {noise.top_share:.0%} of the squared error's pull (data rows {shown}): if they are "
-            "errors, correct them or ask for the median; if they are real, the mean needs them"
+            f"1% of the rows pull a squared error with {noise.top_share:.0%} of the whole force (data rows {shown}): "
+            "if they are errors, correct them or ask for the median; if they are real, the mean needs them"
         )
     if noise.two_modes and target.aim.functional in ("mean", "median"):
         warnings.append(
-            f"the noise has two modes: the {target.aim.functional} may lie where hardly any row is; an interval, such "
-            "as --aim interval:0.8, says more"
+            f"the misses gather in two heaps: the {target.aim.functional} may lie between them, where hardly any row "
+            "is; an interval, such as --aim interval:0.8, says more"
         )
     if growth is not None and growth.underdispersed:
         warnings.append(
-            f"{quoted(target.name)} varies less than counts of independent events would (dispersion "
-            f"{growth.dispersion:.2f}): the mean is not harmed, intervals from a Poisson law come out too wide"
+            f"{quoted(target.name)} varies less than counts of independent events would ({growth.dispersion:.2f} times "
+            "their variance): the mean is not harmed, but do not take intervals from Poisson's law: they come out too "
+            "wide"
         )
     if len(found.y) >= FEWEST_TO_TELL and not float(np.mean(found.residual**2)) < float(found.y.var()):
         warnings.append(
-            f"no pilot model predicted {quoted(target.name)} better than its mean does: the columns may say nothing "
-            "about it, and no loss can change that"
+            f"in a first look no model predicted {quoted(target.name)} better than its plain mean does: the columns "
+            "may say nothing about it, and no loss can change that"
         )
     return warnings
 
@@ -100,7 +120,8 @@ def of_the_order(found: PilotRows) -> list[str]:
         return []
     warning = (
         f"neighbouring rows miss alike (correlation {correlation:.2f}): if rows follow one another in time, or "
-        "belong together, name the column with --time or --groups, for random folds flatter every loss"
+        "belong together, name the column with --time or --groups: judged on rows drawn at random, every loss looks "
+        "better than it is"
     )
     return [warning]
 

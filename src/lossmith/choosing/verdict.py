@@ -77,6 +77,11 @@ class Verdict:
     undecidable: str = ""  # why nothing can be proven, if so
     proof: Difference | None = None  # a challenger's that won, against the default on its better kind of model
 
+    @property
+    def final_kind(self) -> str:
+        """The kind of model to put to work: of a challenger that won, the one where it won."""
+        return self.model if self.proof is None else self.proven_on[0]
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -187,7 +192,8 @@ def decide(
         if holm_p[k] < LEVEL and d.gain < 0 and d.p_equal < SURE and (default, k[1]) not in barred
     ]
     if overturned and not any(holm_p[k] < LEVEL and d.gain > 0 for k, d in usual.items()):
-        return verdict("USE", default, _better_than_usual(evidence, usual, overturned), tuple(m for _, m in overturned))
+        reason = _better_than_usual(evidence, usual, overturned, barred)
+        return verdict("USE", default, reason, tuple(model for _, model in overturned))
 
     if compared and all(d.p_equal >= SURE for d in compared.values()):
         names = listed(name for name, _ in compared)
@@ -252,11 +258,16 @@ def _over_library(evidence: Evidence, usual: Mapping[Key, Difference]) -> str:
     return f"{name} is what libraries train by default; compared with that of {evidence.default} its score is {shares}."
 
 
-def _better_than_usual(evidence: Evidence, usual: Mapping[Key, Difference], overturned: Sequence[Key]) -> str:
-    name = overturned[0][0]
+def _better_than_usual(
+    evidence: Evidence, usual: Mapping[Key, Difference], overturned: Sequence[Key], barred: Mapping[Key, str]
+) -> str:
+    name, default = overturned[0][0], evidence.default
     shares = _shares(evidence, {key: usual[key] for key in overturned})
-    shares += [f"on the {key[1]} model no difference could be shown" for key in usual if key not in overturned]
-    better = f"{evidence.default} is better than {name}, which libraries train by default"
+    for _, model in (key for key in usual if key not in overturned):
+        why = barred.get((default, model))
+        nothing = f"{default} proves nothing ({why})" if why else "no difference could be shown"
+        shares.append(f"on the {model} model {nothing}")
+    better = f"{default} is better than {name}, which libraries train by default"
     return f"{better}: the score of {name} is {'; '.join(shares)}."
 
 
@@ -270,7 +281,8 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
     equal = [key[0] for key, d in compared.items() if d.p_equal >= SURE and key not in barred]
     unclear = _unclear(compared, barred)
     if compared and len(worse) == len(compared):
-        return f"Keep {default}: the others are worse ({listed(worse)} on the {model} model)."
+        others = "the other is" if len(worse) == 1 else "the others are"
+        return f"Keep {default}: {others} worse ({listed(worse)} on the {model} model)."
     parts = []
     if unclear:
         parts.append(f"{listed(unclear)} could not be shown to be better than {default} on the {model} model")

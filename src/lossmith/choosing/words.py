@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossmith.choosing.errors import plain
-from lossmith.choosing.targets import perhaps_classes
+from lossmith.choosing.aims import mean_and_median
+from lossmith.choosing.errors import figure, plain
 from lossmith.choosing.verdict import ROPE, SURE, percent
 
 if TYPE_CHECKING:
@@ -220,9 +220,19 @@ def _question(result: Result) -> str:
     if not result.aim.assumed:
         return f"You asked for {_aim(result, plain(result.target))}"
     asked = f"You did not say what you want to know, so it was taken to be {_aim(result, plain(result.target))}"
-    names = "" if result.classes else perhaps_classes(result.problem.y)
-    again = 'run it again with --aim probability (in Python: aim="probability")'
-    return f"{asked} If {names} are names of classes, not amounts, {again}." if names else asked
+    if result.classes:
+        return asked
+    mean, median = mean_and_median(result.whole.y, result.whole.weight)
+    asked += (
+        f" Of all rows the mean is {mean:,.5g}, and half lie below {median:,.5g}, their median: if you would rather "
+        f"know a middling case, {_again('median')}."
+    )
+    names = result.perhaps_classes
+    return f"{asked} If {names} are names of classes, not amounts, {_again('probability')}." if names else asked
+
+
+def _again(aim: str) -> str:
+    return f'run it again with --aim {aim} (in Python: aim="{aim}")'
 
 
 def _terms(result: Result) -> tuple[str, ...]:
@@ -244,7 +254,7 @@ def _settings(chosen: Candidate) -> list[str]:
     elif chosen.name == "expectile":
         said = [f"q = {chosen.params['q']:.3g} is what a case above counts, and one below the rest"]
     else:
-        said = [SETTINGS[key].format(f"{v:.4g}") for key, v in chosen.params.items() if key in SETTINGS]
+        said = [SETTINGS[key].format(figure(v)) for key, v in chosen.params.items() if key in SETTINGS]
     inside = chosen.label.partition("(")[2].removesuffix(")").split(", ")
     return said + [WAYS[part] for part in inside if part in WAYS]
 
@@ -280,7 +290,7 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
     if proof is not None:
         number, _, wrong = _size(proof).partition(" ")
         found.append((number, f"{wrong} {'' if proof.role == 'library' else 'than '}with {_beaten(result, proof)}"))
-    row = next((r for r in result.table if (r.label, r.model) == (result.chosen.label, result.final_kind)), None)
+    row = result.final_row
     if row is not None and row.skill is not None and np.isfinite(row.skill) and row.skill > 0:
         found.append((f"{row.skill:.1%}", "less wrong than the same answer for every case"))
     rounds = max(marks.size for marks in result.scores.values())

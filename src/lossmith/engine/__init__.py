@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -26,7 +27,9 @@ def evaluate(
 ) -> list[list[Any]]:
     """Every expression of every group, for inputs in one namespace; see ``arrays.evaluate``."""
     if xp is np and machine_code():
+        from lossmith.engine.llvm.emit import TooLongError
         from lossmith.engine.llvm.evaluate import evaluate as by_machine_code
 
-        return by_machine_code(groups, inputs, params, rows=rows, like=like)
+        with suppress(TooLongError):
+            return by_machine_code(groups, inputs, params, rows=rows, like=like)
     return arrays.evaluate(groups, inputs, params, xp, rows=rows, like=like)

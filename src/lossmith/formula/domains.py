@@ -51,6 +51,14 @@ class Domain(Record):
         return above and below and value != self.excluded and (not self.whole or value == math.floor(value))
 
 
+def row_tolerance(dtype: str) -> float:
+    """How far from 1 the sum of a row of probabilities may be, stored in this dtype.
+
+    The rounding of half precision and of columns of decimals is forgiven, a missing class is not.
+    """
+    return 2.0**-8 if dtype == "bfloat16" else 1e-3
+
+
 class PerSampleMark(Record):
     """Marks a keyword argument that is an array with one number per sample, such as exposure."""
 

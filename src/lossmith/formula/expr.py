@@ -184,7 +184,10 @@ def as_expr(value: Any) -> Expr:
     if isinstance(value, Expr):
         return value
     if isinstance(value, (bool, int, float)) or (hasattr(value, "dtype") and getattr(value, "ndim", None) == 0):
-        return const(float(value))
+        try:
+            return const(float(value))
+        except OverflowError:
+            raise FormulaError("a formula is made of numbers that a float can hold, not of larger ones") from None
     raise FormulaError(f"a formula is made of expressions and numbers, not of {type(value).__name__}: {value!r}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,14 @@ _PART = 1 << 16  # samples that are looked at at a time
 _NEAR = 1 << 16  # whole numbers in a table
 
 
-def as_classes(y: NDArray[Any]) -> NDArray[Any]:
-    """A target of classes: anything that sorts, but not measurements and not NaN."""
+def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any] | None = None) -> NDArray[Any]:
+    """A target of classes: anything that sorts, but not measurements and not NaN.
+
+    Labels of samples without ``weight`` may be anything: what is no class, or none of those that are ``known``, becomes
+    that of the first sample that counts.
+    """
+    if weight is not None and (known is not None or y.dtype.kind in "fO") and not weight.all():
+        y = _without_strangers(y, weight, known)
     if y.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(y))
         if len(bad):
@@ -34,6 +40,17 @@ def as_classes(y: NDArray[Any]) -> NDArray[Any]:
                 "for measurements use LinearRegressor"
             )
     return y
+
+
+def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | None) -> NDArray[Any]:
+    if known is not None:
+        names = set(known)
+        strange = np.array([label not in names for label in y.tolist()])
+    elif y.dtype.kind == "f":
+        strange = ~np.isfinite(y) | (y != np.round(y))
+    else:  # what is missing among objects, where it would have to be sorted
+        strange = np.array([label is None or label != label for label in y.tolist()], dtype=bool)
+    return np.where(strange & (weight == 0), y[np.argmax(weight > 0)], y)
 
 
 def ordered_categories(y: Any) -> list[Any] | None:

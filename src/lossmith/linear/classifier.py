@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,8 +52,9 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit anew; with `warm_start`, from where the last fit ended."""
-        features, target, weight = self._samples(X, y, sample_weight)
-        classes, code = coded(target, None if self.loss is None else self._loss(), ordered_categories(y))
+        loss = None if self.loss is None else self._loss()
+        features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
+        classes, code = coded(target, loss, ordered_categories(y))
         if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
             del self.coef_  # of other classes: no start for these
         self.classes_ = classes
@@ -74,7 +75,9 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     ) -> Self:
         """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are."""
         again = hasattr(self, "coef_")
-        features, target, weight = self._samples(X, y, sample_weight, again=again)
+        features, target, weight = self._samples(
+            X, y, sample_weight, self.classes_.tolist() if again else classes, again=again
+        )
         if not again:
             if classes is None:
                 raise ValueError("classes must be passed with the first batch: a later one may hold others")
@@ -96,12 +99,13 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return self
 
     def _samples(
-        self, X: Any, y: Any, sample_weight: Any, *, again: bool = False
+        self, X: Any, y: Any, sample_weight: Any, known: Iterable[Any] | None, *, again: bool = False
     ) -> tuple[Matrix, NDArray[Any], Array | None]:
+        """``known``: the classes that there are, where that is known."""
         features = self._features(X, again=again)
         n = features.shape[0]
         weight = as_weight(sample_weight, n)
-        return features, as_classes(as_target(y, n, who=type(self).__name__)), weight
+        return features, as_classes(as_target(y, n, who=type(self).__name__), weight, known), weight
 
     def _loss(self) -> Loss:
         """The loss of as many classes as there are; of two before `fit`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,32 @@ from .moments import sums
 from .samples import can_read
 
 Array = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.intp]
 
 TILE = 1 << 16
 """Numbers of a tile: what a core has in its nearer caches."""
 
 _TILES = 64  # that are searched at a time for the rows that count
+_CHUNK = 8  # that a kernel reads at a time, where rows are left out
+_SPARSE = 3  # times as many rows as are left are not read for them
 _NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two of sixteen digits
+
+
+class Chunk(NamedTuple):
+    """Neighbouring rows of features, and which of the samples they are."""
+
+    samples: slice
+    X: NDArray[Any]
+    places: Rows | None = None  # the rows that the samples are; the others are none. None: every row
+
+    def of_rows(self, each: NDArray[Any], other: float | None = None) -> NDArray[Any]:
+        """Numbers of all samples as numbers of these rows: of those that are none ``other``, or what the first has."""
+        each = each[self.samples]
+        if self.places is None:
+            return each
+        found = np.full((len(self.X), *each.shape[1:]), each[0] if other is None else other, each.dtype)
+        found[self.places] = each
+        return found
 
 
 class Design:
@@ -28,13 +48,18 @@ class Design:
     n: int
     p: int
 
-    def __init__(self, X: NDArray[Any], weight: Array | None, names: Sequence[str] | None = None) -> None:
-        """Refuses features that are not finite, with their ``names`` if they have any."""
-        self.X, self.n, self.p = X, *X.shape
+    def __init__(
+        self, X: NDArray[Any], weight: Array | None, names: Sequence[str] | None = None, kept: Rows | None = None
+    ) -> None:
+        """Refuses features that are not finite, with their ``names`` if they have any.
+
+        ``kept``: the rows that are samples, one ``weight`` for each; the others are never read. None: every row.
+        """
+        self.X, self.kept, self.n, self.p = X, kept, len(X) if kept is None else len(kept), X.shape[1]
         total = float(self.n if weight is None else weight.sum())
-        some = X[np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp)]
+        some = self.features(np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp))
         shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
-        first, second = sums(X, shift, weight) if can_read(X) else self._sums(shift, weight)
+        first, second = (self._kernel_sums if can_read(X) else self._sums)(shift, weight)
         if not np.isfinite(first).all():
             check_finite(X, names)
         move, square = first / total, second / total
@@ -43,11 +68,41 @@ class Design:
         self.spread = np.where(self.constant, 1.0, spread)
         self.centre = np.where(self.constant, shift, self.centre)
 
-    def part(self, chosen: NDArray[np.intp]) -> Design:
+    def features(self, chosen: slice | Rows) -> NDArray[Any]:
+        """Those of some of the samples, in the layout that all of them have; copied where rows are not neighbours."""
+        if self.kept is None:
+            return self.X[chosen]
+        rows = self.kept[chosen]
+        if isinstance(chosen, slice) and rows[-1] - rows[0] + 1 == len(rows):
+            return self.X[rows[0] : rows[-1] + 1]
+        return self.X.T.take(rows, axis=1).T if self.X.strides[0] == self.X.itemsize else self.X.take(rows, axis=0)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The features for a kernel to read: all at once, or, where rows are left out, a part at a time; these are
+        copied only where so few are left that reading the others too would take longer."""
+        if self.kept is None:
+            yield Chunk(slice(0, self.n), self.X)
+            return
+        count = -(-self.n // (_CHUNK * _height(self.p)))
+        ends = (np.arange(count + 1) * self.n // count).tolist()  # no part is much smaller than the others
+        for part in map(slice, ends[:-1], ends[1:]):
+            rows = self.kept[part]
+            first, last = int(rows[0]), int(rows[-1])
+            if len(rows) <= last - first < _SPARSE * len(rows):
+                yield Chunk(part, self.X[first : last + 1], rows - first)
+            else:
+                yield Chunk(part, self.features(part))
+
+    def part(self, chosen: Rows) -> Design:
         """These rows of Z: a copy of them."""
         found = copy.copy(self)
-        found.X, found.n = self.X[chosen], len(chosen)
+        found.X, found.n, found.kept = self.features(chosen), len(chosen), None
         return found
+
+    def _kernel_sums(self, shift: Array, weight: Array | None) -> tuple[Array, Array]:
+        found = [sums(c.X, shift, None if weight is None else c.of_rows(weight, 0.0)) for c in self.chunks()]
+        first, second = np.sum(found, axis=0)
+        return first, second
 
     def _sums(self, shift: Array, weight: Array | None) -> tuple[Array, Array]:
         first, second = np.zeros((2, self.p))
@@ -61,7 +116,7 @@ class Design:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
         room = np.empty((min(_height(self.p), self.n), self.p))
         for part in parts(self.n, self.p):
-            yield part, np.subtract(self.X[part], shift, out=room[: part.stop - part.start])
+            yield part, np.subtract(self.features(part), shift, out=room[: part.stop - part.start])
 
     def tiles(self) -> tuple[Iterator[tuple[slice, Array]], Array]:
         """(rows, these rows less a shift) one after the other, and how far the shift is from the centre.
@@ -71,20 +126,20 @@ class Design:
         near = (np.abs(self.centre) <= _NEAR * self.spread).all()
         if not near or self.X.dtype != np.float64:
             return self._shifted(self.centre), np.zeros(self.p)
-        return ((part, self.X[part]) for part in parts(self.n, self.p)), self.centre
+        return ((part, self.features(part)) for part in parts(self.n, self.p)), self.centre
 
-    def rows(self, chosen: NDArray[np.intp], columns: NDArray[np.intp] | None = None) -> Array:
+    def rows(self, chosen: Rows, columns: Rows | None = None) -> Array:
         """Some rows of Z, or some columns of these, copied."""
         Z = np.empty((len(chosen), 1 + self.p))
         for part in parts(len(chosen), self.p):
-            self._centred(chosen[part], Z[part])
+            self._centred(self.features(chosen[part]), Z[part])
         Z[:, 1:] /= self.spread
         return Z if columns is None else Z[:, columns]
 
-    def _centred(self, chosen: slice | NDArray[np.intp], out: Array) -> Array:
-        """Some rows of [1, X - centre]."""
+    def _centred(self, X: NDArray[Any], out: Array) -> Array:
+        """[1, X - centre] of some rows."""
         out[:, 0] = 1.0
-        np.subtract(self.X[chosen], self.centre, out=out[:, 1:])
+        np.subtract(X, self.centre, out=out[:, 1:])
         return out
 
     def scores(self, theta: Array) -> Array:
@@ -123,20 +178,22 @@ class Design:
         found[1:] /= self.spread**2
         return found
 
-    def gram(self, weight: Array, columns: NDArray[np.intp] | None = None) -> Array:
-        """Z^T diag(weight) Z, of some columns of Z; reads the rows of positive weight only."""
+    def gram(self, weight: Callable[[slice], Array], columns: NDArray[np.intp] | None = None) -> Array:
+        """Z^T diag(weight) Z, of some columns of Z, from the weights of some rows; where these are 0 it reads none."""
         spread = np.concatenate([[1.0], self.spread])
         spread = spread if columns is None else spread[columns]
         found, room = np.zeros((len(spread), len(spread))), np.empty((_height(1 + self.p), 1 + self.p))
         for some in parts(self.n, 1 + self.p, _TILES):
-            used = np.flatnonzero(weight[some] > 0) + some.start
+            each = weight(some)
+            used = np.flatnonzero(each > 0)
             for part in parts(len(used), 1 + self.p):
-                first, last = used[part][[0, -1]]
+                first, last = used[part][[0, -1]].tolist()
                 whole = last - first + 1 == part.stop - part.start
                 chosen = slice(first, last + 1) if whole else used[part]
-                Z = self._centred(chosen, room[: part.stop - part.start])
+                there = slice(some.start + first, some.start + last + 1) if whole else some.start + chosen
+                Z = self._centred(self.features(there), room[: part.stop - part.start])
                 Z = Z if columns is None else Z[:, columns]
-                Z *= np.sqrt(weight[chosen])[:, None]
+                Z *= np.sqrt(each[chosen])[:, None]
                 found += Z.T @ Z
         return found / np.outer(spread, spread)
 

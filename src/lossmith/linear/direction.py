@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 Array = NDArray[np.float64]
 
@@ -16,15 +17,26 @@ DENSE = 600
 SWEEPS = 40
 
 
+class Cholesky:
+    """H^-1 of a positive definite H, without the looks at it that cost more than a small factorisation."""
+
+    def __init__(self, H: Array) -> None:
+        self.factor, wrong = dpotrf(H, lower=1)
+        if wrong:
+            raise LinAlgError("not positive definite")
+
+    def __call__(self, g: Array) -> Array:
+        return np.asarray(dpotrs(self.factor, g, lower=1)[0])
+
+
 def solve(H: Array, g: Array, ridge: float) -> Array:
     """-(H + ridge)^-1 g, with as much more ridge as the factorisation needs."""
     n = len(H)
     for _ in range(12):
         try:
-            factor = cho_factor(H + ridge * np.eye(n), lower=True, check_finite=False)
-            step = cho_solve(factor, -g, check_finite=False)
+            step = Cholesky(H + ridge * np.eye(n))(-g)
             if np.isfinite(step).all():
-                return np.asarray(step)
+                return step
         except LinAlgError:
             pass
         ridge = 10 * ridge + np.finfo(float).tiny
@@ -40,8 +52,8 @@ class Shortest:
     def __init__(self, H: Array, ridge: float, noise: float) -> None:
         self.ridge, self.noise = ridge, noise
         try:
-            self.factor = cho_factor(H + ridge * np.eye(len(H)), lower=True, check_finite=False)
-            diagonal = np.diag(self.factor[0])
+            self.solve = Cholesky(H + ridge * np.eye(len(H)))
+            diagonal = np.diag(self.solve.factor)
             self.regular = bool(diagonal.min() ** 2 > max(1e-8 * diagonal.max() ** 2, 100 * ridge))
         except LinAlgError:
             self.regular = False
@@ -50,7 +62,7 @@ class Shortest:
 
     def __call__(self, g: Array) -> Array:
         if self.regular:
-            return np.asarray(cho_solve(self.factor, g, check_finite=False))
+            return self.solve(g)
         part = self.vectors.T @ g
         part[np.abs(part) <= self.noise] = 0.0
         values = np.maximum(self.values, 0.0) + self.ridge

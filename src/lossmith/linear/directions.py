@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError
 
 from lossmith.compute import Call
 
-from .direction import DENSE, Shortest, conjugate_gradients, solve, sparse_step
+from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import Point, Problem
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
@@ -24,6 +24,7 @@ RIDGE = 1e-12
 WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
+_QUICK = 1e7  # multiplications that take no longer than a few steps
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
@@ -31,11 +32,9 @@ _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that 
 class Directions:
     """What a solver remembers of second derivatives from step to step."""
 
-    def __init__(self, problem: Problem, part: Problem | None = None, *, rough: bool = False) -> None:
-        """``part``: the problem on some of the samples, enough for a matrix, where there is one already. ``rough``: a
-        place near the optimum is all that is wanted."""
-        self._part = part
-        self.problem, self._is_rough = problem, rough and problem.samples is None
+    def __init__(self, problem: Problem, part: Problem | None = None) -> None:
+        """``part``: the problem on some of the samples, enough for a matrix, where there is one already."""
+        self.problem, self._part = problem, part
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
@@ -43,25 +42,31 @@ class Directions:
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
-        if self._is_rough and self._slow < _PATIENCE and not self.problem.l1.any():
-            return self._apart(point, bound), True
-        return self._sketched(point, bound) if self._can_sketch(point) else self.newton(point)
+        if point.mu > 0 or self.problem.l1.any() or self._slow >= _PATIENCE or point.theta.size > MOST:
+            return self.newton(point)
+        few = self.problem.design.n <= 2 * enough(self.problem, point.theta.shape[1])
+        if few and self.problem.samples is not None:
+            return self.newton(point)
+        return self._mended(point, bound, few=few)
 
     def newton(self, point: Point) -> tuple[Array, bool]:
         """The same, from the second derivatives of all samples."""
         problem, outputs = self.problem, point.theta.shape[1]
-        f = problem.scores_at(point)
+        f, g = problem.scores_at(point), self._gradient(point)
+        if outputs == 1 and len(g) <= DENSE + 1 and not problem.l1.any():
+            H, upwards = problem.curved(f, point.mu)
+            ridge = self._ridge(point, float(H[0, 0]))
+            H += np.diag(problem.l2)
+            return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
         bend, upwards = problem.bends(f, point.mu)
-        mean_bend = problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs
-        least = 1e-9 * float(np.abs(point.v).max()) / problem.unit
-        ridge = max(self.damping, RIDGE) * max(mean_bend, least, np.finfo(float).tiny)
-        g = self._gradient(point)
+        ridge = self._ridge(point, problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs)
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
-        if outputs == 1 and len(g) <= DENSE + 1:
-            H = problem.gram(bend) + np.diag(problem.l2)
-            return (-Shortest(H, ridge, _noise(point))(g) if point.mu == 0 else solve(H, g, ridge)), upwards
         return self._conjugate(point, f, g, bend, ridge), upwards
+
+    def _ridge(self, point: Point, mean_bend: float) -> float:
+        least = 1e-9 * float(np.abs(point.v).max()) / self.problem.unit
+        return max(self.damping, RIDGE) * max(mean_bend, least, float(np.finfo(float).tiny))
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""
@@ -84,44 +89,47 @@ class Directions:
     def _gradient(self, point: Point) -> Array:
         return point.v + self.problem.l2[:, None] * point.theta
 
-    # from some of the samples -----------------------------------------------------------------------------------------
+    # mended from step to step -----------------------------------------------------------------------------------------
 
-    def _can_sketch(self, point: Point) -> bool:
-        problem = self.problem
-        suited = point.mu == 0 and point.theta.size <= MOST and not problem.l1.any()
-        return suited and self._slow < _PATIENCE and problem.design.n > 2 * enough(problem, point.theta.shape[1])
+    def _mended(self, point: Point, bound: Bound, *, few: bool) -> tuple[Array, bool]:
+        """By a matrix that is kept, mended by what gradients change, as long as it leads somewhere.
 
-    def _sketched(self, point: Point, bound: Bound) -> tuple[Array, bool]:
-        slow, self._stationarity = bound.stationarity > _SLOW * self._stationarity, bound.stationarity
+        Of few samples (with several scores) the first one is that of `Apart`, which where all samples have the same
+        scores, as at the best constant, is the true one. The next ones are not made where that takes many steps' time.
+        """
+        problem, first, before = self.problem, self._memory is None, self._stationarity
+        costly = few and problem.design.n * point.theta.size**2 > _QUICK
+        slow, self._stationarity = bound.stationarity > (1.0 if costly else _SLOW) * before, bound.stationarity
         self._slow += slow
-        if self._memory is None or slow:
-            problem, outputs = self.problem, point.theta.shape[1]
-            if self._sketch is None:
-                whole = self._part or problem
-                rows = chosen(whole.design.n, min(whole.design.n, matrix_rows(problem, outputs)))
-                self._sketch = Sketch(whole if len(rows) == whole.design.n else whole.part(rows))
-            H, self._upwards = self._sketch.matrix(point)
-            ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
-            H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
+        if first and few and (costly or before == np.inf):
+            f = problem.scores_at(point)
+            _, self._upwards = problem.bends(f)
+            apart = Apart(problem, f)
+            if not apart.is_regular:
+                self._slow = _PATIENCE
+                return self.newton(point)
+            self._memory = Memory(apart)
+        elif first or (slow and not costly):
             try:
-                self._memory = Memory(partial(cho_solve, cho_factor(H, lower=True)))
+                self._memory = Memory(self._matrix(point))
             except LinAlgError:  # of several scores, where the loss is not convex
                 self._slow = _PATIENCE
                 return self.newton(point)
-        return self._mended(point), self._upwards
-
-    def _mended(self, point: Point) -> Array:
         assert self._memory is not None
         g = self._gradient(point)
-        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F")
+        return self._memory.direction(g.ravel("F")).reshape(g.shape, order="F"), self._upwards
 
-    def _apart(self, point: Point, bound: Bound) -> Array:
-        """Of several scores: many cheap steps."""
-        self._slow += bound.stationarity > self._stationarity
-        self._stationarity = bound.stationarity
-        if self._memory is None:
-            self._memory = Memory(Apart(self.problem, point))
-        return self._mended(point)
+    def _matrix(self, point: Point) -> Callable[[Array], Array]:
+        """The inverse of second derivatives from some of the samples."""
+        problem, outputs = self.problem, point.theta.shape[1]
+        if self._sketch is None:
+            whole = self._part or problem
+            rows = chosen(whole.design.n, min(whole.design.n, matrix_rows(problem, outputs)))
+            self._sketch = Sketch(whole if len(rows) == whole.design.n else whole.part(rows))
+        H, self._upwards = self._sketch.matrix(point)
+        ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
+        H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
+        return Cholesky(H)
 
     # with an l1 penalty -----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import numpy as np
@@ -77,10 +78,10 @@ class LinearModel(BaseEstimator):
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
         self._check_parameters()
-        added = as_offset(offset, len(y), _outputs(loss, classes))
-        kept, X, y, weight, added = self._weighty(X, y, weight, added)
-        with suited_threads(*X.shape):
-            design = design_of(X, weight, self._given_names())
+        added = as_offset(offset, len(y), _outputs(loss, classes), weight)
+        kept, y, weight, added = self._weighty(X, y, weight, added)
+        with suited_threads(len(y), X.shape[1]):
+            design = design_of(X, weight, self._given_names(), kept)
 
             def make(loss: Loss) -> Task:
                 return Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes)
@@ -129,13 +130,13 @@ class LinearModel(BaseEstimator):
 
     def _weighty(
         self, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Array | None
-    ) -> tuple[NDArray[np.intp] | None, Matrix, NDArray[Any], Array | None, Array | None]:
-        """The samples of positive weight, and which they are; None where that is all."""
+    ) -> tuple[NDArray[np.intp] | None, NDArray[Any], Array | None, Array | None]:
+        """The samples of positive weight, and which rows they are; None where that is all. X itself is not copied."""
         if weight is None or (positive := weight > 0).all():
-            return None, X, y, weight, offset
+            return None, y, weight, offset
         check_finite(X, self._given_names())  # also of the others
         kept = np.flatnonzero(positive)
-        return kept, X[kept], y[kept], weight[kept], None if offset is None else offset[kept]
+        return kept, y[kept], weight[kept], None if offset is None else offset[kept]
 
     def _before(self, outputs: int, features: int) -> tuple[Array, Array] | None:
         """The model of the last fit, where this one is to go on from it and can."""
@@ -165,13 +166,13 @@ class LinearModel(BaseEstimator):
     ) -> None:
         """One look at a batch of a stream."""
         self._check_parameters()
-        added = as_offset(offset, len(y), _outputs(loss, classes))
-        _, X, y, weight, added = self._weighty(X, y, weight, added)
+        added = as_offset(offset, len(y), _outputs(loss, classes), weight)
+        kept, y, weight, added = self._weighty(X, y, weight, added)
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
         if not hasattr(self, "_stream"):
             self._stream, self.history_ = Stream(self.solver), []
         stream = self._stream
-        design = design_of(X, weight, self._given_names())
+        design = design_of(X, weight, self._given_names(), kept)
         stream.look(design, float(len(y) if weight is None else weight.sum()))
 
         def ready(loss: Loss) -> tuple[Task, Array]:
@@ -375,11 +376,15 @@ def check_loss(loss: Loss) -> None:
 
 def named(loss: Any) -> Loss:
     """A loss, of its name or of itself."""
-    if isinstance(loss, str):
-        from lossmith.registry import get
+    return _of_name(loss) if isinstance(loss, str) else cast("Loss", loss)
 
-        return get(loss)
-    return cast("Loss", loss)
+
+@lru_cache(maxsize=256)
+def _of_name(name: str) -> Loss:
+    """The same object every time: what it has learned of itself serves the next fit."""
+    from lossmith.registry import get
+
+    return get(name)
 
 
 def _reparametrised(loss: Any, params: Mapping[str, Any]) -> Loss:

@@ -62,6 +62,8 @@ def spelled(value: float) -> str:
 
 
 def _frame(X: Any) -> nw.DataFrame[Any] | None:
+    if isinstance(X, np.ndarray):
+        return None
     found = nw.from_native(X, pass_through=True)
     if isinstance(found, nw.LazyFrame):
         raise TypeError(f"X is a lazy frame ({type(X).__name__}): its rows have to be made first, with .collect()")

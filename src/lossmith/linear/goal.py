@@ -15,6 +15,7 @@ class Goal:
     def __init__(self, problem: Problem, start: Point, tol: float, constant: float) -> None:
         """``constant``: the mean size of the loss of the best constant."""
         self.problem, self.tol, self.least = problem, tol, NOTHING * constant
+        self._seen: object = None
         self._look(start)
 
     def is_reached(self, gap: float, point: Point) -> bool:
@@ -25,4 +26,7 @@ class Goal:
         return gap <= self.target
 
     def _look(self, point: Point) -> None:
+        if point.theta is self._seen:
+            return
+        self._seen = point.theta
         self.target = self.tol * (max(self.problem.size(point), self.least) or 1.0)

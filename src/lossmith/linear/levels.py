@@ -121,7 +121,8 @@ class _Levels:
         chosen = np.concatenate([np.arange(k), k + columns])
         H = np.empty((len(chosen), len(chosen)))
         H[:k, :k], H[k:, :k], H[:k, k:] = among, crossed[columns], crossed[columns].T
-        H[k:, k:] = self.design.gram(self.share * point.each["f f"], 1 + columns)
+        bend = self.share * point.each["f f"]
+        H[k:, k:] = self.design.gram(lambda part: bend[part], 1 + columns)
         H[np.diag_indices_from(H)] += self.penalty.l2[chosen] + ridge
         d = np.zeros_like(g)
         if self.penalty.l1.any():

@@ -53,9 +53,11 @@ class Line:
         return self._slope(t, loss)
 
     def _slope(self, t: float, loss: float) -> float:
-        at = self.point.theta + t * self.d
-        sign = np.where(at != 0, np.sign(at), np.sign(self.d) * (1.0 if t == 0 else -1.0))
-        total = loss + self.l2_first + t * self.l2_second + float((self.problem.l1 @ (sign * self.d)).sum())
+        total = loss + self.l2_first + t * self.l2_second
+        if self.problem.penalties[1]:
+            at = self.point.theta + t * self.d
+            sign = np.where(at != 0, np.sign(at), np.sign(self.d) * (1.0 if t == 0 else -1.0))
+            total += float((self.problem.l1 @ (sign * self.d)).sum())
         return total if np.isfinite(total) else np.inf
 
     def length(self) -> float:

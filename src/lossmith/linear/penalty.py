@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,18 @@ class Penalty:
     l1: Array
     unit: float
 
+    @cached_property
+    def _free(self) -> NDArray[np.bool_]:
+        """The rows that have none."""
+        return np.asarray(self.l1 + self.l2 == 0)[:, None]
+
+    @cached_property
+    def _has_l1(self) -> bool:
+        return bool(self.l1.any())
+
     def of(self, theta: Array) -> float:
-        return float((self.l2 / 2 @ theta**2 + self.l1 @ np.abs(theta)).sum())
+        squares = float((self.l2 @ theta**2).sum()) / 2
+        return squares + float((self.l1 @ np.abs(theta)).sum()) if self._has_l1 else squares
 
     def bound(self, support: float, theta: Array, v: Array) -> Bound:
         """A lower bound of the objective from the supporting lines of the loss at theta: their height, and gradient v.
@@ -40,19 +51,19 @@ class Penalty:
         Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
         lie within REACH times (largest present coefficient + unit) of where it is.
         """
-        radius = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0))
-        excess = np.maximum(np.abs(v) - self.l1[:, None], 0.0)
-        far = radius + np.abs(theta) * (self.l1 + self.l2 > 0)[:, None]
-        l2 = np.broadcast_to(self.l2[:, None], v.shape)
+        l2, free = self.l2[:, None], self._free
+        radius, size = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0)), np.abs(v)
+        excess = np.maximum(size - self.l1[:, None], 0.0)
+        far = radius + np.where(free, 0.0, np.abs(theta))
         inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / (2 * np.where(inner, l2, 1.0)), far * (l2 * far / 2 - excess))
-        free = (self.l1 + self.l2 == 0)[:, None]
-        dip = np.where(free, -np.abs(v) * radius, dip - v * theta)
+        dip = np.where(inner, -(excess**2) / np.where(inner, 2 * l2, 1.0), far * (l2 * far / 2 - excess))
+        dip = np.where(free, -size * radius, dip - v * theta)
         left = self._subgradient(theta, v)
         return Bound(support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
 
     def _subgradient(self, theta: Array, v: Array) -> Array:
         """Size, per coordinate, of the smallest subgradient of the objective."""
-        g = v + self.l2[:, None] * theta
-        l1 = np.broadcast_to(self.l1[:, None], v.shape)
+        g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
+        if not self._has_l1:
+            return np.abs(g)
         return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))

@@ -8,7 +8,6 @@ shape (1 + features, outputs): the intercept of the centred features first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,16 +68,8 @@ class Problem:
         weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
         return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset)
 
-    @cached_property
-    def _tangent(self) -> View:
-        return tangent(self.loss.formula)
-
-    @cached_property
-    def _window(self) -> View:
-        return window(self.loss.formula)
-
     def view(self, mu: float) -> View:
-        return self._window if mu > 0 else self._tangent
+        return (window if mu > 0 else tangent)(self.loss.formula)
 
     # one read of the features -----------------------------------------------------------------------------------------
 
@@ -86,13 +77,16 @@ class Problem:
         if self.samples is None:
             return self._at_several(theta)
         view, samples, design = self.view(mu), self.samples, self.design
-        if can_read(design.X):
-            (f,), support, pulled, total = samples.passed(
-                (samples.score,), view.slope, view.support, design.X, theta[1:, 0] / design.spread,
-                design.centre, float(theta[0, 0]), mu,
-            )  # fmt: skip
-            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
         f = np.empty(design.n)
+        if can_read(design.X):
+            support, pulled, total = 0.0, np.zeros(design.p), 0.0
+            for chunk in design.chunks():
+                height, more, sum_ = samples.passed(
+                    (samples.score,), view.slope, view.support, chunk, theta[1:, 0] / design.spread, design.centre,
+                    float(theta[0, 0]), mu, [f[chunk.samples]],
+                )  # fmt: skip
+                support, pulled, total = support + height, pulled + more, total + sum_
+            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
 
         def slopes(part: slice, scores: Array) -> Array:
             f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
@@ -111,8 +105,10 @@ class Problem:
         """Of a loss of several scores: of many samples they take as much room as the features, and are not kept."""
         design = self.design
         if self._several and self._several.can_pass(design.X, theta.shape[1]):
-            found = self._several.passed(design.X, theta[1:] / design.spread[:, None], design.centre, theta[0])
-            return Point(theta, 0.0, None, found.loss, self._scaled(found.total, found.pulled), found.size)
+            coefficients = theta[1:] / design.spread[:, None]
+            every = [self._several.passed(chunk, coefficients, design.centre, theta[0]) for chunk in design.chunks()]
+            loss, size, pulled, total = (sum(each) for each in zip(*every, strict=True))
+            return Point(theta, 0.0, None, loss, self._scaled(total, pulled), size)
         support = size = 0.0
 
         def slopes(part: slice, scores: Array) -> Array:
@@ -185,7 +181,7 @@ class Problem:
         """The weighted mean of the size of the loss."""
         if self.samples is None or point.f is None:
             return float(point.size or 0.0)
-        return self.samples.sum(apply("abs", self._tangent.support), point.f)
+        return self.samples.sum(apply("abs", self.view(0.0).support), point.f)
 
     def constant(self, scores: Array) -> tuple[float, float]:
         """The weighted means of the loss and of its size where every sample has the same scores, shape (outputs,)."""
@@ -202,7 +198,7 @@ class Problem:
         if self.samples is not None:
             f = self._alike(scores, self.design.n)
             f = f if self.offset is None else np.add(f, self.offset, out=f)
-            support = self._tangent.support
+            support = self.view(0.0).support
             return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
         mean = size = 0.0
         for first in range(0, self.design.n, _PART):
@@ -221,7 +217,18 @@ class Problem:
 
     def gram(self, bend: Array, columns: NDArray[np.intp] | None = None) -> Array:
         """Second derivatives in theta, or in some of its rows, the penalty left out."""
-        return self.design.gram(self._weighted(bend), columns) / self.total
+        return self.design.gram(lambda part: self._weighted(bend[part], part), columns) / self.total
+
+    def curved(self, f: Array, mu: float) -> tuple[Array, bool]:
+        """The same from scores, and whether the loss curves upwards at every sample: ``bends``, a part at a time."""
+        every = []
+
+        def weighted(part: slice) -> Array:
+            bend, upwards = self.bends(f[part], mu, part)
+            every.append(upwards)
+            return self._weighted(bend, part)
+
+        return self.design.gram(weighted) / self.total, all(every)
 
     def squares(self, bend: Array) -> Array:
         """The diagonal of ``gram``."""
@@ -245,9 +252,9 @@ class Problem:
 
     def objective(self, theta: Array, f: Array | None = None) -> float:
         """``f``: the scores, where they are known."""
-        if self.samples is None:
+        if self.samples is None or f is None:
             return self.penalised(self.at(theta))
-        return self.samples.sum(self._tangent.support, self.scores(theta) if f is None else f) + self.penalty(theta)
+        return self.samples.sum(self.view(0.0).support, f) + self.penalty(theta)
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point)."""

@@ -35,6 +35,9 @@ class LinearRegressor(RegressorMixin, LinearModel):
     "newton" stops where the objective is proven to lie within `tol` times the mean size of the loss at the optimum (or
     of a hundredth of that of the best constant, where a model fits better than that).
 
+    Samples of weight 0 are removed: their targets and offsets may be anything, also NaN. Their features have to be
+    finite, like all others; no feature is copied to leave them out.
+
     After `fit`: `coef_`, `intercept_`, `coefficients_` (by name), `objective_`, `gap_` (how far the objective can be
     from the optimum, proven for a convex loss; NaN where sampling finds the loss not convex), `converged_`, `stopped_`
     (why the solver stopped), `n_iter_`, `history_` (drawn by `plot_history()`).
@@ -69,7 +72,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
             )
         features = self._features(X, again=again)
         weight = as_weight(sample_weight, features.shape[0])
-        return loss, features, as_numbers(as_target(y, features.shape[0], who=type(self).__name__)), weight
+        return loss, features, as_numbers(as_target(y, features.shape[0], who=type(self).__name__), weight), weight
 
     def _plain(self) -> Self:
         """One output needs no axis of outputs."""
@@ -94,8 +97,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """R squared of the predictions."""
         prediction = self.predict(X, offset)
-        target = as_numbers(as_target(y, len(prediction)))
         weight = as_weight(sample_weight, len(prediction))
+        target = as_numbers(as_target(y, len(prediction)), weight)
+        if weight is not None:
+            target, prediction, weight = (x[weight > 0] for x in (target, prediction, weight))
         spread = float(np.average((target - np.average(target, weights=weight)) ** 2, weights=weight))
         error = float(np.average((target - prediction) ** 2, weights=weight))
         if spread == 0:

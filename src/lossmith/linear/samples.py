@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from .views import MU
 
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
+    from lossmith.formula.model import Formula
     from lossmith.loss import Loss
+
+    from .design import Chunk
 
 Array = NDArray[np.float64]
 
@@ -37,7 +41,8 @@ class Samples:
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.numbers[p.name]) for p in self.formula.params} | {"width": 1.0}
-        self._known: dict[Any, Any] = {}  # what has been built of expressions: the same ones come again and again
+        kind = self.y.dtype.name, weight is None, offset is None
+        self._known = _known(self.formula, tuple(self._params.items()), *kind)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -84,26 +89,35 @@ class Samples:
         return float("nan") if found is None else found / self.total
 
     def passed(
-        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, X: NDArray[Any], coefficients: Array, centre: Array,
-        intercept: float, mu: float,
-    ) -> tuple[list[Array], float, Array, float]:  # fmt: skip
+        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, chunk: Chunk, coefficients: Array, centre: Array,
+        intercept: float, mu: float, made: Sequence[Array],
+    ) -> tuple[float, Array, float]:  # fmt: skip
         """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted mean of
-        ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself."""
+        ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself.
+
+        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all.
+        """
         from lossmith.engine.llvm import linear
 
+        X, places = chunk.X, chunk.places
         n, p = X.shape
-        made = [np.empty(n) for _ in roots]
+        written = made if places is None else [np.empty(n) for _ in roots]
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
         columns = X.strides[1] != X.itemsize
         kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name, columns)
         features = X.T if columns else X
-        given = [self.y, *(x for x in (self.offset, self.weight) if x is not None), *made, features, w, c, pull]
+        given = [chunk.of_rows(x) for x in (self.y, self.offset) if x is not None]
+        given += [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
+        given += [*written, features, w, c, pull]
         found = kernel.run(given, self._numbers(mu, 0.0, intercept), n, classes=p)
+        if places is not None:
+            for array, rows in zip(made, written, strict=True):
+                array[:] = rows[places]
         total = pull.sum(axis=0) / self.total
         mean = float("nan") if found is None else found / self.total
-        return made, mean, total[:p], float(total[-linear.LANES :].sum())
+        return mean, total[:p], float(total[-linear.LANES :].sum())
 
     # kernels ----------------------------------------------------------------------------------------------------------
 
@@ -183,6 +197,12 @@ class Samples:
         return (target, *(Input(name, Stored("float64")) for name in others))
 
 
+@lru_cache(maxsize=64)
+def _known(formula: Formula, params: tuple[Any, ...], dtype: str, unweighted: bool, plain: bool) -> dict[Any, Any]:
+    """What has been built of expressions for samples of one kind: the same ones come again and again, in every fit."""
+    return {}
+
+
 def is_readable(y: NDArray[Any]) -> bool:
     """Whether kernels read such targets, and lose nothing of them."""
     from lossmith.engine.llvm.memory import DTYPES
@@ -192,7 +212,5 @@ def is_readable(y: NDArray[Any]) -> bool:
 
 def can_read(X: Any) -> bool:
     """Whether a kernel can read these features: many numbers, those of a row or those of a column beside each other."""
-    from lossmith.engine.llvm.memory import DTYPES
-
-    dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.name in DTYPES and X.itemsize in X.strides
-    return dense and X.dtype.isnative and X.size >= LARGE and machine_code()
+    dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.size >= LARGE and X.itemsize in X.strides
+    return dense and is_readable(X) and machine_code()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lossmith.engine.llvm.spec import Spec
     from lossmith.loss import Loss
 
+    from .design import Chunk
+
 Array = NDArray[np.float64]
 
 _COEFFICIENTS = 1 << 15  # up to so many stay in the nearer caches, beside what they pull
@@ -47,26 +49,27 @@ class Several:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
         from lossmith.engine.llvm.spec import MOST_ACROSS
 
-        if self._formula is None or self._formula.extras or not (is_readable(self.y) and can_read(X)):
+        if self._formula is None or self._formula.extras or not (can_read(X) and is_readable(self.y)):
             return False
-        return len(X) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
+        return len(self.y) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
 
-    def passed(self, X: NDArray[Any], coefficients: Array, centre: Array, intercepts: Array) -> Passed:
-        """At the scores (X - centre) @ coefficients + intercepts + offset."""
+    def passed(self, chunk: Chunk, coefficients: Array, centre: Array, intercepts: Array) -> Passed:
+        """At the scores (X - centre) @ coefficients + intercepts + offset; of a chunk, its part in the means of all."""
         from lossmith.engine.llvm.linear import LANES, VECTORS, padded
         from lossmith.engine.llvm.linear_several import width
         from lossmith.engine.llvm.run import rows_per_block
 
+        X = chunk.X
         (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
         kernel = self._kernel(X.dtype.name, columns, classes)
         spec, height = kernel.spec, padded(p)
         w, c = np.zeros((1 + height, classes)), np.zeros(height)
         w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
         pull = np.zeros((-(-n // rows_per_block(spec, p)), width(p, classes)))
-        scores = w if self.offset is None else self.offset  # without an offset nothing is read there
-        weight = [] if self.weight is None else [self.weight]
+        scores = w if self.offset is None else chunk.of_rows(self.offset)  # without an offset nothing is read there
+        weight = [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
         vectors = [np.array(self._params[name], dtype=np.float64) for name in spec.vectors[: -len(VECTORS)]]
-        given = [self.y, scores, *weight, *vectors, X.T if columns else X, w, c, pull]
+        given = [chunk.of_rows(self.y), scores, *weight, *vectors, X.T if columns else X, w, c, pull]
         found = kernel.run(given, np.array(self._numbers), n, classes=p)
         total = pull.sum(axis=0) / self.total
         each = total[:-LANES].reshape(-1, classes, LANES)  # of so many features at a time, of the intercepts in the end

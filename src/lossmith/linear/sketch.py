@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import eigh
 
 from lossmith.compute import Call
 
@@ -27,8 +27,10 @@ _PER_COEFFICIENT = 20
 _LEAST = 8192
 _PASSES = 12  # about four times the reads of all features that making the matrix may take
 COLLINEAR = 1e-10  # of a matrix that is only near the true one: decides between collinear features
-_FEW = 1024  # samples that tell how the scores go together
+_FEW = 128  # samples that tell how the scores go together; fewer, where these are so many that their pairs are more
+_PAIRS = 1 << 22
 _TILES = 8
+_ALIKE = 1e8  # times as far in one direction as in another: any more is what rounding made of collinear features
 _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
 
 
@@ -65,7 +67,7 @@ class Sketch:
         """Of each score with all scores up to it in one product: the matrix is symmetric, and so are its blocks."""
         (count, outputs), size = f.shape, 1 + self.part.design.p
         H, room = np.zeros((outputs, size, outputs, size)), np.empty(0)
-        for rows in parts(count, size * outputs, _TILES):
+        for rows in parts(count, outputs * max(size, outputs), _TILES):
             Z = self.part.design.rows(np.arange(rows.start, rows.stop))
             each = between(self.part, f[rows], rows) * np.reshape(self.part.share(rows), (-1, 1, 1))
             room = room if len(room) else np.empty(len(Z) * outputs * size)
@@ -88,38 +90,35 @@ def _floored(H: Array) -> Array:
 
 def between(problem: Problem, f: Array, rows: Any) -> Array:
     """Second derivatives in every pair of scores of some samples, (n, outputs, outputs)."""
-    call = Call(problem.loss, problem.y[rows], f, None, None, {})
-    found = np.empty((*f.shape, f.shape[1]))
-    for k in range(f.shape[1]):
-        tangent = np.zeros_like(f)
-        tangent[:, k] = 1.0
-        found[:, :, k] = call.hessian_product(tangent, "none")
-    return found
+    y, (n, outputs) = problem.y[rows], f.shape
+    call = Call(problem.loss, np.tile(y, outputs), np.tile(f, (outputs, 1)), None, None, {})
+    tangents = np.repeat(np.eye(outputs), n, axis=0)  # all at once: a call takes longer than a few samples
+    return np.asarray(call.hessian_product(tangents, "none")).reshape(outputs, n, outputs).transpose(1, 0, 2)
 
 
 class Apart:
     """The inverse of second derivatives as they were if those between scores had nothing to do with the features.
 
-    They are then one matrix of the scores times one of the features: as many small systems as there are scores.
+    They are then one matrix of the scores times one of the features, beside the penalty's; axes in which all of these
+    are diagonal make the inverse a division.
     """
 
-    def __init__(self, problem: Problem, point: Point) -> None:
-        f = problem.scores_at(point)
-        rows = chosen(len(f), min(len(f), _FEW))
-        values, self.vectors = np.linalg.eigh(between(problem, f[rows], rows).mean(axis=0))
+    def __init__(self, problem: Problem, f: Array) -> None:
+        rows = chosen(len(f), min(len(f), _FEW, 1 + _PAIRS // f.shape[1] ** 2))
+        share = np.broadcast_to(problem.share(rows), len(rows))
+        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), between(problem, f[rows], rows), 1))
+        bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
         M = problem.gram(np.ones(len(f)))
-        least = _FLOOR**2 * float(np.abs(values).max(initial=0.0)) or 1.0
-        ridge = COLLINEAR * float(np.diag(M).mean())
-        self.factors = [
-            cho_factor(max(value, least) * (M + ridge * np.eye(len(M))) + np.diag(problem.l2), lower=True)
-            for value in values.tolist()
-        ]
+        M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
+        penalty, self.features = eigh(np.diag(problem.l2), M, check_finite=False)
+        self.bends = bends + np.maximum(penalty, 0.0)[:, None]
+        reach = np.square(self.features).sum(axis=0) / self.bends.min(axis=1)
+        self.is_regular = bool(reach.max() <= _ALIKE * reach.min())  # no features are collinear, but for a penalty
 
     def __call__(self, g: Array) -> Array:
         """Flattened output by output, as the whole matrix would take it."""
-        turned = g.reshape(len(self.vectors), -1).T @ self.vectors
-        found = [cho_solve(factor, turned[:, k]) for k, factor in enumerate(self.factors)]
-        return np.asarray((self.vectors @ np.array(found)).ravel())
+        turned = self.features.T @ g.reshape(len(self.scores), -1).T @ self.scores
+        return np.asarray(self.scores @ (turned / self.bends).T @ self.features.T).ravel()
 
 
 class Memory:

@@ -80,12 +80,13 @@ def _after_some(
 ) -> _Solver:
     """At the optimum of so many of the samples, if all of them like it better than theta."""
     part = problem.part(chosen(problem.design.n, few))
-    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit, rough=True).run()
+    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
+    kept = None if problem.loss.kinked else part  # kinked losses do not ask for it again
     there = problem.at(coarse.theta)
     if problem.penalised(there) < _height(problem, theta):
         window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
-        return _Solver(problem, there, tol, constant, max_iter, window, part)
-    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, part)
+        return _Solver(problem, there, tol, constant, max_iter, window, kept)
+    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, kept)
 
 
 def _height(problem: Problem, theta: Array) -> float:
@@ -103,14 +104,14 @@ def arrival(gap: float | None) -> str:
 class _Solver:
     def __init__(
         self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
-        part: Problem | None = None, *, rough: bool = False,
+        part: Problem | None = None,
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
         self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem, part, rough=rough)
+        self.directions = Directions(problem, part)
         self.history: list[Step] = []
 
     @property
@@ -213,7 +214,7 @@ class _Solver:
             return False
         if length <= 0:
             return True
-        if np.array_equal(point.theta + length * d, point.theta):
+        if (point.theta + length * d == point.theta).all():
             return False
         self.point, self.length = line.end(length), length
         directions.learn(point, self.point)
@@ -234,7 +235,7 @@ class _Solver:
             return False
         before = self.best_objective
         self._offer(theta, objective)
-        if before - objective <= _GAIN * gap:
+        if not before - objective > _GAIN * gap:  # nor where one is NaN
             return False
         self.point = problem.at(theta, self.point.mu)
         return True

@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 _TRIED = 10_000  # targets
 
 
-def design_of(X: Matrix, weight: Array | None, names: Sequence[str] | None = None) -> Design:
-    return SparseDesign(X, weight) if is_sparse(X) else Design(X, weight, names)
+def design_of(X: Matrix, weight: Array | None, names: Sequence[str] | None, kept: NDArray[np.intp] | None) -> Design:
+    return SparseDesign(X, weight, kept) if is_sparse(X) else Design(X, weight, names, kept)
 
 
 class Task:

@@ -29,13 +29,13 @@ def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
     return target
 
 
-def as_numbers(y: NDArray[Any]) -> Array:
-    """A target of numbers, finite ones."""
+def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
+    """A target of numbers, finite ones, but for samples without weight."""
     try:
         numbers = np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
-    _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)")
+    _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
     return numbers
 
 
@@ -60,21 +60,28 @@ def as_weight(weight: Any, n: int) -> Array | None:
     return array
 
 
-def as_offset(offset: Any, n: int, outputs: int | None) -> Array | None:
-    """What is added to the raw scores: (n,), or (n, outputs) where outputs is a number; None when there is none."""
+def as_offset(offset: Any, n: int, outputs: int | None, weight: Array | None = None) -> Array | None:
+    """What is added to the raw scores: (n,), or (n, outputs) where outputs is a number; None when there is none.
+
+    It is finite, but for samples without weight.
+    """
     if offset is None:
         return None
     array = np.asarray(offset, dtype=np.float64)
     wanted = (n,) if outputs is None else (n, outputs)
     if array.shape != wanted:
         raise ValueError(f"offset has shape {array.shape}: the scores that it is added to have shape {wanted}")
-    _check_finite(array, "offset", "what is added to scores must be finite")
+    _check_finite(array, "offset", "what is added to scores must be finite", weight)
     return array
 
 
-def _check_finite(array: Array, name: str, rule: str) -> None:
+def _check_finite(array: Array, name: str, rule: str, weight: Array | None) -> None:
     if not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
+        bad = np.argwhere(~np.isfinite(array))
+        bad = bad if weight is None else bad[weight[bad[:, 0]] > 0]
+        if not len(bad):
+            return
+        where = bad[0]
         place = ", ".join(str(int(i)) for i in where)
         raise ValueError(f"{name}[{place}] is {spelled(float(array[tuple(where)]))}: {rule}")
 

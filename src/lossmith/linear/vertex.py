@@ -31,17 +31,18 @@ def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:
     if kink is None:
         return None
     on = np.flatnonzero(np.isfinite(kink))
+    kink = kink[on]  # the others are in the way: there may be many
     columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
     most = _WALKED * len(columns) + 200 if len(columns) <= _FEW else 3 * len(columns) + 10
     if not 0 < len(on) <= min(most, _LARGEST - len(columns)):
         return None
     Z, (slope, below, above) = problem.design.rows(on, columns), problem.slopes(point, on)
     share, c = problem.share(on), _gradient(problem, point, columns)
-    walk = Walk(Z, kink[on], share * below, share * above, c - Z.T @ (share * slope), problem.l2[columns])
+    walk = Walk(Z, kink, share * below, share * above, c - Z.T @ (share * slope), problem.l2[columns])
     walk.run()
     theta = point.theta.copy()
     theta[columns, 0] += walk.d
-    return theta, _pulled(problem, point, on, walk.pulls - share * slope, kink[on])
+    return theta, _pulled(problem, point, on, walk.pulls - share * slope, kink)
 
 
 def _gradient(problem: Problem, point: Point, columns: NDArray[np.intp]) -> Array:

@@ -11,6 +11,7 @@ point, `support + slope * (t - f)`, runs below L everywhere, and touches it when
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, apply, const, leaf, substitute, where
@@ -31,6 +32,7 @@ class View(Record):
     ends: tuple[Expr, ...] = ()  # the slopes at the window's two ends
 
 
+@lru_cache(maxsize=64)
 def tangent(formula: Formula) -> View:
     """The loss itself: its gradient, and the tangent as supporting line."""
     (prediction,), (slope,), (bend,) = formula.predictions, formula.gradient, formula.hessian
@@ -38,6 +40,7 @@ def tangent(formula: Formula) -> View:
     return View(slope, value, bend)
 
 
+@lru_cache(maxsize=64)
 def window(formula: Formula) -> View:
     """The loss averaged over [f - mu, f + mu]."""
     (prediction,), (slope,) = formula.predictions, formula.gradient

@@ -21,6 +21,7 @@ from lossmith.formula import (
     zero_times,
 )
 
+_INFINITE = float("inf")
 _NO_TAIL = -800.0  # below this softplus is 0 in every float
 
 
@@ -101,6 +102,15 @@ def focal_surprise(a: Expr, gamma: NonNegative) -> Expr:
     return where(a < _NO_TAIL, surprise, exp(-zero_times(gamma, softplus(a))) * surprise)
 
 
+def focal_of_probability(wrong: Expr, surprise: Expr, gamma: NonNegative) -> Expr:
+    """wrong**gamma * surprise, surprise = -log(1 - wrong), with the slopes that a gamma below 1 hides at both ends.
+
+    Where nothing is wrong, the surprise is as good as wrong + wrong**2 / 2; where all is, it alone decides.
+    """
+    near_right = wrong ** (gamma + 1) * (1 + wrong / 2)
+    return where(wrong == 0, near_right, where(surprise == _INFINITE, surprise, wrong**gamma * surprise))
+
+
 def _alpha(y: Label, alpha: UnitInterval | None) -> Expr | float:
     return 1.0 if alpha is None else where(y == 1, alpha, 1 - alpha)
 
@@ -113,8 +123,8 @@ def focal(y: Label, f: Real, *, gamma: NonNegative = 2.0, alpha: UnitInterval | 
 
 @focal.variant(from_logits=False, link="identity")
 def _(y: Label, f: Probability, *, gamma: NonNegative = 2.0, alpha: UnitInterval | None = None) -> Expr:
-    wrong = where(y == 1, 1 - f, f)
-    return _alpha(y, alpha) * (wrong**gamma * -where(y == 1, log(f), log1p(-f)))
+    surprise = -where(y == 1, log(f), log1p(-f))
+    return _alpha(y, alpha) * focal_of_probability(where(y == 1, 1 - f, f), surprise, gamma)
 
 
 @pointwise(source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2", link="logit", elicits="mean")

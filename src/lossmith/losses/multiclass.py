@@ -31,7 +31,7 @@ from lossmith.formula import (
     where,
     zero_times,
 )
-from lossmith.losses.binary import focal_surprise
+from lossmith.losses.binary import focal_of_probability, focal_surprise
 
 Weighting = Literal["term", "target"]
 
@@ -153,7 +153,7 @@ def _(
     y: ClassId, f: Probabilities, *, gamma: NonNegative = 2.0, class_weight: PerClass[NonNegative] | None = None
 ) -> Expr:
     p = pick(f, y)
-    return _weight_of_class(y, class_weight) * ((1 - p) ** gamma * -log(p))
+    return _weight_of_class(y, class_weight) * focal_of_probability(1 - p, -log(p), gamma)
 
 
 def _lead_of_others(y: ClassId, f: Scores) -> Expr:

@@ -68,7 +68,8 @@ def quantile(y: Real, f: Real, *, q: OpenUnitInterval = 0.5) -> Expr:
 @pointwise(source="Newey and Powell 1987, doi:10.2307/1911031", elicits="expectile")
 def expectile(y: Real, f: Real, *, q: OpenUnitInterval = 0.5) -> Expr:
     """Predicts the q-expectile: squared error, weighted q below and 1 - q above."""
-    return where(y >= f, q, 1 - q) * (f - y) ** 2
+    r = f - y
+    return where(y >= f, q, 1 - q) * r * r  # times r twice: its square, and twice r, may overflow where this does not
 
 
 @pointwise(

@@ -16,6 +16,12 @@ from typing import TypeAlias, Union
 
 from lossmith.record import Record
 
+MOST_INSTRUCTIONS = 20_000  # seconds to compile, which grow faster than they do; the catalogue's longest has 1000
+
+
+class TooLongError(Exception):
+    """A formula that would take too long to compile: the array engine computes it."""
+
 
 class Float(Record):
     """What the emitters of functions need to know of a floating type."""
@@ -191,6 +197,8 @@ class Emitter:
     def fresh(self, text: str) -> str:
         """The name of an instruction that may not be shared: a load, a phi, an address."""
         self._count += 1
+        if self._count > MOST_INSTRUCTIONS:
+            raise TooLongError(f"a formula of more than {MOST_INSTRUCTIONS} instructions")
         self.lines.append(f"  %v{self._count} = {text}")
         return f"%v{self._count}"
 

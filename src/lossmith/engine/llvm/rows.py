@@ -20,11 +20,9 @@ from lossmith.engine.llvm.nodes import compute, constant
 from lossmith.engine.llvm.plan import LOOK, SCANS, Pass, Plan
 from lossmith.engine.llvm.reducers import REDUCERS, OverLanes, States
 from lossmith.engine.llvm.spec import Input, Output, Spec
+from lossmith.formula.domains import row_tolerance
 from lossmith.formula.expr import Expr, apply, leaf
 from lossmith.record import Record, replace
-
-ROW_TOLERANCE = 1e-3
-
 
 Found = tuple[dict[Expr, Value], Value | None]
 
@@ -66,8 +64,9 @@ class Rows:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        simplex = [g.name for g in spec.inputs if spec.checked and g.row and g.domain is not None and g.domain.simplex]
-        totals = tuple(apply("sum", leaf("input", name, row=True)) for name in simplex)
+        simplex = [g for g in spec.inputs if spec.checked and g.row and g.domain is not None and g.domain.simplex]
+        self.tolerances = [row_tolerance(g.stored.dtype) for g in simplex]
+        totals = tuple(apply("sum", leaf("input", g.name, row=True)) for g in simplex)
         found = lowered(spec.roots + totals)
         self.roots, self.totals = found[: len(spec.roots)], found[len(spec.roots) :]
         self.block = Block(spec, found)
@@ -101,7 +100,8 @@ class _OneRow:
         sums = [total + block.counted(results[k], loaded) for k, total in zip(spec.sums, states, strict=False)]
         if good is None:
             return sums
-        totals = [self.e.abs(values[total] - 1.0) <= ROW_TOLERANCE for total in self.rows.totals]
+        pairs = zip(self.rows.totals, self.rows.tolerances, strict=True)
+        totals = [self.e.abs(values[total] - 1.0) <= tolerance for total, tolerance in pairs]
         legal = [unless(loaded.keep, condition) for condition in (good, *totals)]
         unseen = [x for k, x in results.items() if k not in spec.sums]  # NaN in a sum is seen there
         return [*sums, block.checked(states[-1], replace(loaded, legal=[*loaded.legal, *legal]), unseen)]

@@ -1,0 +1,44 @@
+"""Where a domain or the floats end: limits that a product hides behind infinity times 0, and squares that overflow."""
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+
+INF = np.inf
+# at probabilities 1, 0 of the label 1: the loss is -(1 - p)^gamma log p = w^(gamma + 1) (1 + w / 2 + ...), w = 1 - p
+SLOPES = {0.0: (-1.0, 1.0), 0.25: (0.0, INF), 0.5: (0.0, INF), 1.0: (0.0, 2.0), 1.5: (0.0, 0.0), 2.0: (0.0, 0.0)}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("gamma", SLOPES)
+def test_focal_loss_of_certain_probabilities(gamma, dtype):
+    slope, bend = SLOPES[gamma]
+    y, f = np.array([1, 1, 0, 0], dtype), np.array([1, 0, 0, 1], dtype)
+    loss = lm.focal(gamma=gamma, from_logits=False)
+    np.testing.assert_array_equal(loss(y, f, reduction="none"), [0, INF, 0, INF])
+    np.testing.assert_array_equal(loss.gradient(y, f, reduction="none"), [slope, -INF, -slope, INF])
+    np.testing.assert_array_equal(loss.hessian(y, f), [bend, INF, bend, INF])
+    rows = np.array([[1, 0], [0, 1]], dtype)
+    several = lm.focal_cross_entropy(gamma=gamma, from_logits=False)
+    np.testing.assert_array_equal(several([0, 0], rows, reduction="none"), [0, INF])
+    np.testing.assert_array_equal(several.gradient([0, 0], rows, reduction="none"), [[slope, 0], [-INF, 0]])
+
+
+def test_focal_loss_of_probabilities_near_certainty_goes_on_to_its_end():
+    wrong = 2.0 ** -np.array([10.0, 26.0, 40.0, 50.0])
+    loss = lm.focal(gamma=0.5, from_logits=False)
+    np.testing.assert_allclose(loss(np.ones(4), 1 - wrong, reduction="none"), wrong**1.5 * (1 + wrong / 2), rtol=1e-6)
+    gradient = loss.gradient(np.ones(4), 1 - wrong, reduction="none")
+    np.testing.assert_allclose(gradient, -1.5 * wrong**0.5 * (1 + 5 / 6 * wrong), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float64, 1.2e308), (np.float32, 3e38)])
+def test_expectile_overflows_only_where_its_own_number_does(dtype, large):
+    loss = lm.expectile(q=0.1)
+    share = float(dtype(0.1))
+    gradient = loss.gradient(np.array([large], dtype), np.zeros(1, dtype), reduction="none")
+    np.testing.assert_allclose(gradient.astype(float), [-2 * share * float(dtype(large))], rtol=1e-6)
+    root = 1.2 * np.sqrt(float(np.finfo(dtype).max))
+    value = loss(np.array([root], dtype), np.zeros(1, dtype), reduction="none")
+    np.testing.assert_allclose(value.astype(float), [share * root * root], rtol=1e-5)

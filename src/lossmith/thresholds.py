@@ -34,6 +34,11 @@ def to_be_learned(loss: Loss) -> str | None:
     return next((name for name, p in known.items() if p.cuts and loss.params[name] is None), None)
 
 
+def thresholds(loss: Loss) -> tuple[float, ...]:
+    """What parts the levels of a loss; nothing where its recipe is not known."""
+    return () if loss.recipe is None else loss.recipe.cuts(loss.params)
+
+
 def parted(loss: Loss, cuts: Array) -> Loss:
     """The loss with these thresholds in the place of those that were left open."""
     assert loss.recipe is not None
@@ -85,14 +90,14 @@ class Ends:
         self.k = k = int(y.max())  # thresholds
         self.places = {"first": np.maximum(y - 1, 0), "second": np.minimum(y, k - 1)}
         self._level = np.where(y == 0, 0.0, np.where(y == k, 2.0, 1.0))
-        self._target, self._roots = _of_three(loss)
+        self._target, self._roots, self._params = _of_three(loss)
 
     def at(self, cuts: Array, scores: Array) -> dict[str, Array]:
         """Of each sample the value and first and second derivatives, in the score "f", the "first" cut and the
         "second"."""
         inputs = {self._target: self._level, "score": scores, "first cut": cuts[self.places["first"]],
                   "second cut": cuts[self.places["second"]]}  # fmt: skip
-        (found,) = evaluate([list(self._roots.values())], inputs, {}, np, rows=False, like=scores)
+        (found,) = evaluate([list(self._roots.values())], inputs, self._params, np, rows=False, like=scores)
         return dict(zip(self._roots, found, strict=True))
 
     def slope(self, each: dict[str, Array]) -> Array:
@@ -117,14 +122,18 @@ class Ends:
 
 
 @lru_cache(maxsize=64)
-def _of_three(loss: Loss) -> tuple[str, dict[str, Expr]]:
-    """(the target's name; the loss of three levels and its derivatives in the score and in both thresholds)."""
-    formula = parted(loss.replaced(labels=None), np.array([0.0, 1.0])).formula
-    (prediction,), (low, high) = formula.predictions, formula.params
+def _of_three(loss: Loss) -> tuple[str, dict[str, Expr], dict[str, float]]:
+    """(the target's name; the loss of three levels and its derivatives in the score and in both thresholds; what its
+    other parameters are)."""
+    three = parted(loss.replaced(labels=None), np.array([0.0, 1.0]))
+    formula, cuts = three.formula, to_be_learned(loss)
+    (prediction,) = formula.predictions
+    low, high = (p for p in formula.params if p.name in (f"{cuts}_0", f"{cuts}_1"))
     replacement = {prediction.as_input: _SCORE, low.as_param: _FIRST, high.as_param: _SECOND}
     (value,) = substitute((formula.value,), replacement)
     variables = {"f": _SCORE, "first": _FIRST, "second": _SECOND}
     slopes = {name: gradient(value, variable) for name, variable in variables.items()}
     pairs = ("f f", "f first", "f second", "first first", "first second", "second second")
     bends = {pair: gradient(slopes[pair.split()[0]], variables[pair.split()[1]]) for pair in pairs}
-    return formula.target.name, {"value": value, **slopes, **bends}
+    params = {name: float(x) for name, x in three.numbers.items() if name not in (low.name, high.name)}
+    return formula.target.name, {"value": value, **slopes, **bends}, params

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 import lossmith as lm
+from lossmith.formula import Cuts, Level, Positive, Real, expm1, log, pick, softplus, where
 from lossmith.linear import ConvergenceWarning, LinearClassifier
 from tables.loaders import load
 
@@ -150,6 +151,25 @@ def test_given_thresholds_are_kept():
     assert free.objective_ < model.objective_
     with pytest.raises(ValueError, match="has 3 levels, but y holds 4 classes"):
         LinearClassifier(loss=loss).fit(*made(levels=4)[:2])
+
+
+@lm.pointwise
+def steeper(y: Level, f: Real, *, thresholds: Cuts = None, slope: Positive = 2.5):
+    """Cumulative logit of scores that count more."""
+    low, high = pick((0.0, *thresholds), y), pick((*thresholds, 0.0), y)
+    over = where(y < len(thresholds), softplus(slope * (f - high)), 0.0)
+    under = where(y > 0, softplus(slope * (low - f)), 0.0)
+    return over + under - where((y > 0) & (y < len(thresholds)), log(-expm1(slope * (low - high))), 0.0)
+
+
+def test_thresholds_of_a_loss_of_ones_own_are_learned_too():
+    X, y, _ = made(levels=5)
+    model = LinearClassifier(loss=steeper(slope=3.0)).fit(X, y)
+    usual = LinearClassifier(loss="cumulative_logit").fit(X, y)
+    np.testing.assert_allclose(3.0 * model.coef_, usual.coef_, rtol=1e-6)
+    np.testing.assert_allclose(3.0 * model.thresholds_, usual.thresholds_, rtol=1e-6)
+    np.testing.assert_allclose(model.decision_function(X), usual.decision_function(X), atol=1e-6)
+    assert np.array_equal(model.predict(X), usual.predict(X)) and not hasattr(model, "predict_proba")
 
 
 def test_refusals():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.choosing.tables import Floats
-from lossmith.thresholds import best_cuts, first_cuts, parted, to_be_learned
+from lossmith.thresholds import best_cuts, first_cuts, parted, thresholds, to_be_learned
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -51,7 +51,7 @@ def of_all(loss: Loss, cuts: Floats, seen: Any, classes: int, scores: Floats) ->
 
 def state(loss: Loss) -> dict[str, list[float]]:
     """What was learned beside coefficients or trees."""
-    return {"thresholds": list(loss.numbers.values())} if loss.target_kind == "level" else {}
+    return {"thresholds": list(thresholds(loss))} if loss.target_kind == "level" else {}
 
 
 def restored(loss: Loss, state: Mapping[str, Any]) -> Loss:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.links import Levels
-from lossmith.thresholds import first_cuts, parted, to_be_learned
+from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
 from .base import ClassifierMixin
 from .classes import as_classes, coded, is_binary, ordered_categories, places, unlabelled, weighted_by_class
@@ -171,7 +171,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def _keep(self, task: Task, theta: Array) -> None:
         super()._keep(task, theta)
         if self.loss_.target_kind == "level":
-            self.thresholds_ = np.array(list(self.loss_.numbers.values()))
+            self.thresholds_ = np.array(thresholds(self.loss_))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -182,21 +182,26 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return list(self.classes_.tolist())
 
     def decision_function(self, X: Any, offset: Any = None) -> Array:
-        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes), of a loss of
-        levels the logarithms of their probabilities; `raw_scores` are the places along its thresholds."""
+        """Scores: (n,) for two classes, positive where the second is more likely; else (n, classes). Of a loss of
+        levels minus the loss of each: their log-probabilities; `raw_scores` are the places along its thresholds."""
         raw = self.raw_scores(X, offset)
         if self.loss_.target_kind == "level":
-            each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
-            return np.column_stack(each) if len(each) > 2 else raw - self.thresholds_[0]
+            each = self._of_levels(raw)
+            return each if each.shape[1] > 2 else np.asarray(each[:, 1] - each[:, 0])
         return raw if raw.ndim == 1 or raw.shape[1] > 2 else np.asarray(raw[:, 1] - raw[:, 0])
 
     def predict(self, X: Any, offset: Any = None) -> NDArray[Any]:
         """The class of the larger score; of a loss of levels, the likeliest."""
         raw = self.raw_scores(X, offset)
         if self.loss_.target_kind == "level":
-            raw = np.asarray(self.loss_.link.inverse(raw))
+            raw = self._of_levels(raw)
         chosen = (raw > 0).astype(np.intp) if raw.ndim == 1 else raw.argmax(axis=1)
         return np.asarray(self.classes_[chosen])
+
+    def _of_levels(self, raw: Array) -> Array:
+        """Minus the loss of each level, (n, levels)."""
+        each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
+        return np.column_stack(each)
 
     @property
     def predict_proba(self) -> Callable[..., Array]:

@@ -201,3 +201,55 @@ def test_categories_and_missing_values_mean_the_same_at_prediction(tmp_path):
     model.save(tmp_path / "model")
     for again in (model, type(model).load(tmp_path / "model")):
         np.testing.assert_array_equal(again.predict(np.where(gone, -999.0, X)), expected)
+
+
+def several_targets(n=400):
+    X, signal, _ = table(n)
+    return X, np.column_stack([signal + 1e6, 1e-6 * X[:, 1], np.exp(X[:, 2])])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "huber", "quantile"])
+def test_several_targets_are_trained_as_each_alone(name, weighted, tmp_path):
+    X, y = several_targets()
+    weight = np.where(X[:, 0] > 0, 2.0, 0.5) if weighted else None
+    loss = lm.get(name)
+    model = loss.to("xgboost").fit(X, y, weight, PARAMS, ROUNDS)
+    alone = [loss.to("xgboost").fit(X, each, weight, PARAMS, ROUNDS).predict(X) for each in y.T]
+    for j, expected in enumerate(alone):
+        np.testing.assert_allclose(model.predict(X)[:, j], expected, rtol=1e-6, atol=1e-6 * np.ptp(y[:, j]))
+        assert loss(y[:, j], expected) < 0.9 * loss(y[:, j], np.full(len(y), loss.best_constant(y[:, j])))
+    assert loss.to("xgboost").start(y) == pytest.approx([loss.to("xgboost").start(each)[0] for each in y.T])
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(type(model).load(tmp_path / "model").predict(X), model.predict(X))
+
+
+def test_several_targets_stop_early_and_train_in_other_interfaces():
+    X, y = several_targets()
+    y = (y - y[::2].mean(axis=0)) / y.std(axis=0)  # for XGBoost's own start is one number for all
+    objective = lm.squared_error().to("xgboost")
+    train, valid = (X[::2], y[::2]), (X[1::2], y[1::2])
+    model = objective.fit(*train, params=PARAMS, rounds=200, valid=valid, early_stopping=3)
+    assert model.predict(X).shape == y.shape
+    assert 1 < model.booster.num_boosted_rounds() < 200
+    started = {**PARAMS, "base_score": 0.0}
+    booster = xgb.train(started, xgb.DMatrix(*train), ROUNDS, obj=objective, custom_metric=objective.metric,
+                        evals=[(xgb.DMatrix(*valid), "valid")], verbose_eval=False)  # fmt: skip
+    regressor = xgb.XGBRegressor(objective=objective, n_estimators=ROUNDS, n_jobs=1, max_depth=3, base_score=0.0)
+    by_both = booster.predict(xgb.DMatrix(X), output_margin=True), regressor.fit(*train, verbose=False).predict(X)
+    close(*by_both)
+    assert (np.square(by_both[0] - y).mean(axis=0) < 0.5 * y.var(axis=0)).all()
+
+
+def test_what_is_wrong_with_several_targets_is_said():
+    X, y = several_targets(50)
+    y[7, 1] = np.nan
+    with pytest.raises(ValueError, match=r"y_true\[7, 1\] = nan"):
+        lm.squared_error().to("xgboost").fit(X, y)
+    y[7, 1] = 0.0
+    with pytest.raises(ValueError, match="in_mads: residuals of several targets"):
+        lm.huber().to("xgboost", in_mads=True).fit(X, y)
+    for other in ("lightgbm", "catboost"):
+        pytest.importorskip(other)
+        with pytest.raises(ValueError, match=f"{other} trains squared_error on one target"):
+            lm.squared_error().to(other).fit(X, y)

@@ -8,7 +8,6 @@ file says how it wants them; what they share is here.
 from __future__ import annotations
 
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, plain, power_of_two, rows_of, weights
+from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, beside, plain, power_of_two, weights
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
@@ -34,7 +33,6 @@ from lossmith.start import (
 from lossmith.thresholds import best_cuts, first_cuts, parted, to_be_learned
 
 if TYPE_CHECKING:
-    from lossmith.adapters.boosting_model import BoostedModel
     from lossmith.loss import Loss
 
 Hessian = Literal["curvature", "exact", "booster"] | Callable[[Any, Array], Any]
@@ -73,6 +71,7 @@ class Derivatives:
     CONVENTIONS: ClassVar[Mapping[str, Convention]]
     START: ClassVar[str]  # what the booster calls a start given from outside
     LEARNS: ClassVar[bool] = True  # whether it shows all rows at once, from which thresholds of levels are learned
+    TARGETS: ClassVar[bool] = False  # whether it trains several targets a row, with a loss of one score
     HANDED: ClassVar[Any] = np.float32  # in what the booster keeps derivatives
 
     def __post_init__(self) -> None:
@@ -104,14 +103,20 @@ class Derivatives:
             )
 
     def start(self, y: Any, weight: Any = None) -> Array:
-        """Where training should start: the best constant score, made finite; shape (outputs,)."""
-        return finite_start(self._plain, self._targets(y), weights(weight), self.classes)
+        """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
+        target, kept = self._targets(y), weights(weight)
+        columns = target.T if self._has_columns(target) else [target]
+        return np.concatenate([finite_start(self._plain, one, kept, self.classes) for one in columns])
 
     # derivatives
 
     def _derivatives(self, rows: Rows, u: NDArray[Any], dtype: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Gradient and second-order weight in u, the trees' own units, in the type that the booster keeps."""
         dtype = dtype or self.HANDED
+        if rows.targets:
+            pairs = [self._derivatives(one, u[:, j], dtype) for j, one in enumerate(rows.targets)]
+            gradients, curvatures = zip(*pairs, strict=True)
+            return np.column_stack(gradients), np.column_stack(curvatures)
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
         if self._open is not None:
             rows = self._of_round(rows, u)
@@ -196,12 +201,27 @@ class Derivatives:
 
     def _zeros(self, y: NDArray[Any]) -> Array:
         """Scores to check targets with."""
-        if self.loss.outputs == 1:
-            return np.zeros(len(y))
+        if self.loss.outputs == 1 and self.loss.kind == "pointwise":
+            return np.zeros(y.shape if self._has_columns(y) else len(y))
         seen = y.shape[-1] if y.ndim == 2 else int(np.max(y, initial=1)) + 1 if y.dtype.kind == "i" else 2
         return np.zeros((len(y), self.loss.outputs or self.classes or seen))
 
+    def _has_columns(self, y: NDArray[Any]) -> bool:
+        """Whether these are several targets a row, each with a score of its own."""
+        many = self.loss.kind == "pointwise" and self.loss.outputs == 1 and y.ndim == 2 and y.shape[1] > 1
+        if many and not self.TARGETS:
+            raise ValueError(
+                f"y has shape {y.shape}, but {self.FRAMEWORK} trains {self.loss.name} on one target: train a model for "
+                "each column"
+            )
+        return many
+
     def _settled(self, y: NDArray[Any], weight: Array | None) -> Setting:
+        if self._has_columns(y):
+            self._plain.total(y, self._zeros(y), weight=beside(weight, y))  # says what is wrong, and in which column
+            if self.in_mads:
+                raise ValueError("in_mads: residuals of several targets have several sizes: train a model for each")
+            return Setting.of_targets([self._settled(np.ascontiguousarray(one), weight) for one in y.T])
         stated, loss = self.loss, self._plain
         if self._open is not None:
             counts = np.bincount(y, weights=weight, minlength=self.classes or 2)
@@ -265,7 +285,7 @@ class Derivatives:
         loss = rows.setting.loss
         if self._open is not None and self._cuts is not None:  # of the scores before the last tree
             loss = parted(self._open, self._cuts)
-        return float(loss(rows.y, rows.setting.units.scores(u), weight=rows.weight))
+        return rows.mean_loss(loss, rows.setting.units.scores(u))
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""
@@ -276,9 +296,7 @@ class Derivatives:
         classes = u.shape[1] if self.loss.kind == "rowwise" and u.ndim == 2 else None
         setting = replace(self, classes=classes)._settled(target, kept)
         self._check_start(u.reshape(len(target), -1), setting.units)
-        # so that neither penalties (which want curvatures of 1) nor least gains are larger than what is to be learnt
-        divisor = tuple((np.asarray(setting.units.divisor) / np.maximum(setting.units.scale, 1.0) ** 2).tolist())
-        self._known = Rows(target, kept, replace(setting, units=replace(RAW, divisor=divisor)))
+        self._known = Rows(target, kept, _of_raw_scores(setting))
         return self._known
 
     def _refuse_in_mads(self) -> None:
@@ -301,95 +319,24 @@ class Derivatives:
             )
 
 
-class Objective(Derivatives, ABC):
-    """A loss for a booster: call `fit`, or pass it where the booster takes an objective.
-
-    Used with datasets made by `dataset`, start and scale are carried, and `model` turns the booster into predictions.
-    Used with any other dataset, or in the booster's scikit-learn interface, it takes the booster's raw score as the
-    loss's; give such training its start (`start(y)`), as boosters begin at a constant that knows nothing of the loss.
-    The options are those of `Derivatives`.
-    """
-
-    RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
-    ROUNDS: ClassVar[int]  # its own default
-
-    @abstractmethod
-    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
-
-    @abstractmethod
-    def _told(self, rows: Rows) -> dict[str, Any]:
-        """Parameters that follow from loss and training rows."""
-
-    @abstractmethod
-    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
-        """The trained booster."""
-
-    @abstractmethod
-    def model(self, booster: Any, train: Any) -> BoostedModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        weight: Any = None,
-        params: Mapping[str, Any] | None = None,
-        rounds: int | None = None,
-        valid: tuple[Any, ...] | None = None,
-        early_stopping: int | None = None,
-        **options: Any,
-    ) -> Any:
-        """Train; `valid` is (X, y) or (X, y, weight), and `early_stopping` the rounds to wait for its loss to improve.
-
-        `rounds` are as many trees (for each score) as the booster itself makes by default, where nothing is said.
-        `params` are the booster's, without objective and metric, which are this loss; further options go to its
-        datasets. Returns a model whose `predict` is on the natural scale.
-        """
-        if early_stopping is not None and valid is None:
-            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
-        train = self.dataset(X, y, weight, **options)
-        held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
-        booster = self._train(
-            self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
-        )
-        model: BoostedModel = self.model(booster, train)
-        if self._open is not None:
-            rows = rows_of(train)
-            model.loss = parted(self.loss, best_cuts(self._open, rows.y, model.raw(X), rows.weight, self._cuts))
-        return model
-
-    def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
-        for name in self.RESERVED:
-            if name in params:
-                raise ValueError(
-                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
-                )
-        own = {} if self._convention is None else self._convention.params
-        return {**own, **params, **self._told(rows_of(train))}
-
-    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
-        """Checked rows; of a validation set, `reference` is the training set."""
-        target, kept = self._targets(y), weights(weight)
-        if reference is None:
-            return Rows(target, kept, self._settled(target, kept))
-        rows = Rows(target, kept, rows_of(reference).setting)
-        rows.setting.loss.total(target, rows.start(), weight=kept)
-        return rows
-
-    def _shown(self, rows: Rows) -> NDArray[np.float32]:
-        """Labels for the booster itself, which needs some: the targets, or the likeliest class of a row."""
-        return (rows.y if rows.y.ndim == 1 else rows.y.argmax(axis=1)).astype(np.float32)
-
-
 def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any, Any, Rows | None]:
     """(prediction, dataset) or (y_true, prediction, weight) as prediction, target, weight and what was noted."""
     if not hasattr(second, "get_label"):
-        return np.asarray(second), first, weight, None
-    rows = getattr(second, "_lossmith", None)
-    y, weight = (None, None) if rows is not None else (second.get_label(), second.get_weight())
-    return np.asarray(first), y, weight, rows
+        u, y, rows = np.asarray(second), first, None
+    else:
+        u, rows = np.asarray(first), getattr(second, "_lossmith", None)
+        y, weight = (None, None) if rows is not None else (second.get_label(), second.get_weight())
+    if u.ndim == 2 and u.shape[1] > 1 and np.shape(y) == (u.size,):
+        y = np.reshape(y, u.shape)  # several targets a row, which the booster lays out one row after the other
+    return u, y, weight, rows
+
+
+def _of_raw_scores(setting: Setting) -> Setting:
+    """Divided so that neither penalties (which want curvatures of 1) nor least gains are larger than what is to be
+    learnt."""
+    divisor = tuple((np.asarray(setting.units.divisor) / np.maximum(setting.units.scale, 1.0) ** 2).tolist())
+    targets = tuple(map(_of_raw_scores, setting.targets))
+    return replace(setting, units=replace(RAW, divisor=divisor), targets=targets)
 
 
 def _uses_width(loss: Loss) -> bool:

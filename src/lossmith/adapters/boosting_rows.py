@@ -8,6 +8,7 @@ mean curvature near 1 are powers of two: they change no digit of a gradient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,16 @@ class Setting:
     units: Units
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
+    targets: tuple[Setting, ...] = ()  # what each column settles, where targets are several numbers a row
+
+    @classmethod
+    def of_targets(cls, targets: Sequence[Setting]) -> Setting:
+        """Columns of numbers that one booster learns side by side, each from its own start and in its own units."""
+        first, each = targets[0], [setting.units for setting in targets]
+        start, scale, divisor = (
+            tuple(number for units in each for number in getattr(units, name)) for name in ("start", "scale", "divisor")
+        )
+        return cls(first.stated, first.loss, Units(start, scale, divisor), targets=tuple(targets))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what follows from the rest."""
@@ -147,6 +158,17 @@ class Rows:
     setting: Setting
     scratch: Scratch = field(default_factory=Scratch)
 
+    @cached_property
+    def targets(self) -> tuple[Rows, ...]:
+        """The rows once for each column of several targets, and with them what it settled; else none."""
+        columns = enumerate(self.setting.targets)
+        return tuple(Rows(np.ascontiguousarray(self.y[:, j]), self.weight, setting) for j, setting in columns)
+
+    def mean_loss(self, loss: Loss, scores: Array) -> float:
+        """The weighted mean, over the columns too where there are several targets."""
+        columns = loss.kind == "pointwise" and loss.outputs == 1 and self.y.ndim == 2
+        return float(loss(self.y, scores, weight=beside(self.weight, self.y) if columns else self.weight))
+
     def pair(self, like: NDArray[Any], dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
         """Memory for gradient and curvature at such scores."""
         return self.scratch.array(like, dtype), self.scratch.array(like, dtype)
@@ -154,7 +176,7 @@ class Rows:
     def start(self) -> Array:
         """The start as scores of these rows."""
         loss, start, n = self.setting.loss, self.setting.units.start, len(self.y)
-        one = loss.kind == "pointwise" and loss.outputs == 1
+        one = loss.kind == "pointwise" and loss.outputs == 1 and not self.setting.targets
         return np.full(n, start[0]) if one else np.tile(np.asarray(start), (n, 1))
 
     def spread(self, f: Array) -> float:
@@ -174,6 +196,11 @@ def rows_of(dataset: Any) -> Rows:
     if not isinstance(rows, Rows):
         raise ValueError("this dataset was not made by the objective's own dataset(): start and scale are unknown")
     return rows
+
+
+def beside(weight: Array | None, y: NDArray[Any]) -> Array | None:
+    """A row's weight for each of its targets."""
+    return None if weight is None or weight.shape != y.shape[:1] else np.broadcast_to(weight[:, None], y.shape)
 
 
 def weights(given: Any) -> Array | None:

@@ -22,8 +22,9 @@ import catboost
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Objective
+from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
+from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, rows_of, weights
 from lossmith.start import residual_scale
 

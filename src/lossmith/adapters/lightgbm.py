@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Objective
+from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
+from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Array, Rows, Units, rows_of
 
 

@@ -4,7 +4,7 @@
 * sign: the gradient goes downhill as it is;
 * start: a custom objective starts at a margin of 0.5 in every class, unless `base_score` or a `base_margin` says else;
 * weights: native training does not apply them, the scikit-learn interface hands them over;
-* layout: several scores arrive and leave as (n, k), where `num_class` was told;
+* layout: several scores arrive and leave as (n, k), where `num_class` was told or y has several columns;
 * link: natively `predict` of a custom objective is the margin, of several classes the number of the largest; a saved
   model forgets its objective.
 """
@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting import Convention, Objective
+from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
+from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
 
 _MISSING = "missing"
@@ -42,6 +43,7 @@ class XGBoostObjective(Objective):
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
     ROUNDS = 10
     START = "base_score or base_margin"
+    TARGETS = True
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Gradient and curvature, float32: (prediction, DMatrix) natively, (y_true, prediction) from scikit-learn."""
@@ -66,7 +68,7 @@ class XGBoostObjective(Objective):
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs = len(rows.setting.units.start)
-        several = {"num_class": outputs} if outputs > 1 else {}
+        several = {"num_class": outputs} if outputs > 1 and not rows.setting.targets else {}
         return {"base_score": 0.0, "disable_default_eval_metric": True, **several}
 
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:

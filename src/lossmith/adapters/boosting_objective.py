@@ -1,0 +1,100 @@
+"""A loss as a booster's objective: what it trains with, from datasets that carry start and scale to a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.adapters.boosting import Derivatives
+from lossmith.adapters.boosting_rows import Rows, rows_of, weights
+from lossmith.thresholds import best_cuts, parted
+
+if TYPE_CHECKING:
+    from lossmith.adapters.boosting_model import BoostedModel
+
+
+class Objective(Derivatives, ABC):
+    """A loss for a booster: call `fit`, or pass it where the booster takes an objective.
+
+    Used with datasets made by `dataset`, start and scale are carried, and `model` turns the booster into predictions.
+    Used with any other dataset, or in the booster's scikit-learn interface, it takes the booster's raw score as the
+    loss's; give such training its start (`start(y)`), as boosters begin at a constant that knows nothing of the loss.
+    The options are those of `Derivatives`.
+    """
+
+    RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
+    ROUNDS: ClassVar[int]  # its own default
+
+    @abstractmethod
+    def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
+        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
+
+    @abstractmethod
+    def _told(self, rows: Rows) -> dict[str, Any]:
+        """Parameters that follow from loss and training rows."""
+
+    @abstractmethod
+    def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
+        """The trained booster."""
+
+    @abstractmethod
+    def model(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster trained on a dataset made by `dataset`."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        weight: Any = None,
+        params: Mapping[str, Any] | None = None,
+        rounds: int | None = None,
+        valid: tuple[Any, ...] | None = None,
+        early_stopping: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Train; `valid` is (X, y) or (X, y, weight), and `early_stopping` the rounds to wait for its loss to improve.
+
+        `rounds` are as many trees (for each score) as the booster itself makes by default, where nothing is said.
+        `params` are the booster's, without objective and metric, which are this loss; further options go to its
+        datasets. Returns a model whose `predict` is on the natural scale.
+        """
+        if early_stopping is not None and valid is None:
+            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+        train = self.dataset(X, y, weight, **options)
+        held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
+        booster = self._train(
+            self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
+        )
+        model: BoostedModel = self.model(booster, train)
+        if self._open is not None:
+            rows = rows_of(train)
+            model.loss = parted(self.loss, best_cuts(self._open, rows.y, model.raw(X), rows.weight, self._cuts))
+        return model
+
+    def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
+        for name in self.RESERVED:
+            if name in params:
+                raise ValueError(
+                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
+                )
+        own = {} if self._convention is None else self._convention.params
+        return {**own, **params, **self._told(rows_of(train))}
+
+    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
+        """Checked rows; of a validation set, `reference` is the training set."""
+        target, kept = self._targets(y), weights(weight)
+        if reference is None:
+            return Rows(target, kept, self._settled(target, kept))
+        rows = Rows(target, kept, rows_of(reference).setting)
+        rows.mean_loss(rows.setting.loss, rows.start())  # says what is wrong with targets or weights
+        return rows
+
+    def _shown(self, rows: Rows) -> NDArray[np.float32]:
+        """Labels for the booster itself, which needs some: the targets, or the likeliest class of a row."""
+        whole = rows.y.ndim == 1 or rows.setting.targets
+        return (rows.y if whole else rows.y.argmax(axis=1)).astype(np.float32)

@@ -18,7 +18,7 @@ NAMES = [
     *("binary_cross_entropy", "hinge", "squared_hinge", "modified_huber", "exponential", "focal", "brier"),
     *("cross_entropy", "focal_cross_entropy", "multiclass_hinge", "multi_margin"),
     *("kl_divergence", "generalized_kl_divergence", "js_divergence"),
-    *("poisson", "gamma", "tweedie", "gaussian_nll"),
+    *("poisson", "gamma", "tweedie", "gaussian_nll", "cumulative_logit"),
 ]
 REGRESSION, BINARY, CLASSES, DIVERGENCES, COUNTS = NAMES[:12], NAMES[12:19], NAMES[19:23], NAMES[23:26], NAMES[26:29]
 
@@ -26,7 +26,8 @@ REGRESSION, BINARY, CLASSES, DIVERGENCES, COUNTS = NAMES[:12], NAMES[12:19], NAM
 def agrees(value: mpf, literal: str, digits: int = 30) -> bool:
     expected = mpf(literal)
     both_nan = mp.isnan(value) and mp.isnan(expected)
-    return both_nan or value == expected or abs(value - expected) <= abs(expected) * mpf(10) ** -digits
+    near = mp.isfinite(expected) and abs(value - expected) <= abs(expected) * mpf(10) ** -digits
+    return both_nan or value == expected or near
 
 
 # What the references say.
@@ -57,6 +58,7 @@ ORDINARY: list[tuple[str, Any, Any, dict[str, Any]]] = [
     *((name, TARGET, PROBABILITIES, {}) for name in DIVERGENCES),
     *((name, 1.3, f, {}) for name in COUNTS for f in (0.4, -3.7)),
     ("gaussian_nll", 1.3, [0.4, -0.7], {"full": True}),
+    *(("cumulative_logit", y, f, {}) for y in (0, 1, 2) for f in (0.4, -3.7)),
     ("smooth_l1", 1.3, 0.4, {"beta": 0}),
     ("lq", 1.3, 0.4, {"q": 1.1}),
     ("binary_cross_entropy", 0.3, 0.4, {"label_smoothing": 0.1, "pos_weight": 3.3}),

@@ -140,6 +140,16 @@ MEANING = [
         ROWS,
         lambda y, f: sum(max(0.0, 0.5 - f[y] + v) ** 2 for v in others(y, f)) / 3,
     ),
+    (
+        lm.cumulative_logit(),
+        (samples.IDS, samples.LABEL[1]),
+        lambda y, f: -math.log([s(-1 - f), s(1 - f) - s(-1 - f), 1 - s(1 - f)][y]),
+    ),
+    (
+        lm.cumulative_logit(thresholds=(-0.5, 0.0, 2.0)),
+        (samples.IDS, samples.LABEL[1]),
+        lambda y, f: -math.log([s(-0.5 - f), s(-f) - s(-0.5 - f), s(2 - f) - s(-f)][y]),
+    ),
     (lm.kl_divergence(), DIVERGENCE, kl),
     (
         lm.kl_divergence(log_input=True),

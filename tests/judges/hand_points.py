@@ -182,6 +182,51 @@ HAND_POINTS: list[HandPoint] = [
     ("multiclass_hinge", {}, 0, [5], "0", "there is no other class"),
     ("multi_margin", {}, 0, [1, 2, 0.5, -3], "0.625", "(2 + 1/2 + 0) / 4"),
     ("multi_margin", {"margin": 0.5, "p": 2}, 1, [0.5, 1, 0.75, 2], "0.578125", "(0 + (1/4)^2 + (3/2)^2) / 4"),
+    # Levels along one score; s is the logistic function.
+    ("cumulative_logit", {}, 0, 0, "1.31326168751822283404899549496785564191528009", "ln(1 + e)"),
+    ("cumulative_logit", {}, 2, 0, "1.31326168751822283404899549496785564191528009", "ln(1 + e)"),
+    (
+        "cumulative_logit", {}, 1, 0,
+        "0.771936832905304725070639140035185343792257992", "-ln(s(1) - s(-1)) = ln((e + 1) / (e - 1))",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2)}, 1, 3,
+        "1.50726249696082394978056956492201969981885955", "-ln(s(-1) - s(-3))",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2, 3)}, 2, -1,
+        "3.52541242487863369013555288320977358458100842", "-ln(s(4) - s(3))",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2, 3)}, 3, 1,
+        "2.12692801104297249644372680635830443143433306", "ln(1 + e^2)",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2)}, 0, -100,
+        "3.72007597602083596295969580386311833735889222e-44", "ln(1 + e^-100)",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2)}, 2, 110,
+        "1.24794646291295124854437279449419115766129528e-47", "ln(1 + e^-108)",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (-100, 100)}, 1, 0,
+        "7.44015195204167192591939160772623667471778458e-44", "-ln(1 - 2 s(-100))",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2)}, 1, -100,
+        "100.145413457868859056972648150099474059961698", "-ln(s(102) - s(100))",
+    ),
+    (
+        "cumulative_logit", {"thresholds": (0, 2)}, 1, 100,
+        "98.1454134578688590569726481500994740599616981", "-ln(s(-98) - s(-100))",
+    ),
+    ("cumulative_logit", {}, 0, -inf, "0", "certain and right"),
+    ("cumulative_logit", {}, 0, inf, "inf", "certain and wrong"),
+    ("cumulative_logit", {}, 1, inf, "inf", "beyond the level"),
+    ("cumulative_logit", {}, 1, -inf, "inf", "before the level"),
+    ("cumulative_logit", {}, 2, inf, "0", "certain and right"),
+    ("cumulative_logit", {}, 2, -inf, "inf", "certain and wrong"),
     # Rows of probabilities.
     (
         "kl_divergence", {}, [0.5, 0.5], [0.25, 0.75],

@@ -246,9 +246,7 @@ def cumulative_logit(y: mpf, f: mpf, thresholds: tuple[mpf, ...] = (-1.0, 1.0)) 
 
 def _risen(x: mpf, t: mpf) -> mpf:
     """The logistic function of x - t, where an end of the line is further out than any number."""
-    if t == mp.inf or x == -mp.inf:
-        return mp.zero
-    return mp.one if x == mp.inf or t == -mp.inf else _sigmoid(x - t)
+    return mp.zero if t == mp.inf or x == -mp.inf else _sigmoid(x - t)
 
 
 def _log_of(p: mpf) -> mpf:

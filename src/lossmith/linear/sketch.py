@@ -36,7 +36,12 @@ _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero 
 
 def enough(problem: Problem, outputs: int) -> int:
     """How many samples tell the second derivatives to a third or better."""
-    return max(_LEAST, _PER_COEFFICIENT * (1 + problem.design.p) * outputs)
+    return telling((1 + problem.design.p) * outputs)
+
+
+def telling(coefficients: int) -> int:
+    """The same, for so many of them."""
+    return max(_LEAST, _PER_COEFFICIENT * coefficients)
 
 
 def matrix_rows(problem: Problem, outputs: int) -> int:

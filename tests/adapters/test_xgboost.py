@@ -249,6 +249,10 @@ def test_what_is_wrong_with_several_targets_is_said():
     y[7, 1] = 0.0
     with pytest.raises(ValueError, match="in_mads: residuals of several targets"):
         lm.huber().to("xgboost", in_mads=True).fit(X, y)
+    short, objective = np.ones(49), lm.squared_error().to("xgboost")
+    for reference in (None, objective.dataset(X, y)):
+        with pytest.raises(ValueError, match=r"weight has shape \(49,\)"):
+            objective.dataset(X, y, short, reference=reference)
     for other in ("lightgbm", "catboost"):
         pytest.importorskip(other)
         with pytest.raises(ValueError, match=f"{other} trains squared_error on one target"):

@@ -166,7 +166,7 @@ class Rows:
 
     def mean_loss(self, loss: Loss, scores: Array) -> float:
         """The weighted mean, over the columns too where there are several targets."""
-        columns = loss.kind == "pointwise" and loss.outputs == 1 and self.y.ndim == 2
+        columns = not loss.wide and self.y.ndim == 2
         return float(loss(self.y, scores, weight=beside(self.weight, self.y) if columns else self.weight))
 
     def pair(self, like: NDArray[Any], dtype: Any = np.float64) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -176,7 +176,7 @@ class Rows:
     def start(self) -> Array:
         """The start as scores of these rows."""
         loss, start, n = self.setting.loss, self.setting.units.start, len(self.y)
-        one = loss.kind == "pointwise" and loss.outputs == 1 and not self.setting.targets
+        one = not loss.wide and not self.setting.targets
         return np.full(n, start[0]) if one else np.tile(np.asarray(start), (n, 1))
 
     def spread(self, f: Array) -> float:
@@ -199,8 +199,8 @@ def rows_of(dataset: Any) -> Rows:
 
 
 def beside(weight: Array | None, y: NDArray[Any]) -> Array | None:
-    """A row's weight for each of its targets."""
-    return None if weight is None or weight.shape != y.shape[:1] else np.broadcast_to(weight[:, None], y.shape)
+    """A row's weight for each of its targets; weights that are not one a row as they are, for the loss to refuse."""
+    return weight if weight is None or weight.shape != y.shape[:1] else np.broadcast_to(weight[:, None], y.shape)
 
 
 def weights(given: Any) -> Array | None:

@@ -28,9 +28,10 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
     if weight is not None and (known is not None or y.dtype.kind in "fO") and not weight.all():
         y = _without_strangers(y, weight, known)
     if y.dtype.kind == "O":
-        missing = [i for i, label in enumerate(y.tolist()) if label is None or label != label]
-        if missing:
-            raise ValueError(f"y[{missing[0]}] is {y[missing[0]]}: Input y contains NaN or None; classes must be known")
+        missing = _missing(y)
+        if missing.any():
+            i = int(missing.argmax())
+            raise ValueError(f"y[{i}] is {y[i]}: Input y contains NaN or None; classes must be known")
     if y.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(y))
         if len(bad):
@@ -53,8 +54,13 @@ def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | No
     elif y.dtype.kind == "f":
         strange = ~np.isfinite(y) | (y != np.round(y))
     else:  # what is missing among objects, where it would have to be sorted
-        strange = np.array([label is None or label != label for label in y.tolist()], dtype=bool)
+        strange = _missing(y)
     return np.where(strange & (weight == 0), y[np.argmax(weight > 0)], y)
+
+
+def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which objects are None or NaN."""
+    return np.array([label is None or label != label for label in y.tolist()], dtype=bool)
 
 
 def ordered_categories(y: Any) -> list[Any] | None:

@@ -45,8 +45,9 @@ class Equations:
             raise np.linalg.LinAlgError("the equations depend on each other")
         triangle = np.zeros((held + 1, held + 1), order="F")
         triangle[:held, :held], triangle[:held, held], triangle[held, held] = self._triangle, inside, length
-        self._basis = np.asfortranarray(np.column_stack([self._basis, outside / length]))
-        self._triangle = triangle
+        basis = np.empty((len(row), held + 1), order="F")
+        basis[:, :held], basis[:, held] = self._basis, outside / length
+        self._basis, self._triangle = basis, triangle
         self.samples.append(sample)
 
     def drop(self, k: int) -> int:

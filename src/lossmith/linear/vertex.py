@@ -1,10 +1,9 @@
 """Where a kinked loss ends: coefficients that put samples on their kinks, and slopes there that prove it the end.
 
-Descent on the averaged loss finds which samples these are. Those whose window holds a kink are taken to lie on it, all
-others to stay on their side; what is left is an equality-constrained quadratic problem, and one linear system has its
-solution: the coefficients, and for every sample on its kink the slope, between those on either side, with which the
-gradient vanishes (Nocedal and Wright 2006, section 16.1). Such slopes make supporting lines as good as any others, so
-the certificate does not depend on how narrow a window rounding allows.
+Descent on the averaged loss finds which samples these can be: those whose window holds a kink, all others being taken
+to stay on their side. A walk from kink to kink finds which of them are, exactly: the coefficients, and for every sample
+on its kink the slope, between those on either side, with which the gradient vanishes. Such slopes make supporting lines
+as good as any others, so the certificate does not depend on how narrow a window rounding allows.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from .problem import Point, Problem
 
 Array = NDArray[np.float64]
 
-_LARGEST = 1500  # equations
-_FEW = 64  # coefficients, for which samples are tried one after the other,
-_WALKED = 20  # so many for each of them
+_LARGEST = 1500  # coefficients and samples
+_FEW = 64  # coefficients, for each of which a walk
+_WALKED = 20  # may pass so many samples; it takes longer where they are more
 
 
 def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from lossmith.compute import Call
 from lossmith.formula.domains import Domain
 from lossmith.inputs import to_host
+from lossmith.turning import boundary, crossing
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -23,8 +23,6 @@ _TOLERANCE = (
     16 * np.finfo(np.float64).eps
 )  # of a sum of gradients that should be zero, relative to the sum of their sizes
 _AT_ONCE = 1 << 18  # numbers: so few cost less than the calls, one for each point
-_ONE_ORDER = 1 << 53  # floats between a number and twice that
-_SECANTS = 12  # steps after which a slope is taken not to be smooth
 _CANDIDATES = 65  # points at which a loss is checked for a lower valley than the one bisection found
 
 
@@ -36,7 +34,7 @@ def best_constant(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) 
 
 
 def _found(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Any:
-    if loss.kind == "pointwise" and loss.outputs == 1:
+    if not loss.wide:
         return _one(loss, y, w, extras)
     if loss.kind == "rowwise" and loss.elicits == "mean" and not extras:
         return _mean_row(loss, y, w)
@@ -129,75 +127,6 @@ def _ends(domain: Domain) -> tuple[float, float]:
     )
 
 
-def _ordinal(x: float) -> int:
-    """Floats in order as whole numbers, so that bisection halves the number of floats and not a distance."""
-    bits = int(np.float64(x).view(np.int64))
-    return bits if bits >= 0 else -(bits & 0x7FFFFFFFFFFFFFFF)
-
-
-def _float(ordinal: int) -> float:
-    return float(np.int64(abs(ordinal)).view(np.float64)) * (1 if ordinal >= 0 else -1)
-
-
-def _boundary(
-    after: Callable[[float], bool], low: float, high: float, hints: Floats | None = None,
-    guess: Callable[[float, float], float] | None = None,
-) -> tuple[float, float]:  # fmt: skip
-    """Neighbouring floats (a, b) with not after(a) and after(b); after turns from False to True between the ends.
-
-    It often turns at one of the sorted `hints`, next to an end, or near a `guess`: that is looked at first, and saves
-    most bisections.
-    """
-    if hints is not None:
-        inside = hints[(hints > low) & (hints < high)]
-        turn = bisect_left(inside, True, key=lambda c: after(float(c)))
-        low, high = (float(inside[turn - 1]) if turn else low), (float(inside[turn]) if turn < len(inside) else high)
-    a, b = _ordinal(low), _ordinal(high)
-    if b - a > 1:
-        a, b = (a, a + 1) if after(_float(a + 1)) else (a + 1, b)
-    if b - a > 1:
-        a, b = (a, b - 1) if after(_float(b - 1)) else (b - 1, b)
-    if b - a > 1 and guess is not None:
-        a, b = _closed_in(after, a, b, _ordinal(guess(_float(a), _float(b))))
-    while b - a > 1:
-        middle = (a + b) // 2
-        a, b = (a, middle) if after(_float(middle)) else (middle, b)
-    return _float(a), _float(b)
-
-
-def _closed_in(after: Callable[[float], bool], a: int, b: int, near: int) -> tuple[int, int]:
-    """An interval inside (a, b) that holds the turn: steps away from a place near it, each far longer than the last."""
-    if not a < near < b:
-        return a, b
-    turned, step = after(_float(near)), 1
-    while True:
-        a, b = (a, near) if turned else (near, b)
-        near, step = near + (-step if turned else step), step * (step + 1)
-        if not a < near < b:
-            return a, b
-        if after(_float(near)) != turned:
-            return (near, b) if turned else (a, near)
-
-
-def _crossing(slope: Callable[[float], float], low: float, high: float) -> float:
-    """Where a slope is about zero if it changes smoothly from below zero to above: halved down to one order of
-    magnitude, then the secant through both ends, the end that stays counting half (the Illinois rule)."""
-    a, b = _ordinal(low), _ordinal(high)
-    while b - a > _ONE_ORDER:
-        middle = (a + b) // 2
-        a, b = (a, middle) if slope(_float(middle)) >= 0 else (middle, b)
-    stays, moves = _float(a), _float(b)
-    before, here = slope(stays), slope(moves)
-    for _ in range(_SECANTS):
-        if here in (0.0, before):
-            break
-        new = moves - here * (moves - stays) / (here - before)
-        there = slope(new)
-        stays, before = (moves, here) if there * here < 0 else (stays, before / 2)
-        moves, here = new, there
-    return moves
-
-
 def _midpoint(
     slope: Callable[[float], float], value: Callable[[float], float], domain: Domain, hints: Floats | None = None
 ) -> float:
@@ -219,11 +148,11 @@ def _midpoint(
             return low if math.isfinite(domain.low) else -math.inf
         falling = max((c for c in falls if c < rises[0]), default=falls[0])
         rising = min(c for c in (*rises, high) if c > falling)
-    before, left = _boundary(lambda c: slope(c) >= 0, falling, rising, hints, partial(_crossing, slope))
+    before, left = boundary(lambda c: slope(c) >= 0, falling, rising, hints, partial(crossing, slope))
     left = before if value(before) <= value(left) else left  # a kink may sit on either side
     right = beyond = left
     if slope(left) <= 0:
-        right, beyond = _boundary(lambda c: slope(c) > 0, left, rising, hints, math.nextafter)
+        right, beyond = boundary(lambda c: slope(c) > 0, left, rising, hints, math.nextafter)
     right = beyond if value(beyond) <= value(right) else right
     return left + (right - left) / 2
 

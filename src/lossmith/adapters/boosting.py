@@ -201,14 +201,14 @@ class Derivatives:
 
     def _zeros(self, y: NDArray[Any]) -> Array:
         """Scores to check targets with."""
-        if self.loss.outputs == 1 and self.loss.kind == "pointwise":
+        if not self.loss.wide:
             return np.zeros(y.shape if self._has_columns(y) else len(y))
         seen = y.shape[-1] if y.ndim == 2 else int(np.max(y, initial=1)) + 1 if y.dtype.kind == "i" else 2
         return np.zeros((len(y), self.loss.outputs or self.classes or seen))
 
     def _has_columns(self, y: NDArray[Any]) -> bool:
         """Whether these are several targets a row, each with a score of its own."""
-        many = self.loss.kind == "pointwise" and self.loss.outputs == 1 and y.ndim == 2 and y.shape[1] > 1
+        many = not self.loss.wide and y.ndim == 2 and y.shape[1] > 1
         if many and not self.TARGETS:
             raise ValueError(
                 f"y has shape {y.shape}, but {self.FRAMEWORK} trains {self.loss.name} on one target: train a model for "

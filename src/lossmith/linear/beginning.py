@@ -48,7 +48,7 @@ def beginning(loss: Loss, y: NDArray[Any], weight: Array | None, classes: int | 
 
 def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | None:
     """About the best constant; None where it has a closed form, or does not lie between slopes of either sign."""
-    single = loss.kind == "pointwise" and loss.outputs == 1
+    single = not loss.wide
     if not single or loss.elicits == "mean" or redescends(loss) is not None:
         return None
     samples, slope = Samples(loss, y, weight), tangent(loss.formula).slope
@@ -79,7 +79,7 @@ def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | N
 
 
 def _look_at_all(loss: Loss, y: NDArray[Any], start: Array) -> None:
-    single = loss.kind == "pointwise" and loss.outputs == 1
+    single = not loss.wide
 
     def scores(count: int) -> Array:
         return np.full(count, start[0]) if single else np.tile(start, (count, 1))

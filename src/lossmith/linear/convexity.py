@@ -29,7 +29,7 @@ def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool
         some = np.sort(np.append(some, [y.min(), y.max()]))
     picked = some[np.unique(np.linspace(0, len(some) - 1, TARGETS).astype(np.intp))]
     steps = unit * STEPS if loss.target_kind == "real" and loss.link.name == "identity" else CLASS_STEPS
-    one = loss.kind == "pointwise" and loss.outputs == 1
+    one = not loss.wide
     if one:
         domain = loss.formula.predictions[0].domain
         steps = steps[(start[0] + steps > domain.low) & (start[0] + steps < domain.high)]

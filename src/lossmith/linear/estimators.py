@@ -371,7 +371,7 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
 def check_loss(loss: Loss) -> None:
     if loss.target_kind == "row":
         raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
-    if loss.kinked and not (loss.kind == "pointwise" and loss.outputs == 1):
+    if loss.kinked and loss.wide:
         raise ValueError(
             f"{loss.name} has kinks and takes several scores per sample: linear models support kinked losses of one "
             "score only; for classes use cross_entropy"

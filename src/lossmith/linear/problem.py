@@ -58,7 +58,7 @@ class Problem:
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
         self._penalty = Penalty(self.l2, self.l1, unit)
         self.total = float(len(y) if weight is None else weight.sum())
-        single = loss.kind == "pointwise" and loss.outputs == 1
+        single = not loss.wide
         self.samples = Samples(loss, y, weight, offset) if single else None
         self._constant: tuple[bytes, tuple[float, float]] | None = None
         self._several = None if single else Several(loss, y, weight, offset)

@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import pathlib
 import pkgutil
+import re
 import subprocess
 import sys
 
@@ -65,3 +67,14 @@ def test_no_submodule_hides_a_public_name():
     assert not [name for name in missing if not name.startswith("lossmith.adapters.")]
     changed = [name for name, value in before.items() if getattr(lossmith, name) is not value]
     assert not changed
+
+
+def test_every_file_has_a_name_that_was_meant():
+    # A redirection gone wrong once left dozens of files named after what a test had printed.
+    root = pathlib.Path(__file__).parents[1]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=False)
+    if listed.returncode:  # no checkout: what was unpacked is what was meant
+        pytest.skip("not a checkout of git")
+    names = listed.stdout.rstrip("\0").split("\0")
+    assert "pyproject.toml" in names
+    assert [name for name in names if not re.fullmatch(r"[\w./-]+", name)] == []

@@ -35,7 +35,8 @@ def served(
 ) -> list[Any] | None:  # fmt: skip
     """The outputs asked for, or None where the checked road must be taken."""
     try:
-        written = None if out is None or out.dtype is y_pred.dtype else out.dtype
+        last = out[-1] if type(out) is tuple else out
+        written = None if last is None or last.dtype is y_pred.dtype else last.dtype
         key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
         fast, most = loss.roads.get(key, _NO_ROAD)
         size = y_pred.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -59,6 +59,17 @@ class Block:
         if spec.classes is not None:
             self.classes = e.lift(spec.classes) if spec.classes else self._class_count()
         self.invariants = self._invariants(roots, numbers)
+
+    @property
+    def arrays(self) -> Iterator[tuple[Array, Stored, bool]]:
+        """Those with numbers of samples: where they are, how they lie there, and whether they are written."""
+        spec = self.spec
+        yield from ((array, given.stored, False) for given, array in self.inputs.items())
+        for array, stored in ((self.weight, spec.weight), (self.where, spec.where)):
+            if array is not None and stored is not None:
+                yield array, stored, False
+        for output, array in zip(spec.outputs, self.outputs, strict=True):
+            yield array, Stored(output.dtype, group=len(output.roots)), True
 
     def _pointer(self, number: int) -> str:
         return self.e.fresh(f"load ptr, ptr {self.e.address('%job', number, 'i64')}")

@@ -201,6 +201,7 @@ def plan(
         weight=masks[0] if weighted else None, where=masks[-1] if masked else None, checked=True,
         exact=weighted or request.reduction is TOTAL,
         scaled=request.reduction in MEANS and request.outputs != ("value",),
+        coarse=request.reduction is SOUND and result == np.float32 and compute == np.float64,
         vectors=tuple(p.name for p in formula.params if p.per_class),
         **({} if classes is None else row_layout(classes)),
     )  # fmt: skip

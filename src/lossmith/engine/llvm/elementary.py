@@ -68,13 +68,23 @@ def _nearest(e: Emitter, x: Value, offset: int = 0) -> tuple[Value, Value]:
 
 def _left(e: Emitter, x: Value, n: Value) -> Value:
     """e^r - 1 for r = x - n log(2), by Cody and Waite's reduction."""
+    if e.coarse:
+        return _left_coarsely(e, e.fma(n, -math.log(2.0), x))
     high, low = LOG_2[x.type]
     r = e.fma(n, -low, e.fma(n, -high, x))
     return e.fma(r * r, series(e, r, polynomials.EXP), r)
 
 
+def _left_coarsely(e: Emitter, r: Value) -> Value:
+    """e^r - 1 to float32's digits, whatever the type."""
+    return e.fma(r * r, e.polynomial(r, polynomials.EXP["float"]), r)
+
+
 def _left_exactly(e: Emitter, x: Value, n: Value, rest: Value | None = None) -> Value:
     """The same of x + rest, with what r loses by rounding."""
+    if e.coarse:
+        r = e.fma(n, -math.log(2.0), x)
+        return _left_coarsely(e, r if rest is None else r + rest)
     high, low = LOG_2[x.type]
     exact = e.fma(n, -high, x)
     tail = n * -low if rest is None else e.fma(n, -low, rest)

@@ -53,16 +53,23 @@ FLOATS = {"float32": SINGLE, "float64": DOUBLE}
 MASK = "i1"
 BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
 
+_OPPOSITE = {
+    "oeq": "une", "une": "oeq", "olt": "uge", "uge": "olt", "ole": "ugt", "ugt": "ole", "ogt": "ule", "ule": "ogt",
+    "oge": "ult", "ult": "oge", "ord": "uno", "uno": "ord", "one": "ueq", "ueq": "one",
+    "eq": "ne", "ne": "eq", "slt": "sge", "sge": "slt", "sle": "sgt", "sgt": "sle",
+}  # fmt: skip
+
 Number: TypeAlias = Union["Value", float, int]
 
 
 class Value:
     """One vector: its scalar type and its name in the text. Comparisons with NaN are false, except ``ne``."""
 
-    __slots__ = ("emit", "name", "type")
+    __slots__ = ("_opposite", "emit", "name", "type")
 
     def __init__(self, emit: Emitter, name: str, type_: str) -> None:
         self.emit, self.name, self.type = emit, name, type_
+        self._opposite: Callable[[], Value] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -117,21 +124,28 @@ class Value:
         return self._binary(other, "", "lshr")
 
     def __and__(self, other: Number) -> Value:
-        return self._binary(other, "", "and")
+        result = self._binary(other, "", "and")
+        result._opposite = (lambda: ~self | ~other) if self.type == MASK and isinstance(other, Value) else None
+        return result
 
     def __or__(self, other: Number) -> Value:
-        return self._binary(other, "", "or")
+        result = self._binary(other, "", "or")
+        result._opposite = (lambda: ~self & ~other) if self.type == MASK and isinstance(other, Value) else None
+        return result
 
     def __xor__(self, other: Number) -> Value:
         return self._binary(other, "", "xor")
 
     def __invert__(self) -> Value:
-        return self._binary(-1, "", "xor")
+        """Of a comparison another comparison: where masks belong to instructions, they cost nothing then."""
+        return self._binary(-1, "", "xor") if self._opposite is None else self._opposite()
 
     def _compare(self, other: Number, of_floats: str, of_integers: str) -> Value:
         right = self.emit.lift(other, self.type)
         operation = f"fcmp {of_floats}" if self.is_float else f"icmp {of_integers}"
-        return self.emit.instruction(MASK, f"{operation} {self.emit.vector(self.type)} {self}, {right}")
+        result = self.emit.instruction(MASK, f"{operation} {self.emit.vector(self.type)} {self}, {right}")
+        result._opposite = lambda: self._compare(right, _OPPOSITE[of_floats], _OPPOSITE[of_integers])
+        return result
 
     def __lt__(self, other: Number) -> Value:
         return self._compare(other, "olt", "slt")
@@ -168,10 +182,11 @@ class Emitter:
     """The text of one function under construction; all values have ``lanes`` lanes.
 
     ``avx512``: its instructions may be written where they save some, the bits of the results being the same.
+    ``coarse``: exponentials of float64 numbers need no more digits than float32 holds.
     """
 
-    def __init__(self, float_: Float, *, avx512: bool = False) -> None:
-        self.float, self.lanes, self.avx512 = float_, float_.lanes, avx512
+    def __init__(self, float_: Float, *, avx512: bool = False, coarse: bool = False) -> None:
+        self.float, self.lanes, self.avx512, self.coarse = float_, float_.lanes, avx512, coarse
         self.lines: list[str] = []
         self.block = "entry"  # the label of the block being written
         self.rooms: list[str] = []  # memory on the stack, taken once at the entry

@@ -61,6 +61,10 @@ def constant(e: Emitter, node: Expr, n_classes: Any = 0) -> Value:
 
 def compute(e: Emitter, node: Expr, values: Mapping[Expr, Value]) -> Value:
     """One elementwise node from the values of its arguments."""
+    if node.op == "where":
+        condition, kept, changed = node.args
+        if changed.op in ("add", "sub") and changed.args[0] is kept:  # one instruction where masks belong to them
+            return e.where(~values[condition], values[changed], values[kept])
     return functions()[node.op](e, *(values[arg] for arg in node.args))
 
 

@@ -45,7 +45,22 @@ def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
         return a if _COMPARED[condition.op](left, right) else b
     first = a.args[1] if a.op == "where" and a.args[0] is condition else a
     second = b.args[2] if b.op == "where" and b.args[0] is condition else b
+    if second.op == "where" and second.args[1] is first:
+        return choose(condition | second.args[0], first, second.args[2])
     return None if first is a and second is b else choose(condition, first, second)
+
+
+def _sum(a: Expr, b: Expr) -> Expr | None:
+    """a + where(c, 0, b) is where(c, a, a + b)."""
+    return choose(b.args[0], a, a + b.args[2]) if _is_part(b) else None
+
+
+def _difference(a: Expr, b: Expr) -> Expr | None:
+    return choose(b.args[0], a, a - b.args[2]) if _is_part(b) else None
+
+
+def _is_part(x: Expr) -> bool:
+    return x.op == "where" and x.args[1] is ZERO
 
 
 def _largest(a: Expr, b: Expr) -> Expr | None:
@@ -63,4 +78,6 @@ def _power_of_sigmoid(x: Expr) -> Expr | None:
     return other if times is ONE else mul(other, other)
 
 
-_RULES: dict[str, Callable[..., Expr | None]] = {"where": _chosen, "maximum": _largest, "exp": _power_of_sigmoid}
+_RULES: dict[str, Callable[..., Expr | None]] = {
+    "where": _chosen, "maximum": _largest, "exp": _power_of_sigmoid, "add": _sum, "sub": _difference,
+}  # fmt: skip

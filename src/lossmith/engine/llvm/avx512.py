@@ -1,6 +1,8 @@
-"""One instruction of AVX-512 that takes the place of several, where ``Emitter.avx512`` allows it: the same bits."""
+"""Instructions of AVX-512 that take the place of several each, where ``Emitter.avx512`` allows it: the same bits."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from lossmith.engine.llvm.emit import BYTES, MASK, Emitter, Value
 
@@ -15,16 +17,29 @@ def can_scale(e: Emitter, x: Value) -> bool:
 
 def scaled(e: Emitter, x: Value, n: Value, keep: Value) -> Value:
     """x * 2^n, rounded once, for any whole n; 0 where ``keep`` is false, where underflow would cost time."""
+    return _each(e, "scalef", (x, n), keep)
+
+
+def parts(e: Emitter, x: Value, keep: Value) -> tuple[Value, Value]:
+    """x = m 2^k with |m| in [1, 2): m, 0 where ``keep`` is false, and k, infinite where x is 0 or infinite."""
+    return _each(e, "getmant", (x,), keep, "i32 0"), _each(e, "getexp", (x,), e.lift(1, MASK))
+
+
+def _each(e: Emitter, name: str, args: Sequence[Value], keep: Value, option: str = "") -> Value:
+    """An instruction on whole registers, 0 where ``keep`` is false; an option is its type and number."""
+    x = args[0]
     width = _REGISTER // BYTES[x.type]
     part, mask = f"<{width} x {x.type}>", f"i{width}"
-    name = f"@llvm.x86.avx512.mask.scalef.{'ps' if x.type == 'float' else 'pd'}.512"
-    e.declare(f"{part} {name}({part}, {part}, {part}, {mask}, i32)")
+    function = f"@llvm.x86.avx512.mask.{name}.{'ps' if x.type == 'float' else 'pd'}.512"
+    options = [option] if option else []
+    types = [part] * len(args) + [word.split()[0] for word in options]
+    e.declare(f"{part} {function}({', '.join([*types, part, mask])}, i32)")
     found = []
     for first in range(0, e.lanes, width):
-        one, exponent, kept = (e.part(v, first, width) for v in (x, n, keep))
-        bits = e.instruction(MASK, f"bitcast <{width} x i1> {kept} to {mask}")
-        arguments = f"{part} {one}, {part} {exponent}, {part} zeroinitializer, {mask} {bits}, i32 {_ROUND_AS_SET}"
-        found.append(e.instruction(x.type, f"call {part} {name}({arguments})"))
+        given = [f"{part} {e.part(arg, first, width)}" for arg in args] + options
+        bits = e.instruction(MASK, f"bitcast <{width} x i1> {e.part(keep, first, width)} to {mask}")
+        arguments = f"{', '.join(given)}, {part} zeroinitializer, {mask} {bits}, i32 {_ROUND_AS_SET}"
+        found.append(e.instruction(x.type, f"call {part} {function}({arguments})"))
     return _joined(e, found, width)
 
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.domains import inside
+from lossmith.engine.llvm.domains import inside, is_kept_above
 from lossmith.engine.llvm.emit import FLOATS, Emitter, Value
 from lossmith.engine.llvm.frame import kernel
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.nodes import compute, constant, invariant
 from lossmith.engine.llvm.spec import Output, Spec
 from lossmith.formula.expr import Expr, leaf, walk
-from lossmith.record import Record
+from lossmith.record import Record, replace
 
 
 class Array(Record):
@@ -185,8 +185,13 @@ class Block:
         """What is asked of the numbers that are written."""
         if output.domain is None:
             return []
-        written = [self.weighted(x, loaded) for x in results]
-        return [condition for x in written for condition in inside(self.e, output.domain, x, None, is_whole=False)]
+        conditions = []
+        for k, x in zip(output.roots, results, strict=True):
+            domain, plain = output.domain, self.spec.weight is None and self.scale is None
+            if plain and domain.low_open and is_kept_above(self.spec.roots[k], domain.low):
+                domain = replace(domain, low=-math.inf, low_open=False)
+            conditions += inside(self.e, domain, self.weighted(x, loaded), None, is_whole=False)
+        return conditions
 
     def checked(self, good: Value, loaded: Loaded, results: list[Value], held: Sequence[Value] = ()) -> Value:
         """The lanes where all was well so far: legal inputs, no NaN from them, and what else is to hold."""

@@ -6,6 +6,11 @@ import math
 
 from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.formula.domains import Domain
+from lossmith.formula.expr import Expr, walk
+
+_CARRIERS = frozenset((
+    "add", "sub", "mul", "div", "neg", "abs", "sqrt", "exp", "scaled_exp", "tanh", "sigmoid", "softplus", "log_cosh",
+))  # fmt: skip
 
 
 def inside(e: Emitter, domain: Domain, x: Value, classes: Value | None, *, is_whole: bool) -> list[Value]:
@@ -30,3 +35,22 @@ def inside(e: Emitter, domain: Domain, x: Value, classes: Value | None, *, is_wh
         rounding = 2.0 ** (23 if x.type == "float" else 52)  # whole domains start at 0: adding this rounds to a whole
         found.append((x + rounding - rounding).eq(x) | (x >= rounding))
     return found
+
+
+def shows_nan(root: Expr, given: Expr) -> bool:
+    """Whether the root is NaN wherever this input is, as far as can be told: then the input need not be looked at."""
+    shown: dict[Expr, bool] = {}
+    for node in walk((root,)):
+        args = [shown[arg] for arg in node.args]
+        if node.op == "where":
+            shown[node] = args[1] and args[2]
+        elif node.op in ("maximum", "minimum"):
+            shown[node] = args[0]  # of two numbers that do not compare the first
+        else:
+            shown[node] = node is given or (node.op in _CARRIERS and any(args))
+    return shown[root]
+
+
+def is_kept_above(root: Expr, low: float) -> bool:
+    """Whether the root is a number above this one, or NaN, by its last operation."""
+    return root.op == "maximum" and root.args[1].op == "const" and root.args[1].data > low

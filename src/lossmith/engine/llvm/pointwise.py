@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block
 from lossmith.engine.llvm.control import loop
+from lossmith.engine.llvm.domains import shows_nan
 from lossmith.engine.llvm.emit import BYTES, MASK, Value
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
+from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the block
 _PAIR = 2  # vectors of samples
@@ -97,4 +99,6 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
         return sums
     seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
     unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
+    shown = [x for node, x in loaded.values.items() if any(shows_nan(spec.roots[k], node) for k in seen)]
+    loaded = replace(loaded, numbers=[x for x in loaded.numbers if x not in shown])
     return [*sums, block.checked(e.lift(1, MASK), loaded, unseen, held)]

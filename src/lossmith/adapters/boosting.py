@@ -123,8 +123,9 @@ class Derivatives:
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
         if rule == "curvature" and self._open is None and rows.setting.of_u is not None:
             wide = u if np.float64 in (u.dtype, y.dtype) else u.astype(np.float64)  # what is computed in
+            read = rows.compact if wide.dtype == np.float64 else y
             found = served(
-                rows.setting.of_u, ("gradient", "curvature"), SOUND, y, wide, weight, None, rows.pair(u, dtype), {}
+                rows.setting.of_u, ("gradient", "curvature"), SOUND, read, wide, weight, None, rows.pair(u, dtype), {}
             )
             if found is not None:
                 return found[0], found[1]

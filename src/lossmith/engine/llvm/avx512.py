@@ -8,6 +8,7 @@ from lossmith.engine.llvm.emit import BYTES, MASK, Emitter, Value
 
 _REGISTER = 64  # bytes
 _ROUND_AS_SET = 4  # by the processor's mode
+_SMALLER_WITH_SIGN_OF_FIRST = 2  # of two numbers without their signs
 
 
 def can_scale(e: Emitter, x: Value) -> bool:
@@ -23,6 +24,11 @@ def scaled(e: Emitter, x: Value, n: Value, keep: Value) -> Value:
 def parts(e: Emitter, x: Value, keep: Value) -> tuple[Value, Value]:
     """x = m 2^k with |m| in [1, 2): m, 0 where ``keep`` is false, and k, infinite where x is 0 or infinite."""
     return _each(e, "getmant", (x,), keep, "i32 0"), _each(e, "getexp", (x,), e.lift(1, MASK))
+
+
+def held(e: Emitter, x: Value, most: float) -> Value:
+    """x where |x| is not more than this, else this with the sign of x, of NaN too."""
+    return _each(e, "range", (x, e.lift(most, x.type)), e.lift(1, MASK), f"i32 {_SMALLER_WITH_SIGN_OF_FIRST}")
 
 
 def _each(e: Emitter, name: str, args: Sequence[Value], keep: Value, option: str = "") -> Value:

@@ -47,7 +47,7 @@ def _host() -> tuple[str, str]:
 
 def has_avx512() -> bool:
     """Whether this processor knows the instructions that ``Emitter.avx512`` stands for."""
-    return "+avx512f" in _host()[1].split(",")
+    return {"+avx512f", "+avx512dq"} <= set(_host()[1].split(","))
 
 
 @functools.lru_cache(maxsize=8)

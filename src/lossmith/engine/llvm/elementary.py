@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.avx512 import can_scale, parts, scaled
+from lossmith.engine.llvm.avx512 import can_scale, held, parts, scaled
 from lossmith.engine.llvm.emit import DOUBLE, MASK, SINGLE, Emitter, Float, Value
 
 _KINDS = {kind.name: kind for kind in (SINGLE, DOUBLE)}
@@ -67,25 +67,28 @@ def _nearest(e: Emitter, x: Value, offset: int = 0) -> tuple[Value, Value]:
     return shifted - (magic(x) + offset), e.bits(shifted)
 
 
-def _left(e: Emitter, x: Value, n: Value) -> Value:
-    """e^r - 1 for r = x - n log(2), by Cody and Waite's reduction."""
-    if e.coarse:
-        return _left_coarsely(e, e.fma(n, -math.log(2.0), x))
+def _reduced(e: Emitter, x: Value, n: Value) -> Value:
+    """r = x - n log(2), by Cody and Waite's reduction; what float32's digits do not show is left out."""
     high, low = LOG_2[x.type]
-    r = e.fma(n, -low, e.fma(n, -high, x))
-    return e.fma(r * r, series(e, r, polynomials.EXP), r)
+    return e.fma(n, -math.log(2.0), x) if e.coarse else e.fma(n, -low, e.fma(n, -high, x))
 
 
-def _left_coarsely(e: Emitter, r: Value) -> Value:
-    """e^r - 1 to float32's digits, whatever the type."""
-    return e.fma(r * r, e.polynomial(r, polynomials.EXP["float"]), r)
+def _grown(e: Emitter, r: Value) -> Value:
+    """e^r - 1."""
+    p = e.polynomial(r, polynomials.EXP["float"]) if e.coarse else series(e, r, polynomials.EXP)
+    return e.fma(r * r, p, r)
+
+
+def _left(e: Emitter, x: Value, n: Value) -> Value:
+    """e^r - 1 for r = x - n log(2)."""
+    return _grown(e, _reduced(e, x, n))
 
 
 def _left_exactly(e: Emitter, x: Value, n: Value, rest: Value | None = None) -> Value:
     """The same of x + rest, with what r loses by rounding."""
     if e.coarse:
-        r = e.fma(n, -math.log(2.0), x)
-        return _left_coarsely(e, r if rest is None else r + rest)
+        r = _reduced(e, x, n)
+        return _grown(e, r if rest is None else r + rest)
     high, low = LOG_2[x.type]
     exact = e.fma(n, -high, x)
     tail = n * -low if rest is None else e.fma(n, -low, rest)
@@ -111,6 +114,9 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
 
 def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
     """e^x, or e^(x + rest): 0.99, 0.95 ULP."""
+    if can_scale(e, x) and rest is None:  # by any n, and where x is so large that r is noise it is 0 or infinite
+        n, _ = _nearest(e, x)
+        return scaled(e, _grown(e, held(e, _reduced(e, x, n), 0.5)) + 1.0, n, e.lift(1, MASK))
     least, most = _EXP_RANGE[x.type]
     x = e.where(x < least, least, x)
     x = e.where(x > most, most, x)

@@ -21,14 +21,18 @@ def scaled(e: Emitter, x: Value, n: Value, keep: Value) -> Value:
     return _each(e, "scalef", (x, n), keep)
 
 
-def parts(e: Emitter, x: Value, keep: Value) -> tuple[Value, Value]:
-    """x = m 2^k with |m| in [1, 2): m, 0 where ``keep`` is false, and k, infinite where x is 0 or infinite."""
-    return _each(e, "getmant", (x,), keep, "i32 0"), _each(e, "getexp", (x,), e.lift(1, MASK))
+def parts(e: Emitter, x: Value) -> tuple[Value, Value]:
+    """x = m 2^k with |m| in [1, 2): m and k, which is infinite where x is 0 or infinite."""
+    return _each(e, "getmant", (x,), _all(e), "i32 0"), _each(e, "getexp", (x,), _all(e))
 
 
 def held(e: Emitter, x: Value, most: float) -> Value:
     """x where |x| is not more than this, else this with the sign of x, of NaN too."""
-    return _each(e, "range", (x, e.lift(most, x.type)), e.lift(1, MASK), f"i32 {_SMALLER_WITH_SIGN_OF_FIRST}")
+    return _each(e, "range", (x, e.lift(most, x.type)), _all(e), f"i32 {_SMALLER_WITH_SIGN_OF_FIRST}")
+
+
+def _all(e: Emitter) -> Value:
+    return e.lift(1, MASK)
 
 
 def _each(e: Emitter, name: str, args: Sequence[Value], keep: Value, option: str = "") -> Value:

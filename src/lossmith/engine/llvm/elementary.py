@@ -141,8 +141,9 @@ def scaled_exp(e: Emitter, y: Value, x: Value) -> Value:
     x = e.where(x > reach, reach, x)
     n, _ = _nearest(e, x)
     if can_scale(e, x):
-        mantissa, exponent = parts(e, y, ~vanished)
-        return scaled(e, (_left(e, x, n) + 1.0) * mantissa, n + exponent, e.lift(1, MASK))
+        mantissa, exponent = parts(e, y)
+        n_all = e.where(vanished, -math.inf, n) + exponent
+        return scaled(e, (_left(e, x, n) + 1.0) * mantissa, n_all, e.lift(1, MASK))
     small, large = e.abs(y) < 2.0**-middle, e.abs(y) > 2.0**middle
     factor = e.where(small, e.lift(2.0**shift, y.type), e.where(large, e.lift(2.0**-shift, y.type), 1.0))
     y = y * e.where(vanished, 0.0, factor)

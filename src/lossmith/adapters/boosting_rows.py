@@ -8,6 +8,7 @@ mean curvature near 1 are powers of two: they change no digit of a gradient.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,9 +112,6 @@ class Setting:
         return self.loss.replaced(formulas=formulas, params={**self.loss.params, **params})
 
 
-Room = tuple[bytearray, int]
-
-
 class Scratch:
     """Memory for the arrays of a round, made once: pages that a process gets anew cost more than what is computed.
 
@@ -122,15 +120,15 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._free: dict[Any, list[Room]] = {}
+        self._free: dict[Any, list[Any]] = {}
 
     def array(self, like: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
         """An array of this one's shape and order."""
         by_column = like.ndim == 2 and like.flags.f_contiguous and not like.flags.c_contiguous
         free = self._free.setdefault((like.shape, dtype, by_column), [])
         room = free.pop() if free else _room(like.size * np.dtype(dtype).itemsize)
-        loan = _Loan(like.shape, dtype, *room, order="F" if by_column else "C")
-        loan.room, loan.free = room, free
+        loan = _Loan(like.shape, dtype, room, order="F" if by_column else "C")
+        loan.free = free
         return loan.view(np.ndarray)
 
     def __reduce__(self) -> tuple[type[Scratch], tuple[()]]:
@@ -140,18 +138,20 @@ class Scratch:
 class _Loan(np.ndarray[Any, Any]):
     """What every array made of the memory keeps alive, as none of them is of this kind."""
 
-    room: Room
-    free: list[Room]
+    free: list[Any]
 
     def __del__(self) -> None:
         if len(self.free) < _KEPT:
-            self.free.append(self.room)
+            self.free.append(self.base)
 
 
-def _room(size: int) -> Room:
-    """Memory for so many bytes, and where in it the first whole cache line begins: such arrays are written faster."""
-    memory = bytearray(size + _LINE)
-    return memory, -np.frombuffer(memory, np.uint8).ctypes.data % _LINE
+def _room(size: int) -> Any:
+    """Memory for so many bytes, in whole cache lines, which are written faster.
+
+    It is no array itself: NumPy would have a part of a loan keep that alive, and not the loan.
+    """
+    memory = np.empty(size + _LINE, np.uint8)
+    return (ctypes.c_char * size).from_buffer(memory, -memory.ctypes.data % _LINE)
 
 
 _LINE = 64

@@ -182,7 +182,7 @@ class Emitter:
     """The text of one function under construction; all values have ``lanes`` lanes.
 
     ``avx512``: its instructions may be written where they save some, the bits of the results being the same.
-    ``coarse``: exponentials of float64 numbers need no more digits than float32 holds.
+    ``coarse``: results of float64 numbers need no more digits than float32 holds.
     """
 
     def __init__(self, float_: Float, *, avx512: bool = False, coarse: bool = False) -> None:

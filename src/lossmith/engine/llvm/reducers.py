@@ -33,11 +33,11 @@ class Reducer(Protocol):
 
 
 class Sum:
-    """A sum over the classes: float32 stretches in float64, float64 ones with what rounding took away."""
+    """A sum over the classes: float32 stretches in float64, float64 ones with what rounding took away, if it matters."""
 
     def __init__(self, e: Emitter, x: Expr) -> None:
         self.e, self.x = e, x
-        self.first = [e.lift(0.0, "double")] * (1 if e.float.name == "float" else 2)
+        self.first = [e.lift(0.0, "double")] * (1 if e.float.name == "float" or e.coarse else 2)
 
     def neutral(self) -> States:
         return [self.e.lift(0.0)]

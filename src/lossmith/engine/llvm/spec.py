@@ -68,7 +68,7 @@ class Spec(Record):
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
     offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
-    coarse: bool = False  # what float64 exponentials become is written as float32 numbers and nowhere added up
+    coarse: bool = False  # float64 numbers become float32 ones, which are nowhere added up: fewer digits are needed
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 
     @property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
@@ -193,15 +195,13 @@ class Block:
             conditions += inside(self.e, domain, self.weighted(x, loaded), None, is_whole=False)
         return conditions
 
-    def checked(self, good: Value, loaded: Loaded, results: list[Value], held: Sequence[Value] = ()) -> Value:
-        """The lanes where all was well so far: legal inputs, no NaN from them, and what else is to hold."""
+    def checks(self, loaded: Loaded, results: list[Value], held: Sequence[Value] = ()) -> list[Value]:
+        """What holds where all is well: legal inputs, no NaN from them, and what else is asked."""
         numbers = [*loaded.numbers, *dict.fromkeys(results)]
         pairs = zip(numbers[::2], [*numbers[1::2], *numbers[-1:]], strict=False)
         ordered = [a.ordered(b) for a, b in pairs]  # one comparison sees NaN in two
         conditions = [unless(loaded.keep, condition) for condition in (*ordered, *held)]
-        for condition in [*loaded.legal, *conditions]:
-            good = good & unless(loaded.lanes, condition)
-        return good
+        return [unless(loaded.lanes, condition) for condition in (*loaded.legal, *conditions)]
 
     def write(
         self, output: Output, array: Array, results: list[Value], loaded: Loaded, index: str, last: str | None
@@ -245,6 +245,11 @@ def across(e: Emitter, x: Value) -> Value:
         x = x + e.shuffle(x, Value(e, "poison", x.type), [lane ^ distance for lane in range(e.lanes)])
         distance //= 2
     return x
+
+
+def all_of(good: Value, conditions: Iterable[Value]) -> Value:
+    """Where this and the conditions hold. One after the other: a comparison with a mask costs no more than without."""
+    return functools.reduce(operator.and_, conditions, good)
 
 
 def both(a: Value | None, b: Value) -> Value:

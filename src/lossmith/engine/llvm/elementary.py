@@ -279,7 +279,7 @@ def tanh(e: Emitter, x: Value) -> Value:
 
 
 def _over(e: Emitter, a: Value, d: Value) -> Value:
-    """a / d for d in [1, 2]; to float32's digits it does not wait for the divider, which tanh(x) / x needs for itself."""
+    """a / d for d in [1, 2]; to float32's digits without the divider, which tanh(x) / x needs for itself."""
     if not e.coarse:
         return a / d
     y = e.polynomial(d, _RECIPROCAL)

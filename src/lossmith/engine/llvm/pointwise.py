@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from lossmith.engine.llvm import memory
-from lossmith.engine.llvm.block import Block
+from lossmith.engine.llvm.block import Block, all_of
 from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.domains import shows_nan
-from lossmith.engine.llvm.emit import BYTES, MASK, Value
+from lossmith.engine.llvm.emit import BYTES, Value
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
@@ -18,7 +18,7 @@ _CHUNK = 32  # vectors whose sums are added up before they join the sums of the 
 _PAIR = 2  # vectors of samples
 _AHEAD = 2048  # bytes from what is read and written to what is asked for: farther than processors see by themselves
 _LINE = 64  # bytes of a cache line
-_MUCH = 1.0  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
+_MUCH = 0.75  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
 
 
 def text(spec: Spec) -> str:
@@ -39,7 +39,7 @@ def text(spec: Spec) -> str:
         with e.wider(at_once) as parts:
             found = [parts(x) for x in _sample(sampler, index, None, last)]
         for vector in zip(*found, strict=True):
-            states = _added(states, vector)
+            states = _added(states, vector, len(wide))
         return states
 
     def joined(states: list[Value], found: list[Value]) -> list[Value]:
@@ -52,7 +52,7 @@ def text(spec: Spec) -> str:
 
     def rest(index: str, states: list[Value]) -> list[Value]:
         lanes = e.first_lanes(e.integer("sub", "%stop", index))
-        return joined(states, _added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last)))
+        return joined(states, _added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last), len(wide)))
 
     states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *good], chunk)
     states = loop(e, whole, "%stop", e.lanes, states, rest)
@@ -69,9 +69,10 @@ def _fetch(block: Block, index: str, count: int) -> None:
             block.e.prefetch(block.e.address(at, _AHEAD + offset, "i8"), write=write)
 
 
-def _added(states: Iterable[Value], found: Iterable[Value]) -> list[Value]:
-    """Sums and flags with those of one more vector."""
-    return [a & b if a.type == MASK else a + b for a, b in zip(states, found, strict=True)]
+def _added(states: Sequence[Value], found: Sequence[Value], sums: int) -> list[Value]:
+    """So many sums, and where all is well, with what one more vector adds to them and asks."""
+    added = [a + b for a, b in zip(states[:sums], found[:sums], strict=True)]
+    return [*added, *(all_of(good, found[sums:]) for good in states[sums:])]
 
 
 def _lane_type(spec: Spec) -> str:
@@ -81,7 +82,7 @@ def _lane_type(spec: Spec) -> str:
 
 
 def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Value]:
-    """One vector of samples: load, check, compute, write; what it adds to the sums, and the lanes where all is well."""
+    """One vector of samples: load, compute, write; what it adds to the sums, and what holds where all is well."""
     e, spec = block.e, block.spec
     loaded = block.load(lambda a, stored: memory.load(e, stored, a.base, a.stride, index, mask, last), mask)
     values: dict[Expr, Value] = {**block.invariants, **loaded.values}
@@ -101,4 +102,4 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
     unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
     shown = [x for node, x in loaded.values.items() if any(shows_nan(spec.roots[k], node) for k in seen)]
     loaded = replace(loaded, numbers=[x for x in loaded.numbers if x not in shown])
-    return [*sums, block.checked(e.lift(1, MASK), loaded, unseen, held)]
+    return [*sums, *block.checks(loaded, unseen, held)]

@@ -6,13 +6,11 @@ pass computes is the same for both.
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Protocol
 
-from lossmith.engine.llvm.block import Array, Block, Loaded, unless
+from lossmith.engine.llvm.block import Array, Block, Loaded, all_of, unless
 from lossmith.engine.llvm.domains import inside
 from lossmith.engine.llvm.emit import MASK, Value
 from lossmith.engine.llvm.lower import INDEX, lowered
@@ -104,7 +102,7 @@ class _OneRow:
         totals = [self.e.abs(values[total] - 1.0) <= tolerance for total, tolerance in pairs]
         legal = [unless(loaded.keep, condition) for condition in (good, *totals)]
         unseen = [x for k, x in results.items() if k not in spec.sums]  # NaN in a sum is seen there
-        return [*sums, block.checked(states[-1], replace(loaded, legal=[*loaded.legal, *legal]), unseen)]
+        return [*sums, all_of(states[-1], block.checks(replace(loaded, legal=[*loaded.legal, *legal]), unseen))]
 
     def _samples(self, nodes: tuple[Expr, ...], values: dict[Expr, Value]) -> None:
         for node in nodes:
@@ -217,7 +215,7 @@ class Sweep:
         if self.good is not None:
             conditions = [condition for node in one.outputs for condition in self._held(node, found(node))]
             conditions += self._legal(place) if self.check_inputs else []
-            good = functools.reduce(operator.and_, conditions, self.e.lift(1, MASK))
+            good = all_of(self.e.lift(1, MASK), conditions)
             new.append(states[-1] & unless(mask, good))
         return new
 

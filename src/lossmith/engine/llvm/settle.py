@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lossmith.formula.expr import ONE, ZERO, Expr, apply, const, mul, neg, rebuild, walk
+from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, const, mul, neg, rebuild, sub, walk
 from lossmith.formula.expr import where as choose
 
 _PLAIN = (1.0, 2.0)
@@ -51,16 +51,22 @@ def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
 
 
 def _sum(a: Expr, b: Expr) -> Expr | None:
-    """a + where(c, 0, b) is where(c, a, a + b)."""
-    return choose(b.args[0], a, a + b.args[2]) if _is_part(b) else None
+    """a + where(c, 0, b) is where(c, a, a + b), and a + where(b == 0, 0, b) is a + b."""
+    return _changed(a, b, add)
 
 
 def _difference(a: Expr, b: Expr) -> Expr | None:
-    return choose(b.args[0], a, a - b.args[2]) if _is_part(b) else None
+    return _changed(a, b, sub)
 
 
-def _is_part(x: Expr) -> bool:
-    return x.op == "where" and x.args[1] is ZERO
+def _changed(a: Expr, b: Expr, by: Callable[[Expr, Expr], Expr]) -> Expr | None:
+    if b.op != "where" or b.args[1] is not ZERO:
+        return None
+    condition, _, part = b.args
+    size = part.args[0] if part.op == "neg" else part
+    if condition.op == "eq" and condition.args[0] is size and condition.args[1] is ZERO:
+        return by(a, part)
+    return choose(condition, a, by(a, part))
 
 
 def _largest(a: Expr, b: Expr) -> Expr | None:

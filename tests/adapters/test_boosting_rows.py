@@ -27,6 +27,7 @@ def test_memory_is_lent_again_when_nobody_holds_any_of_it():
     del part, others
     assert place in [again.ctypes.data for again in [scratch.array(five) for _ in range(3)]]
     assert scratch.array(np.empty((2, 4)).T, np.float32).flags.f_contiguous
+    assert not any(scratch.array(np.empty(size)).ctypes.data % 64 for size in (0, 3, 5, 1000))
     assert not pickle.loads(pickle.dumps(scratch))._free and not copy.deepcopy(scratch)._free
 
 
@@ -59,12 +60,21 @@ def test_the_short_road_gives_the_numbers_of_the_long_one(name, weighted):
         assert rows.setting.of_u is None
         return
     u = rng.normal(size=300).astype("float32")
-    found = objective._derivatives(rows, u)
     f = rows.setting.units.scores(u)
     expected = rows.setting.loss.gradient_and_curvature(rows.y, f, weight=rows.weight)
+    bend = np.array(rows.setting.loss.hessian(rows.y, f, weight=rows.weight))
     rows.setting.units.to_u(*expected)
-    for part, wanted in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(part, wanted.astype(np.float32))
+    rows.setting.units.to_u(bend, bend)
+    for part, wanted in zip(objective._derivatives(rows, u, np.float64), expected, strict=True):
+        np.testing.assert_array_equal(part, wanted)
+    for part, wanted in zip(objective._derivatives(rows, u), expected, strict=True):
+        as_float32(part, wanted, bend)
+
+
+def as_float32(part, wanted, bend):
+    """Rounded once, but for what exponentials to float32's digits leave: as of a score that is 1e-8 away."""
+    assert part.dtype == np.float32
+    assert (np.abs(part - wanted) <= 0.75 * np.spacing(np.abs(wanted).astype(np.float32)) + 1e-8 * np.abs(bend)).all()
 
 
 @pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
@@ -79,9 +89,37 @@ def test_classes_are_read_and_written_as_the_booster_lays_them(name, booster):
     found = objective._derivatives(rows, u)
     f = rows.setting.units.scores(u)
     expected = loss.gradient_and_curvature(y, np.ascontiguousarray(f), weight=weight)
+    bend = loss.hessian(y, np.ascontiguousarray(f), weight=weight)
     for part, wanted in zip(found, expected, strict=True):
-        assert part.dtype == np.float32 and part.flags.f_contiguous == by_class
-        np.testing.assert_array_equal(part, wanted.astype(np.float32))
+        assert part.flags.f_contiguous == by_class
+        as_float32(part, wanted, bend)
+
+
+def test_targets_are_read_in_float32_where_it_holds_them():
+    objective, rng = lm.poisson().to("lightgbm"), np.random.default_rng(0)
+    counts, shares = rng.poisson(2.0, 500), rng.uniform(size=500)
+    rows = [objective._rows(y, None, None) for y in (counts, shares, counts + 2.0**24)]
+    assert [one.compact.dtype.name for one in rows] == ["float32", "float64", "float64"]
+    u = rng.normal(size=500)
+    read = objective._derivatives(rows[0], u)
+    rows[0].__dict__["compact"] = rows[0].y
+    for part, wanted in zip(read, objective._derivatives(rows[0], u), strict=True):
+        np.testing.assert_array_equal(part, wanted)
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_a_score_that_is_no_number_is_seen_wherever_it_stands(name):
+    _, signal, rng = table(300)
+    loss = lm.get(name)
+    if loss.target_kind == "level":
+        loss = lm.get(name, thresholds=(-2.0, 1.5))
+    objective = loss.to("lightgbm")
+    data = objective.dataset(np.zeros((300, 1)), target_for(loss, signal, rng))
+    for row in (0, 131, 299):
+        u = rng.normal(size=300)
+        u[row] = np.nan
+        with pytest.raises(ValueError, match=f"{name}.*{row}"):
+            objective(u, data)
 
 
 @pytest.mark.parametrize("booster", ["lightgbm", "xgboost", "catboost"])

@@ -20,9 +20,9 @@ def levels():
     return [level for level in LEVELS if level != "avx2" or {"+avx2", "+fma"} <= set(_host()[1].split(","))]
 
 
-def text(function, dtype, arity=1, lanes_of=None, level="host"):
+def text(function, dtype, arity=1, lanes_of=None, level="host", *, coarse=False):
     """(name, IR, lanes) of ``void name(inputs..., output, vectors)``; ``lanes_of`` another type: in its kernels."""
-    e = Emitter(FLOATS[lanes_of or dtype], avx512=level == "host" and has_avx512())
+    e = Emitter(FLOATS[lanes_of or dtype], avx512=level == "host" and has_avx512(), coarse=coarse)
     type_, name = FLOATS[dtype].name, f"machine{next(_number)}"
     inputs = [f"%x{k}" for k in range(arity)]
     arguments = [e.load(e.address(pointer, "%at", type_), type_) for pointer in inputs]
@@ -55,8 +55,8 @@ def listing(function, dtype, arity=1, level="host"):
 class Machine:
     """The function of arrays of one type, which are padded to whole vectors."""
 
-    def __init__(self, function, dtype, arity=1, level="host", lanes_of=None):
-        name, code, self.lanes = text(function, dtype, arity, lanes_of, level)
+    def __init__(self, function, dtype, arity=1, level="host", lanes_of=None, *, coarse=False):
+        name, code, self.lanes = text(function, dtype, arity, lanes_of, level, coarse=coarse)
         self.dtype = np.dtype(dtype)
         self._library = Library(object_code(code, LEVELS[level]), (name,))
         kinds = [ctypes.c_void_p] * (arity + 1) + [ctypes.c_int64]

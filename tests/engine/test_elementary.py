@@ -294,6 +294,18 @@ def test_the_same_bits_on_every_level(name, dtype, machines):
         assert np.signbit(got[got == 0]).tolist() == np.signbit(expected[expected == 0]).tolist()
 
 
+@pytest.mark.parametrize("name", ["exp", "scaled_exp", "expm1", "softplus", "sigmoid", "tanh", "log_cosh"])
+def test_coarse_doubles_have_the_digits_of_floats(name, machines):
+    """Where results are written as float32: half an ULP of that, and the same bits on every level."""
+    arguments = [np.concatenate([x, np.resize(edges("float64"), 100)]) for x in points(name, "float64", 20_000, seed=4)]
+    full = machines(name, "float64")(*arguments)
+    coarse = [Machine(FUNCTIONS[name], "float64", arity(name), level, coarse=True)(*arguments) for level in levels()]
+    np.testing.assert_allclose(coarse[0], full, rtol=2.0**-25, atol=np.finfo(np.float64).smallest_subnormal)
+    assert (coarse[0] != full).any()
+    for other in coarse[1:]:
+        np.testing.assert_array_equal(other, coarse[0])
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_same_bits_in_kernels_of_floats(name, machines):
     arguments = points(name, "float64", 5_000, seed=3)

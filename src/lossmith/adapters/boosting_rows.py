@@ -151,7 +151,7 @@ def _room(size: int) -> Any:
     It is no array itself: NumPy would have a part of a loan keep that alive, and not the loan.
     """
     memory = np.empty(size + _LINE, np.uint8)
-    return (ctypes.c_char * size).from_buffer(memory, -memory.ctypes.data % _LINE)
+    return (ctypes.c_char * size).from_buffer(memory.data, -memory.ctypes.data % _LINE)
 
 
 _LINE = 64

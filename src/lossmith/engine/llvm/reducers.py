@@ -33,7 +33,7 @@ class Reducer(Protocol):
 
 
 class Sum:
-    """A sum over the classes: float32 stretches in float64, float64 ones with what rounding took away (if it counts)."""
+    """A sum over the classes: float32 stretches in float64, others with what rounding took away, where it counts."""
 
     def __init__(self, e: Emitter, x: Expr) -> None:
         self.e, self.x = e, x

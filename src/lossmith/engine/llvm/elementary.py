@@ -79,13 +79,16 @@ def _grown(e: Emitter, r: Value) -> Value:
     return e.fma(r * r, p, r)
 
 
-def _left(e: Emitter, x: Value, n: Value) -> Value:
-    """e^r - 1 for r = x - n log(2)."""
-    return _grown(e, _reduced(e, x, n))
+def _power(e: Emitter, r: Value, scale: Value | None = None) -> Value:
+    """e^r, or a power of two times it."""
+    if e.coarse:
+        power = e.polynomial(r, (*polynomials.EXP["float"], 1.0, 1.0))
+        return power if scale is None else power * scale
+    return _grown(e, r) + 1.0 if scale is None else e.fma(_grown(e, r), scale, scale)
 
 
 def _left_exactly(e: Emitter, x: Value, n: Value, rest: Value | None = None) -> Value:
-    """The same of x + rest, with what r loses by rounding."""
+    """e^r - 1 for r = x + rest - n log(2), with what r loses by rounding."""
     if e.coarse:
         r = _reduced(e, x, n)
         return _grown(e, r if rest is None else r + rest)
@@ -104,29 +107,30 @@ def exp_nonpositive(e: Emitter, x: Value) -> Value:
     least, _ = _EXP_RANGE[x.type]
     if can_scale(e, x):
         n, _ = _nearest(e, x)
-        return scaled(e, _left(e, x, n) + 1.0, n, x.not_less(least))
+        return scaled(e, _power(e, _reduced(e, x, n)), n, x.not_less(least))
     zero = x < least
     x, up = e.where(zero, 0.0, x), kind(x).bias // 2
     n, bits = _nearest(e, x, kind(x).bias + up)
     scale = e.from_bits(bits << kind(x).mantissa)
-    return e.where(zero, 0.0, e.fma(_left(e, x, n), scale, scale) * 2.0**-up)
+    return e.where(zero, 0.0, _power(e, _reduced(e, x, n), scale) * 2.0**-up)
 
 
 def exp(e: Emitter, x: Value, rest: Value | None = None) -> Value:
     """e^x, or e^(x + rest): 0.99, 0.95 ULP."""
     if can_scale(e, x) and rest is None:  # by any n, and where x is so large that r is noise it is 0 or infinite
         n, _ = _nearest(e, x)
-        return scaled(e, _grown(e, held(e, _reduced(e, x, n), 0.5)) + 1.0, n, e.lift(1, MASK))
+        return scaled(e, _power(e, held(e, _reduced(e, x, n), 0.5)), n, e.lift(1, MASK))
     least, most = _EXP_RANGE[x.type]
     x = e.where(x < least, least, x)
     x = e.where(x > most, most, x)
     n, bits = _nearest(e, x, 2 * kind(x).bias)
-    left = _left(e, x, n) if rest is None else _left_exactly(e, x, n, rest)
-    if can_scale(e, x):
+    left = None if rest is None else _left_exactly(e, x, n, rest)
+    if left is not None and can_scale(e, x):
         return scaled(e, left + 1.0, n, e.lift(1, MASK))
     half = bits.logical_shift(1)  # 2^n as two factors, so that what overflows or is denormal is rounded once
     first = e.from_bits(half << kind(x).mantissa)
-    return e.fma(left, first, first) * e.from_bits((bits - half) << kind(x).mantissa)
+    power = _power(e, _reduced(e, x, n), first) if left is None else e.fma(left, first, first)
+    return power * e.from_bits((bits - half) << kind(x).mantissa)
 
 
 def scaled_exp(e: Emitter, y: Value, x: Value) -> Value:
@@ -143,12 +147,12 @@ def scaled_exp(e: Emitter, y: Value, x: Value) -> Value:
     if can_scale(e, x):
         mantissa, exponent = parts(e, y)
         n_all = e.where(vanished, -math.inf, n) + exponent
-        return scaled(e, (_left(e, x, n) + 1.0) * mantissa, n_all, e.lift(1, MASK))
+        return scaled(e, _power(e, _reduced(e, x, n)) * mantissa, n_all, e.lift(1, MASK))
     small, large = e.abs(y) < 2.0**-middle, e.abs(y) > 2.0**middle
     factor = e.where(small, e.lift(2.0**shift, y.type), e.where(large, e.lift(2.0**-shift, y.type), 1.0))
     y = y * e.where(vanished, 0.0, factor)
     n_all = n + e.where(small, e.lift(float(-shift), y.type), e.where(large, e.lift(float(shift), y.type), 0.0))
-    product = (_left(e, x, n) + 1.0) * y
+    product = _power(e, _reduced(e, x, n)) * y
     most_n = float(2 * kind(x).bias - 2)
     n_all = e.where(n_all > most_n, most_n, e.where(n_all < -most_n, -most_n, n_all))
     bits = e.bits(n_all + (magic(x) + 2 * kind(x).bias))

@@ -95,6 +95,19 @@ def test_classes_are_read_and_written_as_the_booster_lays_them(name, booster):
         as_float32(part, wanted, bend)
 
 
+@pytest.mark.parametrize("rows", [1, 7, 8, 15, 16, 17, 31, 100])
+@pytest.mark.parametrize("classes", [3, 10])
+def test_however_few_rows_there_are_either_layout_has_the_same_bits(rows, classes):
+    """By class, rows are worked on sixteen at once, or eight; a row's numbers are its own."""
+    random, objective = np.random.default_rng(rows), lm.cross_entropy().to("lightgbm", classes=classes)
+    known = objective._rows(np.arange(rows) % classes, random.uniform(size=rows), None)
+    u = random.normal(size=(classes, rows)).T
+    for by_class, by_row in zip(
+        objective._derivatives(known, u), objective._derivatives(known, np.ascontiguousarray(u)), strict=True
+    ):
+        np.testing.assert_array_equal(by_class, by_row)
+
+
 def test_targets_are_read_in_float32_where_it_holds_them():
     objective, rng = lm.poisson().to("lightgbm"), np.random.default_rng(0)
     counts, shares = rng.poisson(2.0, 500), rng.uniform(size=500)

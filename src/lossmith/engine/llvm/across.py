@@ -20,7 +20,6 @@ from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
 
 _COMPARED = 16  # up to so many classes, comparing with each is faster than fetching the number of one, lane by lane
-_FEW = 8  # up to so many classes, whole vectors are sorted by class and stay in registers, the passes are unrolled
 
 
 class _Memory:
@@ -62,7 +61,7 @@ class Across:
         self.rows = Rows(spec)
         self.spec, self.block, self.e = spec, self.rows.block, self.rows.block.e
         self.classes = spec.classes or 0
-        self.few = self.classes <= _FEW
+        self.few = self.classes <= job.FEW
         self.inputs = {given.name: self._tile() for given in spec.inputs if given.row}
         self.kept_tiles = {node: self._tile() for node in self.rows.plan.kept}
         self.numbers = self._numbers_of_classes()

@@ -44,7 +44,7 @@ class Block:
 
     def __init__(self, spec: Spec, roots: tuple[Expr, ...]) -> None:
         self.spec = spec
-        self.e = e = Emitter(FLOATS[spec.float], avx512=spec.avx512, coarse=spec.coarse)
+        self.e = e = Emitter(FLOATS[spec.float], lanes=spec.lanes, avx512=spec.avx512, coarse=spec.coarse)
         e.lines.append("define internal i1 @block(ptr %job, i64 %start, i64 %stop, ptr %sums) noinline {")
         e.label("entry")
         arrays = [self._array(number) for number in range(spec.arrays)]

@@ -185,8 +185,8 @@ class Emitter:
     ``coarse``: results of float64 numbers need no more digits than float32 holds.
     """
 
-    def __init__(self, float_: Float, *, avx512: bool = False, coarse: bool = False) -> None:
-        self.float, self.lanes, self.avx512, self.coarse = float_, float_.lanes, avx512, coarse
+    def __init__(self, float_: Float, *, lanes: int = 0, avx512: bool = False, coarse: bool = False) -> None:
+        self.float, self.lanes, self.avx512, self.coarse = float_, lanes or float_.lanes, avx512, coarse
         self.lines: list[str] = []
         self.block = "entry"  # the label of the block being written
         self.rooms: list[str] = []  # memory on the stack, taken once at the entry

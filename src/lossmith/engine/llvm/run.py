@@ -14,7 +14,6 @@ import numpy as np
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pool
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.emit import FLOATS
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 from lossmith.record import replace
@@ -145,7 +144,7 @@ def addresses(arrays: Sequence[Array]) -> bytes:
 
 def least_rows(spec: Spec) -> int:
     """How many rows there must be room for: in lanes there are never fewer than lanes."""
-    return FLOATS[spec.float].lanes if spec.classes else 1
+    return spec.lanes if spec.classes else 1
 
 
 def rows_per_block(spec: Spec, classes: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from lossmith.engine.llvm.emit import FLOATS
 from lossmith.engine.llvm.memory import Stored
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import Expr
 from lossmith.record import Record
 
 BLOCK = 8192  # numbers a thread claims at once
+FEW = 8  # classes: up to so many, a vector of each stays in registers
 MOST_ACROSS = 48  # classes: beyond, lanes along the row are faster, and compiling the classes in is slow
 # words of 8 bytes in a job; what threads write has cache lines of its own
 NEXT, BAD, STOP = 0, 8, 16
@@ -70,6 +72,14 @@ class Spec(Record):
     pulled: int | None = None  # the root whose product with those rows is wanted
     coarse: bool = False  # float64 numbers become float32 ones, which are nowhere added up: fewer digits are needed
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
+
+    @property
+    def lanes(self) -> int:
+        """Numbers of a vector: two registers' worth where rows are taken class by class, of which nothing is summed."""
+        row = [given.stored for given in self.inputs if given.row] + [output for output in self.outputs if output.row]
+        by_class = bool(row) and not any(each.dense for each in row)
+        twice = self.avx512 and by_class and not (self.sums or self.matrix) and (self.classes or 0) > FEW
+        return FLOATS[self.float].lanes * (1 + twice)
 
     @property
     def arrays(self) -> int:

@@ -208,11 +208,12 @@ class Block:
     ) -> None:
         """Results of consecutive samples; ``last`` is the last sample that exists, where some lanes hold none."""
         members = [self.weighted(x, loaded) for x in results]
+        past_caches = job.STREAM if self.spec.streamed else 0
         if len(members) > 1:
-            memory.store_group(self.e, output.dtype, members, array.base, index, last)
+            memory.store_group(self.e, output.dtype, members, array.base, index, last, past_caches)
             return
         pointer = self.e.address(array.base, index, Stored(output.dtype).type)
-        memory.store(self.e, output.dtype, members[0], pointer, None if last is None else loaded.lanes)
+        memory.store(self.e, output.dtype, members[0], pointer, None if last is None else loaded.lanes, past_caches)
 
     # the end ----------------------------------------------------------------------------------------------------------
 

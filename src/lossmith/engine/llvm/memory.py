@@ -134,18 +134,23 @@ def _from_half(e: Emitter, bits: Value) -> Value:
     return e.from_bits(e.where(infinite, size | 0x7F800000, moved) | ((bits & 0x8000) << 16))
 
 
-def store(e: Emitter, dtype: str, x: Value, pointer: str, mask: Value | None) -> None:
-    """Numbers written as consecutive ones of a dtype."""
+def store(e: Emitter, dtype: str, x: Value, pointer: str, mask: Value | None, past_caches: int = 0) -> None:
+    """Numbers written as consecutive ones of a dtype; whole vectors past the caches, where an alignment is given."""
     if dtype in ("float32", "float64"):
         x = e.to_float(x, _STORED[dtype][0])
     else:
         single = e.bits(_to_odd(e, x))
         half = _to_half(e, single) if dtype == "float16" else _to_brain(e, single)
         x = e.convert("trunc", half, "i16")
-    e.store(x, pointer, mask)
+    if past_caches and mask is None:
+        e.stream(x, pointer, past_caches)
+    else:
+        e.store(x, pointer, mask)
 
 
-def store_group(e: Emitter, dtype: str, members: list[Value], base: str, index: str, last: str | None) -> None:
+def store_group(
+    e: Emitter, dtype: str, members: list[Value], base: str, index: str, last: str | None, past_caches: int = 0
+) -> None:
     """Several numbers per sample, those of a sample beside each other."""
     group = len(members)
     first = e.integer("mul", index, group)
@@ -160,7 +165,7 @@ def store_group(e: Emitter, dtype: str, members: list[Value], base: str, index: 
             ]
             x = e.shuffle(x, other, order)
         type_ = _STORED[dtype][0]
-        store(e, dtype, x, e.address(base, e.integer("add", first, k * e.lanes), type_), masks[k])
+        store(e, dtype, x, e.address(base, e.integer("add", first, k * e.lanes), type_), masks[k], past_caches)
 
 
 def _to_odd(e: Emitter, x: Value) -> Value:

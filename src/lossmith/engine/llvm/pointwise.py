@@ -62,7 +62,7 @@ def text(spec: Spec) -> str:
 def _fetch(block: Block, index: str, count: int) -> None:
     """Ask for the memory of so many samples, some way behind those from ``index`` on."""
     for array, stored, write in block.arrays:
-        if not stored.dense or stored.member:
+        if not stored.dense or stored.member or (write and block.spec.streamed):
             continue
         at = block.e.address(array.base, block.e.integer("mul", index, stored.group), stored.type)
         for offset in range(0, count * stored.group * BYTES[stored.type], _LINE):

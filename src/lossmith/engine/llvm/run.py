@@ -20,7 +20,8 @@ from lossmith.record import replace
 
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
-_STREAMED = 1 << 23  # numbers of long rows from which results are written past the caches
+_STREAMED = 1 << 23  # numbers from which results are written past the caches, where that is what takes the time:
+_CHEAP = 0.65  # nanoseconds a number; or in long rows
 _PARTS, _SHARES = 32, 8  # of a block at most, and blocks for each thread, where a row is written with the next one
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
@@ -40,13 +41,15 @@ class Kernel:
         self.alone = int(_PARALLEL / self._nanoseconds)  # so many numbers are no work for two threads
         limits = np.finfo(spec.float)
         self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
-        self._writes_rows = spec.long and bool(spec.outputs) and all(output.row for output in spec.outputs)
+        writes = spec.long and all(output.row for output in spec.outputs)
+        waits = spec.classes is None and self._nanoseconds < _CHEAP  # for memory, whatever it computes
+        self._streams = bool(spec.outputs) and (writes or waits)
         self._sums = len(spec.sums)
 
     @property
     def most(self) -> float:
         """From so many numbers on there is a better kernel."""
-        return _STREAMED if self._writes_rows else math.inf
+        return _STREAMED if self._streams else math.inf
 
     def job(
         self, arrays: bytes, parameters: int, count: int, classes: int, scale: float, sums: int, parts: int = 1
@@ -90,7 +93,7 @@ class Kernel:
             return kernel(replace(self.spec, streamed=True))._run(arrays, parameters, count, classes, scale, divisor)
         threads = pool.thread_count() if count * classes > self.alone else 1
         parts = -(-count // rows_per_block(self.spec, classes))
-        together = max(1, min(_PARTS, parts // (_SHARES * threads))) if self.spec.streamed else 1
+        together = max(1, min(_PARTS, parts // (_SHARES * threads))) if self.spec.streamed and self.spec.long else 1
         blocks = -(-parts // together)
         words = addresses(arrays)
         size = _HEAD.size + len(words)
@@ -117,11 +120,11 @@ class Kernel:
         spec = self.spec
         if spec.streamed or count * classes < self.most:
             return False
-        if self._finds_lines:
+        if spec.long and self._finds_lines:
             return True
         written = arrays[len(arrays) - len(spec.vectors) - len(spec.outputs) :][: len(spec.outputs)]
-        places = [place for a in written for place in (a.ctypes.data, classes * a.itemsize)]
-        return not any(place % job.STREAM for place in places)
+        steps = [classes * a.itemsize for a in written] if spec.long else []
+        return not any(place % job.STREAM for place in (*(a.ctypes.data for a in written), *steps))
 
 
 def _padded(array: Array, rows: int) -> Array:

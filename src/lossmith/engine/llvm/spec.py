@@ -65,7 +65,7 @@ class Spec(Record):
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     long: bool = False  # rows of so many classes that each is worked on by itself
     vectors: tuple[str, ...] = ()  # parameters with one number per class, passed as arrays after the outputs
-    streamed: bool = False  # long rows that are written past the caches, to places that are multiples of STREAM bytes
+    streamed: bool = False  # what is written goes past the caches, to places that are multiples of STREAM bytes
     matrix: str = ""  # the dtype of the rows that a linear score is the product of, see linear.py
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
     offset: bool = False  # whether something is added to linear scores of several classes

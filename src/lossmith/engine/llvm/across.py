@@ -255,7 +255,7 @@ class Across:
 
 def _turn(around: Emitter) -> str:
     """The function ``turn(square)``: transposes a square of numbers in memory."""
-    e = Emitter(around.float, avx512=around.avx512, coarse=around.coarse)
+    e = Emitter(around.float, avx512=around.avx512)
     pointers = [e.address("%square", k, e.vector(e.float.name)) for k in range(e.lanes)]
     for row, pointer in zip(turned(e, [e.load(p, e.float.name) for p in pointers]), pointers, strict=True):
         e.store(row, pointer)

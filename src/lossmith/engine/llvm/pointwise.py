@@ -60,7 +60,7 @@ def text(spec: Spec) -> str:
 
 
 def _fetch(block: Block, index: str, count: int) -> None:
-    """Ask for the memory of so many samples, some way behind those from ``index`` on."""
+    """Ask for the memory of as many samples as come next, but some way ahead of those from ``index`` on."""
     for array, stored, write in block.arrays:
         if not stored.dense or stored.member or (write and block.spec.streamed):
             continue

@@ -39,7 +39,7 @@ def _settled(node: Expr, args: tuple[Expr, ...]) -> Expr:
 
 
 def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
-    """where(2 == 0, a, b) is b, and a condition is asked once."""
+    """where(2 == 0, a, b) is b, a condition is asked once, and where(c, a, where(d, a, b)) is where(c | d, a, b)."""
     if condition.op in _COMPARED and all(x.op == "const" for x in condition.args):
         left, right = (x.data for x in condition.args)
         return a if _COMPARED[condition.op](left, right) else b
@@ -51,7 +51,7 @@ def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
 
 
 def _sum(a: Expr, b: Expr) -> Expr | None:
-    """a + where(c, 0, b) is where(c, a, a + b), and a + where(b == 0, 0, b) is a + b."""
+    """a + where(c, 0, b) is where(c, a, a + b); a + where(b == 0, 0, b) is a + b, but for the sign of a zero."""
     return _changed(a, b, add)
 
 

@@ -64,7 +64,8 @@ def _fetch(block: Block, index: str, count: int) -> None:
     for array, stored, write in block.arrays:
         if not stored.dense or stored.member or (write and block.spec.streamed):
             continue
-        at = block.e.address(array.base, block.e.integer("mul", index, stored.group), stored.type)
+        first = index if stored.group == 1 else block.e.integer("mul", index, stored.group)
+        at = block.e.address(array.base, first, stored.type)
         for offset in range(0, count * stored.group * BYTES[stored.type], _LINE):
             block.e.prefetch(block.e.address(at, _AHEAD + offset, "i8"), write=write)
 

@@ -38,11 +38,10 @@ def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
     _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
-    far = np.abs(numbers) >= 1 / _TINY
-    if weight is not None:
-        far &= weight > 0
-    if far.any():
-        i = int(far.argmax())
+    far = np.flatnonzero((numbers >= 1 / _TINY) | (numbers <= -1 / _TINY))
+    far = far if weight is None else far[weight[far] > 0]
+    if len(far):
+        i = int(far[0])
         raise ValueError(f"y[{i}] is {spelled(float(numbers[i]))}: squares of such targets overflow; divide them")
     return numbers
 

@@ -44,8 +44,8 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
             if not len(odd):
                 continue
             raise ValueError(
-                f"y[{first + int(odd[0])}] is {part[odd[0]]}: Unknown label type: continuous. A classifier needs classes; "
-                "for measurements use LinearRegressor"
+                f"y[{first + int(odd[0])}] is {part[odd[0]]}: Unknown label type: continuous. A classifier needs "
+                "classes; for measurements use LinearRegressor"
             )
     return y
 
@@ -165,5 +165,5 @@ def weighted_by_class(
         each = counts.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1.0))
     else:
         raise ValueError(f"class_weight is {class_weight!r}: it must be None, 'balanced' or a dict of classes")
-    found = each[code]
-    return found if weight is None else np.multiply(found, weight, out=found)
+    found = np.asarray(each[code])
+    return found if weight is None else np.asarray(np.multiply(found, weight, out=found))

@@ -14,7 +14,14 @@ from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
 from .base import ClassifierMixin
 from .classes import (
-    as_classes, coded, is_binary, ordered_categories, places, unlabelled, weighted_by_class, weights,
+    as_classes,
+    coded,
+    is_binary,
+    ordered_categories,
+    places,
+    unlabelled,
+    weighted_by_class,
+    weights,
 )  # fmt: skip
 from .design import Design
 from .estimators import Begin, LinearModel, check_loss, named

@@ -70,7 +70,8 @@ class Design:
         self.X, self.kept, self.n, self.p = X, kept, len(X) if kept is None else len(kept), X.shape[1]
         total = float(self.n if weight is None else weight.sum())
         some = self.features(np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp))
-        shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
+        # A median of them is near the mean: little is lost to rounding.
+        shift = np.sort(some, axis=0)[len(some) // 2].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             first, second = (self._kernel_sums if can_read(X) else self._sums)(shift, weight)
         if not np.isfinite(first).all():

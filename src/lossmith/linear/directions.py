@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from lossmith.compute import Call
-
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import Point, Problem
+from .several import hessian_products
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
 Array = NDArray[np.float64]
@@ -101,8 +100,8 @@ class Directions:
         slow, self._stationarity = bound.stationarity > (1.0 if costly else _SLOW) * before, bound.stationarity
         self._slow += slow
         if first and few and (costly or before == np.inf):
-            self._upwards = problem.curves_upwards(point.theta)
             apart = Apart(problem, point.theta)
+            self._upwards = apart.upwards
             if not apart.is_regular:
                 self._slow = _PATIENCE
                 return self.newton(point)
@@ -166,7 +165,7 @@ class Directions:
             if problem.samples is not None:
                 turned = bend * delta
             else:
-                turned = Call(problem.loss, problem.y, f, None, None, {}).hessian_product(delta, "none")
+                turned = hessian_products(problem.loss, problem.y, f, delta)
             return problem.pull(turned) + (problem.l2[:, None] + ridge) * d
 
         relative = float(np.abs(g).max()) / problem.unit / max(problem.mean(rough), 1e-300)

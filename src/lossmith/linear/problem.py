@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lossmith.formula.expr import apply
 
 from .classes import distinct
-from .design import Design, parts
+from .design import Design
 from .penalty import Bound, Penalty
 from .samples import Samples, can_read
 from .several import Several
@@ -183,11 +183,6 @@ class Problem:
         curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
         noise = NOISE * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
-
-    def curves_upwards(self, theta: Array) -> bool:
-        """Whether a loss of several scores does, at every sample: as ``bends`` says, without keeping any."""
-        each = (np.arange(part.start, part.stop) for part in parts(self.design.n, theta.size))
-        return all(self.bends(self.scores_of(rows, theta), 0.0, rows)[1] for rows in each)
 
     def kinks(self, point: Point) -> Array | None:
         """How far each sample's score is from the kink in its window, NaN where there is none."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.compute import Call
+from lossmith.engine import evaluate
 from lossmith.formula.expr import apply
 from lossmith.formula.model import WIDTH
 
@@ -109,3 +111,25 @@ class Several:
             classes=classes, vectors=(*(p.name for p in formula.params if p.per_class), *VECTORS), matrix=dtype,
             columns=columns, offset=self.offset is not None, pulled=1,
         )  # fmt: skip
+
+
+def hessian_products(loss: Loss, y: NDArray[Any], f: Array, tangents: Array) -> Array:
+    """Second derivatives of each sample's loss in its scores f times a tangent, (n, outputs).
+
+    Targets and scores are those of a fit, which looked at them: what a call would look for takes longer than this.
+    """
+    if loss.params.get("ignore_index") is not None:
+        return np.asarray(Call(loss, y, f, None, None, {}).hessian_product(tangents, "none"))
+    rows = loss.kind == "rowwise"
+    formula = loss.formulas["class id"] if rows else loss.formula
+    params = {name: np.array(x, dtype=np.float64) if np.ndim(x) else float(x) for name, x in loss.numbers.items()}
+    names = [p.name for p in formula.predictions]
+    given = [(f, tangents)] if rows else list(zip(f.T, tangents.T, strict=True))
+    arrays = {formula.target.name: np.asarray(y, dtype=np.float64)}
+    for name, (score, tangent) in zip(names, given, strict=True):
+        arrays |= {name: score, f"tangent of {name}": tangent}
+    like = given[0][0]
+    (found,) = evaluate([formula.products], arrays, params | {"width": 1.0}, np, rows=rows, like=like)
+    if not rows:
+        return np.stack(found, axis=-1)
+    return np.asarray(found[0] if formula.products[0].row else np.broadcast_to(found[0][:, None], f.shape))

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
-
-from lossmith.compute import Call
+from scipy.linalg.lapack import dsygvd
 
 from .design import parts
 from .problem import NOISE, Point, Problem
+from .several import hessian_products
 
 Array = NDArray[np.float64]
 
@@ -53,6 +52,8 @@ def matrix_rows(problem: Problem, outputs: int) -> int:
 
 def chosen(n: int, count: int) -> NDArray[np.intp]:
     """That many of n samples, the same ones every time, in order: one at random from each of equal parts."""
+    if count == n:
+        return np.arange(n)
     ends = np.arange(count + 1) * n // count
     return np.asarray(np.random.default_rng(0).integers(ends[:-1], ends[1:]), dtype=np.intp)
 
@@ -105,9 +106,9 @@ def _floored(H: Array) -> Array:
 def between(problem: Problem, f: Array, rows: Any) -> Array:
     """Second derivatives in every pair of scores of some samples, (n, outputs, outputs)."""
     y, (n, outputs) = problem.y[rows], f.shape
-    call = Call(problem.loss, np.tile(y, outputs), np.tile(f, (outputs, 1)), None, None, {})
     tangents = np.repeat(np.eye(outputs), n, axis=0)  # all at once: a call takes longer than a few samples
-    return np.asarray(call.hessian_product(tangents, "none")).reshape(outputs, n, outputs).transpose(1, 0, 2)
+    found = hessian_products(problem.loss, np.tile(y, outputs), np.tile(f, (outputs, 1)), tangents)
+    return found.reshape(outputs, n, outputs).transpose(1, 0, 2)
 
 
 class Apart:
@@ -121,11 +122,16 @@ class Apart:
         n = problem.design.n
         rows = chosen(n, min(n, _FEW, 1 + _PAIRS // theta.shape[1] ** 2))
         share, f = np.broadcast_to(problem.share(rows), len(rows)), problem.scores_of(rows, theta)
-        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), between(problem, f, rows), 1))
+        each = between(problem, f, rows)
+        self.upwards = bool(np.einsum("nkk->nk", each).min() >= -NOISE * np.abs(each).max())  # at these samples
+        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), each, 1))
         bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
         M = problem.gram(np.ones(n))
         M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
-        penalty, self.features = eigh(np.diag(problem.l2), M, check_finite=False)
+        penalty, self.features, wrong = dsygvd(np.diag(problem.l2), M)
+        if wrong:  # for rounding not even positive
+            self.is_regular = False
+            return
         self.bends = bends + np.maximum(penalty, 0.0)[:, None]
         reach = np.square(self.features).sum(axis=0) / self.bends.min(axis=1)
         self.is_regular = bool(reach.max() <= _ALIKE * reach.min())  # no features are collinear, but for a penalty

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -27,9 +26,9 @@ def evaluate(
 ) -> list[list[Any]]:
     """Every expression of every group, for inputs in one namespace; see ``arrays.evaluate``."""
     if xp is np and machine_code():
-        from lossmith.engine.llvm.emit import TooLongError
         from lossmith.engine.llvm.evaluate import evaluate as by_machine_code
 
-        with suppress(TooLongError):
-            return by_machine_code(groups, inputs, params, rows=rows, like=like)
+        found = by_machine_code(groups, inputs, params, rows=rows, like=like)
+        if found is not None:
+            return found
     return arrays.evaluate(groups, inputs, params, xp, rows=rows, like=like)

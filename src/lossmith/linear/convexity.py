@@ -44,7 +44,7 @@ def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool
         with np.errstate(all="ignore"):
             gradient = np.asarray(loss.gradient(rows, flat, reduction="none"), dtype=np.float64)
             parts = gradient.reshape(f.shape) * directions
-            slope, size = (parts[..., 0], np.abs(parts[..., 0])) if one else (parts.sum(-1), np.abs(parts).sum(-1))
+            slope, size = (np.einsum("stk->st", each) for each in (parts, np.abs(parts)))
             noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
             return not bool((slope[:-1] - slope[1:] > noise).any())
     except ValueError:  # scores so far out are not for this loss

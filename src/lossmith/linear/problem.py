@@ -78,8 +78,8 @@ class Problem:
     def at(self, theta: Array, mu: float = 0.0) -> Point:
         if self.samples is None:
             return self._at_several(theta)
-        if can_read(self.design.X):
-            return self._at_once(theta, mu)
+        if can_read(self.design.X) and (found := self._at_once(theta, mu)) is not None:
+            return found
         view, samples, design = self.view(mu), self.samples, self.design
         f = np.empty(design.n)
 
@@ -91,21 +91,23 @@ class Problem:
         v = design.passed(theta, slopes) / self.total
         return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
 
-    def _at_once(self, theta: Array, mu: float) -> Point:
-        """By a kernel."""
+    def _at_once(self, theta: Array, mu: float) -> Point | None:
+        """By a kernel; None where the formula is too long for that."""
         view, samples, design = self.view(mu), self.samples, self.design
         assert samples is not None
         kept = mu > 0 or design.n <= _KEPT
         f, roots = (np.empty(design.n), [samples.score]) if kept else (None, [])
         summed = [view.support] if mu > 0 else [view.support, apply("abs", view.support)]
         coefficients = theta[1:, 0] / design.spread
-        every = [
-            samples.passed(
-                roots, view.slope, summed, chunk, coefficients, design.centre, float(theta[0, 0]), mu,
-                [] if f is None else [f[chunk.samples]],
+        every = []
+        for chunk in design.chunks():
+            made = [] if f is None else [f[chunk.samples]]
+            found = samples.passed(
+                roots, view.slope, summed, chunk, coefficients, design.centre, float(theta[0, 0]), mu, made
             )
-            for chunk in design.chunks()
-        ]  # fmt: skip
+            if found is None:
+                return None
+            every.append(found)
         (support, *size), pulled, total = (np.sum(each, axis=0) for each in zip(*every, strict=True))
         v = self._scaled(np.array([total]), pulled[:, None])
         return Point(theta, mu, f, float(support), v, float(size[0]) if size else None)

@@ -49,12 +49,12 @@ class Samples:
 
     def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0, part: Any = slice(None)) -> list[Array]:
         """The expressions at the scores of some of the samples, an array each."""
-        if not machine_code():
+        kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
+        if kernel is None:
             arrays = {self.formula.target.name: self._numerical(part), self.score.data: f}
             (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
             return list(found)
         made = [np.empty_like(f) for _ in roots]
-        kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
         kernel.run([self.y[part], f, *made], self._numbers(mu), len(f))
         return made
 
@@ -85,13 +85,13 @@ class Samples:
     def _sum(
         self, root: Expr, arrays: dict[str, Array], mu: float = 0.0, length: float = 0.0, intercept: float = 0.0
     ) -> float:
-        if not machine_code():
+        kernel = self._kernel((root,), tuple(arrays), summed=True)
+        if kernel is None:
             numbers = self._params | {MU.data: mu, LENGTH.data: length, INTERCEPT.data: intercept}
             targets = self._numerical()
             given = {self.formula.target.name: targets, **arrays}
             ((each,),) = evaluate([[root]], given, numbers, np, rows=False, like=targets)
             return float(each.mean() if self.weight is None else self.weight @ each / self.total)
-        kernel = self._kernel((root,), tuple(arrays), summed=True)
         read = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
         found = kernel.run(read, self._numbers(mu, length, intercept), len(self))
         return float("nan") if found is None else found / self.total
@@ -99,11 +99,12 @@ class Samples:
     def passed(
         self, roots: Sequence[Expr], pulled: Expr, summed: Sequence[Expr], chunk: Chunk, coefficients: Array,
         centre: Array, intercept: float, mu: float, made: Sequence[Array],
-    ) -> tuple[Array, Array, float]:  # fmt: skip
+    ) -> tuple[Array, Array, float] | None:  # fmt: skip
         """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted means of those
         ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself.
 
-        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all.
+        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all. None
+        where the formula is too long for a kernel.
         """
         from lossmith.engine.llvm import linear
 
@@ -115,6 +116,8 @@ class Samples:
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p, len(summed))))
         columns = X.strides[1] != X.itemsize
         kernel = self._linear_kernel(tuple(roots), pulled, tuple(summed), X.dtype.name, columns)
+        if kernel is None:
+            return None
         features = X.T if columns else X
         given = [chunk.of_rows(x) for x in (self.y, self.offset) if x is not None]
         given += [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
@@ -138,36 +141,38 @@ class Samples:
             self._known[key] = build()
         return self._known[key]
 
-    def _kernel(self, roots: tuple[Expr, ...], inputs: tuple[str, ...], *, summed: bool) -> Kernel:
-        """Of expressions at scores that are given: their sum, or all of them."""
-        from lossmith.engine.llvm.run import kernel
+    def _kernel(self, roots: tuple[Expr, ...], inputs: tuple[str, ...], *, summed: bool) -> Kernel | None:
+        """Of expressions at scores that are given: their sum, or all of them. None where NumPy computes them."""
+        if not machine_code():
+            return None
+        from lossmith.engine.llvm.run import kernel_of_some_length
         from lossmith.engine.llvm.spec import Output, Spec
 
-        def build() -> Kernel:
+        def build() -> Kernel | None:
             sums, outputs = ((0,), ()) if summed else ((), tuple(Output("float64", (k,)) for k in range(len(roots))))
-            return kernel(
+            return kernel_of_some_length(
                 Spec(
                     "float64", self._settled(roots), self._inputs(inputs), self._parameters, sums, outputs,
                     weight=self._stored_weight if summed else None, exact=True,
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, inputs, summed), build)
+        found: Kernel | None = self._built((roots, inputs, summed), build)
         return found
 
     def _linear_kernel(
         self, roots: tuple[Expr, ...], pulled: Expr, summed: tuple[Expr, ...], dtype: str, columns: bool
-    ) -> Kernel:
+    ) -> Kernel | None:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
-        from lossmith.engine.llvm.run import kernel
+        from lossmith.engine.llvm.run import kernel_of_some_length
         from lossmith.engine.llvm.spec import Output, Spec
 
-        def build() -> Kernel:
+        def build() -> Kernel | None:
             score = linear.PRODUCT + INTERCEPT + (ZERO if self.offset is None else OFFSET)
             given = () if self.offset is None else (OFFSET.data,)
             every = substitute(self._settled((*roots, pulled, *summed)), {self.score: score})
-            return kernel(
+            return kernel_of_some_length(
                 Spec(
                     "float64", every, self._inputs(given), self._parameters,
                     tuple(range(len(roots) + 1, len(every))),
@@ -177,7 +182,7 @@ class Samples:
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, pulled, summed, dtype, columns), build)
+        found: Kernel | None = self._built((roots, pulled, summed, dtype, columns), build)
         return found
 
     def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -45,7 +45,7 @@ class Several:
         self.total = float(len(y) if weight is None else weight.sum())
         self._params, self._formula = loss.numbers, loss.formulas.get("class id")
         self._ignored = loss.params.get("ignore_index")
-        self._kernels: dict[tuple[str, bool, int], Kernel] = {}
+        self._kernels: dict[tuple[str, bool, int], Kernel | None] = {}
 
     def can_pass(self, X: Any, classes: int) -> bool:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
@@ -53,7 +53,8 @@ class Several:
 
         if self._formula is None or self._formula.extras or not (can_read(X) and is_readable(self.y)):
             return False
-        return len(self.y) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
+        few = classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
+        return few and len(self.y) >= _LEAST and self._kernel(X, classes) is not None
 
     def passed(self, chunk: Chunk, coefficients: Array, centre: Array, intercepts: Array) -> Passed:
         """At the scores (X - centre) @ coefficients + intercepts + offset; of a chunk, its part in the means of all."""
@@ -63,7 +64,8 @@ class Several:
 
         X = chunk.X
         (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
-        kernel = self._kernel(X.dtype.name, columns, classes)
+        kernel = self._kernel(X, classes)
+        assert kernel is not None
         spec, height = kernel.spec, padded(p)
         w, c = np.zeros((1 + height, classes)), np.zeros(height)
         w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
@@ -84,12 +86,13 @@ class Several:
         assert self._formula is not None
         return [*(float(self._params[p.name]) for p in self._formula.params if not p.per_class), 1.0]
 
-    def _kernel(self, dtype: str, columns: bool, classes: int) -> Kernel:
-        from lossmith.engine.llvm.run import kernel
+    def _kernel(self, X: NDArray[Any], classes: int) -> Kernel | None:
+        """None where the formula is too long to be one."""
+        from lossmith.engine.llvm.run import kernel_of_some_length
 
-        key = dtype, columns, classes
+        key = X.dtype.name, X.strides[1] != X.itemsize, classes
         if key not in self._kernels:
-            self._kernels[key] = kernel(self._spec(*key))
+            self._kernels[key] = kernel_of_some_length(self._spec(*key))
         return self._kernels[key]
 
     def _spec(self, dtype: str, columns: bool, classes: int) -> Spec:

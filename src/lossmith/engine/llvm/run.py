@@ -14,7 +14,7 @@ import numpy as np
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pool
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.emit import FLOATS
+from lossmith.engine.llvm.emit import FLOATS, TooLongError
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
 from lossmith.record import replace
@@ -202,3 +202,12 @@ def source(spec: Spec) -> str:
 @lru_cache(maxsize=1024)
 def kernel(spec: Spec) -> Kernel:
     return Kernel(spec)
+
+
+@lru_cache(maxsize=1024)
+def kernel_of_some_length(spec: Spec) -> Kernel | None:
+    """The same of a formula that may be too long to compile: None, for as long as that is remembered."""
+    try:
+        return kernel(spec)
+    except TooLongError:
+        return None

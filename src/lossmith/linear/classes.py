@@ -62,8 +62,15 @@ def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | No
 
 
 def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which objects are None or NaN."""
-    return np.array([label is None or label != label for label in y.tolist()], dtype=bool)
+    """Which objects are None or NaN, or NA of pandas, which says of no comparison whether it holds."""
+    return np.array([label is None or not _equals_itself(label) for label in y.tolist()], dtype=bool)
+
+
+def _equals_itself(label: Any) -> bool:
+    try:
+        return bool(label == label)
+    except TypeError:
+        return False
 
 
 def ordered_categories(y: Any) -> list[Any] | None:
@@ -85,7 +92,11 @@ def coded(
         return classes, places(y, classes).astype(np.min_scalar_type(-len(classes)))
     if y.dtype.kind in "iub" and (found := _counted(y)) is not None:
         return found
-    classes = np.unique(y)
+    try:
+        classes = np.unique(y)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.tolist()})
+        raise ValueError(f"y holds labels that cannot be sorted, of types {', '.join(kinds)} ({error})") from error
     code = np.empty(len(y), np.min_scalar_type(-len(classes)))
     for first in range(0, len(y), _PART):
         code[first : first + _PART] = np.searchsorted(classes, y[first : first + _PART])

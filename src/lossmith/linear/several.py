@@ -128,7 +128,8 @@ def hessian_products(loss: Loss, y: NDArray[Any], f: Array, tangents: Array) -> 
     params = {name: np.array(x, dtype=np.float64) if np.ndim(x) else float(x) for name, x in loss.numbers.items()}
     names = [p.name for p in formula.predictions]
     given = [(f, tangents)] if rows else list(zip(f.T, tangents.T, strict=True))
-    arrays = {formula.target.name: np.asarray(y, dtype=np.float64)}
+    target = np.asarray(y, dtype=np.float64)
+    arrays = {formula.target.name: target[:, None] if rows else target}
     for name, (score, tangent) in zip(names, given, strict=True):
         arrays |= {name: score, f"tangent of {name}": tangent}
     like = given[0][0]

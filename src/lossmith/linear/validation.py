@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import spelled
+from .features import check_unmasked, spelled
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
     """y as an array with one entry per sample."""
     if y is None:
         raise ValueError(f"{who} requires y to be passed, but the target y is None")
-    target = np.asarray(y)
+    target = np.asarray(check_unmasked(y, "y"))
     if target.ndim == 2 and target.shape[1] == 1:
         _warn_column(target.shape)
         target = target[:, 0]
@@ -50,7 +50,7 @@ def as_weight(weight: Any, n: int) -> Array | None:
     """Sample weights: finite, not negative, not all zero; None when there are none."""
     if weight is None:
         return None
-    array = np.asarray(weight, dtype=np.float64)
+    array = np.asarray(check_unmasked(weight, "sample_weight"), dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, float(array))
     if array.shape != (n,):
@@ -76,7 +76,7 @@ def as_offset(offset: Any, n: int, outputs: int | None, weight: Array | None = N
     """
     if offset is None:
         return None
-    array = np.asarray(offset, dtype=np.float64)
+    array = np.asarray(check_unmasked(offset, "offset"), dtype=np.float64)
     wanted = (n,) if outputs is None else (n, outputs)
     if array.shape != wanted:
         raise ValueError(f"offset has shape {array.shape}: the scores that it is added to have shape {wanted}")

@@ -178,11 +178,11 @@ class _Solver:
         return self.goal.is_reached(bound.stationarity, self.point) and (not self.convex or self._is_near())
 
     def _has_stalled(self) -> bool:
-        """Whether what is proven, or of a loss that is not convex the gradient, has not become any better for long."""
+        """Whether what is proven, or of a loss that is not convex the objective, has not become any better for long."""
         last = self.history[-_PATIENCE:]
         if len(last) < _PATIENCE or last[0].window > 0.0:
             return False
-        first, *others = (step.gap if self.convex else step.gradient for step in last)
+        first, *others = (step.gap if self.convex else step.objective for step in last)
         return min(others) >= first
 
     def _note(self, point: Point, bound: Bound) -> float:

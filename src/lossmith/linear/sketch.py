@@ -120,14 +120,14 @@ class Apart:
 
     def __init__(self, problem: Problem, theta: Array) -> None:
         n = problem.design.n
+        M = problem.gram(np.broadcast_to(1.0, n))
+        M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
         rows = chosen(n, min(n, _FEW, 1 + _PAIRS // theta.shape[1] ** 2))
         share, f = np.broadcast_to(problem.share(rows), len(rows)), problem.scores_of(rows, theta)
         each = between(problem, f, rows)
         self.upwards = bool(np.einsum("nkk->nk", each).min() >= -NOISE * np.abs(each).max())  # at these samples
         bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), each, 1))
         bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
-        M = problem.gram(np.ones(n))
-        M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
         penalty, self.features, wrong = dsygvd(np.diag(problem.l2), M)
         if wrong:  # for rounding not even positive
             self.is_regular = False

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine import arrays
 from lossmith.engine.choice import machine_code
 from lossmith.formula.expr import Expr
 
@@ -32,4 +31,6 @@ def evaluate(
 
         with suppress(TooLongError):
             return by_machine_code(groups, inputs, params, rows=rows, like=like)
+    from lossmith.engine import arrays  # as one of the two is enough for most programs
+
     return arrays.evaluate(groups, inputs, params, xp, rows=rows, like=like)

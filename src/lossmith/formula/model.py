@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from lossmith.formula.curvature import default_curvature, positive
 from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
-from lossmith.formula.text import to_latex, to_text
 from lossmith.formula.undefined import hands_on_nan
 from lossmith.record import Record, replace
 
@@ -78,6 +76,8 @@ class Formula(Record):
     @cached_property
     def curvature(self) -> tuple[Expr, ...]:
         """A positive second-order weight that trains safely: declared, else derived (see curvature.py)."""
+        from lossmith.formula.curvature import default_curvature, positive
+
         found = self.declared or tuple(
             default_curvature(self.value, g, h, self.target.as_input, p.as_input, WIDTH)
             for g, h, p in zip(self.gradient, self.hessian, self.predictions, strict=True)
@@ -110,9 +110,13 @@ class Formula(Record):
 
     @property
     def latex(self) -> str:
+        from lossmith.formula.text import to_latex
+
         return to_latex(self.value)
 
     def __str__(self) -> str:
+        from lossmith.formula.text import to_text
+
         names = ", ".join([self.target.name, *(p.name for p in self.predictions)])
         return f"({names}) -> {to_text(self.value)}"
 

@@ -70,7 +70,7 @@ class Variant(Record):
 
     @cached_property
     def _arguments(self) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
-        return _read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
+        return read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
 
     @property
     def target(self) -> Argument:
@@ -152,7 +152,7 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     )  # fmt: skip
 
 
-def _read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
+def read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
     """Target and predictions, and the parameters, of a formula."""
     name = getattr(function, "__name__", "the formula")
     try:
@@ -210,9 +210,7 @@ class Recipe(Record):
                 curvature,
                 class_factor or first.class_factor,
             )
-            new = Variant(function, options, settings)
-            new.parameters  # noqa: B018  # its signature is read: a variant that cannot be is not kept
-            self.variants.append(new)
+            self.variants.append(Variant(function, options, settings))
             return function
 
         return decorate

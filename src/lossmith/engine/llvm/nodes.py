@@ -12,6 +12,7 @@ from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.formula.expr import Expr, walk
 
 Function = Callable[..., Value]
+_PARTS = ("elementary", "power", "shapes", "special")  # the files of the others, what most formulas need first
 _INVARIANT_LEAVES = ("const", "param", "pi", "n_classes")
 
 _BASIC: dict[str, Function] = {
@@ -34,11 +35,12 @@ _BASIC: dict[str, Function] = {
 
 
 @cache
-def functions() -> Mapping[str, Function]:
-    """Every elementwise primitive by its name in the language."""
-    found = dict(_BASIC)
-    for module in ("elementary", "power", "shapes", "special"):
-        found.update(importlib.import_module(f"lossmith.engine.llvm.{module}").FUNCTIONS)
+def function(name: str) -> Function:
+    """An elementwise primitive by its name in the language. Most formulas need few, so the rest is not even loaded."""
+    if name in _BASIC:
+        return _BASIC[name]
+    tables = (importlib.import_module(f"lossmith.engine.llvm.{part}").FUNCTIONS for part in _PARTS)
+    found: Function = next(table[name] for table in tables if name in table)
     return found
 
 
@@ -61,7 +63,7 @@ def constant(e: Emitter, node: Expr, n_classes: Any = 0) -> Value:
 
 def compute(e: Emitter, node: Expr, values: Mapping[Expr, Value]) -> Value:
     """One elementwise node from the values of its arguments."""
-    return functions()[node.op](e, *(values[arg] for arg in node.args))
+    return function(node.op)(e, *(values[arg] for arg in node.args))
 
 
 CHEAP = frozenset({*_BASIC, "maximum", "minimum", "sign"}) - {"div", "sqrt"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
@@ -36,7 +36,8 @@ class Formula(Record):
     """One loss per sample.
 
     ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss
-    itself gives to a sample's class; ``declared`` is a curvature given by the author, one expression per prediction.
+    itself gives to a sample's class; ``declare`` is a curvature given by the author: one expression per prediction,
+    or what makes them of the formula when they are asked for, as few programs do.
     """
 
     kind: Literal["pointwise", "rowwise"]
@@ -46,7 +47,7 @@ class Formula(Record):
     extras: tuple[Argument, ...] = ()
     params: tuple[Argument, ...] = ()
     class_factor: Expr | None = None
-    declared: tuple[Expr, ...] | None = None
+    declare: tuple[Expr, ...] | Callable[[Formula], tuple[Expr, ...]] | None = None
 
     __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
@@ -72,6 +73,10 @@ class Formula(Record):
                 total = total + directional(g, p.as_input, tangent)
             found.append(total)
         return tuple(found)
+
+    @cached_property
+    def declared(self) -> tuple[Expr, ...] | None:
+        return self.declare(self) if callable(self.declare) else self.declare
 
     @cached_property
     def curvature(self) -> tuple[Expr, ...]:
@@ -106,7 +111,7 @@ class Formula(Record):
         A declared curvature belongs to the old predictions and is dropped unless given anew.
         """
         (value,) = substitute((self.value,), replacement)
-        return replace(self, **{"value": value, "declared": None} | changes)
+        return replace(self, **{"value": value, "declare": None} | changes)
 
     @property
     def latex(self) -> str:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
-from lossmith.formula.undefined import hands_on_nan
 from lossmith.record import Record, replace
 
 Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]
@@ -99,6 +98,8 @@ class Formula(Record):
 
     def undefined_with(self, name: Output) -> tuple[str, ...]:
         """The arguments which may be any number and whose NaN makes every part of an output NaN by itself."""
+        from lossmith.formula.undefined import hands_on_nan
+
         arguments = (self.target, *self.predictions, *self.extras)
         return tuple(
             a.name for a in arguments

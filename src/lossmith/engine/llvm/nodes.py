@@ -24,6 +24,9 @@ _BASIC: dict[str, Function] = {
     "abs": lambda e, a: e.abs(a),
     "sqrt": lambda e, a: e.sqrt(a),
     "where": lambda e, mask, a, b: e.where(mask, a, b),
+    "maximum": lambda e, a, b: e.where(b > a, b, a),  # of it and the minimum: the first owns ties
+    "minimum": lambda e, a, b: e.where(b < a, b, a),
+    "sign": lambda e, a: e.where(a > 0.0, e.lift(1.0, a.type), e.where(a < 0.0, e.lift(-1.0, a.type), 0.0 * a)),
     "lt": lambda e, a, b: a < b,
     "le": lambda e, a, b: a <= b,
     "eq": lambda e, a, b: a.eq(b),
@@ -66,7 +69,7 @@ def compute(e: Emitter, node: Expr, values: Mapping[Expr, Value]) -> Value:
     return function(node.op)(e, *(values[arg] for arg in node.args))
 
 
-CHEAP = frozenset({*_BASIC, "maximum", "minimum", "sign"}) - {"div", "sqrt"}
+CHEAP = frozenset(_BASIC) - {"div", "sqrt"}
 _DEAR = 0.3
 
 

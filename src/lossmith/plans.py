@@ -18,8 +18,7 @@ from lossmith.namespaces import compute_dtype, dtype_name, is_floating
 from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
-    from lossmith.engine.llvm.fast import Argument, Feed
-    from lossmith.engine.llvm.run import Kernel
+    from lossmith.engine.llvm.run import Argument, Feed, Kernel
     from lossmith.engine.llvm.spec import Input, Output, Spec
     from lossmith.loss import Loss
 
@@ -120,7 +119,7 @@ class Plan(Record):
 
     @property
     def _feeds(self) -> tuple[Feed, Feed | None]:
-        from lossmith.engine.llvm.fast import Feed
+        from lossmith.engine.llvm.run import Feed
 
         results = range(len(self.given), len(self.given) + len(self.results))
         main = Feed(self.kernel, (*self.order, *results), self.vectors[0])
@@ -164,9 +163,8 @@ def plan(
     """How calls like this one are served, or None where they cannot be. ``written`` is the dtype of ``out``, if any."""
     if not machine_code():
         return None
-    from lossmith.engine.llvm.fast import Argument
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
-    from lossmith.engine.llvm.run import kernel_of_some_length, row_layout
+    from lossmith.engine.llvm.run import Argument, kernel_of_some_length, row_layout
     from lossmith.engine.llvm.settle import settled
     from lossmith.engine.llvm.spec import Spec
 

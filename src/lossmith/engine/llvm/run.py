@@ -17,7 +17,7 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.emit import FLOATS, TooLongError
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
-from lossmith.record import replace
+from lossmith.record import Record, replace
 
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
@@ -26,6 +26,13 @@ _PARTS, _SHARES = 32, 8  # of a block at most, and blocks for each thread, where
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
+
+
+class Argument(Record):
+    """An array of a call: its dtype, and how many numbers a last axis of its own has, if it has one."""
+
+    dtype: np.dtype[Any]
+    width: int | None
 
 
 class Kernel:
@@ -123,6 +130,14 @@ class Kernel:
         written = arrays[len(arrays) - len(spec.vectors) - len(spec.outputs) :][: len(spec.outputs)]
         places = [place for a in written for place in (a.ctypes.data, classes * a.itemsize)]
         return not any(place % job.STREAM for place in places)
+
+
+class Feed(Record):
+    """A kernel, and what its arrays are: numbers of arrays of the call, then arrays that are the same for all calls."""
+
+    kernel: Kernel
+    sources: tuple[int, ...]
+    vectors: tuple[Any, ...]
 
 
 def _padded(array: Array, rows: int) -> Array:

@@ -51,7 +51,7 @@ test: $(VENV)/.stamp-dev
 
 test-full: $(VENV)/.stamp-dev
 	@mkdir -p build
-	$(PYTEST) -m "" | tee build/test-full.log
+	$(PYTEST) -vv -m "" | tee build/test-full.log
 
 check: lint
 	$(PYTEST) -m "not full and not slow"

@@ -43,7 +43,7 @@ EQUAL = 0.01  # scores this near are equal
 def null(trial: int) -> dict[str, Any]:
     """Learners that differ by chance alone: least squares, each on its own sample of the training rows."""
     rng = np.random.default_rng(trial)
-    n, p = int(rng.choice([60, 200, 500, 1000])), int(rng.choice([2, 8]))
+    n, p = int(rng.choice([60, 200, 500, 1000, 3000])), int(rng.choice([2, 8]))
     X = rng.normal(size=(n, p))
     y = X @ rng.normal(size=p) + rng.standard_t(rng.choice([3.0, 30.0]), n)
     aim = parse_aim("mean")

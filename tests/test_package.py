@@ -52,6 +52,18 @@ def test_import_loads_no_framework():
     assert not HEAVY & set(loaded)
 
 
+def test_a_first_call_loads_only_what_it_runs():
+    # Each module is a tenth of a millisecond and more of the first call; these serve other calls, or later ones.
+    pytest.importorskip("llvmlite")
+    call = "lm.cross_entropy().value_and_gradient(np.array([0, 1]), np.zeros((2, 3)))"
+    loaded = json.loads(
+        fresh(f"import sys, json, numpy as np, lossmith as lm; {call}; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert "lossmith.engine.llvm.run" in loaded
+    idle = ("engine.arrays", "engine.llvm.fast", "engine.llvm.special", "formula.curvature", "formula.text")
+    assert not {f"lossmith.{name}" for name in idle} & set(loaded)
+
+
 def test_no_submodule_hides_a_public_name():
     before = {name: getattr(lossmith, name) for name in lossmith.__all__}
     missing = []

@@ -35,7 +35,7 @@ def scaled(loss: Loss, factor: Any) -> Loss:
     formulas = {}
     for kind, f in loss.formulas.items():
         declared = tuple(mul(c, e) for e in f.declared) if f.declared is not None else None
-        formulas[kind] = f.replaced({}, value=mul(c, f.value), declared=declared)
+        formulas[kind] = f.replaced({}, value=mul(c, f.value), declare=declared)
     return loss.replaced(name=f"{c.data:g} * {_bracketed(loss.name)}", formulas=formulas, recipe=None)
 
 
@@ -111,7 +111,7 @@ def _substituted(f: Formula, mapping: dict[Expr, Expr], **changes: Any) -> Formu
 
     declared = substitute(f.declared, mapping) if f.declared is not None else None
     factor = substitute((f.class_factor,), mapping)[0] if f.class_factor is not None else None
-    return f.replaced(mapping, declared=declared, class_factor=factor, **changes)
+    return f.replaced(mapping, declare=declared, class_factor=factor, **changes)
 
 
 def _sum(a: Formula, b: Formula) -> Formula:
@@ -229,4 +229,4 @@ def _with_class_weight(loss: Loss, f: Formula, numbers: tuple[float, ...]) -> Fo
     declared = None if f.declared is None else tuple(factor * e for e in f.declared)
     total = factor if f.class_factor is None else factor * f.class_factor
     weighted = where(factor == 0, 0.0, factor * f.value)
-    return f.replaced({}, value=weighted, params=params, class_factor=total, declared=declared)
+    return f.replaced({}, value=weighted, params=params, class_factor=total, declare=declared)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import math
 from collections.abc import Sequence
@@ -11,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine import evaluate
-from lossmith.engine.functions import device_of, stacked
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Output
 from lossmith.inputs import Inputs, prepare
-from lossmith.namespaces import compute_dtype, dtype_name, is_floating, library_of, namespace_of
+from lossmith.namespaces import (
+    compute_dtype,
+    device_of,
+    dtype_name,
+    is_floating,
+    library_of,
+    namespace_of,
+    stacked,
+)
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -37,11 +43,15 @@ class Call:
 
     def moved(self, prediction: Array) -> Call:
         """The same call with another prediction (of losses with one per sample), which is legal and not checked."""
-        moved = copy.copy(self)
         (name,) = (p.name for p in self.data.formula.predictions)
         arrays = {**self.data.arrays, name: prediction}
-        moved.data = replace(self.data, arrays=arrays, like=prediction, prediction=prediction)
-        return moved
+        return self._of(replace(self.data, arrays=arrays, like=prediction, prediction=prediction))
+
+    def _of(self, data: Inputs) -> Call:
+        """The same call with data that need no preparing."""
+        call = object.__new__(Call)
+        call.loss, call.width, call.data = self.loss, self.width, data
+        return call
 
     # raw outputs ------------------------------------------------------------------------------------------------------
 
@@ -141,9 +151,8 @@ class Call:
         data = self.data
         denominator = self.denominator(reduction) if reduction not in ("sum", "none") else None
         if data.host and data.weight is not None and denominator == math.inf and np.max(data.weight) > 1:
-            smaller = copy.copy(self)  # the weights' own sum overflows; their size does not matter
-            smaller.data = replace(data, weight=data.weight / np.max(data.weight))
-            return smaller.derivative(values, reduction, out)
+            smaller = self._of(replace(data, weight=data.weight / np.max(data.weight)))
+            return smaller.derivative(values, reduction, out)  # the weights' own sum overflows; their size is no matter
         with np.errstate(all="ignore"):
             if data.host:
                 values = self._weighed(values, denominator)

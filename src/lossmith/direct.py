@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.compute import check_reduction, overlaps_itself
-from lossmith.engine.llvm.emit import TooLongError
 from lossmith.inputs import check_index, label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
 from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
@@ -105,11 +104,7 @@ def direct(
             loss.roads.clear()
         masks = {"weighted": weight is not None, "masked": where is not None}
         request = Request(outputs, reduction, width)
-        try:
-            made = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
-        except TooLongError:
-            made = None
-        plans[known] = made
+        made = plans[known] = plan(loss, request, list(arrays.values()), tuple(extras), written, **masks)
     if made is None:
         return None
     places = tuple(_place(each, made.results[-1].dtype, by_class=made.by_class) for each in outs)

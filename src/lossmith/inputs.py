@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.engine.functions import device_of
 from lossmith.formula.domains import Domain, row_tolerance
 from lossmith.formula.model import Formula
-from lossmith.namespaces import compute_dtype, dtype_name, is_floating, is_traced, library_of, namespace_of, on_host
+from lossmith.namespaces import (
+    compute_dtype,
+    device_of,
+    dtype_name,
+    is_floating,
+    is_traced,
+    library_of,
+    namespace_of,
+    on_host,
+)
 from lossmith.record import Record
 
 if TYPE_CHECKING:

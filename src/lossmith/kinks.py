@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.compute import Call
+
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 _STEPS = np.geomspace(1e-6, 1e6, 481)
 _HALVINGS = 60
+_NOISE = 64 * np.finfo(np.float64).eps  # of a typical gradient: where terms cancel, what is left jumps by rounding
 _JUMP = 1e-3  # of the gradient's size before closing in; a steep root still moves by 1e-5 between floats
 
 
@@ -68,9 +71,11 @@ def has_kink(loss: Loss) -> bool:
 
 
 def _gradient(loss: Loss, y: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN where it has no limit: the points are further out than a loss that overflows there may ever be asked for."""
     pred = points[:, 0] if loss.outputs == 1 else points
     target = np.repeat(np.asarray(y)[None], len(points), axis=0)
-    g = loss.gradient(target, pred, reduction="none")
+    with np.errstate(all="ignore"):
+        (g,) = Call(loss, target, pred, None, None, {}).outputs("gradient", checked=False)
     return np.asarray(g).reshape(len(points), -1)
 
 
@@ -92,5 +97,5 @@ def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
         left = (np.abs(gm - ga).max(axis=1) >= np.abs(gb - gm).max(axis=1))[:, None]
         a, ga = np.where(left, a, middle), np.where(left, ga, gm)
         b, gb = np.where(left, middle, b), np.where(left, gm, gb)
-    jump = np.abs(gb - ga).max(axis=1)
-    return bool((jump > _JUMP * np.maximum(size[chosen], np.finfo(np.float64).tiny)).any())
+    jump, noise = np.abs(gb - ga).max(axis=1), _NOISE * float(np.median(np.abs(g).max(axis=1)))
+    return bool((jump > np.maximum(_JUMP * np.maximum(size[chosen], np.finfo(np.float64).tiny), noise)).any())

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine.arrays import evaluate_block
 from lossmith.formula import (
     cumsum,
     exp,
@@ -129,6 +128,8 @@ def _between(low: float | None, high: float | None, f: Expr) -> Expr:
 
 
 def _apply(function: Callable[[Expr], Expr], values: Array, row: bool) -> Array:
+    from lossmith.engine.arrays import evaluate_block
+
     xp, host = namespace_of(values)
     array = np.asarray(values) if host else values
     if row and array.ndim == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -42,6 +42,24 @@ def namespace_of(*arrays: Any) -> tuple[ModuleType, bool]:
     if len(kinds) > 1:
         raise TypeError(f"arrays of different libraries ({', '.join(sorted(kinds))}) cannot be mixed in one call")
     return array_api_compat.array_namespace(*foreign[:1]), False
+
+
+def device_of(x: Array) -> Any:
+    """Where an array lives; None for JAX's placeholders, which live nowhere yet, and arrays over several devices."""
+    device = getattr(x, "device", None)
+    return None if hasattr(device, "device_set") else device
+
+
+def stacked(xp: ModuleType, parts: Sequence[Array]) -> Array:
+    """Side by side on a new last axis; a single part as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    if "jax" not in xp.__name__:
+        return xp.stack(parts, axis=-1)
+    columns, (*others, result) = xp.arange(len(parts)), [part[..., None] for part in parts]
+    for column, part in enumerate(others):  # XLA makes a loop of this that vectorises, of a stack it does not
+        result = xp.where(columns == column, part, result)
+    return result
 
 
 def dtype_name(dtype: Any) -> str:

@@ -18,8 +18,7 @@ from lossmith.namespaces import compute_dtype, dtype_name, is_floating
 from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
-    from lossmith.engine.llvm.fast import Argument, Feed
-    from lossmith.engine.llvm.run import Kernel
+    from lossmith.engine.llvm.run import Argument, Feed, Kernel
     from lossmith.engine.llvm.spec import Input, Output, Spec
     from lossmith.loss import Loss
 
@@ -120,7 +119,7 @@ class Plan(Record):
 
     @property
     def _feeds(self) -> tuple[Feed, Feed | None]:
-        from lossmith.engine.llvm.fast import Feed
+        from lossmith.engine.llvm.run import Feed
 
         results = range(len(self.given), len(self.given) + len(self.results))
         main = Feed(self.kernel, (*self.order, *results), self.vectors[0])
@@ -164,9 +163,8 @@ def plan(
     """How calls like this one are served, or None where they cannot be. ``written`` is the dtype of ``out``, if any."""
     if not machine_code():
         return None
-    from lossmith.engine.llvm.fast import Argument
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
-    from lossmith.engine.llvm.run import kernel, row_layout
+    from lossmith.engine.llvm.run import Argument, kernel_of_some_length, row_layout
     from lossmith.engine.llvm.settle import settled
     from lossmith.engine.llvm.spec import Spec
 
@@ -205,7 +203,10 @@ def plan(
         vectors=tuple(p.name for p in formula.params if p.per_class),
         **({} if classes is None else row_layout(classes)),
     )  # fmt: skip
-    weigh = _weigh(spec, formula, request)
+    weigh, kernel = _weigh(spec, formula, request), kernel_of_some_length(spec)
+    weighing = None if weigh is None else kernel_of_some_length(weigh)
+    if kernel is None or (weigh is not None and weighing is None):
+        return None
     places = {g.name: 2 + extras.index(g.name) if g.name in extras else int(g is not inputs[0]) for g in inputs}
     outside = tuple(range(2 + len(extras), len(arrays)))
     made = tuple(np.dtype(o.dtype) if dtype_name(result) != o.dtype else result for o in outputs)
@@ -219,8 +220,8 @@ def plan(
     values = [*(float(loss.numbers[name]) for name in numbers), request.width]
     return Plan(
         request=request,
-        kernel=kernel(spec),
-        weigh=None if weigh is None else kernel(weigh),
+        kernel=kernel,
+        weigh=weighing,
         parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),
         order=(*(places[given.name] for given in inputs), *outside),

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import lossmith.losses
-from lossmith.formula.recipe import Decorator, Recipe
+from lossmith.formula.recipe import Decorator, Recipe, read
 from lossmith.formula.recipe import pointwise as _pointwise
 from lossmith.formula.recipe import rowwise as _rowwise
 from lossmith.loss import Loss
@@ -33,6 +33,7 @@ class Constructor:
         """Another formula of the same loss, for rows instead of class ids or for ``option=value``."""
 
         def decorate(function: Callable[..., Any]) -> Constructor:
+            read(function)  # its signature: a variant that cannot be read is not kept
             self.recipe.variant(**settings)(function)
             self.__signature__ = _signature(self.recipe)
             return self

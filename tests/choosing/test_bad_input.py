@@ -58,7 +58,9 @@ TREATED = {
     "copies": (lambda p: csv(p, ("x", X), ("x2", X), ("y", Y)), ("'x2' is a copy of 'x'",)),
     "dates": (lambda p: csv(p, ("day", DAYS), ("x", X), ("y", Y)), ("column 'day' holds dates",)),
     "many categories": (lambda p: csv(p, ("c", MANY), ("x", X), ("y", Y)), ("of more than 50 categories",)),
-    "not UTF-8": (lambda p: csv(p, ("größe", X), ("y", Y), encoding="latin-1"), ("read as Latin-1",)),
+    "not UTF-8": (lambda p: csv(p, ("größe", X), ("y", Y), encoding="latin-1"), ("read as Windows-1252",)),
+    "of Windows": (lambda p: csv(p, ("preis €", X), ("y", Y), encoding="cp1252"), ("read as Windows-1252",)),
+    "of no known code": (lambda p: csv(p, ("x\x81", X), ("y", Y), encoding="latin-1"), ("read as Latin-1",)),
     "nested Parquet": (nested, ("'lists' holds neither numbers", "'records' holds neither numbers",
                                 "'long' is constant")),
     "names that differ by case": (lambda p: csv(p, ("Y", X), ("y", Y), ("y ", X[::-1])), ()),
@@ -111,7 +113,7 @@ def test_a_table_with_everything_wrong_is_raced_all_the_same(tmp_path):
     done = call(path)
     assert done.exit_code == 0, done.output
     for word in (
-        "Latin-1",
+        "Windows-1252",
         "gaps in",
         "'oops'",
         "'m.2'",
@@ -166,6 +168,7 @@ REFUSED |= {
         lambda p: lines(p, (2, "\xf6,1"), (50, "1,2,3"), encoding="latin-1"), "line 50 of 't.csv' has 3 cells"
     ),
     "an open quote": (lambda p: lines(p, (50, '"1,2')), "that opens in line 50 of 't.csv' is never closed: \"1,2"),
+    "one line": (lambda p: (p.write_text("x,y"), p)[1], "'t.csv' has one line only"),
     "blanks in names": (lambda p: csv(p, ("x", X), (" y", Y)), "did you mean ' y'?"),
     "no names": (lambda p: csv(p, ("1.5", X), ("2", Y)), "these look like data, so its first line may lack names"),
 }  # fmt: skip

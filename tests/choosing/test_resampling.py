@@ -25,6 +25,15 @@ def test_only_the_worse_is_excluded():
     assert confidence_set(drawn(errors)) == (("loss 0", "m"), ("loss 1", "m"))
 
 
+def test_how_far_a_gain_moves_with_the_rows():
+    errors = np.random.default_rng(3).normal(size=(2, 4000))
+    found = drawn(errors, parts_of(4000, Order(), 0))
+    gap = np.square(errors[0]) - np.square(errors[1])
+    assert found.parts == 1000
+    assert found.error(*found.keys) == pytest.approx(gap.std() / np.sqrt(4000), rel=0.1)
+    assert found.error(found.keys[0], found.keys[0]) == 0.0
+
+
 def test_equal_predictions_are_both_kept():
     errors = np.tile(np.random.default_rng(0).normal(size=200), (3, 1))
     assert len(confidence_set(drawn(errors))) == 3

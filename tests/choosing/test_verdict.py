@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lossmith.choosing.differences import difference, holm
+from lossmith.choosing.differences import Luck, difference, holm
 from lossmith.choosing.errors import listed
 from lossmith.choosing.verdict import Entrant, Guard, Optimism, decide
 
@@ -59,6 +59,34 @@ def test_parting_groups_again_tells_no_more_than_there_are():
             d = difference(10 + gains, np.full(50, 10.0), test_share=0.25, rope=0.0, groups=groups)
             alarms[groups] += d.p < 0.05
     assert alarms[10] <= 0.05 * tables < alarms[None]
+
+
+def test_what_rows_do_is_counted_once_where_it_is_known():
+    """Two repeats of the same rows, whose difference is nothing but rows: the right number of false alarms, and more
+    true ones than where all that folds differ by is taken for training."""
+    tables, n = 400, 2000
+    found = {(center, known): 0 for center in (0.0, 3.0) for known in (True, False)}
+    for seed in range(tables):
+        for center, known in found:
+            gains = correlated_gains(np.random.default_rng(seed), repeats=2, n=n, center=center / np.sqrt(n))
+            luck = Luck(1.0 / np.sqrt(n), n - 1, 5) if known else None
+            d = difference(10 + gains, np.full(10, 10.0), test_share=0.25, rope=0.0, luck=luck)
+            found[center, known] += d.p < 0.05
+    assert found[0.0, True] <= 0.06 * tables
+    assert found[3.0, True] > found[3.0, False] + 0.1 * tables
+
+
+def test_what_folds_differ_by_beyond_rows_is_training():
+    gains = 0.1 * np.random.default_rng(0).normal(size=10)
+    plain = difference(10 + gains, np.full(10, 10.0), test_share=0.25, rope=0.0)
+    for error in (1e-9, 0.02, 0.1):  # standard errors of the rows: none to speak of, some, and more than folds show
+        d = difference(10 + gains, np.full(10, 10.0), test_share=0.25, rope=0.0, luck=Luck(error, 999, 5))
+        beyond = max(0.0, gains.var(ddof=1) - 5 * error**2)
+        assert d.error == pytest.approx(np.sqrt(error**2 + beyond * (0.1 + 0.25)), rel=1e-9)
+        assert d.degrees + 1e-9 >= 9
+        assert d.degrees <= 999 + 1e-9
+    assert d.degrees == pytest.approx(999)
+    assert plain.degrees == pytest.approx(9)
 
 
 def test_equal_losses_are_the_same():

@@ -2,7 +2,7 @@
 
 from lossmith.engine.functions import FUNCTIONS
 from lossmith.engine.llvm.lower import RULES
-from lossmith.engine.llvm.nodes import functions
+from lossmith.engine.llvm.nodes import function
 from lossmith.engine.llvm.plan import REDUCTIONS, SCANS
 from lossmith.formula.primitives import PRIMITIVES
 
@@ -15,5 +15,5 @@ def test_arrays_have_them_all():
 
 
 def test_machine_code_has_them_all():
-    assert set(functions()) >= ELEMENTWISE
+    assert all(callable(function(name)) for name in ELEMENTWISE)
     assert set(RULES) | set(REDUCTIONS) | set(SCANS) >= ROWS

@@ -29,11 +29,11 @@ def test_it_is_the_truth_where_all_samples_have_the_same_scores(l2):
     X, *_, rng = table()
     problem, theta = posed(X, l2), np.zeros((P + 1, K))
     theta[0] = rng.normal(size=K)
-    H, upwards = Sketch(problem).matrix(problem.at(theta))
+    H, upwards = Sketch(problem, np.arange(N)).matrix(problem.at(theta))
     H += np.diag(np.tile(problem.l2, K))
     g = rng.normal(size=(P + 1, K))
     g -= g.mean(axis=1, keepdims=True)  # as of every softmax: scores that all rise alike change nothing
-    apart = Apart(problem, problem.scores(theta))
+    apart = Apart(problem, theta)
     assert upwards and apart.is_regular
     np.testing.assert_allclose(H @ apart(g.ravel("F")), g.ravel("F"), atol=1e-7)
 
@@ -43,7 +43,7 @@ def test_it_says_where_features_are_collinear():
     twice = np.column_stack([X, X[:, 0] - X[:, 1]])
     for l2, regular in ((0.0, False), (0.1, True)):
         problem = posed(twice, l2)
-        assert Apart(problem, np.zeros((N, K))).is_regular is regular
+        assert Apart(problem, np.zeros((P + 2, K))).is_regular is regular
 
 
 @pytest.mark.parametrize("quick", [0.0, 1e12], ids=["steps alone", "with a matrix"])

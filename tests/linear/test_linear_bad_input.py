@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
@@ -207,3 +208,29 @@ def test_labels_that_are_missing_are_named(table):
     y[7] = None
     with pytest.raises(ValueError, match=r"y\[7\] is None"):
         LinearClassifier().fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "offset"])
+def test_what_lies_under_a_mask_is_no_number(name):
+    rng = np.random.default_rng(0)
+    given = {"X": rng.normal(size=(20, 2)), "y": rng.normal(size=20)}
+    given |= {"sample_weight": np.ones(20), "offset": np.ones(20)}
+    LinearRegressor().fit(**(given | {name: np.ma.array(given[name])}))  # nothing masked
+    given[name] = np.ma.array(given[name], mask=np.zeros_like(given[name]))
+    given[name][3] = np.ma.masked
+    with pytest.raises(ValueError, match=rf"{name}\[3(, 0)?\] is masked"):
+        LinearRegressor().fit(**given)
+
+
+def test_classes_that_are_missing_in_a_column_of_texts():
+    X, y = np.arange(6.0)[:, None], pd.Series(["a", "b", None, "a", "b", "a"], dtype="string")
+    with pytest.raises(ValueError, match=r"y\[2\] is <NA>"):
+        LinearClassifier().fit(X, y)
+    weight = np.where(y.isna(), 0.0, 1.0)
+    assert LinearClassifier(l2=0.1).fit(X, y, sample_weight=weight).classes_.tolist() == ["a", "b"]
+
+
+def test_classes_of_several_types():
+    y = np.array([1, "a", 1, "a"], dtype=object)
+    with pytest.raises(ValueError, match="y holds labels that cannot be sorted, of types int, str"):
+        LinearClassifier().fit(np.arange(4.0)[:, None], y)

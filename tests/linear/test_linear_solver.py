@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
+from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
     GammaRegressor,
     Lasso,
@@ -312,3 +313,10 @@ def test_many_kinks_and_a_small_penalty_end_on_a_proven_vertex(name):
         model = LinearRegressor(name, l2=1e-4, tol=1e-11).fit(X, f + rng.standard_t(3, 2000))
     assert model.converged_ and model.gap_ <= 1e-11 * model.objective_
     assert model.n_iter_ < 150
+
+
+def test_a_long_valley_of_a_loss_that_is_not_convex_is_followed_to_its_end():
+    """Gradients in it grow and shrink while the objective falls; 4.4397012615 is what SciPy's BFGS comes to."""
+    X, y = load_diabetes(return_X_y=True)
+    model = LinearRegressor("gaussian_nll").fit(X, y)
+    assert model.converged_ and model.objective_ == pytest.approx(4.4397012615363, abs=1e-9)

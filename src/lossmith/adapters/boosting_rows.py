@@ -102,7 +102,7 @@ class Setting:
         def moved(formula: Formula) -> Formula:
             value, *curvature = substitute((formula.value, *formula.curvature), score)
             return record.replace(
-                formula, value=value / divisor, declared=tuple(c * (scale * scale / divisor) for c in curvature),
+                formula, value=value / divisor, declare=tuple(c * (scale * scale / divisor) for c in curvature),
                 params=(*formula.params, *arguments),
             )  # fmt: skip
 

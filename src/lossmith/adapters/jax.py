@@ -17,10 +17,11 @@ from jax.custom_derivatives import SymbolicZero
 
 from lossmith.compute import Call, check_reduction
 from lossmith.engine.arrays import evaluate
-from lossmith.engine.functions import FUNCTIONS, stacked
+from lossmith.engine.functions import FUNCTIONS
 from lossmith.formula.derive import OVER_CLASSES, tangents
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Formula
+from lossmith.namespaces import stacked
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss

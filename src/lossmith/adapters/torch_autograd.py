@@ -260,7 +260,7 @@ def _turned(loss: Loss) -> Loss:
     formula = loss.formulas.get("row", loss.formula)
     (prediction,) = formula.predictions
     turned: Formula = replace(
-        formula, target=prediction, predictions=(formula.target,), class_factor=None, declared=None
+        formula, target=prediction, predictions=(formula.target,), class_factor=None, declare=None
     )
     kind = prediction.domain.kind
     return loss.replaced(formulas={kind: turned}, recipe=None)

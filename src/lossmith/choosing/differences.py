@@ -24,7 +24,7 @@ class Difference:
 
     gain: float
     error: float  # the corrected standard error
-    degrees: int
+    degrees: float
     rope: float  # half the width of "practically equal"
 
     def __neg__(self) -> Difference:
@@ -80,17 +80,41 @@ class Difference:
         return float(stats.t.cdf(distance / self.error, self.degrees))
 
 
+@dataclass(frozen=True)
+class Luck:
+    """How far a gain moves with the rows that happen to judge it, as rows drawn again show."""
+
+    error: float  # the standard error
+    degrees: int
+    folds: int  # that part the judged rows among them
+
+
 def difference(
-    default: Floats, challenger: Floats, *, test_share: float, rope: float, groups: int | None = None
+    default: Floats,
+    challenger: Floats,
+    *,
+    test_share: float,
+    rope: float,
+    groups: int | None = None,
+    luck: Luck | None = None,
 ) -> Difference:
     """From fold scores where smaller is better; test_share = n_test / n_train. groups: how many were shuffled into the
-    folds, if so: parting few groups again and again tells no more than there are groups."""
+    folds, if so: parting few groups again and again tells no more than there are groups.
+
+    luck: where there are rows enough to know it. Folds part the rows, so what rows do to the mean of all folds is known
+    as it is, and only what folds differ by beyond it is multiplied for the training rows they share. The degrees of
+    freedom of the sum are Welch's.
+    """
     gains = np.asarray(default, dtype=np.float64) - np.asarray(challenger, dtype=np.float64)
     count = len(gains) if groups is None else min(len(gains), groups)
-    variance = float(gains.var(ddof=1))
-    if variance <= (1e-14 * float(np.abs(default).max())) ** 2:
-        variance = 0.0  # the same predictions up to rounding
-    return Difference(float(gains.mean()), float(np.sqrt(variance * (1.0 / count + test_share))), count - 1, rope)
+    between = float(gains.var(ddof=1))
+    if between <= (1e-14 * float(np.abs(default).max())) ** 2:
+        return Difference(float(gains.mean()), 0.0, count - 1, rope)  # the same predictions up to rounding
+    known, freedom = (0.0, 1) if luck is None else (luck.error**2, luck.degrees)
+    beyond = max(0.0, between - (0.0 if luck is None else luck.folds * known)) * (1.0 / count + test_share)
+    variance = known + beyond
+    degrees = variance**2 / (known**2 / freedom + beyond**2 / (count - 1))
+    return Difference(float(gains.mean()), float(np.sqrt(variance)), degrees, rope)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -83,6 +83,10 @@ class Race:
         return float(np.mean([len(fold.test) / len(fold.train) for fold in self.folds]))
 
     @property
+    def folds_a_repeat(self) -> int:
+        return len(self.folds) // (self.folds[-1].repeat + 1)
+
+    @property
     def judged(self) -> np.ndarray:
         """The rows that some fold judges."""
         return np.unique(np.concatenate([fold.test for fold in self.folds]))

@@ -28,6 +28,12 @@ class Drawn:
     whole: Floats
     inside: Floats
     outside: Floats
+    parts: int  # that were drawn
+
+    def error(self, key: Key, base: Key) -> float:
+        """The standard error of what one score lies below another, by the rows that happen to be there."""
+        i, j = self.keys.index(key), self.keys.index(base)
+        return float(np.std(self.inside[:, i] - self.inside[:, j]))
 
 
 def parts_of(n: int, order: Order, seed: int) -> Rows:
@@ -58,7 +64,7 @@ def draw(
             columns.append((score.of(sums.sum(axis=0)), score.of(times @ sums), score.of(left @ sums)))
     whole, inside, outside = (np.stack(each, axis=-1) for each in zip(*columns, strict=True))
     sound = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
-    return Drawn(list(predictions), whole, inside[sound], outside[sound])
+    return Drawn(list(predictions), whole, inside[sound], outside[sound], count)
 
 
 def confidence_set(drawn: Drawn) -> tuple[Key, ...]:

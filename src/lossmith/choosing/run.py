@@ -11,6 +11,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.candidates import Candidate, candidates
+from lossmith.choosing.differences import Luck
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.evidence_rows import evidence_rows
 from lossmith.choosing.folds import MOST_TRAINED, SPLITS, Fold, Order, folds
@@ -21,14 +22,14 @@ from lossmith.choosing.models import KINDS
 from lossmith.choosing.prepare import Prepared, prepare
 from lossmith.choosing.profile import Profile, profile, undecidable
 from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
-from lossmith.choosing.resampling import confidence_set, draw, optimism, parts_of
+from lossmith.choosing.resampling import MOST_PARTS, confidence_set, draw, optimism, parts_of
 from lossmith.choosing.result import Result
 from lossmith.choosing.sampling import SAMPLE, parse_sample, sampled
 from lossmith.choosing.scores import Score, score_for, tuning_score
 from lossmith.choosing.screening import closest
 from lossmith.choosing.store import Store, fingerprint
 from lossmith.choosing.tables import Floats, Rows
-from lossmith.choosing.verdict import ROPE, SURE, Evidence, Verdict, decide
+from lossmith.choosing.verdict import ROPE, SURE, Evidence, Key, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
 
@@ -98,7 +99,9 @@ def choose(
         evidence=evidence,
         default=default.label,
         chosen=chosen,
-        protocol=[*said, *_protocol(score, splits, problem.order, kinds, seed), *_gap_in_words(found)],
+        protocol=[
+            *said, *_protocol(score, splits, problem.order, kinds, seed, evidence.luck_known), *_gap_in_words(found)
+        ],
         target=target.name,
         kind=evidence.model,
         predictions=found.predictions,
@@ -173,6 +176,10 @@ def judge(
     drawn = draw(
         problem.score, problem.y[rows], weight, {k: judged[k][:, rows] for k in found.scores}, part, problem.seed
     )
+
+    def luck(key: Key, base: Key) -> Luck:
+        return Luck(drawn.error(key, base), drawn.parts - 1, found.folds_a_repeat)
+
     default = (evidence.default, evidence.best_model)
     verdict = decide(
         entrants,
@@ -180,6 +187,7 @@ def judge(
         rows=len(problem.y),
         test_share=found.test_share,
         groups=problem.order.drawn_groups,
+        luck=luck if drawn.parts == MOST_PARTS else None,
         guards=guards(problem, runners, found, evidence.default),
         optimism=optimism(drawn, evidence.keys("default", "challenger"), default),
         confidence_set=confidence_set(drawn),
@@ -268,13 +276,16 @@ def _worst_rows(problem: Problem, predictions: Floats, rows: Rows) -> float:
     return float(np.sort(cost)[::-1][: max(1, len(cost) // 100)].sum() / cost.sum())
 
 
-def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequence[str], seed: int) -> list[str]:
+def _protocol(
+    score: Score, splits: Sequence[Fold], order: Order, kinds: Sequence[str], seed: int, luck_known: bool
+) -> list[str]:
     repeats = splits[-1].repeat + 1
     how = f"{repeats} times {SPLITS}-fold cross-validation" if order.time is None else f"{len(splits)} folds"
     largest = max(len(fold.train) for fold in splits)
     thinned = [f"each fold trains on {MOST_TRAINED:,} rows drawn at random"] if largest == MOST_TRAINED else []
     groups = order.drawn_groups
     few = f", as of {groups} folds, for there are no more groups" if groups is not None and groups < len(splits) else ""
+    known = ["how far a gain moves with the rows that judge: by drawing them again; the test is for the rest"]
     labels = ["the rule from probabilities to classes is fitted on inner splits of each fold's training rows"]
     return [
         f"score, fixed before training: {score.name}",
@@ -285,6 +296,7 @@ def _protocol(score: Score, splits: Sequence[Fold], order: Order, kinds: Sequenc
         f"penalty and rounds are chosen on inner splits of the training rows, by the {tuning_score(score).name}",
         *(labels if score.judges_labels else []),
         f"differences: corrected resampled t-test (Nadeau & Bengio 2003){few}",
+        *(known if luck_known else []),
         "p-values: Holm's, over the challengers, and over the comparisons with the library's default",
         f"practically equal: within {ROPE:.0%} of the default's score; sure: {SURE:.0%} of the posterior",
         "a challenger must beat the default on the kind of model where the default scores better",

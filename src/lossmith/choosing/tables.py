@@ -27,6 +27,7 @@ MISSING = frozenset(
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
 UNUSABLE = "holds neither numbers, dates nor text"
+ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "Latin-1"}  # the last can read anything
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
@@ -144,23 +145,25 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
             return csv.read_csv(stream, read_options=options, parse_options=parse, convert_options=convert)
 
     def explained(error: Exception) -> Exception:
+        if "Empty CSV" in str(error):
+            return ChoiceError(f"{quoted(path.name)} has one line only: names of columns, and no rows below them")
         wrong = ragged(path, delimiter, zipped)
         return ChoiceError(wrong) if wrong else error
 
-    try:
-        found = parsed("utf-8")
-        _ = found.column_names  # decoded here
-        return found
-    except pa.ArrowInvalid as error:
-        if "UTF8" not in str(error).replace("-", "").upper():
+    for encoding in ENCODINGS:
+        try:
+            found = parsed(encoding)
+            _ = found.column_names  # decoded here
+        except UnicodeDecodeError:
+            continue
+        except pa.ArrowInvalid as error:
+            if "UTF8" in str(error).replace("-", "").upper():
+                continue
             raise explained(error) from None
-    except UnicodeDecodeError:
-        pass
-    warnings.append("the file is not UTF-8; it was read as Latin-1")
-    try:
-        return parsed("latin-1")
-    except pa.ArrowInvalid as error:
-        raise explained(error) from None
+        break
+    if encoding != "utf-8":
+        warnings.append(f"the file is not UTF-8; it was read as {ENCODINGS[encoding]}")
+    return found
 
 
 def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:

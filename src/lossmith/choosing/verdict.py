@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lossmith.choosing.differences import Difference, difference, holm
+from lossmith.choosing.differences import Difference, Luck, difference, holm
 from lossmith.choosing.errors import listed
 from lossmith.choosing.tables import Floats
 
@@ -76,6 +76,7 @@ class Verdict:
     decision: Decision | None = None  # of the final model, for aims that end in a class
     undecidable: str = ""  # why nothing can be proven, if so
     proof: Difference | None = None  # a challenger's that won, against the default on its better kind of model
+    luck_known: bool = False  # how far gains move with the rows that judge
 
     @property
     def final_kind(self) -> str:
@@ -91,6 +92,7 @@ class Evidence:
     scores: Mapping[Key, Floats]  # one number per fold, smaller is better, the same folds throughout
     test_share: float  # n_test / n_train
     groups: int | None = None  # that were shuffled into the folds
+    luck: Callable[[Key, Key], Luck] | None = None  # of a gain of the first over the second
 
     @property
     def default(self) -> str:
@@ -113,8 +115,9 @@ class Evidence:
 
     def against(self, key: Key, base: Key) -> Difference:
         rope = ROPE * abs(self.mean(base))
+        luck = None if self.luck is None else self.luck(key, base)
         return difference(
-            self.scores[base], self.scores[key], test_share=self.test_share, rope=rope, groups=self.groups
+            self.scores[base], self.scores[key], test_share=self.test_share, rope=rope, groups=self.groups, luck=luck
         )
 
     def on_the_same_model(self) -> dict[Key, Difference]:
@@ -134,12 +137,14 @@ def decide(
     rows: int,
     test_share: float,
     groups: int | None = None,
+    luck: Callable[[Key, Key], Luck] | None = None,
     guards: Mapping[Key, Sequence[Guard]] | None = None,
     optimism: Optimism | None = None,
     confidence_set: Sequence[Key] = (),
     undecidable: str | None = None,
 ) -> Verdict:
-    """groups: how many were shuffled into the folds, if rows come in groups. guards: what each (loss, model) must pass
+    """groups: how many were shuffled into the folds, if rows come in groups. luck: how far the gain of one over another
+    moves with the rows that judge, where that is known. guards: what each (loss, model) must pass
     to win. optimism: the gain that is left when the luck of picking the best is taken out; a challenger needs one.
     undecidable: why nothing can be proven, if so.
 
@@ -147,7 +152,7 @@ def decide(
     default if it is proven better than what libraries train by default (theory has named it already, so any gain counts
     that is not proven negligible); SAME if all are equal within the rope; else NOT SHOWN.
     """
-    evidence = Evidence(entrants, scores, test_share, groups)
+    evidence = Evidence(entrants, scores, test_share, groups, luck)
     barred = {key: g.meaning for key, checked in (guards or {}).items() for g in reversed(checked) if not g.passed}
     if not evidence.models:
         raise ValueError("the default loss has no scores")
@@ -165,7 +170,7 @@ def decide(
         return Verdict(
             word, loss, model, reason, same_model, holm_p, detectable, rows_needed, proven_on,
             _over_library(evidence, usual), tuple(confidence_set), optimism, guards or {}, proof=proof,
-            undecidable=undecidable or "",
+            undecidable=undecidable or "", luck_known=luck is not None,
         )  # fmt: skip
 
     if undecidable is None and rows < FEWEST_ROWS:

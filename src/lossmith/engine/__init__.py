@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from lossmith.engine import arrays
 from lossmith.engine.choice import machine_code
 from lossmith.formula.expr import Expr
 
@@ -27,9 +25,11 @@ def evaluate(
 ) -> list[list[Any]]:
     """Every expression of every group, for inputs in one namespace; see ``arrays.evaluate``."""
     if xp is np and machine_code():
-        from lossmith.engine.llvm.emit import TooLongError
         from lossmith.engine.llvm.evaluate import evaluate as by_machine_code
 
-        with suppress(TooLongError):
-            return by_machine_code(groups, inputs, params, rows=rows, like=like)
+        found = by_machine_code(groups, inputs, params, rows=rows, like=like)
+        if found is not None:
+            return found
+    from lossmith.engine import arrays  # as one of the two is enough for most programs
+
     return arrays.evaluate(groups, inputs, params, xp, rows=rows, like=like)

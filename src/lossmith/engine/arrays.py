@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lossmith.engine.functions import FUNCTIONS, device_of
+from lossmith.engine.functions import FUNCTIONS
 from lossmith.engine.odds import by_class
 from lossmith.formula.expr import Expr, walk
+from lossmith.namespaces import device_of
 
 Array = Any
 BLOCK = 1 << 15  # numbers per block

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from lossmith.engine import special
+from lossmith.namespaces import device_of
 
 Array = Any
 Function = Callable[..., Array]
@@ -16,24 +17,6 @@ _STIRLING = 8.0  # from here on the series below is exact to the last digit
 _STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 _FADED = 1e-30  # well above the smallest float of every precision
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
-
-
-def device_of(x: Array) -> Any:
-    """Where an array lives; None for JAX's placeholders, which live nowhere yet, and arrays over several devices."""
-    device = getattr(x, "device", None)
-    return None if hasattr(device, "device_set") else device
-
-
-def stacked(xp: ModuleType, parts: Sequence[Array]) -> Array:
-    """Side by side on a new last axis; a single part as it is."""
-    if len(parts) == 1:
-        return parts[0]
-    if "jax" not in xp.__name__:
-        return xp.stack(parts, axis=-1)
-    columns, (*others, result) = xp.arange(len(parts)), [part[..., None] for part in parts]
-    for column, part in enumerate(others):  # XLA makes a loop of this that vectorises, of a stack it does not
-        result = xp.where(columns == column, part, result)
-    return result
 
 
 def _sign(xp: ModuleType, x: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lossmith.engine.functions import device_of
+from lossmith.namespaces import device_of
 from lossmith.record import Record
 
 Array = Any

@@ -176,7 +176,7 @@ def formula_from_data(data: object) -> Formula:
     formula = Formula(
         kind=data["kind"], value=value[0],
         target=_argument_from_data(data.get("target")), predictions=predictions, extras=arguments("extras"),
-        params=arguments("params"), class_factor=factor[0] if factor else None, declared=declared or None,
+        params=arguments("params"), class_factor=factor[0] if factor else None, declare=declared or None,
     )  # fmt: skip
     check(formula)
     return formula
@@ -204,7 +204,7 @@ def check(formula: Formula) -> None:
         )
     roots = (
         formula.value,
-        *(formula.declared or ()),
+        *(() if callable(formula.declare) else formula.declare or ()),
         *((formula.class_factor,) if formula.class_factor is not None else ()),
     )
     nodes = list(walk(roots))

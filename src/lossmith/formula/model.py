@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Literal
 
-from lossmith.formula.curvature import default_curvature, positive
 from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
-from lossmith.formula.text import to_latex, to_text
-from lossmith.formula.undefined import hands_on_nan
 from lossmith.record import Record, replace
 
 Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]
@@ -38,7 +35,8 @@ class Formula(Record):
     """One loss per sample.
 
     ``value`` is a number per sample (or, in a row formula, per row). ``class_factor`` is the weight that the loss
-    itself gives to a sample's class; ``declared`` is a curvature given by the author, one expression per prediction.
+    itself gives to a sample's class; ``declare`` is a curvature given by the author: one expression per prediction,
+    or what makes them of the formula when they are asked for, as few programs do.
     """
 
     kind: Literal["pointwise", "rowwise"]
@@ -48,7 +46,7 @@ class Formula(Record):
     extras: tuple[Argument, ...] = ()
     params: tuple[Argument, ...] = ()
     class_factor: Expr | None = None
-    declared: tuple[Expr, ...] | None = None
+    declare: tuple[Expr, ...] | Callable[[Formula], tuple[Expr, ...]] | None = None
 
     __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
@@ -76,8 +74,14 @@ class Formula(Record):
         return tuple(found)
 
     @cached_property
+    def declared(self) -> tuple[Expr, ...] | None:
+        return self.declare(self) if callable(self.declare) else self.declare
+
+    @cached_property
     def curvature(self) -> tuple[Expr, ...]:
         """A positive second-order weight that trains safely: declared, else derived (see curvature.py)."""
+        from lossmith.formula.curvature import default_curvature, positive
+
         found = self.declared or tuple(
             default_curvature(self.value, g, h, self.target.as_input, p.as_input, WIDTH)
             for g, h, p in zip(self.gradient, self.hessian, self.predictions, strict=True)
@@ -94,6 +98,8 @@ class Formula(Record):
 
     def undefined_with(self, name: Output) -> tuple[str, ...]:
         """The arguments which may be any number and whose NaN makes every part of an output NaN by itself."""
+        from lossmith.formula.undefined import hands_on_nan
+
         arguments = (self.target, *self.predictions, *self.extras)
         return tuple(
             a.name for a in arguments
@@ -106,13 +112,17 @@ class Formula(Record):
         A declared curvature belongs to the old predictions and is dropped unless given anew.
         """
         (value,) = substitute((self.value,), replacement)
-        return replace(self, **{"value": value, "declared": None} | changes)
+        return replace(self, **{"value": value, "declare": None} | changes)
 
     @property
     def latex(self) -> str:
+        from lossmith.formula.text import to_latex
+
         return to_latex(self.value)
 
     def __str__(self) -> str:
+        from lossmith.formula.text import to_text
+
         names = ", ".join([self.target.name, *(p.name for p in self.predictions)])
         return f"({names}) -> {to_text(self.value)}"
 

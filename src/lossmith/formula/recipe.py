@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lossmith.formula.data import RESERVED, check
 from lossmith.formula.domains import CutsMark, Domain, PerClassMark, PerSampleMark
-from lossmith.formula.expr import FormulaError, as_expr
+from lossmith.formula.expr import Expr, FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
 from lossmith.record import Record, replace
 
@@ -70,7 +70,7 @@ class Variant(Record):
 
     @cached_property
     def _arguments(self) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
-        return _read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
+        return read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
 
     @property
     def target(self) -> Argument:
@@ -152,7 +152,7 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     )  # fmt: skip
 
 
-def _read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
+def read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
     """Target and predictions, and the parameters, of a formula."""
     name = getattr(function, "__name__", "the formula")
     try:
@@ -210,9 +210,7 @@ class Recipe(Record):
                 curvature,
                 class_factor or first.class_factor,
             )
-            new = Variant(function, options, settings)
-            new.parameters  # noqa: B018  # its signature is read: a variant that cannot be is not kept
-            self.variants.append(new)
+            self.variants.append(Variant(function, options, settings))
             return function
 
         return decorate
@@ -279,19 +277,21 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     inputs = {a.name: a.as_input for a in (variant.target, *variant.predictions)}
     value_ = as_expr(variant.function(*inputs.values(), **symbols))
     everything = symbols | inputs | {"width": WIDTH}
-    factor = _called(variant.settings.class_factor, everything)
+    factor, curvature = _called(variant.settings.class_factor, everything), variant.settings.curvature
+
+    def declared(formula: Formula) -> tuple[Expr, ...]:
+        derived = {"hessian": formula.hessian[0], "gradient": formula.gradient[0]}
+        given = _called(curvature, everything | derived)
+        found = tuple(map(as_expr, given if isinstance(given, tuple) else (given,)))
+        check(replace(formula, declare=found))
+        return found
+
     formula = Formula(
         kind=kind, value=value_, target=target, predictions=variant.predictions, extras=tuple(extras),
         params=tuple(params), class_factor=None if factor is None else as_expr(factor),
+        declare=None if curvature is None else declared,
     )  # fmt: skip
     check(formula)
-    if variant.settings.curvature is not None:
-        declared = _called(
-            variant.settings.curvature, everything | {"hessian": formula.hessian[0], "gradient": formula.gradient[0]}
-        )
-        declared = declared if isinstance(declared, tuple) else (declared,)
-        formula = replace(formula, declared=tuple(map(as_expr, declared)))
-        check(formula)
     return formula
 
 

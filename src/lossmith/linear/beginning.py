@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-SOME = 20_000
+SOME = 1 << 13
 """Targets that tell a constant well enough to begin with."""
 
-_PART = 1 << 16
+_PART = 1 << 13
 _SCORES = 30.0  # where scores have no units, the best constant is looked for up to this size
 _NEAR, _STEPS = 1e-9, 100
 
@@ -53,11 +53,9 @@ def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | N
         return None
     samples, slope = Samples(loss, y, weight), tangent(loss.formula).slope
     low, high = (float(y.min()), float(y.max())) if has_units(loss) else (-_SCORES, _SCORES)
-    room = np.empty(len(y))
 
     def at(c: float) -> float:
-        room[:] = c
-        return samples.sum(slope, room)
+        return samples.everywhere(slope, c)
 
     below, above = at(low), at(high)
     if not below < 0 < above:

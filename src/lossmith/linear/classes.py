@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_PART = 1 << 16  # samples that are looked at at a time
+_PART = 1 << 13  # samples that are looked at at a time
 _NEAR = 1 << 16  # whole numbers in a table
 
 
@@ -38,11 +38,14 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
             raise ValueError(
                 f"y[{int(bad[0])}] is {y[bad[0]]}: Input y contains NaN or infinity; classes must be finite"
             )
-        odd = np.flatnonzero(y != np.round(y))
-        if len(odd):
+        for first in range(0, len(y), _PART):
+            part = y[first : first + _PART]
+            odd = np.flatnonzero(part != np.round(part))
+            if not len(odd):
+                continue
             raise ValueError(
-                f"y[{int(odd[0])}] is {y[odd[0]]}: Unknown label type: continuous. A classifier needs classes; "
-                "for measurements use LinearRegressor"
+                f"y[{first + int(odd[0])}] is {part[odd[0]]}: Unknown label type: continuous. A classifier needs "
+                "classes; for measurements use LinearRegressor"
             )
     return y
 
@@ -59,8 +62,15 @@ def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | No
 
 
 def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which objects are None or NaN."""
-    return np.array([label is None or label != label for label in y.tolist()], dtype=bool)
+    """Which objects are None or NaN, or NA of pandas, which says of no comparison whether it holds."""
+    return np.array([label is None or not _equals_itself(label) for label in y.tolist()], dtype=bool)
+
+
+def _equals_itself(label: Any) -> bool:
+    try:
+        return bool(label == label)
+    except TypeError:
+        return False
 
 
 def ordered_categories(y: Any) -> list[Any] | None:
@@ -82,7 +92,11 @@ def coded(
         return classes, places(y, classes).astype(np.min_scalar_type(-len(classes)))
     if y.dtype.kind in "iub" and (found := _counted(y)) is not None:
         return found
-    classes = np.unique(y)
+    try:
+        classes = np.unique(y)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in y.tolist()})
+        raise ValueError(f"y holds labels that cannot be sorted, of types {', '.join(kinds)} ({error})") from error
     code = np.empty(len(y), np.min_scalar_type(-len(classes)))
     for first in range(0, len(y), _PART):
         code[first : first + _PART] = np.searchsorted(classes, y[first : first + _PART])
@@ -108,9 +122,18 @@ def _counted(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
 
 def distinct(y: NDArray[Any], weight: Array | None) -> tuple[NDArray[Any], Array]:
     """The targets of one byte each that there are, and what the samples of each weigh."""
-    totals = np.bincount(y.view(np.uint8), weight, minlength=256).astype(np.float64)
+    totals = weights(y.view(np.uint8), weight, 256)
     present = np.flatnonzero(totals)
     return present.astype(np.uint8).view(y.dtype), totals[present]
+
+
+def weights(code: NDArray[Any], weight: Array | None, count: int) -> Array:
+    """What the samples of each of so many codes weigh. A part at a time: NumPy makes long numbers of what it counts."""
+    found = np.zeros(count)
+    for first in range(0, len(code), _PART):
+        part = slice(first, first + _PART)
+        found += np.bincount(code[part], None if weight is None else weight[part], minlength=count)
+    return found
 
 
 def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
@@ -149,8 +172,9 @@ def weighted_by_class(
                 raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be finite and not negative")
         each = np.array([float(class_weight.get(label, 1.0)) for label in known])
     elif isinstance(class_weight, str) and class_weight == "balanced":
-        counts = np.bincount(code, weights=weight, minlength=len(classes))
+        counts = weights(code, weight, len(classes))
         each = counts.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1.0))
     else:
         raise ValueError(f"class_weight is {class_weight!r}: it must be None, 'balanced' or a dict of classes")
-    return np.asarray(each[code] if weight is None else weight * each[code])
+    found = np.asarray(each[code])
+    return found if weight is None else np.asarray(np.multiply(found, weight, out=found))

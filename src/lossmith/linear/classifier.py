@@ -13,7 +13,16 @@ from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
 from .base import ClassifierMixin
-from .classes import as_classes, coded, is_binary, ordered_categories, places, unlabelled, weighted_by_class
+from .classes import (
+    as_classes,
+    coded,
+    is_binary,
+    ordered_categories,
+    places,
+    unlabelled,
+    weighted_by_class,
+    weights,
+)  # fmt: skip
 from .design import Design
 from .estimators import Begin, LinearModel, check_loss, named
 from .features import Matrix
@@ -59,7 +68,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
             del self.coef_  # of other classes: no start for these
         self.classes_ = classes
         weight = weighted_by_class(self.class_weight, classes, code, weight)
-        if np.count_nonzero(np.bincount(code, weights=weight)) < 2:
+        if np.count_nonzero(weights(code, weight, len(classes))) < 2:
             raise ValueError(
                 f"y holds one class only ({classes.tolist()[0]!r}): a classifier needs samples of at least two "
                 "classes, with positive weight"
@@ -132,7 +141,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return loss
 
     def _check_levels(self, code: NDArray[Any], weight: Array | None) -> None:
-        totals = np.bincount(code, weights=weight, minlength=len(self.classes_))
+        totals = weights(code, weight, len(self.classes_))
         if not totals.all():
             raise ValueError(
                 f"class {self.classes_[totals.argmin()]!r} has no samples of positive weight: there is nothing to "

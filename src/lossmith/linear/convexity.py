@@ -31,6 +31,7 @@ def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool
     steps = unit * STEPS if loss.target_kind == "real" and loss.link.name == "identity" else CLASS_STEPS
     one = not loss.wide
     if one:
+        picked = picked[np.append(True, picked[1:] != picked[:-1])]  # of a score alone the line is the same
         domain = loss.formula.predictions[0].domain
         steps = steps[(start[0] + steps > domain.low) & (start[0] + steps < domain.high)]
         directions = np.ones((len(picked), 1))
@@ -43,8 +44,15 @@ def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool
         with np.errstate(all="ignore"):
             gradient = np.asarray(loss.gradient(rows, flat, reduction="none"), dtype=np.float64)
             parts = gradient.reshape(f.shape) * directions
-            slope, size = (parts[..., 0], np.abs(parts[..., 0])) if one else (parts.sum(-1), np.abs(parts).sum(-1))
-            noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * np.nanmedian(size[::_EVERY])
+            slope, size = (np.einsum("stk->st", each) for each in (parts, np.abs(parts)))
+            noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
             return not bool((slope[:-1] - slope[1:] > noise).any())
     except ValueError:  # scores so far out are not for this loss
         return True
+
+
+def _middle(size: Array) -> float:
+    """The median of those that are numbers."""
+    known = np.sort(size, axis=None)
+    known = known[: np.searchsorted(known, np.nan)]
+    return float(known[len(known) // 2]) if len(known) else 0.0

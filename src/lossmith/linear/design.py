@@ -16,12 +16,13 @@ from .samples import can_read
 Array = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]
 
-TILE = 1 << 16
+TILE = 1 << 15
 """Numbers of a tile: what a core has in its nearer caches."""
 
 _TILES = 64  # that are searched at a time for the rows that count
 _CHUNK = 8  # that a kernel reads at a time, where rows are left out
 _SPARSE = 3  # times as many rows as are left are not read for them
+_MADE = 4  # numbers for every score of a row, where it has several
 _NEAR = 100.0  # spreads from 0 that a centre may lie, and cost no more than two of sixteen digits
 
 
@@ -69,7 +70,8 @@ class Design:
         self.X, self.kept, self.n, self.p = X, kept, len(X) if kept is None else len(kept), X.shape[1]
         total = float(self.n if weight is None else weight.sum())
         some = self.features(np.linspace(0, self.n - 1, min(self.n, 99)).astype(np.intp))
-        shift = np.median(np.asarray(some, dtype=np.float64), axis=0)  # near the mean: little is lost to rounding
+        # A median of them is near the mean: little is lost to rounding.
+        shift = np.sort(some, axis=0)[len(some) // 2].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             first, second = (self._kernel_sums if can_read(X) else self._sums)(shift, weight)
         if not np.isfinite(first).all():
@@ -125,21 +127,22 @@ class Design:
             second += share @ np.square(tile, out=tile)
         return first, second
 
-    def _shifted(self, shift: Array) -> Iterator[tuple[slice, Array]]:
+    def _shifted(self, shift: Array, beside: int = 0) -> Iterator[tuple[slice, Array]]:
         """(rows, these rows less the shift), in memory that is used again for the next ones."""
-        room = np.empty((min(_height(self.p), self.n), self.p))
-        for part in parts(self.n, self.p):
+        room = np.empty((min(_height(self.p + beside), self.n), self.p))
+        for part in parts(self.n, self.p + beside):
             yield part, np.subtract(self.features(part), shift, out=room[: part.stop - part.start])
 
-    def tiles(self) -> tuple[Iterator[tuple[slice, Array]], Array]:
+    def tiles(self, beside: int = 0) -> tuple[Iterator[tuple[slice, Array]], Array]:
         """(rows, these rows less a shift) one after the other, and how far the shift is from the centre.
 
+        ``beside``: so many numbers more are made of a row.
         Features near 0 are taken as they are: what a multiplication by 0 takes away from them is lost to no rounding.
         """
         near = (np.abs(self.centre) <= _NEAR * self.spread).all()
         if not near or self.X.dtype != np.float64:
-            return self._shifted(self.centre), np.zeros(self.p)
-        return ((part, self.features(part)) for part in parts(self.n, self.p)), self.centre
+            return self._shifted(self.centre, beside), np.zeros(self.p)
+        return ((part, self.features(part)) for part in parts(self.n, self.p + beside)), self.centre
 
     def rows(self, chosen: Rows, columns: Rows | None = None) -> Array:
         """Some rows of Z, or some columns of these, copied."""
@@ -172,7 +175,7 @@ class Design:
 
     def passed(self, theta: Array, weights: Callable[[slice, Array], Array]) -> Array:
         """Z^T weights, those of some rows being made of (rows, Z theta): the features are read once."""
-        (tiles, left), found = self.tiles(), np.zeros_like(theta)
+        (tiles, left), found = self.tiles(_MADE * (theta.shape[1] - 1)), np.zeros_like(theta)
         w = theta[1:] / self.spread[:, None]
         intercept = theta[0] - left @ w
         for part, tile in tiles:
@@ -195,11 +198,13 @@ class Design:
         """Z^T diag(weight) Z, of some columns of Z, from the weights of some rows; where these are 0 it reads none."""
         spread = np.concatenate([[1.0], self.spread])
         spread = spread if columns is None else spread[columns]
-        found, room = np.zeros((len(spread), len(spread))), np.empty((_height(1 + self.p), 1 + self.p))
+        found = np.zeros((len(spread), len(spread)))
         for some in parts(self.n, 1 + self.p, _TILES):
             each = weight(some)
             used = np.flatnonzero(each > 0)
-            for part in parts(len(used), 1 + self.p):
+            wide = (1 + self.p) * (1 if len(used) == len(each) else 2)  # some of them are copied first
+            room = np.empty((min(len(used), _height(wide)), 1 + self.p))
+            for part in parts(len(used), wide):
                 first, last = used[part][[0, -1]].tolist()
                 whole = last - first + 1 == part.stop - part.start
                 chosen = slice(first, last + 1) if whole else used[part]

@@ -18,10 +18,13 @@ SWEEPS = 40
 
 
 class Cholesky:
-    """H^-1 of a positive definite H, without the looks at it that cost more than a small factorisation."""
+    """H^-1 of a positive definite H, without the looks at it that cost more than a small factorisation.
+
+    The factor is written over H.
+    """
 
     def __init__(self, H: Array) -> None:
-        self.factor, wrong = dpotrf(H, lower=1)
+        self.factor, wrong = dpotrf(H.T, lower=1, overwrite_a=1)  # its transpose, which it equals, lies as LAPACK likes
         if wrong:
             raise LinAlgError("not positive definite")
 

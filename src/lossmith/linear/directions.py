@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from lossmith.compute import Call
-
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import Point, Problem
+from .several import hessian_products
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
 Array = NDArray[np.float64]
@@ -32,9 +31,8 @@ _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that 
 class Directions:
     """What a solver remembers of second derivatives from step to step."""
 
-    def __init__(self, problem: Problem, part: Problem | None = None) -> None:
-        """``part``: the problem on some of the samples, enough for a matrix, where there is one already."""
-        self.problem, self._part = problem, part
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
         self.damping = 0.0  # relative to the mean curvature
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
@@ -102,9 +100,8 @@ class Directions:
         slow, self._stationarity = bound.stationarity > (1.0 if costly else _SLOW) * before, bound.stationarity
         self._slow += slow
         if first and few and (costly or before == np.inf):
-            f = problem.scores_at(point)
-            _, self._upwards = problem.bends(f)
-            apart = Apart(problem, f)
+            apart = Apart(problem, point.theta)
+            self._upwards = apart.upwards
             if not apart.is_regular:
                 self._slow = _PATIENCE
                 return self.newton(point)
@@ -123,9 +120,8 @@ class Directions:
         """The inverse of second derivatives from some of the samples."""
         problem, outputs = self.problem, point.theta.shape[1]
         if self._sketch is None:
-            whole = self._part or problem
-            rows = chosen(whole.design.n, min(whole.design.n, matrix_rows(problem, outputs)))
-            self._sketch = Sketch(whole if len(rows) == whole.design.n else whole.part(rows))
+            n = problem.design.n
+            self._sketch = Sketch(problem, chosen(n, min(n, matrix_rows(problem, outputs))))
         H, self._upwards = self._sketch.matrix(point)
         ridge = max(self.damping, COLLINEAR) * max(float(np.diag(H).mean()), np.finfo(float).tiny)
         H[np.diag_indices_from(H)] += np.tile(problem.l2, outputs) + ridge
@@ -169,7 +165,7 @@ class Directions:
             if problem.samples is not None:
                 turned = bend * delta
             else:
-                turned = Call(problem.loss, problem.y, f, None, None, {}).hessian_product(delta, "none")
+                turned = hessian_products(problem.loss, problem.y, f, delta)
             return problem.pull(turned) + (problem.l2[:, None] + ridge) * d
 
         relative = float(np.abs(g).max()) / problem.unit / max(problem.mean(rough), 1e-300)

@@ -71,7 +71,7 @@ def _frame(X: Any) -> nw.DataFrame[Any] | None:
 
 
 def _array(X: Any) -> NDArray[Any]:
-    given = np.asarray(X)
+    given = np.asarray(check_unmasked(X, "X"))
     if given.dtype.kind == "c" or (given.dtype == object and any(isinstance(v, complex) for v in given.ravel()[:100])):
         raise ValueError("X: Complex data not supported")
     if given.ndim == 1:
@@ -137,6 +137,14 @@ def _by_rows(X: Any) -> csr_array[Any]:
         rows = rows.copy()
         rows.sum_duplicates()
     return rows
+
+
+def check_unmasked(array: Any, name: str) -> Any:
+    """The array; refuses one with masked entries: what lies under a mask is no number to compute with."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
+        place = ", ".join(str(int(i)) for i in np.argwhere(np.ma.getmaskarray(array))[0])
+        raise ValueError(f"{name}[{place}] is masked: fill what is missing, or leave these samples out")
+    return array
 
 
 def check_finite(features: Matrix, names: Sequence[str] | None) -> None:

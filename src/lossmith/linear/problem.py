@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_PART = 1 << 16  # samples whose scores are made at a time, where they are not kept
+NOISE = 1e-12  # of the largest second derivative: what rounding makes of one that is 0
+_PART = 1 << 13  # samples whose scores are made at a time, where they are not kept
+_KEPT = 1 << 15  # samples whose scores are; of more they take room beside the features, and are seldom asked for
 
 @dataclass(frozen=True)
 class Point:
@@ -35,7 +37,7 @@ class Point:
 
     theta: Array
     mu: float  # the window over which the loss is averaged; 0: the loss itself
-    f: Array | None  # scores, (n,); None where a sample has several
+    f: Array | None  # scores, (n,); None where they are not kept
     support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
     v: Array  # derivative of the weighted mean in theta, the penalty left out
     size: float | None = None  # weighted mean of the size of the loss; None: it has to be asked for
@@ -76,17 +78,10 @@ class Problem:
     def at(self, theta: Array, mu: float = 0.0) -> Point:
         if self.samples is None:
             return self._at_several(theta)
+        if can_read(self.design.X) and (found := self._at_once(theta, mu)) is not None:
+            return found
         view, samples, design = self.view(mu), self.samples, self.design
         f = np.empty(design.n)
-        if can_read(design.X):
-            support, pulled, total = 0.0, np.zeros(design.p), 0.0
-            for chunk in design.chunks():
-                height, more, sum_ = samples.passed(
-                    (samples.score,), view.slope, view.support, chunk, theta[1:, 0] / design.spread, design.centre,
-                    float(theta[0, 0]), mu, [f[chunk.samples]],
-                )  # fmt: skip
-                support, pulled, total = support + height, pulled + more, total + sum_
-            return Point(theta, mu, f, support, self._scaled(np.array([total]), pulled[:, None]))
 
         def slopes(part: slice, scores: Array) -> Array:
             f[part] = scores[:, 0] if self.offset is None else scores[:, 0] + self.offset[part]
@@ -95,6 +90,27 @@ class Problem:
 
         v = design.passed(theta, slopes) / self.total
         return Point(theta, mu, f, samples.sum(view.support, f, mu), v)
+
+    def _at_once(self, theta: Array, mu: float) -> Point | None:
+        """By a kernel; None where the formula is too long for that."""
+        view, samples, design = self.view(mu), self.samples, self.design
+        assert samples is not None
+        kept = mu > 0 or design.n <= _KEPT
+        f, roots = (np.empty(design.n), [samples.score]) if kept else (None, [])
+        summed = [view.support] if mu > 0 else [view.support, apply("abs", view.support)]
+        coefficients = theta[1:, 0] / design.spread
+        every = []
+        for chunk in design.chunks():
+            made = [] if f is None else [f[chunk.samples]]
+            found = samples.passed(
+                roots, view.slope, summed, chunk, coefficients, design.centre, float(theta[0, 0]), mu, made
+            )
+            if found is None:
+                return None
+            every.append(found)
+        (support, *size), pulled, total = (np.sum(each, axis=0) for each in zip(*every, strict=True))
+        v = self._scaled(np.array([total]), pulled[:, None])
+        return Point(theta, mu, f, float(support), v, float(size[0]) if size else None)
 
     def _scaled(self, total: Array, pulled: Array) -> Array:
         """A derivative in theta, from one in the intercepts and in the coefficients of the features as given."""
@@ -129,6 +145,13 @@ class Problem:
             f += self.offset
         return f
 
+    def scores_of(self, rows: NDArray[np.intp], theta: Array, Z: Array | None = None) -> Array:
+        """Those of some of the samples, of a loss of several; ``Z``: their rows of the design."""
+        f = (self.design.rows(rows) if Z is None else Z) @ theta
+        if self.offset is not None:
+            f += self.offset[rows]
+        return f
+
     def scores_at(self, point: Point) -> Array:
         return self.scores(point.theta) if point.f is None else point.f
 
@@ -160,7 +183,7 @@ class Problem:
                 return exact, True
         usable = (exact >= 0) & (exact < np.inf)
         curvature = np.asarray(self.loss.curvature(y, f, reduction="none"), dtype=np.float64)
-        noise = 1e-12 * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
+        noise = NOISE * np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
 
     def kinks(self, point: Point) -> Array | None:
@@ -179,8 +202,10 @@ class Problem:
 
     def size(self, point: Point) -> float:
         """The weighted mean of the size of the loss."""
-        if self.samples is None or point.f is None:
-            return float(point.size or 0.0)
+        if point.size is not None:
+            return point.size
+        assert self.samples is not None
+        assert point.f is not None
         return self.samples.sum(apply("abs", self.view(0.0).support), point.f)
 
     def constant(self, scores: Array) -> tuple[float, float]:
@@ -196,10 +221,8 @@ class Problem:
             height = np.asarray(self.loss(y, self._alike(scores, len(y)), reduction="none"))
             return float(weight @ height) / self.total, float(weight @ np.abs(height)) / self.total
         if self.samples is not None:
-            f = self._alike(scores, self.design.n)
-            f = f if self.offset is None else np.add(f, self.offset, out=f)
-            support = self.view(0.0).support
-            return self.samples.sum(support, f), self.samples.sum(apply("abs", support), f)
+            samples, score, support = self.samples, float(scores[0]), self.view(0.0).support
+            return samples.everywhere(support, score), samples.everywhere(apply("abs", support), score)
         mean = size = 0.0
         for first in range(0, self.design.n, _PART):
             part = slice(first, min(first + _PART, self.design.n))

@@ -49,18 +49,24 @@ class Samples:
 
     def each(self, roots: Sequence[Expr], f: Array, mu: float = 0.0, part: Any = slice(None)) -> list[Array]:
         """The expressions at the scores of some of the samples, an array each."""
-        if not machine_code():
+        kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
+        if kernel is None:
             arrays = {self.formula.target.name: self._numerical(part), self.score.data: f}
             (found,) = evaluate([roots], arrays, self._params | {MU.data: mu}, np, rows=False, like=f)
             return list(found)
         made = [np.empty_like(f) for _ in roots]
-        kernel = self._kernel(tuple(roots), (self.score.data,), summed=False)
         kernel.run([self.y[part], f, *made], self._numbers(mu), len(f))
         return made
 
     def sum(self, root: Expr, f: Array, mu: float = 0.0) -> float:
         """The weighted mean of an expression at the scores; NaN where it is not defined."""
         return self._sum(root, {self.score.data: f}, mu)
+
+    def everywhere(self, root: Expr, score: float) -> float:
+        """The weighted mean of an expression where every sample's score is the same, but for its offset."""
+        same = INTERCEPT + (ZERO if self.offset is None else OFFSET)
+        moved = self._built(("everywhere", root), lambda: substitute((root,), {self.score: same})[0])
+        return self._sum(moved, {} if self.offset is None else {OFFSET.data: self.offset}, intercept=score)
 
     def between(self, root: Expr, begin: Array, end: Array, length: float, mu: float = 0.0) -> float:
         """The weighted mean of an expression at begin + length * (end - begin)."""
@@ -76,26 +82,29 @@ class Samples:
         (moved,) = substitute((root,), {self.score: FROM + LENGTH * (TO - FROM)})
         return moved
 
-    def _sum(self, root: Expr, arrays: dict[str, Array], mu: float, length: float = 0.0) -> float:
-        if not machine_code():
-            numbers = self._params | {MU.data: mu, LENGTH.data: length}
-            (like, *_) = arrays.values()
-            targets = {self.formula.target.name: self._numerical()}
-            ((each,),) = evaluate([[root]], targets | arrays, numbers, np, rows=False, like=like)
-            return float(each.mean() if self.weight is None else self.weight @ each / self.total)
+    def _sum(
+        self, root: Expr, arrays: dict[str, Array], mu: float = 0.0, length: float = 0.0, intercept: float = 0.0
+    ) -> float:
         kernel = self._kernel((root,), tuple(arrays), summed=True)
-        given = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
-        found = kernel.run(given, self._numbers(mu, length), len(self))
+        if kernel is None:
+            numbers = self._params | {MU.data: mu, LENGTH.data: length, INTERCEPT.data: intercept}
+            targets = self._numerical()
+            given = {self.formula.target.name: targets, **arrays}
+            ((each,),) = evaluate([[root]], given, numbers, np, rows=False, like=targets)
+            return float(each.mean() if self.weight is None else self.weight @ each / self.total)
+        read = [self.y, *arrays.values(), *([] if self.weight is None else [self.weight])]
+        found = kernel.run(read, self._numbers(mu, length, intercept), len(self))
         return float("nan") if found is None else found / self.total
 
     def passed(
-        self, roots: Sequence[Expr], pulled: Expr, summed: Expr, chunk: Chunk, coefficients: Array, centre: Array,
-        intercept: float, mu: float, made: Sequence[Array],
-    ) -> tuple[float, Array, float]:  # fmt: skip
-        """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted mean of
+        self, roots: Sequence[Expr], pulled: Expr, summed: Sequence[Expr], chunk: Chunk, coefficients: Array,
+        centre: Array, intercept: float, mu: float, made: Sequence[Array],
+    ) -> tuple[Array, Array, float] | None:  # fmt: skip
+        """One read of the rows: expressions at (X - centre) @ coefficients + intercept, the weighted means of those
         ``summed``, that of ``pulled`` times the row less its centre, and of ``pulled`` itself.
 
-        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all.
+        The expressions' values go to ``made``, an array each. Of a chunk the means are its part in those of all. None
+        where the formula is too long for a kernel.
         """
         from lossmith.engine.llvm import linear
 
@@ -104,9 +113,11 @@ class Samples:
         written = made if places is None else [np.empty(n) for _ in roots]
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
-        pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p)))
+        pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p, len(summed))))
         columns = X.strides[1] != X.itemsize
-        kernel = self._linear_kernel(tuple(roots), pulled, summed, X.dtype.name, columns)
+        kernel = self._linear_kernel(tuple(roots), pulled, tuple(summed), X.dtype.name, columns)
+        if kernel is None:
+            return None
         features = X.T if columns else X
         given = [chunk.of_rows(x) for x in (self.y, self.offset) if x is not None]
         given += [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
@@ -116,8 +127,9 @@ class Samples:
             for array, rows in zip(made, written, strict=True):
                 array[:] = rows[places]
         total = pull.sum(axis=0) / self.total
-        mean = float("nan") if found is None else found / self.total
-        return mean, total[:p], float(total[-linear.LANES :].sum())
+        whole, *others = total[linear.padded(p) :].reshape(-1, linear.LANES).sum(axis=1)
+        mean = np.nan if found is None else found / self.total
+        return np.array([mean, *others]), total[:p], float(whole)
 
     # kernels ----------------------------------------------------------------------------------------------------------
 
@@ -129,45 +141,48 @@ class Samples:
             self._known[key] = build()
         return self._known[key]
 
-    def _kernel(self, roots: tuple[Expr, ...], inputs: tuple[str, ...], *, summed: bool) -> Kernel:
-        """Of expressions at scores that are given: their sum, or all of them."""
-        from lossmith.engine.llvm.run import kernel
+    def _kernel(self, roots: tuple[Expr, ...], inputs: tuple[str, ...], *, summed: bool) -> Kernel | None:
+        """Of expressions at scores that are given: their sum, or all of them. None where NumPy computes them."""
+        if not machine_code():
+            return None
+        from lossmith.engine.llvm.run import kernel_of_some_length
         from lossmith.engine.llvm.spec import Output, Spec
 
-        def build() -> Kernel:
+        def build() -> Kernel | None:
             sums, outputs = ((0,), ()) if summed else ((), tuple(Output("float64", (k,)) for k in range(len(roots))))
-            return kernel(
+            return kernel_of_some_length(
                 Spec(
                     "float64", self._settled(roots), self._inputs(inputs), self._parameters, sums, outputs,
                     weight=self._stored_weight if summed else None, exact=True,
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, inputs, summed), build)
+        found: Kernel | None = self._built((roots, inputs, summed), build)
         return found
 
     def _linear_kernel(
-        self, roots: tuple[Expr, ...], pulled: Expr, summed: Expr, dtype: str, columns: bool
-    ) -> Kernel:
+        self, roots: tuple[Expr, ...], pulled: Expr, summed: tuple[Expr, ...], dtype: str, columns: bool
+    ) -> Kernel | None:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
-        from lossmith.engine.llvm.run import kernel
+        from lossmith.engine.llvm.run import kernel_of_some_length
         from lossmith.engine.llvm.spec import Output, Spec
 
-        def build() -> Kernel:
+        def build() -> Kernel | None:
             score = linear.PRODUCT + INTERCEPT + (ZERO if self.offset is None else OFFSET)
             given = () if self.offset is None else (OFFSET.data,)
-            every = substitute(self._settled((*roots, pulled, summed)), {self.score: score})
-            return kernel(
+            every = substitute(self._settled((*roots, pulled, *summed)), {self.score: score})
+            return kernel_of_some_length(
                 Spec(
-                    "float64", every, self._inputs(given), self._parameters, (len(roots) + 1,),
+                    "float64", every, self._inputs(given), self._parameters,
+                    tuple(range(len(roots) + 1, len(every))),
                     tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
                     classes=0, vectors=linear.VECTORS, matrix=dtype, columns=columns,
                     pulled=len(roots),
                 )
             )  # fmt: skip
 
-        found: Kernel = self._built((roots, pulled, summed, dtype, columns), build)
+        found: Kernel | None = self._built((roots, pulled, summed, dtype, columns), build)
         return found
 
     def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.compute import Call
+from lossmith.engine import evaluate
 from lossmith.formula.expr import apply
 from lossmith.formula.model import WIDTH
 
@@ -43,7 +45,7 @@ class Several:
         self.total = float(len(y) if weight is None else weight.sum())
         self._params, self._formula = loss.numbers, loss.formulas.get("class id")
         self._ignored = loss.params.get("ignore_index")
-        self._kernels: dict[tuple[str, bool, int], Kernel] = {}
+        self._kernels: dict[tuple[str, bool, int], Kernel | None] = {}
 
     def can_pass(self, X: Any, classes: int) -> bool:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
@@ -51,7 +53,8 @@ class Several:
 
         if self._formula is None or self._formula.extras or not (can_read(X) and is_readable(self.y)):
             return False
-        return len(self.y) >= _LEAST and classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
+        few = classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
+        return few and len(self.y) >= _LEAST and self._kernel(X, classes) is not None
 
     def passed(self, chunk: Chunk, coefficients: Array, centre: Array, intercepts: Array) -> Passed:
         """At the scores (X - centre) @ coefficients + intercepts + offset; of a chunk, its part in the means of all."""
@@ -61,7 +64,8 @@ class Several:
 
         X = chunk.X
         (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
-        kernel = self._kernel(X.dtype.name, columns, classes)
+        kernel = self._kernel(X, classes)
+        assert kernel is not None
         spec, height = kernel.spec, padded(p)
         w, c = np.zeros((1 + height, classes)), np.zeros(height)
         w[0], w[1 : 1 + p], c[:p] = intercepts, coefficients, centre
@@ -82,12 +86,13 @@ class Several:
         assert self._formula is not None
         return [*(float(self._params[p.name]) for p in self._formula.params if not p.per_class), 1.0]
 
-    def _kernel(self, dtype: str, columns: bool, classes: int) -> Kernel:
-        from lossmith.engine.llvm.run import kernel
+    def _kernel(self, X: NDArray[Any], classes: int) -> Kernel | None:
+        """None where the formula is too long to be one."""
+        from lossmith.engine.llvm.run import kernel_of_some_length
 
-        key = dtype, columns, classes
+        key = X.dtype.name, X.strides[1] != X.itemsize, classes
         if key not in self._kernels:
-            self._kernels[key] = kernel(self._spec(*key))
+            self._kernels[key] = kernel_of_some_length(self._spec(*key))
         return self._kernels[key]
 
     def _spec(self, dtype: str, columns: bool, classes: int) -> Spec:
@@ -109,3 +114,26 @@ class Several:
             classes=classes, vectors=(*(p.name for p in formula.params if p.per_class), *VECTORS), matrix=dtype,
             columns=columns, offset=self.offset is not None, pulled=1,
         )  # fmt: skip
+
+
+def hessian_products(loss: Loss, y: NDArray[Any], f: Array, tangents: Array) -> Array:
+    """Second derivatives of each sample's loss in its scores f times a tangent, (n, outputs).
+
+    Targets and scores are those of a fit, which looked at them: what a call would look for takes longer than this.
+    """
+    if loss.params.get("ignore_index") is not None:
+        return np.asarray(Call(loss, y, f, None, None, {}).hessian_product(tangents, "none"))
+    rows = loss.kind == "rowwise"
+    formula = loss.formulas["class id"] if rows else loss.formula
+    params = {name: np.array(x, dtype=np.float64) if np.ndim(x) else float(x) for name, x in loss.numbers.items()}
+    names = [p.name for p in formula.predictions]
+    given = [(f, tangents)] if rows else list(zip(f.T, tangents.T, strict=True))
+    target = np.asarray(y, dtype=np.float64)
+    arrays = {formula.target.name: target[:, None] if rows else target}
+    for name, (score, tangent) in zip(names, given, strict=True):
+        arrays |= {name: score, f"tangent of {name}": tangent}
+    like = given[0][0]
+    (found,) = evaluate([formula.products], arrays, params | {"width": 1.0}, np, rows=rows, like=like)
+    if not rows:
+        return np.stack(found, axis=-1)
+    return np.asarray(found[0] if formula.products[0].row else np.broadcast_to(found[0][:, None], f.shape))

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
-
-from lossmith.compute import Call
+from scipy.linalg.lapack import dsygvd
 
 from .design import parts
-from .problem import Point, Problem
+from .problem import NOISE, Point, Problem
+from .several import hessian_products
 
 Array = NDArray[np.float64]
 
@@ -29,7 +28,8 @@ _PASSES = 12  # about four times the reads of all features that making the matri
 COLLINEAR = 1e-10  # of a matrix that is only near the true one: decides between collinear features
 _FEW = 128  # samples that tell how the scores go together; fewer, where these are so many that their pairs are more
 _PAIRS = 1 << 22
-_TILES = 8
+_TILES = 3  # that what is made of some samples at a time takes together
+_ROOMS = 5  # that the pairs of scores take among them
 _ALIKE = 1e8  # times as far in one direction as in another: any more is what rounding made of collinear features
 _FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
 
@@ -52,29 +52,39 @@ def matrix_rows(problem: Problem, outputs: int) -> int:
 
 def chosen(n: int, count: int) -> NDArray[np.intp]:
     """That many of n samples, the same ones every time, in order: one at random from each of equal parts."""
+    if count == n:
+        return np.arange(n)
     ends = np.arange(count + 1) * n // count
     return np.asarray(np.random.default_rng(0).integers(ends[:-1], ends[1:]), dtype=np.intp)
 
 
 class Sketch:
-    """Made of a problem on some of the samples."""
+    """Made of some of the samples of a problem, which are read again when they are asked."""
 
-    def __init__(self, part: Problem) -> None:
-        self.part = part
+    def __init__(self, problem: Problem, rows: NDArray[np.intp]) -> None:
+        self.problem, self.rows = problem, rows
 
     def matrix(self, point: Point) -> tuple[Array, bool]:
         """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
-        f = self.part.scores(point.theta)
-        bend, upwards = self.part.bends(f, point.mu)
-        return (_floored(self.part.gram(bend)) if self.part.samples is not None else self._of_several(f)), upwards
+        if self.problem.samples is None:
+            return self._of_several(point.theta)
+        part = self.problem if len(self.rows) == self.problem.design.n else self.problem.part(self.rows)
+        bend, upwards = part.bends(part.scores(point.theta), point.mu)
+        return _floored(part.gram(bend)), upwards
 
-    def _of_several(self, f: Array) -> Array:
+    def _of_several(self, theta: Array) -> tuple[Array, bool]:
         """Of each score with all scores up to it in one product: the matrix is symmetric, and so are its blocks."""
-        (count, outputs), size = f.shape, 1 + self.part.design.p
-        H, room = np.zeros((outputs, size, outputs, size)), np.empty(0)
-        for rows in parts(count, outputs * max(size, outputs), _TILES):
-            Z = self.part.design.rows(np.arange(rows.start, rows.stop))
-            each = between(self.part, f[rows], rows) * np.reshape(self.part.share(rows), (-1, 1, 1))
+        problem, (size, outputs) = self.problem, theta.shape
+        H, room, lowest, highest = np.zeros((outputs, size, outputs, size)), np.empty(0), np.inf, 0.0
+        share = np.broadcast_to(problem.share(self.rows), len(self.rows))
+        share = share / share.sum()
+        for part in parts(len(self.rows), outputs * (size + _ROOMS * outputs), _TILES):
+            rows = self.rows[part]
+            Z = problem.design.rows(rows)
+            each = between(problem, problem.scores_of(rows, theta, Z), rows)
+            bends = np.einsum("nkk->nk", each)
+            lowest, highest = min(lowest, float(bends.min())), max(highest, float(np.abs(bends).max()))
+            each *= share[part, None, None]
             room = room if len(room) else np.empty(len(Z) * outputs * size)
             for k in range(outputs):
                 shape = len(Z), k + 1, size
@@ -83,7 +93,7 @@ class Sketch:
         for k in range(outputs):
             H[:k, :, k] = H[k, :, :k].transpose(1, 0, 2)
             H[k, :, k] = _floored(H[k, :, k])
-        return H.reshape(outputs * size, outputs * size)
+        return H.reshape(outputs * size, outputs * size), lowest >= -NOISE * highest
 
 
 def _floored(H: Array) -> Array:
@@ -96,9 +106,9 @@ def _floored(H: Array) -> Array:
 def between(problem: Problem, f: Array, rows: Any) -> Array:
     """Second derivatives in every pair of scores of some samples, (n, outputs, outputs)."""
     y, (n, outputs) = problem.y[rows], f.shape
-    call = Call(problem.loss, np.tile(y, outputs), np.tile(f, (outputs, 1)), None, None, {})
     tangents = np.repeat(np.eye(outputs), n, axis=0)  # all at once: a call takes longer than a few samples
-    return np.asarray(call.hessian_product(tangents, "none")).reshape(outputs, n, outputs).transpose(1, 0, 2)
+    found = hessian_products(problem.loss, np.tile(y, outputs), np.tile(f, (outputs, 1)), tangents)
+    return found.reshape(outputs, n, outputs).transpose(1, 0, 2)
 
 
 class Apart:
@@ -108,14 +118,20 @@ class Apart:
     are diagonal make the inverse a division.
     """
 
-    def __init__(self, problem: Problem, f: Array) -> None:
-        rows = chosen(len(f), min(len(f), _FEW, 1 + _PAIRS // f.shape[1] ** 2))
-        share = np.broadcast_to(problem.share(rows), len(rows))
-        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), between(problem, f[rows], rows), 1))
-        bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
-        M = problem.gram(np.ones(len(f)))
+    def __init__(self, problem: Problem, theta: Array) -> None:
+        n = problem.design.n
+        M = problem.gram(np.broadcast_to(1.0, n))
         M[np.diag_indices_from(M)] += COLLINEAR * float(np.diag(M).mean())
-        penalty, self.features = eigh(np.diag(problem.l2), M, check_finite=False)
+        rows = chosen(n, min(n, _FEW, 1 + _PAIRS // theta.shape[1] ** 2))
+        share, f = np.broadcast_to(problem.share(rows), len(rows)), problem.scores_of(rows, theta)
+        each = between(problem, f, rows)
+        self.upwards = bool(np.einsum("nkk->nk", each).min() >= -NOISE * np.abs(each).max())  # at these samples
+        bends, self.scores = np.linalg.eigh(np.tensordot(share / share.sum(), each, 1))
+        bends = np.maximum(bends, _FLOOR**2 * float(np.abs(bends).max(initial=0.0)) or 1.0)
+        penalty, self.features, wrong = dsygvd(np.diag(problem.l2), M)
+        if wrong:  # for rounding not even positive
+            self.is_regular = False
+            return
         self.bends = bends + np.maximum(penalty, 0.0)[:, None]
         reach = np.square(self.features).sum(axis=0) / self.bends.min(axis=1)
         self.is_regular = bool(reach.max() <= _ALIKE * reach.min())  # no features are collinear, but for a penalty

@@ -68,25 +68,22 @@ def minimise(problem: Problem, theta: Array, tol: float, max_iter: int, constant
 
     ``constant``: that of the best constant, see `Goal`.
     """
-    few = enough(problem, theta.shape[1])
+    few, convex = enough(problem, theta.shape[1]), looks_convex(problem.loss, problem.y, theta[0], problem.unit)
     if problem.design.n <= _MANY * few:
-        return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit).run()
-    solver = _after_some(problem, few, theta, tol, constant, max_iter)
-    return solver.run()
+        return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, convex=convex).run()
+    coarse = _of_some(problem, few, theta, max(tol, _ROUGH), constant, max_iter, convex=convex)
+    there, window = problem.at(coarse.theta), max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
+    if not problem.penalised(there) < _height(problem, theta):
+        there, window = problem.at(theta), problem.unit
+    return _Solver(problem, there, tol, constant, max_iter, window, convex=convex).run()
 
 
-def _after_some(
-    problem: Problem, few: int, theta: Array, tol: float, constant: float, max_iter: int
-) -> _Solver:
-    """At the optimum of so many of the samples, if all of them like it better than theta."""
+def _of_some(
+    problem: Problem, few: int, theta: Array, tol: float, constant: float, max_iter: int, *, convex: bool
+) -> Solution:
+    """The optimum of so many of the samples, which are copied for as long as it is looked for."""
     part = problem.part(chosen(problem.design.n, few))
-    coarse = _Solver(part, part.at(theta), max(tol, _ROUGH), constant, max_iter, part.unit).run()
-    kept = None if problem.loss.kinked else part  # kinked losses do not ask for it again
-    there = problem.at(coarse.theta)
-    if problem.penalised(there) < _height(problem, theta):
-        window = max(problem.unit * math.sqrt(len(theta) / few), 1e-6 * problem.unit)
-        return _Solver(problem, there, tol, constant, max_iter, window, kept)
-    return _Solver(problem, problem.at(theta), tol, constant, max_iter, problem.unit, kept)
+    return _Solver(part, part.at(theta), tol, constant, max_iter, part.unit, convex=convex).run()
 
 
 def _height(problem: Problem, theta: Array) -> float:
@@ -104,14 +101,14 @@ def arrival(gap: float | None) -> str:
 class _Solver:
     def __init__(
         self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
-        part: Problem | None = None,
+        *, convex: bool,
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
         self.n_iter, self.length = 0, 0.0
-        self.convex = looks_convex(problem.loss, problem.y, start.theta[0], problem.unit)
-        self.directions = Directions(problem, part)
+        self.convex = convex
+        self.directions = Directions(problem)
         self.history: list[Step] = []
 
     @property
@@ -181,11 +178,11 @@ class _Solver:
         return self.goal.is_reached(bound.stationarity, self.point) and (not self.convex or self._is_near())
 
     def _has_stalled(self) -> bool:
-        """Whether what is proven, or of a loss that is not convex the gradient, has not become any better for long."""
+        """Whether what is proven, or of a loss that is not convex the objective, has not become any better for long."""
         last = self.history[-_PATIENCE:]
         if len(last) < _PATIENCE or last[0].window > 0.0:
             return False
-        first, *others = (step.gap if self.convex else step.gradient for step in last)
+        first, *others = (step.gap if self.convex else step.objective for step in last)
         return min(others) >= first
 
     def _note(self, point: Point, bound: Bound) -> float:

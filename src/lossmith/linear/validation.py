@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import spelled
+from .features import check_unmasked, spelled
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
     """y as an array with one entry per sample."""
     if y is None:
         raise ValueError(f"{who} requires y to be passed, but the target y is None")
-    target = np.asarray(y)
+    target = np.asarray(check_unmasked(y, "y"))
     if target.ndim == 2 and target.shape[1] == 1:
         _warn_column(target.shape)
         target = target[:, 0]
@@ -38,11 +38,10 @@ def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
     _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
-    far = np.abs(numbers) >= 1 / _TINY
-    if weight is not None:
-        far &= weight > 0
-    if far.any():
-        i = int(far.argmax())
+    far = np.flatnonzero((numbers >= 1 / _TINY) | (numbers <= -1 / _TINY))
+    far = far if weight is None else far[weight[far] > 0]
+    if len(far):
+        i = int(far[0])
         raise ValueError(f"y[{i}] is {spelled(float(numbers[i]))}: squares of such targets overflow; divide them")
     return numbers
 
@@ -51,7 +50,7 @@ def as_weight(weight: Any, n: int) -> Array | None:
     """Sample weights: finite, not negative, not all zero; None when there are none."""
     if weight is None:
         return None
-    array = np.asarray(weight, dtype=np.float64)
+    array = np.asarray(check_unmasked(weight, "sample_weight"), dtype=np.float64)
     if array.ndim == 0:
         array = np.full(n, float(array))
     if array.shape != (n,):
@@ -77,7 +76,7 @@ def as_offset(offset: Any, n: int, outputs: int | None, weight: Array | None = N
     """
     if offset is None:
         return None
-    array = np.asarray(offset, dtype=np.float64)
+    array = np.asarray(check_unmasked(offset, "offset"), dtype=np.float64)
     wanted = (n,) if outputs is None else (n, outputs)
     if array.shape != wanted:
         raise ValueError(f"offset has shape {array.shape}: the scores that it is added to have shape {wanted}")

@@ -6,6 +6,7 @@ the same bits; only their sums are not counted twice. So there have to be at lea
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TypeAlias
 
 from lossmith.engine.llvm import memory
@@ -69,10 +70,11 @@ class Across:
 
     def _numbers_of_classes(self) -> str:
         """0, 1 ... in every lane, in memory: read where they are compared with, they cost nothing."""
-        tile = _Memory(self.e, 0 if self.few else self.classes)
-        for k in range(0 if self.few else self.classes):
-            tile.put(k, self.e.lift(float(k)))
-        return tile.base
+        if not self.few:
+            vector = self.e.vector(self.e.float.name)
+            numbers = ", ".join(f"{vector} {self.e.lift(float(k))}" for k in range(self.classes))
+            self.e.declarations.add(f"@numbers = private constant [{self.classes} x {vector}] [{numbers}], align 64")
+        return "@numbers"
 
     def _tile(self) -> Tile:
         return _Registers() if self.few else _Memory(self.e, self.classes)
@@ -145,8 +147,12 @@ class Across:
         By a function of its own: written out wherever it is needed it would be most of what is compiled.
         """
         assert isinstance(tile, _Memory)
-        self.e.declarations.add(_turn(self.e))
+        self.e.declarations.add(self._turned)
         self.e.line(f"call void @turn(ptr {tile.at(first)})")
+
+    @cached_property
+    def _turned(self) -> str:
+        return _turn(self.e)
 
     def _columns(self) -> list[tuple[int, Value | None]]:
         """(first class, lanes that hold a class) of vectors along a row.

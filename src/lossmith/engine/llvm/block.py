@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 import operator
@@ -108,7 +107,8 @@ class Block:
 
     def widened(self, times: int) -> Block:
         """This block for vectors of so many times the lanes."""
-        block = copy.copy(self)
+        block = object.__new__(Block)
+        vars(block).update(vars(self))
         block.invariants = {node: self.e.widened(x, times) for node, x in self.invariants.items()}
         block.scale = None if self.scale is None else self.e.widened(self.scale, times)
         return block

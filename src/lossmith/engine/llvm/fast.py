@@ -13,46 +13,10 @@ import numpy as np
 from lossmith.engine.llvm import pool, road
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.glue import Glue, glue
-from lossmith.engine.llvm.run import Kernel, addresses, least_rows, rows_per_block
-from lossmith.record import Record
+from lossmith.engine.llvm.run import Argument, Feed, Kernel, addresses, least_rows, rows_per_block
 
 Road = Callable[..., Any]
 Team = Callable[[int, int], None]
-
-
-class Argument(Record):
-    """An array of a call: its dtype, and how many numbers a last axis of its own has, if it has one."""
-
-    dtype: np.dtype[Any]
-    width: int | None
-
-    def words(self, functions: Glue) -> tuple[int, ...]:
-        dtype = functions.dtype(np.empty(0, self.dtype))
-        return dtype, int(self.width is not None), self.width or 1, self.bytes
-
-    @property
-    def bytes(self) -> int:
-        return (self.width or 1) * self.dtype.itemsize
-
-
-class Feed(Record):
-    """A kernel, and what its arrays are: numbers of arrays of the call, then arrays that are the same for all calls."""
-
-    kernel: Kernel
-    sources: tuple[int, ...]
-    vectors: tuple[Any, ...]
-
-    def words(self, arguments: Sequence[Argument], parameters: Any, classes: int, team: Team) -> bytes:
-        spec = self.kernel.spec
-        nowhere = bytes(8 * job.WORDS_PER_ARRAY * len(self.sources))
-        template = self.kernel.job(nowhere + addresses(self.vectors), parameters.ctypes.data, 1, classes, 1.0, 0)
-        sources = (*self.sources, *(-1 for _ in self.vectors))
-        least = least_rows(spec)
-        room = least * sum(arguments[k].bytes for k in self.sources)
-        return struct.pack(
-            f"={road.SOURCES + len(sources)}q", self.kernel.address, rows_per_block(spec, classes), len(spec.sums),
-            least, room, self.kernel.alone // classes, id(team), len(sources), len(template) // 8, *sources,
-        ) + template  # fmt: skip
 
 
 def fast(
@@ -68,17 +32,41 @@ def fast(
         return None
     if any(type(vector) is not np.ndarray for vector in main.vectors):
         return None
-    about = [word for argument in arguments for word in argument.words(functions)]
+    about = [word for argument in arguments for word in _about(argument, functions)]
     teams = [_team(feed.kernel) for feed in (main, weigh) if feed is not None]
-    first = main.words(arguments, parameters, classes, teams[0])
+    first = _words(main, arguments, parameters, classes, teams[0])
     start = road.ABOUT + road.WORDS_PER_ARGUMENT * len(arguments)
     limits = (main.kernel.smallest, main.kernel.largest) if main.kernel.spec.scaled else (0.0, math.inf)
     head = struct.pack(
         f"=5q2d3q{len(about)}q", inputs, len(arguments), int(many), int(mean), int(total), *limits,
         id(np.ndarray), 0 if weigh is None else start + len(first) // 8, start, *about,
     )  # fmt: skip
-    second = b"" if weigh is None else weigh.words(arguments, parameters, classes, teams[1])
+    second = b"" if weigh is None else _words(weigh, arguments, parameters, classes, teams[1])
     return functions.function("call", head + first + second, (main, weigh, parameters, teams))
+
+
+def _about(argument: Argument, functions: Glue) -> tuple[int, ...]:
+    """The words of an array of the call."""
+    dtype = functions.dtype(np.empty(0, argument.dtype))
+    return dtype, int(argument.width is not None), argument.width or 1, _bytes(argument)
+
+
+def _bytes(argument: Argument) -> int:
+    return (argument.width or 1) * argument.dtype.itemsize
+
+
+def _words(feed: Feed, arguments: Sequence[Argument], parameters: Any, classes: int, team: Team) -> bytes:
+    """Those of a kernel and of the job that it is given."""
+    kernel, spec = feed.kernel, feed.kernel.spec
+    nowhere = bytes(8 * job.WORDS_PER_ARRAY * len(feed.sources))
+    template = kernel.job(nowhere + addresses(feed.vectors), parameters.ctypes.data, 1, classes, 1.0, 0)
+    sources = (*feed.sources, *(-1 for _ in feed.vectors))
+    least = least_rows(spec)
+    room = least * sum(_bytes(arguments[k]) for k in feed.sources)
+    return struct.pack(
+        f"={road.SOURCES + len(sources)}q", kernel.address, rows_per_block(spec, classes), len(spec.sums),
+        least, room, kernel.alone // classes, id(team), len(sources), len(template) // 8, *sources,
+    ) + template  # fmt: skip
 
 
 def _team(kernel: Kernel) -> Team:

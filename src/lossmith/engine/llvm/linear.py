@@ -26,7 +26,7 @@ VECTORS = (MATRIX, COEFFICIENTS, CENTRE, PULL)
 """What a kernel takes beside the arrays of the formula: the features, (samples, features), or the other way round where
 those of a column follow each other; coefficients and what to subtract
 from each feature first (float64, zeros behind them up to ``width``); and what is pulled, a row of ``width`` for each
-block, with the sum of the pull itself behind those of the features."""
+block, with the sums of the pull itself and of what is summed beside the first behind those of the features."""
 AHEAD = 8192  # bytes from where a row is read to where memory is asked for the next ones
 LANES = DOUBLE.lanes  # scores are float64
 
@@ -41,9 +41,9 @@ def padded_in(e: Emitter, features: str) -> str:
     return e.integer("and", e.integer("add", features, e.lanes - 1), -e.lanes)
 
 
-def width(features: int) -> int:
-    """The numbers of a row of what is pulled: whole vectors, and one for the sum."""
-    return padded(features) + LANES
+def width(features: int, sums: int = 1) -> int:
+    """The numbers of a row of what is pulled: whole vectors, one for the sum, and one for each sum but the first."""
+    return padded(features) + LANES * sums
 
 
 def rows_per_block(features: int) -> int:
@@ -65,7 +65,7 @@ class Linear(ABC):
         self.padded = padded_in(e, self.features)
         self.last = e.integer("sub", "%stop", 1)
         number = e.integer("udiv", "%start", self.block.integer(job.STEP))
-        mine = e.integer("mul", number, e.integer("add", self.padded, e.lanes))
+        mine = e.integer("mul", number, e.integer("add", self.padded, e.lanes * len(spec.sums)))
         self.pulled = e.address(self.pull.base, mine, "double")
 
     def text(self) -> str:
@@ -76,8 +76,11 @@ class Linear(ABC):
         states = [e.lift(0.0, "double") for _ in (*self.spec.sums, "the pull")]
         states = loop(e, "%start", whole, self.step, states, lambda at, states: self.rows(at, states, whole=True))
         states = loop(e, whole, "%stop", self.step, states, lambda at, states: self.rows(at, states, whole=False))
-        e.store(states[-1], e.address(self.pulled, self.padded, "double"))
-        return self.block.finish(states[:-1], None)
+        first, *others, pull = states
+        for k, total in enumerate((pull, *others)):
+            place = e.integer("add", self.padded, k * e.lanes)
+            e.store(total, e.address(self.pulled, place, "double"))
+        return self.block.finish([first], None)
 
     def _clear(self, at: str, _: States) -> States:
         self.e.store(self.e.lift(0.0, "double"), self.e.address(self.pulled, at, "double"))

@@ -12,6 +12,7 @@ from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.formula.expr import Expr, walk
 
 Function = Callable[..., Value]
+_PARTS = ("elementary", "power", "shapes", "special")  # the files of the others, what most formulas need first
 _INVARIANT_LEAVES = ("const", "param", "pi", "n_classes")
 
 _BASIC: dict[str, Function] = {
@@ -23,6 +24,9 @@ _BASIC: dict[str, Function] = {
     "abs": lambda e, a: e.abs(a),
     "sqrt": lambda e, a: e.sqrt(a),
     "where": lambda e, mask, a, b: e.where(mask, a, b),
+    "maximum": lambda e, a, b: e.where(b > a, b, a),  # of it and the minimum: the first owns ties
+    "minimum": lambda e, a, b: e.where(b < a, b, a),
+    "sign": lambda e, a: e.where(a > 0.0, e.lift(1.0, a.type), e.where(a < 0.0, e.lift(-1.0, a.type), 0.0 * a)),
     "lt": lambda e, a, b: a < b,
     "le": lambda e, a, b: a <= b,
     "eq": lambda e, a, b: a.eq(b),
@@ -34,11 +38,12 @@ _BASIC: dict[str, Function] = {
 
 
 @cache
-def functions() -> Mapping[str, Function]:
-    """Every elementwise primitive by its name in the language."""
-    found = dict(_BASIC)
-    for module in ("elementary", "power", "shapes", "special"):
-        found.update(importlib.import_module(f"lossmith.engine.llvm.{module}").FUNCTIONS)
+def function(name: str) -> Function:
+    """An elementwise primitive by its name in the language. Most formulas need few, so the rest is not even loaded."""
+    if name in _BASIC:
+        return _BASIC[name]
+    tables = (importlib.import_module(f"lossmith.engine.llvm.{part}").FUNCTIONS for part in _PARTS)
+    found: Function = next(table[name] for table in tables if name in table)
     return found
 
 
@@ -65,10 +70,10 @@ def compute(e: Emitter, node: Expr, values: Mapping[Expr, Value]) -> Value:
         condition, kept, changed = node.args
         if changed.op in ("add", "sub") and changed.args[0] is kept:  # one instruction where masks belong to them
             return e.where(~values[condition], values[changed], values[kept])
-    return functions()[node.op](e, *(values[arg] for arg in node.args))
+    return function(node.op)(e, *(values[arg] for arg in node.args))
 
 
-CHEAP = frozenset({*_BASIC, "maximum", "minimum", "sign"}) - {"div", "sqrt"}
+CHEAP = frozenset(_BASIC) - {"div", "sqrt"}
 _DEAR = 0.3
 
 

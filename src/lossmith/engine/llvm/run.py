@@ -14,9 +14,10 @@ import numpy as np
 from lossmith.engine.llvm import compile as machine
 from lossmith.engine.llvm import pool
 from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.emit import TooLongError
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
-from lossmith.record import replace
+from lossmith.record import Record, replace
 
 Array = Any
 _PARALLEL = 300_000.0  # nanoseconds of predicted work from which a second thread pays, waking it included
@@ -26,6 +27,13 @@ _PARTS, _SHARES = 32, 8  # of a block at most, and blocks for each thread, where
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 _ADDED = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
 _BREATH = 20_000_000.0  # nanoseconds of predicted work after which a kernel lets Python see its signals
+
+
+class Argument(Record):
+    """An array of a call: its dtype, and how many numbers a last axis of its own has, if it has one."""
+
+    dtype: np.dtype[Any]
+    width: int | None
 
 
 class Kernel:
@@ -127,6 +135,14 @@ class Kernel:
         return not any(place % job.STREAM for place in (*(a.ctypes.data for a in written), *steps))
 
 
+class Feed(Record):
+    """A kernel, and what its arrays are: numbers of arrays of the call, then arrays that are the same for all calls."""
+
+    kernel: Kernel
+    sources: tuple[int, ...]
+    vectors: tuple[Any, ...]
+
+
 def _padded(array: Array, rows: int) -> Array:
     """The same samples, with copies of the first one in front of them."""
     room = np.empty((rows, *array.shape[1:]), array.dtype)
@@ -204,3 +220,12 @@ def source(spec: Spec) -> str:
 @lru_cache(maxsize=1024)
 def kernel(spec: Spec) -> Kernel:
     return Kernel(spec)
+
+
+@lru_cache(maxsize=1024)
+def kernel_of_some_length(spec: Spec) -> Kernel | None:
+    """The same of a formula that may be too long to compile: None, for as long as that is remembered."""
+    try:
+        return kernel(spec)
+    except TooLongError:
+        return None

@@ -13,20 +13,6 @@ from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.engine.llvm.power import absolute_power
 
 
-def sign(e: Emitter, x: Value) -> Value:
-    return e.where(x > 0.0, e.lift(1.0, x.type), e.where(x < 0.0, e.lift(-1.0, x.type), 0.0 * x))
-
-
-def maximum(e: Emitter, a: Value, b: Value) -> Value:
-    """The first owns ties."""
-    return e.where(b > a, b, a)
-
-
-def minimum(e: Emitter, a: Value, b: Value) -> Value:
-    """The first owns ties."""
-    return e.where(b < a, b, a)
-
-
 def xlogx(e: Emitter, x: Value) -> Value:
     """x log(x), 0 at 0: 1.60, 1.59 ULP."""
     return e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, x))
@@ -104,9 +90,6 @@ def power_bend(e: Emitter, y: Value, f: Value, p: Value) -> Value:
 
 
 FUNCTIONS = {
-    "sign": sign,
-    "maximum": maximum,
-    "minimum": minimum,
     "xlogx": xlogx,
     "kl_term": kl_term,
     "js_term": js_term,

@@ -1,0 +1,86 @@
+"""Losses as users write them: too long to compile, or in textbook form, which loses digits far out."""
+
+import numpy as np
+import pytest
+
+import lossmith as lm
+from lossmith.engine.choice import machine_code
+from lossmith.engine.llvm import emit
+from lossmith.formula import ClassId, Real, Scores, exp, is_class, log, logsumexp, pick, softplus
+from lossmith.linear import LinearClassifier, LinearRegressor
+
+TERMS = 8
+
+
+@lm.pointwise
+def long(y: Real, f: Real):
+    """Squares, and many terms that are nearly straight."""
+    return (f - y) ** 2 + sum(softplus((f - y) / (10.0 + k)) / k for k in range(1, TERMS))
+
+
+@lm.rowwise
+def long_rows(y: ClassId, f: Scores):
+    """The surprise of a softmax, and many terms that bend little."""
+    surprise = softplus(logsumexp(f, where=~is_class(y)) - pick(f, y))
+    return surprise + sum(softplus(surprise / (10.0 + k)) / k for k in range(1, TERMS))
+
+
+@lm.rowwise
+def textbook_classes(y: ClassId, f: Scores):
+    """The surprise of a softmax."""
+    return logsumexp(f) - pick(f, y)
+
+
+@lm.pointwise
+def textbook_logistic(y: Real, f: Real):
+    """Surprise, of targets -1 and 1."""
+    return log(1 + exp(-y * f))
+
+
+def table(n, columns=10):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, columns))
+    return X, X[:, 0] - 0.5 * X[:, 1] + rng.normal(size=n)
+
+
+COMPILED = pytest.mark.skipif(not machine_code(), reason="nothing is compiled")
+
+
+@COMPILED
+@pytest.mark.parametrize("n", [300, 21_000], ids=["NumPy reads the features", "a kernel would"])
+@pytest.mark.parametrize("name", ["long", "long_rows"])
+def test_what_is_too_long_to_compile_is_computed_by_numpy(name, n, monkeypatch):
+    X, y = table(n)
+    Estimator, target = (LinearClassifier, np.digitize(y, [-1, 1])) if name == "long_rows" else (LinearRegressor, y)
+    loss = {"long": long, "long_rows": long_rows}[name]()
+    with monkeypatch.context() as patch:
+        patch.setattr(emit, "MOST_INSTRUCTIONS", 350)
+        found = Estimator(2 * loss, l2=0.01).fit(X, target)  # twice: a formula that no other test has compiled
+    expected = Estimator(loss, l2=0.005).fit(X, target)
+    assert found.converged_ and found.objective_ == pytest.approx(2 * expected.objective_, rel=1e-7)
+    np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-3)
+
+
+@COMPILED
+def test_what_is_too_long_is_looked_at_once(monkeypatch):
+    monkeypatch.setattr(emit, "MOST_INSTRUCTIONS", 350)
+    raised = []
+    monkeypatch.setattr(emit.TooLongError, "__init__", lambda self, *_: raised.append(self))
+    loss, (X, y) = 3 * long(), table(200)
+    LinearRegressor(loss).fit(X, y)
+    assert raised
+    count = len(raised)
+    LinearRegressor(loss, l2=0.1).fit(X, y)
+    assert len(raised) == count
+
+
+def test_textbook_forms_are_no_kinks():
+    """Where their terms cancel the gradient jumps by rounding, and where they overflow they have none."""
+    X, y = table(400, 3)
+    assert not textbook_classes().kinked and not textbook_logistic().kinked
+    code = np.digitize(y, [-1, 1])
+    found, expected = (LinearClassifier(loss, l2=0.01).fit(X, code) for loss in (textbook_classes(), None))
+    assert found.converged_ and found.objective_ == pytest.approx(expected.objective_, rel=1e-8)
+    found = LinearRegressor(textbook_logistic(), l2=0.01).fit(X, np.where(y > 0, 1.0, -1.0))
+    expected = LinearClassifier(l2=0.01).fit(X, y > 0)
+    assert found.converged_ and found.objective_ == pytest.approx(expected.objective_, rel=1e-8)

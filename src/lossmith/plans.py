@@ -164,7 +164,7 @@ def plan(
     if not machine_code():
         return None
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
-    from lossmith.engine.llvm.run import Argument, kernel_of_some_length, row_layout
+    from lossmith.engine.llvm.run import Argument, kernel, row_layout
     from lossmith.engine.llvm.settle import settled
     from lossmith.engine.llvm.spec import Spec
 
@@ -203,9 +203,9 @@ def plan(
         vectors=tuple(p.name for p in formula.params if p.per_class),
         **({} if classes is None else row_layout(classes)),
     )  # fmt: skip
-    weigh, kernel = _weigh(spec, formula, request), kernel_of_some_length(spec)
-    weighing = None if weigh is None else kernel_of_some_length(weigh)
-    if kernel is None or (weigh is not None and weighing is None):
+    weigh, main = _weigh(spec, formula, request), kernel(spec)
+    weighing = None if weigh is None else kernel(weigh)
+    if main is None or (weigh is not None and weighing is None):
         return None
     places = {g.name: 2 + extras.index(g.name) if g.name in extras else int(g is not inputs[0]) for g in inputs}
     outside = tuple(range(2 + len(extras), len(arrays)))
@@ -220,7 +220,7 @@ def plan(
     values = [*(float(loss.numbers[name]) for name in numbers), request.width]
     return Plan(
         request=request,
-        kernel=kernel,
+        kernel=main,
         weigh=weighing,
         parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),

@@ -13,10 +13,9 @@ from mpmath import mpf
 from engine.accuracy import condition, distance, edges, numbers, worst, worst_of_floats
 from engine.machine import Machine, levels, listing
 from lossmith.engine import functions
-from lossmith.engine.llvm import elementary, polynomials, power, shapes
+from lossmith.engine.llvm import elementary, nodes, polynomials, power, shapes
 from lossmith.engine.llvm.emit import FLOATS
 
-FUNCTIONS = elementary.FUNCTIONS | power.FUNCTIONS | shapes.FUNCTIONS
 INTERNAL = {"exp_nonpositive"}  # not primitives of the language
 # ULP, float32 and float64; for functions of more numbers than one in units of max(1, condition), but for the powers
 BOUNDS = {
@@ -49,6 +48,8 @@ BOUNDS = {
     "maximum": (0.0, 0.0),
     "minimum": (0.0, 0.0),
 }
+BASIC = {name: nodes.function(name) for name in ("sign", "maximum", "minimum")}
+FUNCTIONS = elementary.FUNCTIONS | power.FUNCTIONS | shapes.FUNCTIONS | BASIC
 DTYPES = ("float32", "float64")
 UNCONDITIONAL = ("power", "absolute_power", "signed_power", "scaled_exp")
 AMOUNTS = ("kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power_bend")  # of numbers >= 0

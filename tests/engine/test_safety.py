@@ -235,6 +235,26 @@ assert not wrong and works()
 """
 
 
+LOADED = """
+import os, sys
+import lossmith as lm
+
+lm.huber().value_and_gradient([0.0], [1.0])
+def late():
+    return [name for name in ("fast", "special", "across") if f"lossmith.engine.llvm.{name}" not in sys.modules]
+assert late() == ["fast", "special", "across"]
+child = os.fork()
+if child == 0:
+    os._exit(len(late()))
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@fork
+def test_a_child_begins_with_every_file_that_a_thread_might_be_loading():
+    python(LOADED)
+
+
 @fork
 @pytest.mark.parametrize("cycles", [60, pytest.param(10_000, marks=pytest.mark.full)])
 def test_forked_children_compute_while_threads_of_the_parent_do(cycles):

@@ -33,11 +33,11 @@ def sums(X: NDArray[Any], shift: Array, weight: Array | None) -> tuple[Array, Ar
 def _kernel(dtype: str, columns: bool, weighted: bool) -> Kernel:
     from lossmith.engine.llvm import linear_moments
     from lossmith.engine.llvm.memory import Stored
-    from lossmith.engine.llvm.run import kernel
+    from lossmith.engine.llvm.run import Kernel
     from lossmith.engine.llvm.spec import Spec
 
     weight = Stored("float64") if weighted else None
-    return kernel(
+    return Kernel(
         Spec(
             "float64", (), (), (), weight=weight, exact=True, classes=0, vectors=linear_moments.VECTORS, matrix=dtype,
             columns=columns,

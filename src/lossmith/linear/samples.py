@@ -145,12 +145,12 @@ class Samples:
         """Of expressions at scores that are given: their sum, or all of them. None where NumPy computes them."""
         if not machine_code():
             return None
-        from lossmith.engine.llvm.run import kernel_of_some_length
+        from lossmith.engine.llvm.run import kernel
         from lossmith.engine.llvm.spec import Output, Spec
 
         def build() -> Kernel | None:
             sums, outputs = ((0,), ()) if summed else ((), tuple(Output("float64", (k,)) for k in range(len(roots))))
-            return kernel_of_some_length(
+            return kernel(
                 Spec(
                     "float64", self._settled(roots), self._inputs(inputs), self._parameters, sums, outputs,
                     weight=self._stored_weight if summed else None, exact=True,
@@ -165,14 +165,14 @@ class Samples:
     ) -> Kernel | None:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
-        from lossmith.engine.llvm.run import kernel_of_some_length
+        from lossmith.engine.llvm.run import kernel
         from lossmith.engine.llvm.spec import Output, Spec
 
         def build() -> Kernel | None:
             score = linear.PRODUCT + INTERCEPT + (ZERO if self.offset is None else OFFSET)
             given = () if self.offset is None else (OFFSET.data,)
             every = substitute(self._settled((*roots, pulled, *summed)), {self.score: score})
-            return kernel_of_some_length(
+            return kernel(
                 Spec(
                     "float64", every, self._inputs(given), self._parameters,
                     tuple(range(len(roots) + 1, len(every))),

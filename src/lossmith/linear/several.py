@@ -88,11 +88,11 @@ class Several:
 
     def _kernel(self, X: NDArray[Any], classes: int) -> Kernel | None:
         """None where the formula is too long to be one."""
-        from lossmith.engine.llvm.run import kernel_of_some_length
+        from lossmith.engine.llvm.run import kernel
 
         key = X.dtype.name, X.strides[1] != X.itemsize, classes
         if key not in self._kernels:
-            self._kernels[key] = kernel_of_some_length(self._spec(*key))
+            self._kernels[key] = kernel(self._spec(*key))
         return self._kernels[key]
 
     def _spec(self, dtype: str, columns: bool, classes: int) -> Spec:

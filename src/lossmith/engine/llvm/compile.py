@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import itertools
 import os
+import pkgutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +20,19 @@ _OPTIONS = {"opt": 2, "reloc": "pic", "codemodel": "small"}
 
 _number = itertools.count()
 _lock = threading.RLock()  # one thread at a time in LLVM, importing it included, and none while the process forks
+
+
+def _load_all() -> None:
+    """Load what is otherwise loaded when first needed: a child would wait for ever for what a thread was loading."""
+    package = __name__.rpartition(".")[0]
+    if f"{package}.run" in sys.modules:
+        for module in pkgutil.iter_modules(sys.modules[package].__path__, f"{package}."):
+            importlib.import_module(module.name)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(before=_load_all)  # who comes last is called first: no lock is held while files are loaded
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.engine.llvm.memory import Stored
-from lossmith.engine.llvm.run import kernel_of_some_length, row_layout
+from lossmith.engine.llvm.run import kernel, row_layout
 from lossmith.engine.llvm.settle import settled
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr, walk
@@ -42,10 +42,10 @@ def evaluate(
         samples = [a.reshape(count, -1) for a in given[: len(spec.inputs)]]
         written = [a.reshape(count, -1) for a in results]
         numbers = np.asarray([params[name] for name in spec.parameters], dtype=np.float64)
-        kernel = kernel_of_some_length(spec)
-        if kernel is None:
+        compiled = kernel(spec)
+        if compiled is None:
             return None
-        if kernel.run([*samples, *written, *given[len(spec.inputs) :]], numbers, count, classes) is None:
+        if compiled.run([*samples, *written, *given[len(spec.inputs) :]], numbers, count, classes) is None:
             raise MemoryError("there is no memory for one row of scores")
     found = dict(zip(roots, results, strict=True))
     return [[found[root] for root in group] for group in groups]

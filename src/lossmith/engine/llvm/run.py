@@ -97,8 +97,9 @@ class Kernel:
     def _run(
         self, arrays: Sequence[Array], parameters: Array, count: int, classes: int, scale: float, divisor: float
     ) -> float | None:
-        if self._is_streamed(arrays, count, classes):
-            return kernel(replace(self.spec, streamed=True))._run(arrays, parameters, count, classes, scale, divisor)
+        past_caches = kernel(replace(self.spec, streamed=True)) if self._is_streamed(arrays, count, classes) else None
+        if past_caches is not None:
+            return past_caches._run(arrays, parameters, count, classes, scale, divisor)
         threads = pool.thread_count() if count * classes > self.alone else 1
         parts = -(-count // rows_per_block(self.spec, classes))
         together = max(1, min(_PARTS, parts // (_SHARES * threads))) if self.spec.streamed and self.spec.long else 1
@@ -218,14 +219,9 @@ def source(spec: Spec) -> str:
 
 
 @lru_cache(maxsize=1024)
-def kernel(spec: Spec) -> Kernel:
-    return Kernel(spec)
-
-
-@lru_cache(maxsize=1024)
-def kernel_of_some_length(spec: Spec) -> Kernel | None:
-    """The same of a formula that may be too long to compile: None, for as long as that is remembered."""
+def kernel(spec: Spec) -> Kernel | None:
+    """None of a formula that is too long to compile, for as long as that is remembered."""
     try:
-        return kernel(spec)
+        return Kernel(spec)
     except TooLongError:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from lossmith.engine import evaluate
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
-from lossmith.formula.model import Output
+from lossmith.formula.model import Formula, Output
 from lossmith.inputs import Inputs, prepare
 from lossmith.namespaces import (
     compute_dtype,
@@ -191,20 +191,9 @@ class Call:
     def hessian_product(self, vector: Array, reduction: str) -> Array:
         """The reduced loss's full Hessian times a vector of y_pred's shape: directional derivatives of the gradient."""
         data = self.data
-        formula = data.formula
-        groups = [formula.products]
-        tangents = {
-            f"tangent of {p.name}": part for p, part in zip(formula.predictions, self._parts(vector), strict=True)
-        }
-        (parts,) = evaluate(
-            groups,
-            {**data.arrays, **tangents},
-            self._params(data.like),
-            data.xp,
-            rows=formula.kind == "rowwise",
-            like=data.like,
-        )
-        return self.derivative(self._joined("gradient", groups[0], parts), reduction)
+        params, tangents = self._params(data.like), self._parts(vector)
+        parts = products(data.formula, data.arrays, tangents, params, data.xp, data.like)
+        return self.derivative(self._joined("gradient", data.formula.products, parts), reduction)
 
     def _parts(self, vector: Array) -> list[Array]:
         count = len(self.data.formula.predictions)
@@ -296,3 +285,14 @@ def differentiable(loss: Loss, y_pred: Any) -> Any:
     """The adapter that makes results differentiable in y_pred, where its library differentiates; else None."""
     library = library_of(y_pred).replace("jaxlib", "jax")
     return importlib.import_module(f"lossmith.adapters.{library}") if library in ("jax", "torch") else None
+
+
+def products(
+    formula: Formula, arrays: Mapping[str, Array], tangents: Sequence[Array], params: Mapping[str, Any], xp: Any,
+    like: Array,
+) -> list[Array]:  # fmt: skip
+    """The full Hessian times a tangent for each prediction, as the formula has it: unreduced, in its own parts."""
+    named = {f"tangent of {p.name}": part for p, part in zip(formula.predictions, tangents, strict=True)}
+    rows = formula.kind == "rowwise"
+    (parts,) = evaluate([formula.products], {**arrays, **named}, params, xp, rows=rows, like=like)
+    return parts

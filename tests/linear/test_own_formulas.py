@@ -43,10 +43,6 @@ def table(n, columns=10):
     return X, X[:, 0] - 0.5 * X[:, 1] + rng.normal(size=n)
 
 
-COMPILED = pytest.mark.skipif(not machine_code(), reason="nothing is compiled")
-
-
-@COMPILED
 @pytest.mark.parametrize("n", [300, 21_000], ids=["NumPy reads the features", "a kernel would"])
 @pytest.mark.parametrize("name", ["long", "long_rows"])
 def test_what_is_too_long_to_compile_is_computed_by_numpy(name, n, monkeypatch):
@@ -61,7 +57,7 @@ def test_what_is_too_long_to_compile_is_computed_by_numpy(name, n, monkeypatch):
     np.testing.assert_allclose(found.coef_, expected.coef_, atol=1e-3)
 
 
-@COMPILED
+@pytest.mark.skipif(not machine_code(), reason="where nothing is compiled, nothing is too long for it")
 def test_what_is_too_long_is_looked_at_once(monkeypatch):
     monkeypatch.setattr(emit, "MOST_INSTRUCTIONS", 350)
     raised = []

@@ -110,10 +110,11 @@ def difference(
     between = float(gains.var(ddof=1))
     if between <= (1e-14 * float(np.abs(default).max())) ** 2:
         return Difference(float(gains.mean()), 0.0, count - 1, rope)  # the same predictions up to rounding
-    known, freedom = (0.0, 1) if luck is None else (luck.error**2, luck.degrees)
-    beyond = max(0.0, between - (0.0 if luck is None else luck.folds * known)) * (1.0 / count + test_share)
+    luck = luck or Luck(error=0.0, degrees=1, folds=1)  # nothing is known of it
+    known = luck.error**2
+    beyond = max(0.0, between - luck.folds * known) * (1.0 / count + test_share)
     variance = known + beyond
-    degrees = variance**2 / (known**2 / freedom + beyond**2 / (count - 1))
+    degrees = variance**2 / (known**2 / luck.degrees + beyond**2 / (count - 1))
     return Difference(float(gains.mean()), float(np.sqrt(variance)), degrees, rope)
 
 

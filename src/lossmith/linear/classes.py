@@ -41,12 +41,11 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
         for first in range(0, len(y), _PART):
             part = y[first : first + _PART]
             odd = np.flatnonzero(part != np.round(part))
-            if not len(odd):
-                continue
-            raise ValueError(
-                f"y[{first + int(odd[0])}] is {part[odd[0]]}: Unknown label type: continuous. A classifier needs "
-                "classes; for measurements use LinearRegressor"
-            )
+            if len(odd):
+                raise ValueError(
+                    f"y[{first + int(odd[0])}] is {part[odd[0]]}: Unknown label type: continuous. A classifier needs "
+                    "classes; for measurements use LinearRegressor"
+                )
     return y
 
 

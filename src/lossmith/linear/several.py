@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.compute import Call
-from lossmith.engine import evaluate
+from lossmith.compute import Call, products
 from lossmith.formula.expr import apply
 from lossmith.formula.model import WIDTH
 
@@ -126,14 +125,11 @@ def hessian_products(loss: Loss, y: NDArray[Any], f: Array, tangents: Array) -> 
     rows = loss.kind == "rowwise"
     formula = loss.formulas["class id"] if rows else loss.formula
     params = {name: np.array(x, dtype=np.float64) if np.ndim(x) else float(x) for name, x in loss.numbers.items()}
-    names = [p.name for p in formula.predictions]
-    given = [(f, tangents)] if rows else list(zip(f.T, tangents.T, strict=True))
+    scores, directions = ([f], [tangents]) if rows else (list(f.T), list(tangents.T))
     target = np.asarray(y, dtype=np.float64)
     arrays = {formula.target.name: target[:, None] if rows else target}
-    for name, (score, tangent) in zip(names, given, strict=True):
-        arrays |= {name: score, f"tangent of {name}": tangent}
-    like = given[0][0]
-    (found,) = evaluate([formula.products], arrays, params | {"width": 1.0}, np, rows=rows, like=like)
+    arrays |= {p.name: score for p, score in zip(formula.predictions, scores, strict=True)}
+    found = products(formula, arrays, directions, params | {"width": 1.0}, np, scores[0])
     if not rows:
         return np.stack(found, axis=-1)
     return np.asarray(found[0] if formula.products[0].row else np.broadcast_to(found[0][:, None], f.shape))

@@ -39,6 +39,30 @@ def table():
     return X, X @ TRUTH + 10 * rng.normal(size=200)
 
 
+# the level of scores that a loss of classes leaves free ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalties", [{}, {"l2": 0.1}, {"l1": 0.01}, {"l2": 0.1, "solver": "sgd"}], ids=str)
+def test_what_a_loss_of_classes_leaves_free_is_0(table, penalties):
+    X, y = table
+    labels = np.digitize(y, [-30, 5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LinearClassifier(**penalties, max_iter=30, random_state=0).fit(X, labels)
+    assert abs(model.intercept_.sum()) <= 1e-13 * np.abs(model.intercept_).sum()
+    if "l1" not in penalties:
+        assert np.abs(model.coef_.sum(axis=0)).max() <= 1e-13 * np.abs(model.coef_).max()
+
+
+def test_a_common_level_of_coefficients_has_a_price_under_l1(table):
+    X, y = table
+    labels = np.digitize(y, [-30, 5])
+    model = LinearClassifier(l1=0.02).fit(X, labels)
+    loss = lm.cross_entropy()(labels, X @ model.coef_.T + model.intercept_)
+    assert loss + 0.02 * np.abs(model.coef_).sum() == pytest.approx(model.objective_, rel=1e-9)
+    assert (model.coef_ == 0).any()
+
+
 # class weights --------------------------------------------------------------------------------------------------------
 
 

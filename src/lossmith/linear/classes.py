@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 _PART = 1 << 13  # samples that are looked at at a time
 _NEAR = 1 << 16  # whole numbers in a table
+_ROUNDING = 1e-12  # of the slopes
 
 
 def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any] | None = None) -> NDArray[Any]:
@@ -177,3 +178,12 @@ def weighted_by_class(
         raise ValueError(f"class_weight is {class_weight!r}: it must be None, 'balanced' or a dict of classes")
     found = np.asarray(each[code])
     return found if weight is None else np.asarray(np.multiply(found, weight, out=found))
+
+
+def level_is_free(loss: Loss, classes: int) -> bool:
+    """Whether a loss of a score per class sees their differences alone, so that nothing tells their common level."""
+    if loss.target_kind != "class id":
+        return False
+    code = np.arange(classes)
+    slopes = np.asarray(loss.gradient(code, np.sin(1.0 + np.outer(code + 1, code)), reduction="none"))
+    return bool(np.abs(slopes.sum(axis=1)).max() <= _ROUNDING * np.abs(slopes).max())

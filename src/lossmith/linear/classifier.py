@@ -17,6 +17,7 @@ from .classes import (
     as_classes,
     coded,
     is_binary,
+    level_is_free,
     ordered_categories,
     places,
     unlabelled,
@@ -44,7 +45,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     left open learns them: `thresholds_`, for a score without intercept; its levels are the classes in sorted order, or
     in the order of an ordered categorical of pandas, or of the loss's labels. `class_weight` multiplies the sample
     weights: a dict of classes, or "balanced", which gives every class the same total. `predict_proba` exists where the
-    loss has a link to probabilities.
+    loss has a link to probabilities. What a loss of a score per class leaves free, the level common to all of them, is
+    0: intercepts sum to 0, and coefficients of a feature too, but where l1 decides.
     """
 
     classes_: NDArray[Any]
@@ -181,6 +183,10 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         super()._keep(task, theta)
         if self.loss_.target_kind == "level":
             self.thresholds_ = np.array(thresholds(self.loss_))
+        elif level_is_free(self.loss_, len(self.classes_)):  # else it would hold what rounding left along the way
+            self.intercept_ = self.intercept_ - self.intercept_.mean()
+            if not self.l1:  # under which a common level has its price
+                self.coef_ = self.coef_ - self.coef_.mean(axis=0)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,7 +18,9 @@ N = 20_003  # no multiple of anything
 
 def table(columns, dtype="float64", order="C"):
     rng = np.random.default_rng(0)
-    X = np.asarray((rng.normal(size=(N, columns)) * 20 + 30).astype(dtype), order=order)
+    X = np.asarray((rng.normal(size=(N, columns)) * 20 + 30).astype(dtype), order="F" if order == "F" else "C")
+    if order == "gaps":  # as where columns of a table are left out
+        X = np.hstack([X[:, :1], X, X])[:, 1 : 1 + columns]
     return X, rng.uniform(0.2, 3, N), rng
 
 
@@ -35,7 +37,7 @@ def by_numpy(monkeypatch):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("order", ["C", "F", "gaps"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int16"])
 def test_centre_and_spread(dtype, order, weighted, by_numpy):
     X, weight, _ = table(13, dtype, order)
@@ -52,7 +54,7 @@ def posed(classes, X, weight, rng, *, offset, loss=None):
 
 
 @pytest.mark.parametrize(("weighted", "offset"), [(False, False), (True, True)])
-@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("order", ["C", "F", "gaps"])
 @pytest.mark.parametrize(("classes", "columns", "dtype"), [(3, 16, "float32"), (10, 13, "float64"), (33, 11, "int16")])
 def test_several_scores(classes, columns, dtype, order, weighted, offset, by_numpy):
     X, weight, rng = table(columns, dtype, order)
@@ -78,7 +80,7 @@ def test_losses_of_classes_with_parameters_and_negative_values(by_numpy):
         np.testing.assert_allclose(found.v, wanted.v, atol=1e-13 * np.abs(wanted.v).max())
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("order", ["C", "F", "gaps"])
 def test_several_scores_have_the_same_bits_on_any_threads(order, monkeypatch):
     X, weight, rng = table(50, order=order)
     posed_, theta = posed(10, X, weight, rng, offset=True)

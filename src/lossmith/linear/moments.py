@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .samples import Layout
+
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
 
@@ -19,18 +21,18 @@ def sums(X: NDArray[Any], shift: Array, weight: Array | None) -> tuple[Array, Ar
     from lossmith.engine.llvm.linear import padded
     from lossmith.engine.llvm.run import rows_per_block
 
-    (n, p), columns = X.shape, X.strides[1] != X.itemsize
-    kernel, width = _kernel(X.dtype.name, columns, weight is not None), padded(p)
+    (n, p), laid = X.shape, Layout.of(X)
+    kernel, width = _kernel(laid, weight is not None), padded(p)
     centre, found = np.zeros(width), np.zeros((-(-n // rows_per_block(kernel.spec, p)), 2, width))
     centre[:p] = shift
-    given = [*([] if weight is None else [np.ascontiguousarray(weight)]), X.T if columns else X, centre, found]
+    given = [*([] if weight is None else [np.ascontiguousarray(weight)]), X.T if laid.columns else X, centre, found]
     kernel.run(given, np.empty(0), n, classes=p)
     first, second = found.sum(axis=0)[:, :p]
     return first, second
 
 
 @lru_cache(maxsize=64)
-def _kernel(dtype: str, columns: bool, weighted: bool) -> Kernel:
+def _kernel(laid: Layout, weighted: bool) -> Kernel:
     from lossmith.engine.llvm import linear_moments
     from lossmith.engine.llvm.memory import Stored
     from lossmith.engine.llvm.run import Kernel
@@ -39,7 +41,7 @@ def _kernel(dtype: str, columns: bool, weighted: bool) -> Kernel:
     weight = Stored("float64") if weighted else None
     return Kernel(
         Spec(
-            "float64", (), (), (), weight=weight, exact=True, classes=0, vectors=linear_moments.VECTORS, matrix=dtype,
-            columns=columns,
+            "float64", (), (), (), weight=weight, exact=True, classes=0, vectors=linear_moments.VECTORS,
+            **laid._asdict(),
         )
     )  # fmt: skip

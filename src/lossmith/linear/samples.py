@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,11 +114,11 @@ class Samples:
         w, c = np.zeros((2, linear.width(p)))
         w[:p], c[:p] = coefficients, centre
         pull = np.empty((-(-n // linear.rows_per_block(p)), linear.width(p, len(summed))))
-        columns = X.strides[1] != X.itemsize
-        kernel = self._linear_kernel(tuple(roots), pulled, tuple(summed), X.dtype.name, columns)
+        laid = Layout.of(X)
+        kernel = self._linear_kernel(tuple(roots), pulled, tuple(summed), laid)
         if kernel is None:
             return None
-        features = X.T if columns else X
+        features = X.T if laid.columns else X
         given = [chunk.of_rows(x) for x in (self.y, self.offset) if x is not None]
         given += [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
         given += [*written, features, w, c, pull]
@@ -161,7 +161,7 @@ class Samples:
         return found
 
     def _linear_kernel(
-        self, roots: tuple[Expr, ...], pulled: Expr, summed: tuple[Expr, ...], dtype: str, columns: bool
+        self, roots: tuple[Expr, ...], pulled: Expr, summed: tuple[Expr, ...], laid: Layout
     ) -> Kernel | None:
         """Of expressions at the product of rows and coefficients."""
         from lossmith.engine.llvm import linear
@@ -177,12 +177,11 @@ class Samples:
                     "float64", every, self._inputs(given), self._parameters,
                     tuple(range(len(roots) + 1, len(every))),
                     tuple(Output("float64", (k,)) for k in range(len(roots))), weight=self._stored_weight, exact=True,
-                    classes=0, vectors=linear.VECTORS, matrix=dtype, columns=columns,
-                    pulled=len(roots),
+                    classes=0, vectors=linear.VECTORS, pulled=len(roots), **laid._asdict(),
                 )
             )  # fmt: skip
 
-        found: Kernel | None = self._built((roots, pulled, summed, dtype, columns), build)
+        found: Kernel | None = self._built((roots, pulled, summed, laid), build)
         return found
 
     def _settled(self, roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
@@ -223,6 +222,19 @@ def is_readable(y: NDArray[Any]) -> bool:
     from lossmith.engine.llvm.memory import DTYPES
 
     return y.dtype.name in DTYPES and y.dtype.isnative
+
+
+class Layout(NamedTuple):
+    """How features lie in memory, in the words of a `Spec`."""
+
+    matrix: str
+    columns: bool
+    gaps: bool
+
+    @classmethod
+    def of(cls, X: NDArray[Any]) -> Layout:
+        columns = X.strides[1] != X.itemsize
+        return cls(X.dtype.name, columns, not columns and X.strides[0] != X.shape[1] * X.itemsize)
 
 
 def can_read(X: Any) -> bool:

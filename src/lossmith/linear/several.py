@@ -11,7 +11,7 @@ from lossmith.compute import Call, products
 from lossmith.formula.expr import apply
 from lossmith.formula.model import WIDTH
 
-from .samples import can_read, is_readable
+from .samples import Layout, can_read, is_readable
 
 if TYPE_CHECKING:
     from lossmith.engine.llvm.run import Kernel
@@ -44,7 +44,7 @@ class Several:
         self.total = float(len(y) if weight is None else weight.sum())
         self._params, self._formula = loss.numbers, loss.formulas.get("class id")
         self._ignored = loss.params.get("ignore_index")
-        self._kernels: dict[tuple[str, bool, int], Kernel | None] = {}
+        self._kernels: dict[tuple[Layout, int], Kernel | None] = {}
 
     def can_pass(self, X: Any, classes: int) -> bool:
         """Whether a kernel can read these: as few classes as it has rows in lanes for, and few coefficients."""
@@ -62,7 +62,7 @@ class Several:
         from lossmith.engine.llvm.run import rows_per_block
 
         X = chunk.X
-        (n, p), classes, columns = X.shape, len(intercepts), X.strides[1] != X.itemsize
+        (n, p), classes, laid = X.shape, len(intercepts), Layout.of(X)
         kernel = self._kernel(X, classes)
         assert kernel is not None
         spec, height = kernel.spec, padded(p)
@@ -72,7 +72,7 @@ class Several:
         scores = w if self.offset is None else chunk.of_rows(self.offset)  # without an offset nothing is read there
         weight = [] if self.weight is None else [chunk.of_rows(self.weight, 0.0)]
         vectors = [np.array(self._params[name], dtype=np.float64) for name in spec.vectors[: -len(VECTORS)]]
-        given = [chunk.of_rows(self.y), scores, *weight, *vectors, X.T if columns else X, w, c, pull]
+        given = [chunk.of_rows(self.y), scores, *weight, *vectors, X.T if laid.columns else X, w, c, pull]
         found = kernel.run(given, np.array(self._numbers), n, classes=p)
         total = pull.sum(axis=0) / self.total
         each = total[:-LANES].reshape(-1, classes, LANES)  # of so many features at a time, of the intercepts in the end
@@ -89,12 +89,12 @@ class Several:
         """None where the formula is too long to be one."""
         from lossmith.engine.llvm.run import kernel
 
-        key = X.dtype.name, X.strides[1] != X.itemsize, classes
+        key = Layout.of(X), classes
         if key not in self._kernels:
             self._kernels[key] = kernel(self._spec(*key))
         return self._kernels[key]
 
-    def _spec(self, dtype: str, columns: bool, classes: int) -> Spec:
+    def _spec(self, laid: Layout, classes: int) -> Spec:
         from lossmith.engine.llvm.linear import VECTORS
         from lossmith.engine.llvm.memory import Stored
         from lossmith.engine.llvm.settle import settled
@@ -110,8 +110,8 @@ class Several:
             (Input(formula.target.name, Stored(self.y.dtype.name), ignored=ignored),
              Input(formula.predictions[0].name, stored, row=True)),
             (*numbers, WIDTH.data), sums=(0, 2), weight=None if self.weight is None else stored, exact=True,
-            classes=classes, vectors=(*(p.name for p in formula.params if p.per_class), *VECTORS), matrix=dtype,
-            columns=columns, offset=self.offset is not None, pulled=1,
+            classes=classes, vectors=(*(p.name for p in formula.params if p.per_class), *VECTORS),
+            offset=self.offset is not None, pulled=1, **laid._asdict(),
         )  # fmt: skip
 
 

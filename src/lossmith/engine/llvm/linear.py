@@ -27,7 +27,6 @@ VECTORS = (MATRIX, COEFFICIENTS, CENTRE, PULL)
 those of a column follow each other; coefficients and what to subtract
 from each feature first (float64, zeros behind them up to ``width``); and what is pulled, a row of ``width`` for each
 block, with the sums of the pull itself and of what is summed beside the first behind those of the features."""
-AHEAD = 8192  # bytes from where a row is read to where memory is asked for the next ones
 LANES = DOUBLE.lanes  # scores are float64
 
 

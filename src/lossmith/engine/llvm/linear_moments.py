@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
+from lossmith.engine.llvm.ahead import ask
 from lossmith.engine.llvm.block import Block, across
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import AHEAD, CENTRE, MATRIX, PULL, padded_in
+from lossmith.engine.llvm.linear import CENTRE, MATRIX, PULL, padded_in
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.spec import Spec
 
@@ -46,13 +47,14 @@ class Moments:
         weights = [None if self.block.weight is None else self._one(self.block.weight.base, n) for n in numbers]
 
         def features(at: str, _: States) -> States:
+            if count > 1:
+                ask(e, self.spec, rows[0], self.matrix.stride, at)
             mask = e.first_lanes(e.integer("sub", self.features, at))
             centre = e.load(e.address(self.centre.base, at, "double"), "double")
             places = [e.address(base, at, "double") for base in (self.first, self.second)]
             sums = [e.load(place, "double") for place in places]
             for row, weight in zip(rows, weights, strict=True):
                 place = e.address(row, at, type_)
-                e.prefetch(e.address(place, AHEAD, "i8"), write=False)
                 sums = self._added(e.load(place, type_, mask), centre, weight, sums)
             for total, place in zip(sums, places, strict=True):
                 e.store(total, place)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lossmith.engine.llvm.ahead import ask
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import AHEAD, LANES, Linear
+from lossmith.engine.llvm.linear import LANES, Linear
 from lossmith.engine.llvm.spec import Spec
 
 
@@ -33,13 +34,11 @@ class Rows(Linear):
         return self.feature(self.e.address(row, at, self.stored.type), mask, centre)
 
     def _scores(self, rows: list[str]) -> Value:
-        e, type_ = self.e, self.stored.type
+        e = self.e
 
         def products(at: str, sums: States, mask: Value | None = None) -> States:
             w, centre = (e.load(e.address(a.base, at, "double"), "double") for a in (self.coefficients, self.centre))
-            if mask is None:
-                for row in rows:
-                    e.prefetch(e.address(e.address(row, at, type_), AHEAD, "i8"), write=False)
+            ask(e, self.spec, rows[0], self.matrix.stride, at)
             return [e.fma(self._row(row, at, mask, centre), w, total) for row, total in zip(rows, sums, strict=True)]
 
         sums = loop(e, "0", self.whole, e.lanes, [e.lift(0.0, "double") for _ in rows], products)

@@ -11,10 +11,11 @@ from functools import partial
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across, Tile, turned
+from lossmith.engine.llvm.ahead import ask
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
-from lossmith.engine.llvm.linear import AHEAD, LANES, VECTORS, padded, padded_in
+from lossmith.engine.llvm.linear import LANES, VECTORS, padded, padded_in
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.rows import Place
 from lossmith.engine.llvm.spec import Spec
@@ -149,9 +150,12 @@ class Several(Across):
     def _ask(self, index: str, at: str) -> None:
         """For the features of later rows, while there is other work to do."""
         e = self.e
-        first, other, ahead = (at, index, _COLUMN_AHEAD) if self.spec.columns else (index, at, AHEAD)
-        for line in self._lines(first):
-            e.prefetch(e.address(e.address(line, other, self.stored.type), ahead, "i8"), write=False)
+        if not self.spec.columns:
+            row = e.address(self.matrix.base, e.integer("mul", index, self.matrix.stride), "i8")
+            ask(e, self.spec, row, self.matrix.stride, at)
+            return
+        for line in self._lines(at):
+            e.prefetch(e.address(e.address(line, index, self.stored.type), _COLUMN_AHEAD, "i8"), write=False)
 
     def _lines(self, first: str) -> list[str]:
         """Where so many rows begin as there are lanes, or columns; beyond the last it stands for those that are not."""

@@ -40,7 +40,7 @@ class Kernel:
     """Machine code for one spec."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec = replace(spec, avx512=machine.has_avx512())
+        self.spec = spec = replace(spec, avx512=machine.has_avx512(), far=machine.looks_far())
         self._library = machine.load(source(spec), ("kernel", "added"))  # the code lives as long as this
         self.address = self._library.addresses["kernel"]
         self.function = _KERNEL(self.address)

@@ -68,9 +68,11 @@ class Spec(Record):
     streamed: bool = False  # what is written goes past the caches, to places that are multiples of STREAM bytes
     matrix: str = ""  # the dtype of the rows that a linear score is the product of, see linear.py
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
+    gaps: bool = False  # whether there is something else between those rows
     offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
     coarse: bool = False  # float64 numbers become float32 ones, which are nowhere added up: fewer digits are needed
+    far: bool = False  # for a processor whose second cache waits for more lines of memory at a time than its first
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 
     @property

@@ -63,8 +63,11 @@ def has_avx512() -> bool:
 
 
 def looks_far() -> bool:
-    """Whether memory is better asked for early, into the second cache: the first of AMD's waits for few lines at once,
-    which halves what a thread gets of memory where it does not read one line after the other."""
+    """Whether memory is better asked for early, into the second cache, or where it is read in order not at all.
+
+    So it is with AMD's: their first cache waits for few lines at once, which halves what a thread gets of memory where
+    it does not read one line after the other.
+    """
     return str(_host()[0]).startswith("znver")
 
 

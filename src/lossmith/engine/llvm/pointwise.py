@@ -35,7 +35,8 @@ def text(spec: Spec) -> str:
     sampler = block.widened(at_once)
 
     def vectors(index: str, states: list[Value]) -> list[Value]:
-        _fetch(block, index, at_once * e.lanes)
+        if not spec.far:
+            _fetch(block, index, at_once * e.lanes)
         with e.wider(at_once) as parts:
             found = [parts(x) for x in _sample(sampler, index, None, last)]
         for vector in zip(*found, strict=True):

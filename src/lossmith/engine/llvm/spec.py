@@ -72,7 +72,7 @@ class Spec(Record):
     offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
     coarse: bool = False  # float64 numbers become float32 ones, which are nowhere added up: fewer digits are needed
-    far: bool = False  # for a processor whose second cache waits for more lines of memory at a time than its first
+    far: bool = False  # for a processor that had better be asked early for rows, and not at all for what lies in order
     avx512: bool = False  # for a processor that has it: fewer instructions, the same bits
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from measure import Contest, Spread, number
 
@@ -14,6 +14,9 @@ measured in a process of its own: every contestant once a round, in turn, after 
 until the clock can tell. Tables show medians over the rounds. Ratios are taken within a round; shown is their median,
 with their quartiles in brackets. Value is the mean loss, gradient the gradient of that mean; predictions are normal.
 """
+
+
+Measured: TypeAlias = tuple[ModuleType, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,20 @@ def chapter(module: ModuleType, record: dict[str, Any], contests: list[Contest],
     return "\n".join([f"## {module.TITLE}\n", module.ABOUT, module.tables(contests), measured + "\n", *own])
 
 
-def page(parts: Sequence[tuple[ModuleType, dict[str, Any]]]) -> str:
-    """``parts``: each module with what it measured."""
-    usual = machine(parts[0][1])
-    targets, chapters = [], []
-    for module, record in parts:
-        contests = [Contest(**contest) for contest in record["contests"]]
-        targets += module.targets(contests)
-        chapters.append(chapter(module, record, contests, usual))
+def contests_of(record: dict[str, Any]) -> list[Contest]:
+    return [Contest(**contest) for contest in record["contests"]]
+
+
+def summary(parts: Sequence[Measured]) -> str:
+    """Every target, and how near it is."""
     head = ("target", "wanted", "worst found", "where", "met in", "verdict")
-    summary = table(head, (target.cells() for target in targets))
-    return "\n".join([HEAD, "## Targets\n", summary, f"Measured on {usual}", *chapters])
+    targets = (target for module, record in parts for target in module.targets(contests_of(record)))
+    return table(head, (target.cells() for target in targets)) + f"\nMeasured on {machine(parts[0][1])}"
+
+
+def page(parts: Sequence[Measured], others: dict[str, Sequence[Measured]]) -> str:
+    """``parts``: each module with what it measured; ``others``: the same of other machines, by their names."""
+    usual = machine(parts[0][1])
+    chapters = [chapter(module, record, contests_of(record), usual) for module, record in parts]
+    again = [f"## The same targets on {name}\n\n{summary(found)}" for name, found in others.items()]
+    return "\n".join([HEAD, "## Targets\n", summary(parts), *again, *chapters])

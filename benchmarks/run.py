@@ -5,6 +5,7 @@
     python benchmarks/run.py linear_models --only quantile   its cases with this word; the others stay as they were
     python benchmarks/run.py linear_models --missing         its cases without figures
     python benchmarks/run.py --page              measure nothing, write the page again
+    python benchmarks/run.py bandwidth --on zen4             on a second machine: its targets get a table of their own
     python benchmarks/run.py --quick             tiny sizes, into build/quick-benchmarks: the figures mean nothing
 
 Figures are kept in benchmarks/results, a file a part. A part that says what its cases are, for being long, is written
@@ -20,6 +21,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import lossmith as lm
 from measure import FULL, ONE_THREAD, QUICK, Contest, machine, pin
@@ -43,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--missing", action="store_true", help="cases without figures, of such parts")
     parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where figures and pages go instead")
+    parser.add_argument("--on", metavar="NAME", help="keep figures apart, as those of another machine")
     parser.add_argument("--here", action="store_true", help="measure one part in this process, and write no page")
     given = parser.parse_args()
     unknown = set(given.parts) - {*PARTS, ACCURACY}
@@ -57,6 +61,7 @@ def in_a_process_of_its_own(name: str, given: argparse.Namespace) -> bool:
     """Whether it went well."""
     print(f"{datetime.datetime.now():%H:%M:%S} {name}", flush=True)
     options = [*(["--to", str(given.to)] if given.to else []), *(["--quick"] if given.quick else [])]
+    options += ["--on", given.on] if given.on else []
     options += [*(["--only", given.only] if given.only else []), *(["--missing"] if given.missing else [])]
     if name == ACCURACY:
         command = [sys.executable, str(HERE / "accuracy.py"), *options[: 2 * bool(given.to) + given.quick]]
@@ -102,26 +107,31 @@ def write(file: Path, contests: list[Contest], load: str) -> None:
     file.write_text(f'{head[:-1]}, "contests": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
-def write_page(results: Path, pages: Path) -> None:
+def records(results: Path) -> list[tuple[ModuleType, dict[str, Any]]]:
     """Of the parts that have figures."""
     files = {name: results / f"{name}.json" for name in PARTS}
-    records = [
+    return [
         (importlib.import_module(name), json.loads(file.read_text(encoding="utf-8")))
         for name, file in files.items()
         if file.exists()
     ]
-    if records:
-        (pages / "benchmarks.md").write_text(page(records), encoding="utf-8")
+
+
+def write_page(results: Path, pages: Path) -> None:
+    others = {folder.name: records(folder) for folder in sorted(results.iterdir()) if folder.is_dir()}
+    if found := records(results):
+        (pages / "benchmarks.md").write_text(page(found, others), encoding="utf-8")
 
 
 def main() -> int:
     given = arguments()
     pages = given.to or ROOT / "docs"
     results = given.to / "results" if given.to else HERE / "results"
-    results.mkdir(parents=True, exist_ok=True)
+    place = results / given.on if given.on else results
+    place.mkdir(parents=True, exist_ok=True)
     if given.here:
         (name,) = given.parts
-        measure(name, results, given)
+        measure(name, place, given)
         return 0
     wanted = () if given.page else given.parts or (*PARTS, ACCURACY)
     failed = [name for name in wanted if not in_a_process_of_its_own(name, given)]

@@ -52,6 +52,10 @@ def test_every_part(tmp_path, module):
     assert run("--quick", "--to", tmp_path, "calls").returncode == 0
     again = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     assert all(part.TITLE in again for part in parts.values())
+    assert run("--quick", "--to", tmp_path, "calls", "--on", "elsewhere").returncode == 0
+    assert (tmp_path / "results" / "elsewhere" / "calls.json").exists()
+    found = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert found.startswith(again.partition("\n## ")[0]) and "## The same targets on elsewhere\n" in found
 
 
 def test_a_part_that_is_not_there(tmp_path):

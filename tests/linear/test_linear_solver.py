@@ -295,12 +295,6 @@ def test_nothing_is_proven_where_the_loss_is_not_convex(name):
     np.testing.assert_allclose(slope + 1e-3 * model.coef_[0], 0, atol=1e-8)
 
 
-def test_rows_of_kinked_scores_are_refused():
-    X, y = classes()
-    with pytest.raises(ValueError, match="multiclass_hinge has kinks"):
-        LinearClassifier("multiclass_hinge").fit(X, y)
-
-
 @pytest.mark.parametrize("name", ["quantile", "hinge"])
 def test_many_kinks_and_a_small_penalty_end_on_a_proven_vertex(name):
     """Nearly as many samples lie on their kinks as there are coefficients, and which ones has to be found."""

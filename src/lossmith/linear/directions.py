@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgError
 
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
-from .problem import Point, Problem
+from .problem import NOISE, Point, Problem
 from .several import hessian_products
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
 
@@ -24,6 +24,7 @@ WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
 _QUICK = 1e7  # multiplications that take no longer than a few steps
+_MUCH = 1e11  # multiplications that take longer than finding a step without a matrix
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
@@ -40,6 +41,8 @@ class Directions:
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
+        if self.problem.sharp and point.theta.size <= MOST:
+            return self._whole(point)
         if point.mu > 0 or self.problem.l1.any() or self._slow >= _PATIENCE or point.theta.size > MOST:
             return self.newton(point)
         few = self.problem.design.n <= 2 * enough(self.problem, point.theta.shape[1])
@@ -61,6 +64,24 @@ class Directions:
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
         return self._conjugate(point, f, g, bend, ridge), upwards
+
+    def _whole(self, point: Point) -> tuple[Array, bool]:
+        """The same, by the matrix of those samples that are near a kink: the others bend nothing."""
+        problem, g = self.problem, self._gradient(point).ravel("F")
+        bends = problem.bends(problem.scores_at(point))[0].max(axis=1)
+        rows = np.flatnonzero(bends > NOISE * bends.max())
+        if len(rows) * len(g) ** 2 > _MUCH or not len(rows):
+            return self.newton(point)
+        H, upwards = Sketch(problem, rows).matrix(point, floor=0.0)
+        H *= np.broadcast_to(problem.share(rows), len(rows)).sum()
+        least = RIDGE * float(np.diag(H).mean())  # beside what kinks bend, damping would hide all that is between them
+        l2, l1 = (np.tile(each, point.theta.shape[1]) for each in (problem.l2, problem.l1))
+        H[np.diag_indices_from(H)] += l2
+        if l1.any():
+            d = sparse_step(H + least * np.eye(len(H)), g, point.theta.ravel("F"), l1)
+        else:
+            d = solve(H, g, least)
+        return d.reshape(point.theta.shape, order="F"), upwards
 
     def _ridge(self, point: Point, mean_bend: float) -> float:
         least = 1e-9 * float(np.abs(point.v).max()) / self.problem.unit

@@ -20,6 +20,7 @@ from .design import Design, products
 from .features import Matrix, as_features, check_finite, feature_names, is_sparse
 from .robust import high_breakdown, scale_names, with_settled_scale
 from .separation import Separation, separation
+from .smoothing import can_round, narrowed
 from .solver import Solution, minimise
 from .stream import Stream
 from .task import Task, design_of
@@ -152,7 +153,8 @@ class LinearModel(BaseEstimator):
         """Until the objective is proven to lie within tol times the mean size of the loss: see `Goal`."""
         tol, max_iter = float(self.tol), int(self.max_iter)
         if self.solver == "newton":
-            return minimise(task.problem, begin, tol, max_iter, task.size)
+            solve = narrowed if task.problem.loss.wide and task.problem.loss.kinked else minimise
+            return solve(task.problem, begin, tol, max_iter, task.size)
         return descend(
             task.problem, begin, tol, max_iter, task.size, self.solver, self.learning_rate, int(self.batch_size),
             self.random_state,
@@ -371,10 +373,10 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
 def check_loss(loss: Loss) -> None:
     if loss.target_kind == "row":
         raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
-    if loss.kinked and loss.wide:
+    if loss.kinked and loss.wide and not can_round(loss):
         raise ValueError(
-            f"{loss.name} has kinks and takes several scores per sample: linear models support kinked losses of one "
-            "score only; for classes use cross_entropy"
+            f"{loss.name} takes several scores per sample and has kinks that are not those of max, maximum or abs: "
+            "linear models do not support that"
         )
 
 

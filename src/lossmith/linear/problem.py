@@ -47,13 +47,14 @@ class Problem:
     """Minimise mean of loss(y, X w + b), weighted, + l2/2 |w|^2 + l1 |w|_1 over w and b.
 
     ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations. ``offset``:
-    None, or what is added to each sample's score, or scores.
+    None, or what is added to each sample's score, or scores. ``sharp``: slopes change fast where kinks were rounded.
     """
 
     def __init__(
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float,
-        offset: Array | None = None,
+        offset: Array | None = None, *, sharp: bool = False,
     ) -> None:  # fmt: skip
+        self.sharp = sharp
         self.loss, self.design, self.y, self.weight, self.offset = loss, design, y, weight, offset
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
@@ -68,7 +69,14 @@ class Problem:
     def part(self, chosen: NDArray[np.intp]) -> Problem:
         """The same problem on some of the samples."""
         weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
-        return Problem(self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset)
+        return Problem(
+            self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset,
+            sharp=self.sharp,
+        )  # fmt: skip
+
+    def rounded(self, loss: Loss) -> Problem:
+        """The same samples, under a loss that rounds the kinks of this one."""
+        return Problem(loss, self.design, self.y, self.weight, *self.penalties, self.unit, self.offset, sharp=True)
 
     def view(self, mu: float) -> View:
         return (window if mu > 0 else tangent)(self.loss.formula)

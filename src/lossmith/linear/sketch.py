@@ -31,7 +31,7 @@ _PAIRS = 1 << 22
 _TILES = 3  # that what is made of some samples at a time takes together
 _ROOMS = 5  # that the pairs of scores take among them
 _ALIKE = 1e8  # times as far in one direction as in another: any more is what rounding made of collinear features
-_FLOOR = 0.1  # of the mean curvature: what a feature has at least that is zero in all samples that were looked at
+_FLOOR = 0.1
 
 
 def enough(problem: Problem, outputs: int) -> int:
@@ -64,15 +64,18 @@ class Sketch:
     def __init__(self, problem: Problem, rows: NDArray[np.intp]) -> None:
         self.problem, self.rows = problem, rows
 
-    def matrix(self, point: Point) -> tuple[Array, bool]:
-        """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards)."""
+    def matrix(self, point: Point, floor: float = _FLOOR) -> tuple[Array, bool]:
+        """(second derivatives in theta, flattened output by output, the penalty left out; whether all are upwards).
+
+        ``floor``: of the mean curvature, what a feature has at least that is zero in all samples that were looked at.
+        """
         if self.problem.samples is None:
-            return self._of_several(point.theta)
+            return self._of_several(point.theta, floor)
         part = self.problem if len(self.rows) == self.problem.design.n else self.problem.part(self.rows)
         bend, upwards = part.bends(part.scores(point.theta), point.mu)
-        return _floored(part.gram(bend)), upwards
+        return _floored(part.gram(bend), floor), upwards
 
-    def _of_several(self, theta: Array) -> tuple[Array, bool]:
+    def _of_several(self, theta: Array, floor: float) -> tuple[Array, bool]:
         """Of each score with all scores up to it in one product: the matrix is symmetric, and so are its blocks."""
         problem, (size, outputs) = self.problem, theta.shape
         H, room, lowest, highest = np.zeros((outputs, size, outputs, size)), np.empty(0), np.inf, 0.0
@@ -92,14 +95,14 @@ class Sketch:
                 H[k, :, : k + 1] += (Z.T @ times.reshape(len(Z), -1)).reshape(size, k + 1, size)
         for k in range(outputs):
             H[:k, :, k] = H[k, :, :k].transpose(1, 0, 2)
-            H[k, :, k] = _floored(H[k, :, k])
+            H[k, :, k] = _floored(H[k, :, k], floor)
         return H.reshape(outputs * size, outputs * size), lowest >= -NOISE * highest
 
 
-def _floored(H: Array) -> Array:
+def _floored(H: Array, floor: float) -> Array:
     """Features have variance 1, so each adds about the mean curvature."""
     diagonal = np.einsum("ii->i", H)
-    diagonal += np.maximum(_FLOOR * diagonal[0] - diagonal, 0.0)
+    diagonal += np.maximum(floor * diagonal[0] - diagonal, 0.0)
     return H
 
 

@@ -98,6 +98,13 @@ def arrival(gap: float | None) -> str:
     return f"the objective is proven to lie within {gap:.3g} of the optimum"
 
 
+def broken_off(n_iter: int, max_iter: int) -> str:
+    """Why one that did not find an optimum stopped."""
+    if n_iter >= max_iter:
+        return f"max_iter={max_iter} was reached"
+    return "no step made the objective smaller than rounding lets one see"
+
+
 class _Solver:
     def __init__(
         self, problem: Problem, start: Point, tol: float, constant: float, max_iter: int, window: float,
@@ -119,24 +126,17 @@ class _Solver:
         return self.goal.is_reached(self.gap, self.point)
 
     def run(self) -> Solution:
-        windows = self.problem.samples is not None  # a kinked loss of several scores has none
+        windows = self.problem.samples is not None  # of several scores kinks are rounded before, see smoothing.py
         converged = False
-        if not self.problem.loss.kinked:
+        if not (windows and self.problem.loss.kinked):
             converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter)
         if windows and not converged and (self.convex or self.problem.loss.kinked):
             # kinked, or so sharply bent that it may as well be
             self._narrowing_windows()
             converged = self.convex and self._is_near()
         gap = self.gap if self.convex else float("nan")
-        reason = self._reason(converged)
+        reason = arrival(self.gap if self.convex else None) if converged else broken_off(self.n_iter, self.max_iter)
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
-
-    def _reason(self, converged: bool) -> str:
-        if converged:
-            return arrival(self.gap if self.convex else None)
-        if self.n_iter >= self.max_iter:
-            return f"max_iter={self.max_iter} was reached"
-        return "no step made the objective smaller than rounding lets one see"
 
     def _narrowing_windows(self) -> None:
         unit = self.problem.unit

@@ -119,6 +119,7 @@ def records(results: Path) -> list[tuple[ModuleType, dict[str, Any]]]:
 
 def write_page(results: Path, pages: Path) -> None:
     others = {folder.name: records(folder) for folder in sorted(results.iterdir()) if folder.is_dir()}
+    others = {name: found for name, found in others.items() if found}
     if found := records(results):
         (pages / "benchmarks.md").write_text(page(found, others), encoding="utf-8")
 
@@ -133,7 +134,8 @@ def main() -> int:
         (name,) = given.parts
         measure(name, place, given)
         return 0
-    wanted = () if given.page else given.parts or (*PARTS, ACCURACY)
+    every = PARTS if given.on else (*PARTS, ACCURACY)  # accuracy is the same on every machine
+    wanted = () if given.page else given.parts or every
     failed = [name for name in wanted if not in_a_process_of_its_own(name, given)]
     write_page(results, pages)
     if failed:

@@ -55,7 +55,10 @@ def test_every_part(tmp_path, module):
     assert run("--quick", "--to", tmp_path, "calls", "--on", "elsewhere").returncode == 0
     assert (tmp_path / "results" / "elsewhere" / "calls.json").exists()
     found = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
-    assert found.startswith(again.partition("\n## ")[0]) and "## The same targets on elsewhere\n" in found
+    assert "\n## The same targets on elsewhere\n" in found and all(part.TITLE in found for part in parts.values())
+    (tmp_path / "results" / "nowhere").mkdir()
+    assert run("--quick", "--page", "--to", tmp_path).returncode == 0
+    assert "nowhere" not in (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_a_part_that_is_not_there(tmp_path):

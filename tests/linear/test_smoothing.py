@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 import lossmith as lm
-from lossmith.formula import ClassId, Real, Scores, is_class, maximum, minimum, pick, where
+from lossmith.formula import ClassId, Real, Scores, exp, is_class, log, maximum, minimum, pick, sqrt, where
 from lossmith.formula import max as largest
 from lossmith.formula import sum as total
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor, smoothing
@@ -65,6 +65,7 @@ def test_a_wrong_bound_is_noticed(table, monkeypatch):
     of_width = smoothing._of_width
     monkeypatch.setattr(smoothing, "_of_width", lambda loss, width: (of_width(loss, width)[0], loss))
     model = LinearClassifier("multiclass_hinge", tol=0.3).fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.gap_)
     assert not model.objective_ - model.gap_ - 1e-9 <= program(X, y, weight, 0.0, each=False)
 
 
@@ -88,7 +89,7 @@ def test_penalties_offsets_streams_and_the_other_solvers(table):
 @lm.rowwise
 def pinball_rows(y: ClassId, f: Scores):
     """An own loss: absolute errors of indicators."""
-    return total(abs(f - where(y == y, 0.0, 1.0))) - abs(pick(f, y)) + abs(pick(f, y) - 1)
+    return total(abs(f - where(is_class(y), 1.0, 0.0)))
 
 
 @lm.pointwise
@@ -111,6 +112,38 @@ def test_own_losses_with_sizes(table):
     assert both.objective_ == pytest.approx(3 * one.objective_, rel=1e-6)
 
 
+@lm.pointwise
+def interval(y: Real, low: Real, high: Real):
+    """The width of an interval, and how far outside a target lies."""
+    return high - low + 20 * maximum(0.0, low - y) + 20 * maximum(0.0, y - high)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e3, 1e7])
+def test_units_do_not_matter(table, scale):
+    """A bound of coefficients much smaller than those that are sought would prove the wrong thing."""
+    X, _, weight = table
+    target = X @ [1.0, -2.0, 0.5] + weight
+    one, other = (LinearRegressor(interval(), tol=1e-6).fit(X, target * unit) for unit in (1.0, scale))
+    assert other.converged_
+    assert other.objective_ / scale == pytest.approx(one.objective_, rel=3e-6)
+
+
+@pytest.mark.parametrize("margin", [1e-4, 1e3])
+def test_margins_are_units_too(table, margin):
+    X, y, _ = table
+    wide = LinearClassifier(lm.multi_margin(margin=margin), tol=1e-6).fit(X, y)
+    plain = LinearClassifier(lm.multi_margin(), tol=1e-6).fit(X, y)
+    assert wide.converged_
+    assert wide.objective_ / margin == pytest.approx(plain.objective_, rel=3e-6)
+
+
+def test_only_a_level_that_is_free_is_moved(table):
+    X, y, _ = table
+    two = (y > 0).astype(int)
+    model = LinearClassifier(pinball_rows(), tol=1e-6).fit(X, two)
+    assert pinball_rows()(two, X @ model.coef_.T + model.intercept_) == pytest.approx(model.objective_)
+
+
 @lm.rowwise
 def capped(y: ClassId, f: Scores):
     """Not convex: no more than 1."""
@@ -125,21 +158,25 @@ def stepped(y: ClassId, f: Scores):
 
 
 @lm.rowwise
+def log_exp(y: ClassId, f: Scores):
+    """The hinge of several classes, but by a function that turns lines below a maximum into none."""
+    return log(maximum(1.0, largest(exp(1 + f - pick(f, y)), where=~is_class(y))))
+
+
+@lm.rowwise
+def root(y: ClassId, f: Scores):
+    """Sizes that do not look like it."""
+    return total(sqrt((f - where(is_class(y), 1.0, 0.0)) ** 2))
+
+
+@lm.rowwise
 def hollow(y: ClassId, f: Scores):
     """Convex but for a kink that points upwards."""
-    return (pick(f, y) - 1) ** 2 - maximum(0.0, pick(f, y)) + 0 * total(f)
+    return (pick(f, y) - 1) ** 2 - maximum(0.0, pick(f, y))
 
 
-@pytest.mark.parametrize("loss", [capped(), stepped()], ids=str)
+@pytest.mark.parametrize("loss", [capped(), stepped(), log_exp(), root(), hollow()], ids=str)
 def test_other_kinks_are_refused(table, loss):
     X, y, _ = table
-    with pytest.raises(ValueError, match="kinks that are not those of max, maximum or abs"):
+    with pytest.raises(ValueError, match="no sum of max, maximum or abs"):
         LinearClassifier(loss, l2=0.1).fit(X, y)
-
-
-def test_nothing_is_proven_of_what_is_not_convex(table):
-    X, y, _ = table
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LinearClassifier(hollow(), l2=0.1, max_iter=60).fit(X, y)
-    assert np.isnan(model.gap_) and not model.converged_

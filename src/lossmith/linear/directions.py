@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from .design import parts
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import NOISE, Point, Problem
@@ -24,7 +25,7 @@ WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
 _QUICK = 1e7  # multiplications that take no longer than a few steps
-_MUCH = 1e11  # multiplications that take longer than finding a step without a matrix
+_MUCH = 1e10  # multiplications that take longer than finding a step without a matrix
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
@@ -68,13 +69,15 @@ class Directions:
     def _whole(self, point: Point) -> tuple[Array, bool]:
         """The same, by the matrix of those samples that are near a kink: the others bend nothing."""
         problem, g = self.problem, self._gradient(point).ravel("F")
-        bends = problem.bends(problem.scores_at(point))[0].max(axis=1)
+        bends = np.concatenate([self._most(point, rows) for rows in parts(problem.design.n, problem.design.p)])
         rows = np.flatnonzero(bends > NOISE * bends.max())
-        if len(rows) * len(g) ** 2 > _MUCH or not len(rows):
+        if not len(rows):  # straight down, until some are
+            return -self._gradient(point) * problem.unit / max(float(np.abs(g).max()), np.finfo(float).tiny), True
+        if len(rows) * len(g) ** 2 > _MUCH:
             return self.newton(point)
         H, upwards = Sketch(problem, rows).matrix(point, floor=0.0)
         H *= np.broadcast_to(problem.share(rows), len(rows)).sum()
-        least = RIDGE * float(np.diag(H).mean())  # beside what kinks bend, damping would hide all that is between them
+        least = max(self.damping, RIDGE) * float(np.diag(H).mean())
         l2, l1 = (np.tile(each, point.theta.shape[1]) for each in (problem.l2, problem.l1))
         H[np.diag_indices_from(H)] += l2
         if l1.any():
@@ -82,6 +85,12 @@ class Directions:
         else:
             d = solve(H, g, least)
         return d.reshape(point.theta.shape, order="F"), upwards
+
+    def _most(self, point: Point, part: slice) -> Array:
+        """How much each of some samples bends in the score in which it bends most."""
+        rows = np.arange(part.start, part.stop)
+        bends, _ = self.problem.bends(self.problem.scores_of(rows, point.theta), rows=rows)
+        return np.asarray(bends.max(axis=1))
 
     def _ridge(self, point: Point, mean_bend: float) -> float:
         least = 1e-9 * float(np.abs(point.v).max()) / self.problem.unit

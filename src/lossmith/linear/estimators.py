@@ -375,8 +375,8 @@ def check_loss(loss: Loss) -> None:
         raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
     if loss.kinked and loss.wide and not can_round(loss):
         raise ValueError(
-            f"{loss.name} takes several scores per sample and has kinks that are not those of max, maximum or abs: "
-            "linear models do not support that"
+            f"{loss.name} takes several scores per sample and has kinks, and is no sum of max, maximum or abs of what "
+            "is linear in the scores: linear models do not support that"
         )
 
 

@@ -74,9 +74,9 @@ class Problem:
             sharp=self.sharp,
         )  # fmt: skip
 
-    def rounded(self, loss: Loss) -> Problem:
+    def rounded(self, loss: Loss, unit: float) -> Problem:
         """The same samples, under a loss that rounds the kinks of this one."""
-        return Problem(loss, self.design, self.y, self.weight, *self.penalties, self.unit, self.offset, sharp=True)
+        return Problem(loss, self.design, self.y, self.weight, *self.penalties, unit, self.offset, sharp=True)
 
     def view(self, mu: float) -> View:
         return (window if mu > 0 else tangent)(self.loss.formula)

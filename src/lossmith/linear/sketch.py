@@ -31,7 +31,7 @@ _PAIRS = 1 << 22
 _TILES = 3  # that what is made of some samples at a time takes together
 _ROOMS = 5  # that the pairs of scores take among them
 _ALIKE = 1e8  # times as far in one direction as in another: any more is what rounding made of collinear features
-_FLOOR = 0.1
+_FLOOR = 0.1  # of the mean curvature
 
 
 def enough(problem: Problem, outputs: int) -> int:

@@ -7,7 +7,7 @@ heights, and the mean of lines below the loss is one that proves how near the op
 
 from __future__ import annotations
 
-import dataclasses
+from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lossmith.formula import functions as fn
 from lossmith.formula.domains import Domain
-from lossmith.formula.expr import ZERO, Expr, add, mul, neg, rebuild, sub, walk
+from lossmith.formula.expr import ZERO, Expr, add, apply, const, mul, neg, rebuild, sub, substitute, walk
 from lossmith.formula.model import Argument, Formula
 from lossmith.formula.primitives import PRIMITIVES
 from lossmith.record import replace
@@ -24,6 +24,7 @@ from lossmith.record import replace
 from .convexity import looks_convex
 from .goal import Goal
 from .problem import Point, Problem
+from .sketch import chosen
 from .solver import Solution, Step, arrival, broken_off, minimise
 
 if TYPE_CHECKING:
@@ -32,95 +33,133 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _WIDTH = Argument("width of kinks", Domain("a positive number", low=0.0, low_open=True))
+_LINEAR = ("add", "sub", "neg", "where", "per_class", "sum", "others", "cumsum", "reverse_cumsum")
+_EXTREMES = ("max", "maximum", "abs")
 _NARROWER = 0.1
 _GAIN = 0.9  # what is left of a gap where a narrower width did nothing
 _FLOOR = 1e-12  # of the unit of scores
 _ROUNDING = 1e-10
+_SOME = 1 << 13  # samples
 _SHARE = 0.05  # of the gap that a width leaves: how well the next one is solved
 
 
+class _Shape(IntEnum):
+    """How an expression depends on the predictions."""
+
+    FIXED = 0
+    AFFINE = 1
+    SMOOTH = 2
+    KINKED = 3  # a sum, each term times a positive number, of maxima of what is affine or kinked, and of smooth ones
+
+
 class _Rounded(NamedTuple):
+    shape: _Shape
     value: Expr
-    below: Expr  # how much lower the mean of the parts' heights is
+    below: Expr = ZERO  # how much lower the mean of the parts' heights is
 
 
 @lru_cache(maxsize=64)
-def _rounded(formula: Formula) -> tuple[Formula, Formula] | None:
+def _rounded(formula: Formula, numbers: tuple[tuple[str, float], ...]) -> tuple[Formula, Formula] | None:
     """The formula with its kinks rounded, and the height of the lines that prove something of it.
 
-    None where a kink is none of a maximum, or of a size, of the predictions.
+    ``numbers``: its parameters of one number. None where that is not known to be below the loss.
     """
-    width, predictions = _WIDTH.as_param, {p.as_input for p in formula.predictions}
+    known = {p.as_param: const(dict(numbers)[p.name]) for p in formula.params if p.name in dict(numbers)}
+    (value,) = substitute((formula.value,), known)
+    predictions = {p.as_input for p in formula.predictions}
     made: dict[Expr, _Rounded] = {}
-    moving: set[Expr] = set()  # what depends on a prediction
-    for node in walk((formula.value,)):
+    for node in walk((value,)):
         args = [made[arg] for arg in node.args]
-        plain = rebuild(node, tuple(arg.value for arg in args))
-        if node in predictions or any(arg in moving for arg in node.args):
-            moving.add(node)
-        if node not in moving or node in predictions:
-            made[node] = _Rounded(plain, ZERO)
-            continue
-        found = _extreme(node.op, args, width) or _handed_on(node, plain, args, moving)
-        if found is None:
+        if node in predictions:
+            made[node] = _Rounded(_Shape.AFFINE, node)
+        elif all(arg.shape is _Shape.FIXED for arg in args):
+            made[node] = _Rounded(_Shape.FIXED, node)
+        elif (found := _extreme(node.op, args) if node.op in _EXTREMES else _handed_on(node, args)) is not None:
+            made[node] = found
+        else:
             return None
-        made[node] = found
-    value, below = made[formula.value]
-    params = (*formula.params, _WIDTH)
-    rounded = replace(formula, value=value, declare=None, params=params)
+    _, value, below = made[value]
+    rounded = replace(formula, value=value, declare=None, params=(*formula.params, _WIDTH))
     return rounded, replace(rounded, value=add(value, below))
 
 
-def _extreme(op: str, args: list[_Rounded], width: Expr) -> _Rounded | None:
+def _extreme(op: str, args: list[_Rounded], width: Expr = _WIDTH.as_param) -> _Rounded | None:
     """Of what has kinks: the soft maximum, and how much lower its parts lie, each with its share of the slope."""
+    if any(arg.shape is _Shape.SMOOTH for arg in args):
+        return None  # it need not be convex
     if op == "max":
-        ((x, below),) = args
-        value = mul(width, fn.logsumexp(x / width))
-        share = fn.softmax(x / width)
-        return _Rounded(value, sub(fn.sum(fn.zero_times(share, add(x, below))), value))
+        ((_, x, below),) = args
+        value, share = mul(width, fn.logsumexp(x / width)), fn.softmax(x / width)
+        return _Rounded(_Shape.KINKED, value, sub(fn.sum(fn.zero_times(share, add(x, below))), value))
     if op == "maximum":
-        (a, below_a), (b, below_b) = args
+        (_, a, below_a), (_, b, below_b) = args
         value = add(a, mul(width, fn.softplus(sub(b, a) / width)))
         first, second = fn.sigmoid(sub(a, b) / width), fn.sigmoid(sub(b, a) / width)
-        return _Rounded(value, sub(add(mul(first, add(a, below_a)), mul(second, add(b, below_b))), value))
-    if op == "abs":
-        ((x, below),) = args
-        return _extreme("maximum", [_Rounded(x, below), _Rounded(neg(x), neg(below))], width)
+        height = add(fn.zero_times(first, add(a, below_a)), fn.zero_times(second, add(b, below_b)))
+        return _Rounded(_Shape.KINKED, value, sub(height, value))
+    (inner,) = args
+    if inner.shape is _Shape.KINKED:
+        return None
+    both = [inner, _Rounded(inner.shape, neg(inner.value))]
+    return _extreme("maximum", both, mul(const(2.0), width))  # x and -x move apart twice as fast as x and 0
+
+
+def _handed_on(node: Expr, args: list[_Rounded]) -> _Rounded | None:
+    """Of what has none of its own: lines below its arguments are handed on where it adds them up."""
+    op, shapes = node.op, [arg.shape for arg in args]
+    if op in ("minimum", "sign") or PRIMITIVES[op].kind in ("comparison", "logic"):
+        return None
+    if op == "where" and shapes[0] is not _Shape.FIXED:
+        return None
+    value, shape = rebuild(node, tuple(arg.value for arg in args)), max(shapes)
+    scaled = (op == "mul" and _Shape.FIXED in shapes) or (op == "div" and shapes[1] is _Shape.FIXED)
+    curved = not scaled and op not in _LINEAR
+    if shape is not _Shape.KINKED:
+        return _Rounded(_Shape.SMOOTH if curved else shape, value)
+    lower = _lower(node, args)
+    return None if curved or lower is None else _Rounded(shape, value, lower)
+
+
+def _lower(node: Expr, args: list[_Rounded]) -> Expr | None:
+    """What lies below the arguments adds up to; None where it may lie above."""
+    op, below = node.op, [arg.below for arg in args]
+    if op == "add":
+        return add(*below)
+    if op == "sub" and args[1].shape is not _Shape.KINKED:
+        return below[0]
+    if op == "where":
+        return fn.where(node.args[0], below[1], below[2])
+    if op in ("sum", "per_class"):
+        return apply(op, below[0] if below[0].row or op == "per_class" else apply("per_class", below[0]))
+    if op in ("mul", "div") and _is_positive(args[1].value):
+        return rebuild(node, (below[0], args[1].value))
+    if op == "mul" and _is_positive(args[0].value):
+        return mul(args[0].value, below[1])
     return None
 
 
-def _handed_on(node: Expr, plain: Expr, args: list[_Rounded], moving: set[Expr]) -> _Rounded | None:
-    """Of what has none: what lies below its arguments, times its slopes in them."""
-    kind = PRIMITIVES[node.op].kind
-    if node.op in ("minimum", "sign") or kind in ("comparison", "logic"):
-        return None
-    if node.op == "where" and node.args[0] in moving:
-        return None
-    if all(arg.below is ZERO for arg in args):
-        return _Rounded(plain, ZERO)
-    if node.op == "sum":
-        return _Rounded(plain, fn.sum(args[0].below))
-    if kind != "elementwise" or plain.op != node.op or plain.args != tuple(arg.value for arg in args):
-        return None
-    below = ZERO
-    for push, arg in zip(PRIMITIVES[node.op].push, args, strict=True):
-        if push is not None and arg.below is not ZERO:
-            below = add(below, push(plain, arg.below))
-    return _Rounded(plain, below)
+def _is_positive(factor: Expr) -> bool:
+    return factor.op == "n_classes" or (factor.op == "const" and float(factor.data) > 0)
 
 
 def can_round(loss: Loss) -> bool:
-    return _rounded(_formula(loss)[1]) is not None
+    """Whether all of its kinks can be rounded, so that lines below the loss are known."""
+    formula = _formula(loss)[1]
+    return _rounded(formula, _numbers(loss, formula)) is not None and not _of_width(loss, 1.0)[0].kinked
 
 
 def _formula(loss: Loss) -> tuple[str, Formula]:
     return next((kind, formula) for kind, formula in loss.formulas.items() if kind != "row")
 
 
+def _numbers(loss: Loss, formula: Formula) -> tuple[tuple[str, float], ...]:
+    return tuple((p.name, float(loss.numbers[p.name])) for p in formula.params if not p.per_class)
+
+
 def _of_width(loss: Loss, width: float) -> tuple[Loss, Loss]:
     """The rounded loss, and the heights of its lines."""
     kind, formula = _formula(loss)
-    found = _rounded(formula)
+    found = _rounded(formula, _numbers(loss, formula))
     assert found is not None
     params = {**loss.params, _WIDTH.name: width}
     first, second = (loss.replaced(formulas={kind: each}, params=params, recipe=None) for each in found)
@@ -129,32 +168,43 @@ def _of_width(loss: Loss, width: float) -> tuple[Loss, Loss]:
 
 def narrowed(problem: Problem, theta: Array, tol: float, max_iter: int, constant: float) -> Solution:
     """As `minimise`, of a kinked loss of several scores."""
-    goal, width, rough = Goal(problem, problem.at(theta), tol, constant), problem.unit, _SHARE
-    convex = looks_convex(problem.loss, problem.y, theta[0], problem.unit)
-    best, least, lower, steps, before, history = theta, np.inf, -np.inf, 0, np.inf, list[Step]()
+    goal, unit, rough = Goal(problem, problem.at(theta), tol, constant), _unit(problem, theta, constant), _SHARE
+    convex = looks_convex(problem.loss, problem.y, theta[0], unit)
+    width, best, least, lower, reach = unit, theta, np.inf, -np.inf, 0.0
+    steps, before, history = 0, np.inf, list[Step]()
     while True:
         loss, heights = _of_width(problem.loss, width)
-        here = problem.rounded(loss)
+        here = problem.rounded(loss, unit)
         found = minimise(here, theta, max(rough, tol * _SHARE), max_iter - steps, constant)
-        theta, lines = found.theta, _lines(here, heights, found.theta)
-        exact, bound = problem.at(theta), here.bound(lines)
+        theta, steps = found.theta, steps + found.n_iter
+        exact, bound = problem.at(theta), here.bound(_lines(here, heights, theta))
         objective = problem.penalised(exact)
         if objective <= least:
             best, least = theta, objective
-        convex = convex and found.convex and lines.support <= exact.support + _ROUNDING * problem.size(exact)
-        lower = max(lower, bound.lower) if convex else -np.inf
+        convex = convex and found.convex
+        size = float(np.abs(theta[1:]).max(initial=0.0))
+        if size > reach or lower > least + _ROUNDING * problem.size(exact):  # that bound spoke of smaller coefficients
+            lower = -np.inf
+        reach, lower = max(reach, unit + size), max(lower, bound.lower) if convex else -np.inf
         gap = max(least - lower, 0.0)
-        for step in found.history[:-1]:
-            history.append(dataclasses.replace(step, iteration=steps + step.iteration, window=width))
-        steps += found.n_iter
         history.append(Step(steps, objective, bound.subgradient, found.history[-1].length, gap, width))
-        converged = convex and goal.is_reached(gap, exact)
+        converged = goal.is_reached(gap, exact)
         stuck, before = gap > _GAIN * before, gap
-        if converged or steps >= max_iter or stuck or width <= _FLOOR * problem.unit:
+        if converged or steps >= max_iter or stuck or width <= _FLOOR * unit:
             break
-        rough, width = _SHARE * tol * min(gap / goal.target, 1 / tol), _NARROWER * width
+        rough = _SHARE * min(tol * gap / goal.target, 1.0) if gap < np.inf else _NARROWER * rough
+        width *= _NARROWER
     reason = arrival(gap) if converged else broken_off(steps, max_iter)
     return Solution(best, least, gap if convex else float("nan"), converged, steps, convex, reason, history)
+
+
+def _unit(problem: Problem, theta: Array, constant: float) -> float:
+    """About how far scores have to move to change the loss of the best constant by all that it is."""
+    n = problem.design.n
+    rows = chosen(n, min(n, _SOME))
+    slope = np.asarray(problem.loss.gradient(problem.y[rows], problem.scores_of(rows, theta), reduction="none"))
+    steep = float(np.abs(slope).sum(axis=1).mean())
+    return constant / steep if steep > 0 and constant > 0 else problem.unit
 
 
 def _lines(problem: Problem, heights: Loss, theta: Array) -> Point:
@@ -165,8 +215,7 @@ def _lines(problem: Problem, heights: Loss, theta: Array) -> Point:
         nonlocal height
         f = scores if problem.offset is None else scores + problem.offset[part]
         y, share = problem.y[part], np.reshape(problem.share(part), (-1, 1))
-        each = np.asarray(heights(y, f, reduction="none"))
-        height += float((each * share[:, 0]).sum())
+        height += float((np.asarray(heights(y, f, reduction="none")) * share[:, 0]).sum())
         return np.asarray(problem.loss.gradient(y, f, reduction="none")) * share
 
     v = problem.design.passed(theta, slopes)

@@ -26,7 +26,7 @@ _BASIC: dict[str, Function] = {
     "where": lambda e, mask, a, b: e.where(mask, a, b),
     "maximum": lambda e, a, b: e.where(b > a, b, a),  # of it and the minimum: the first owns ties
     "minimum": lambda e, a, b: e.where(b < a, b, a),
-    "sign": lambda e, a: e.where(a > 0.0, e.lift(1.0, a.type), e.where(a < 0.0, e.lift(-1.0, a.type), 0.0 * a)),
+    "sign": lambda e, a: e.where(e.abs(a) > 0.0, e.copysign(1.0, a), a),  # 0 and NaN stay what they are
     "lt": lambda e, a, b: a < b,
     "le": lambda e, a, b: a <= b,
     "eq": lambda e, a, b: a.eq(b),

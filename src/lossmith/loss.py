@@ -7,7 +7,6 @@ import importlib.util
 import math
 import pkgutil
 from collections.abc import Mapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -16,6 +15,7 @@ from lossmith.direct import served
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
+from lossmith.lazy import cached_property
 from lossmith.links import AnyLink, get_link, level_link
 from lossmith.parameters import checked_labels, checked_parameters
 from lossmith.plans import TOTAL, readable

@@ -5,10 +5,12 @@ import itertools
 import mmap
 import os
 import platform
+import re
 import subprocess
 import sys
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,6 +255,46 @@ assert os.waitpid(child, 0)[1] == 0
 @fork
 def test_a_child_begins_with_every_file_that_a_thread_might_be_loading():
     python(LOADED)
+
+
+LAZY = """
+import os, signal, threading
+from lossmith.lazy import cached_property
+
+class Slow:
+    @cached_property
+    def it(self):
+        begun.set()
+        done.wait()
+        return 1
+
+begun, done, slow, quick = threading.Event(), threading.Event(), Slow(), Slow()
+thread = threading.Thread(target=lambda: slow.it, daemon=True)
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)  # a child that waits for a lost lock dies of it
+    done = threading.Event()
+    done.set()
+    os._exit(quick.it - 1)
+assert os.waitpid(child, 0)[1] == 0
+done.set()
+thread.join()
+assert slow.it == slow.it == 1
+"""
+
+
+@fork
+def test_a_child_does_not_wait_for_an_attribute_that_a_thread_was_computing():
+    python(LAZY)
+
+
+def test_no_attribute_has_a_lock():
+    """That of functools has one for all objects of a class, before Python 3.12."""
+    for file in Path(lm.__file__).parent.rglob("*.py"):
+        if file.name != "lazy.py":
+            assert not re.search(r"functools.*cached_property", file.read_text(encoding="utf-8")), file
 
 
 @fork

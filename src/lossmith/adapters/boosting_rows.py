@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from lossmith import record
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import substitute
 from lossmith.formula.model import Argument, Formula
+from lossmith.lazy import cached_property
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:

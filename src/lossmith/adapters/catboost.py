@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -26,6 +25,7 @@ from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, rows_of, weights
+from lossmith.lazy import cached_property
 from lossmith.start import residual_scale
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from lossmith.choosing.scores import Score
 from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.targets import perhaps_classes
 from lossmith.choosing.verdict import Key, Verdict, Word
+from lossmith.lazy import cached_property
 
 if TYPE_CHECKING:
     from lossmith.choosing.final import FinalModel

@@ -7,7 +7,6 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from lossmith.choosing.errors import ChoiceError, near, plain, quoted
 from lossmith.choosing.ragged import ragged
+from lossmith.lazy import cached_property
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

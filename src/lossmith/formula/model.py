@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any, Literal
 
 from lossmith.formula.derive import directional, gradient, own_derivative
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, leaf, substitute, walk
+from lossmith.lazy import cached_property
 from lossmith.record import Record, replace
 
 Output = Literal["value", "gradient", "hessian", "curvature", "class_factor"]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lossmith.formula.data import RESERVED, check
 from lossmith.formula.domains import CutsMark, Domain, PerClassMark, PerSampleMark
 from lossmith.formula.expr import Expr, FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
+from lossmith.lazy import cached_property
 from lossmith.record import Record, replace
 
 Function = Callable[..., Any]

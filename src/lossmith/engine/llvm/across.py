@@ -6,7 +6,6 @@ the same bits; only their sums are not counted twice. So there have to be at lea
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TypeAlias
 
 from lossmith.engine.llvm import memory
@@ -19,6 +18,7 @@ from lossmith.engine.llvm.reducers import States
 from lossmith.engine.llvm.rows import Found, Place, Rows, Sweep
 from lossmith.engine.llvm.spec import Input, Output, Spec
 from lossmith.formula.expr import Expr
+from lossmith.lazy import cached_property
 
 _COMPARED = 16  # up to so many classes, comparing with each is faster than fetching the number of one, lane by lane
 

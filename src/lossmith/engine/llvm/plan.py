@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 
 from lossmith.engine.llvm.lower import INDEX
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.formula.expr import Expr, walk
+from lossmith.lazy import cached_property
 from lossmith.record import Record
 
 REDUCTIONS = ("sum", "max", "count")

@@ -6,7 +6,7 @@ import ctypes
 import math
 import struct
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.emit import TooLongError
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
+from lossmith.lazy import cached_property
 from lossmith.record import Record, replace
 
 Array = Any

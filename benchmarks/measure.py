@@ -64,8 +64,10 @@ class Contest:
         return min((name for name in names if name in self.rounds), key=self.median, default=None)
 
     def ratio(self, above: str, below: str) -> "Spread":
-        """Of the figures of one round, over the rounds."""
-        return Spread.of([a / b for a, b in zip(self.rounds[above], self.rounds[below], strict=True)])
+        """Of the figures of one round, over the rounds; who was measured once is compared with every round."""
+        first, second = self.rounds[above], self.rounds[below]
+        first = first * len(second) if len(first) == 1 else first
+        return Spread.of([a / b for a, b in zip(first, second, strict=True)])
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,13 @@ def test_a_part_that_is_not_there(tmp_path):
     assert done.returncode == 2 and "no such part: colour" in done.stderr
 
 
+def test_who_was_measured_once_is_compared_with_every_round(module):
+    contest = module("measure").Contest({}, {"slow": [6.0], "ours": [1.0, 2.0, 3.0]})
+    assert contest.ratio("slow", "ours").middle == 3.0
+    with pytest.raises(ValueError, match="zip"):
+        module("measure").Contest({}, {"slow": [6.0, 6.0], "ours": [1.0, 2.0, 3.0]}).ratio("slow", "ours")
+
+
 def test_a_verdict_is_computed(module):
     spread = module("measure").Spread.of([2.0, 3.0, 4.0])
     assert str(spread) == "3.00 (2.50–3.50)"

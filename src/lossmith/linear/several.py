@@ -53,7 +53,7 @@ class Several:
         if self._formula is None or self._formula.extras or not (can_read(X) and is_readable(self.y)):
             return False
         few = classes <= MOST_ACROSS and classes * X.shape[1] <= _COEFFICIENTS
-        return few and len(self.y) >= _LEAST and self._kernel(X, classes) is not None
+        return few and len(self.y) >= _LEAST and self._kernel(Layout.of(X), classes) is not None
 
     def passed(self, chunk: Chunk, coefficients: Array, centre: Array, intercepts: Array) -> Passed:
         """At the scores (X - centre) @ coefficients + intercepts + offset; of a chunk, its part in the means of all."""
@@ -63,7 +63,7 @@ class Several:
 
         X = chunk.X
         (n, p), classes, laid = X.shape, len(intercepts), Layout.of(X)
-        kernel = self._kernel(X, classes)
+        kernel = self._kernel(laid, classes)
         assert kernel is not None
         spec, height = kernel.spec, padded(p)
         w, c = np.zeros((1 + height, classes)), np.zeros(height)
@@ -85,14 +85,13 @@ class Several:
         assert self._formula is not None
         return [*(float(self._params[p.name]) for p in self._formula.params if not p.per_class), 1.0]
 
-    def _kernel(self, X: NDArray[Any], classes: int) -> Kernel | None:
+    def _kernel(self, laid: Layout, classes: int) -> Kernel | None:
         """None where the formula is too long to be one."""
         from lossmith.engine.llvm.run import kernel
 
-        key = Layout.of(X), classes
-        if key not in self._kernels:
-            self._kernels[key] = kernel(self._spec(*key))
-        return self._kernels[key]
+        if (laid, classes) not in self._kernels:
+            self._kernels[laid, classes] = kernel(self._spec(laid, classes))
+        return self._kernels[laid, classes]
 
     def _spec(self, laid: Layout, classes: int) -> Spec:
         from lossmith.engine.llvm.linear import VECTORS

@@ -21,6 +21,7 @@ from lossmith.formula.model import Argument, Formula
 from lossmith.formula.primitives import PRIMITIVES
 from lossmith.record import replace
 
+from .beginning import SOME
 from .convexity import looks_convex
 from .goal import Goal
 from .problem import Point, Problem
@@ -39,7 +40,6 @@ _NARROWER = 0.1
 _GAIN = 0.9  # what is left of a gap where a narrower width did nothing
 _FLOOR = 1e-12  # of the unit of scores
 _ROUNDING = 1e-10
-_SOME = 1 << 13  # samples
 _SHARE = 0.05  # of the gap that a width leaves: how well the next one is solved
 
 
@@ -201,7 +201,7 @@ def narrowed(problem: Problem, theta: Array, tol: float, max_iter: int, constant
 def _unit(problem: Problem, theta: Array, constant: float) -> float:
     """About how far scores have to move to change the loss of the best constant by all that it is."""
     n = problem.design.n
-    rows = chosen(n, min(n, _SOME))
+    rows = chosen(n, min(n, SOME))
     slope = np.asarray(problem.loss.gradient(problem.y[rows], problem.scores_of(rows, theta), reduction="none"))
     steep = float(np.abs(slope).sum(axis=1).mean())
     return constant / steep if steep > 0 and constant > 0 else problem.unit

@@ -40,6 +40,15 @@ def test_no_partition_of_groups_is_repeated(count, ways):
     assert len(found) == 5 * len(partitions)
 
 
+@pytest.mark.parametrize(("rows", "repeats"), [(499, 10), (500, 5), (20_000, 5), (20_001, 2)])
+def test_smaller_tables_are_parted_more_often(rows, repeats):
+    found = folds(rows, 0)
+    for repeat in range(repeats):
+        tested = np.concatenate([fold.test for fold in found if fold.repeat == repeat])
+        assert np.array_equal(np.sort(tested), np.arange(rows))
+    assert len(found) == 5 * repeats
+
+
 def test_nobody_is_judged_by_the_future():
     time = np.random.default_rng(0).permutation(np.repeat(np.arange(300.0), 2))
     found = folds(600, 0, Order(time=time))

@@ -59,8 +59,8 @@ class Order:
 
 
 def repeats_for(n: int) -> int:
-    """Small tables are split more often: 10 x 5 below 500 rows, 5 x 5 up to 5,000, 2 x 5 above."""
-    return 10 if n < 500 else 5 if n <= 5000 else 2
+    """Small tables are split more often: 10 x 5 below 500 rows, 5 x 5 up to 20,000, 2 x 5 above."""
+    return 10 if n < 500 else 5 if n <= 20_000 else 2
 
 
 def folds(n: int, seed: int, order: Order | None = None) -> list[Fold]:

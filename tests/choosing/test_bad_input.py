@@ -65,7 +65,7 @@ TREATED = {
                                 "'long' is constant")),
     "names that differ by case": (lambda p: csv(p, ("Y", X), ("y", Y), ("y ", X[::-1])), ()),
     "a rare class": (lambda p: csv(p, ("x", X), ("y", ["rare" if i < 8 else "usual" for i in range(N)])),
-                     ("'rare' has 8 rows, fewer than 10: no ranking of losses would mean anything",)),
+                     ("'rare' has 8 rows, fewer than 10: too few to show which loss is better",)),
     "decimal commas": (lambda p: csv(p, ("x", [f'"{v}"'.replace(".", ",") for v in X]), ("z", X[::-1]), ("y", Y)),
                        ("column 'x' look like numbers with decimal commas, such as '0,126' in data row 1",)),
     "percent": (lambda p: csv(p, ("x", [f"{v}%" for v in X]), ("z", X[::-1]), ("y", Y)),

@@ -274,6 +274,8 @@ def test_dirty_columns():
     [
         ({"x": np.inf}, "column 'x' has 1 infinite"),
         ({"aim": "mode"}, "unknown aim"),
+        ({"aim": "total"}, "unknown aim 'total'; did you mean 'mean'"),
+        ({"aim": "quantile:90"}, "between 0 and 1, such as quantile:0.9"),
         ({"models": "forest"}, "unknown model 'forest'"),
         ({"weight": "nothing"}, "no column 'nothing'"),
         ({"weight": [-1.0] * 40}, "weights in 'weight' must be"),

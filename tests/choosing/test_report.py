@@ -20,7 +20,7 @@ from lossmith.choosing.race import Race
 from lossmith.choosing.report import spanning
 from lossmith.choosing.scores import METRICS, score_for
 from lossmith.choosing.targets import perhaps_classes
-from lossmith.choosing.text import as_text, header, legend
+from lossmith.choosing.text import as_text, beside, header, legend
 from lossmith.choosing.verdict import Optimism, decide
 from lossmith.choosing.words import MEASURES, RULES, SETTINGS, called, in_words
 
@@ -76,7 +76,7 @@ def test_the_first_screen_uses_no_term_that_it_does_not_explain(pages, key):
 @pytest.mark.parametrize("key", list(PICTURES))
 def test_what_wrong_means_is_said_beside_it(key):
     words = in_words(result(key[0], classes=key[1]))
-    assert re.match(r"How wrong a model is, was measured by [^{}]+\.$", words.terms[-1])
+    assert re.match(r"How wrong a model is was measured by [^{}]+\.$", words.terms[-1])
     assert ("a miss is how far" in words.terms[-1]) == (not key[1])
 
 
@@ -145,10 +145,12 @@ def test_what_cannot_be_proven_is_said_without_terms():
         return in_words(replace(found, verdict="NOT SHOWN", evidence=changed, table=rows)).why
 
     rows = [replace(row, p_better=0.1, p_worse=0.1, model=found.kind) for row in found.table[1:2]]
-    assert "smaller than about 12% cannot be told from luck" in why(detectable=0.12)
+    assert "too few rows to notice an improvement of less than about 12%" in why(detectable=0.12)
     assert "no improvement, however large, could have been told from luck" in why(detectable=1.2)
     assert "large enough to have shown an improvement of 0.5%" in why(detectable=0.005)
     rows = [replace(rows[0], p_worse=0.99)]
+    assert "all other losses that were tried came out worse" in why()
+    rows = [*rows, replace(rows[0], role="reference", p_worse=0.1)]  # which is never recommended
     assert "all other losses that were tried came out worse" in why()
     rows = [replace(rows[0], role="challenger", p_worse=0.0, p_better=0.99)]
     assert "another loss came out better, but failed what a winner must pass" in why()
@@ -157,6 +159,43 @@ def test_what_cannot_be_proven_is_said_without_terms():
     few = replace(found.evidence, undecidable="21 rows are too few to prove a difference (at least 30 are needed)")
     said = in_words(replace(found, verdict="NOT SHOWN", evidence=few)).why
     assert said.startswith("21 rows are too few to prove a difference. Without a proof, the plain loss")
+
+
+def test_who_is_to_change_something_is_told_so():
+    found = result("median")
+    changed = replace(found, verdict="NOT SHOWN", evidence=replace(found.evidence, word="NOT SHOWN"))
+    assert in_words(changed).headline == (
+        "Train with absolute error, not with squared error as most tools do: it fits your question, and no other loss "
+        "was shown to do better."
+    )
+    plain = result("mean")
+    changed = replace(plain, verdict="NOT SHOWN", evidence=replace(plain.evidence, word="NOT SHOWN"))
+    assert in_words(changed).headline == "Keep squared error: no other loss was shown to do better."
+
+
+def test_a_median_that_is_nearly_everywhere_is_not_recommended():
+    found = result("mean")
+    found = replace(found, aim=replace(found.aim, assumed=True))
+    middle = f"{np.median(found.whole.y):,.5g}"
+    assert f"half of them are {middle} or less. If you would rather know this middle value" in in_words(found).question
+    y = np.where(np.arange(len(found.whole.y)) % 3, 0.0, found.whole.y)
+    said = in_words(replace(found, whole=replace(found.whole, y=y))).question
+    assert "more than half of them are exactly 0, which --aim median would answer nearly everywhere" in said
+
+
+def test_luck_is_said_as_what_came_of_it():
+    found = result("mean")
+    left = Optimism(score=1.2, gain=-0.2, interval=(-0.3, -0.1), apparent=0.9, apparent_gain=0.1, picked={})
+    tied = [(row.label, row.model) for row in found.table if row.role in ("default", "challenger")][:2]
+    table = [replace(row, outcome="worse") if (row.label, row.model) == tied[1] else row for row in found.table]
+    for rows, named in ((found.table, True), (table, False)):
+        evidence = replace(found.evidence, optimism=left, confidence_set=tuple(tied))
+        lines = beside(replace(found, evidence=evidence, table=rows))
+        assert any(
+            "by 10.0%, was on the others 20.0% worse than squared_error (95% interval -30.0 to -10.0%)" in line
+            for line in lines
+        )
+        assert any("ruled out" in line for line in lines) == named
 
 
 def test_gains_in_another_scale_than_the_score_that_is_shown_say_so():

@@ -156,6 +156,14 @@ def test_what_is_not_consistent_is_never_used(role):
     assert v.loss == "plain"
 
 
+def test_who_was_not_shown_to_be_better_is_not_called_barred():
+    noise = np.random.default_rng(0).normal(size=(2, 25))
+    scores = {("plain", "m"): 1.0 + 0.3 * noise[0], ("rival", "m"): 0.97 + 0.3 * noise[1]}
+    v = judge([D, C], scores, guards={("rival", "m"): [Guard("bias", False, 1.0, "its predictions are biased")]})
+    assert v.word == "NOT SHOWN" and "biased" not in v.reason
+    assert "rival could not be shown to be better than plain" in v.reason
+
+
 def test_a_barred_winner_does_not_win():
     scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}
     v = judge([D, C], scores, guards={("rival", "m"): [Guard("bias", False, 1.0, "its predictions are biased")]})

@@ -97,7 +97,7 @@ def parse_aim(text: str | Aim) -> Aim:
         return replace(PLAIN[name], asked=asked)
     if name in WITH_VALUE:
         return replace(WITH_VALUE[name](rest.strip(), asked), asked=asked)
-    hint = near(name, (*PLAIN, *WITH_VALUE)) if name not in PLAIN else f"; {name} takes no value"
+    hint = f"; {name} takes no value" if name in PLAIN else near(IN_OTHER_WORDS.get(name, name), (*PLAIN, *WITH_VALUE))
     raise ChoiceError(f"unknown aim {quoted(text)}{hint or f'; it is one of {FORMS}'}")
 
 
@@ -106,6 +106,7 @@ def _at_level(functional: str) -> Callable[[str, str], Aim]:
         q = _number(rest)
         if not 0.0 < q < 1.0:
             letter, example = ("C", "0.8") if functional == "interval" else ("Q", "0.9")
+            example = f"{q / 100:g}" if 10.0 <= q < 100.0 else example
             raise ChoiceError(
                 f"aim {quoted(asked)}: write {functional}:{letter} with {letter} between 0 and 1, "
                 f"such as {functional}:{example}"
@@ -165,6 +166,10 @@ WITH_VALUE: dict[str, Callable[[str, str], Aim]] = {
     "cost": _cost,
     "cost-matrix": _cost_matrix,
 }
+IN_OTHER_WORDS = {
+    "average": "mean", "total": "mean", "sum": "mean", "typical": "median", "middle": "median", "class": "label",
+    "percentile": "quantile",
+}  # fmt: skip
 FORMS = (
     "mean, median, quantile:Q, expectile:Q, interval:C, probability, label, balanced-label, metric:NAME, "
     "cost:UNDER,OVER, cost-matrix:FILE"

@@ -43,7 +43,7 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[Fact]:
     middle, mean = float(np.median(y)), float(y.mean())
     facts = [
         Fact("mean", mean, "the value whose total comes out right"),
-        Fact("median", middle, f"half of the rows lie below; the mean lies {_apart(mean, middle)}"),
+        Fact("median", middle, f"half of the rows are this or less; the mean lies {_apart(mean, middle)}"),
         Fact("share of zeros", zeros, "more than half: the best median is 0" if zeros > 0.5 else _zeros(zeros)),
         Fact("skewness of y", float(skew(y)), "of the values themselves, not of the noise: it decides nothing alone"),
     ]

@@ -16,6 +16,12 @@ class Fact:
     rows: tuple[int, ...] = ()  # the data rows it is about, counted from 1
 
 
+def in_rows(rows: tuple[int, ...], count: int) -> str:
+    """Where to look: the rows that are shown, and how many more there are."""
+    more = f" and {count - len(rows)} more" if count > len(rows) else ""
+    return f"data row{'s' if count > 1 else ''} {', '.join(map(str, rows))}{more}"
+
+
 @dataclass(frozen=True, eq=False)
 class PilotRows:
     """What the pilot model predicted for rows that it did not see. `rows` are places in the target's y."""

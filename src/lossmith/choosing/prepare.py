@@ -135,8 +135,8 @@ def _assumed(target: Target, weights: Floats | None) -> list[str]:
     mean, median = mean_and_median(target.y, None if weights is None else weights[target.rows])
     note = (
         f"no aim was given: mean was assumed, because {name} holds numbers. Its mean is {mean:,.5g}, its median "
-        f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the value that "
-        "half of the rows stay below"
+        f"{median:,.5g}: ask for the mean if totals must come out right, for the median if you want the middle value, "
+        "with as many cases above as below"
     )
     names = perhaps_classes(target.y)
     return [note, f"if {names} are names of classes, not amounts, ask for the aim probability"] if names else [note]

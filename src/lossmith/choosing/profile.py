@@ -10,7 +10,7 @@ import numpy as np
 from lossmith.choosing import diagnostics, traps
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import quoted
-from lossmith.choosing.facts import Fact, PilotRows
+from lossmith.choosing.facts import Fact, PilotRows, in_rows
 from lossmith.choosing.leverage import bad_leverage
 from lossmith.choosing.pilot import pilot, pilot_rows
 from lossmith.choosing.residuals import OUTLYING, Residuals, describe
@@ -41,6 +41,7 @@ class Profile:
     time: str | None = None  # the column in whose order the rows came
     bound: float = 0.0  # the share of rows at an end of a continuous y, if that is a lump
     list: tuple[Fact, ...] = ()  # every number, with what it means
+    led_by_few: bool = False  # a few rows decide what a squared error learns, or how it judges
     pilot: PilotRows | None = field(default=None, compare=False, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def profile(
         warnings += traps.of_the_noise(target, noise, spread, held, found)
         warnings += traps.of_the_order(found) if groups is None and time is None else []
         if 0 < about[-1].value <= max(3, len(at) / 100):  # more are heavy tails, not rows of their own
-            warnings.append(f"{about[-1].meaning} (data row {', '.join(map(str, about[-1].rows))})")
+            warnings.append(f"{about[-1].meaning} ({in_rows(about[-1].rows, int(about[-1].value))})")
     if time is None:
         dates = [c.name for c in table.columns if c.kind == "date"]
         warnings += [
@@ -103,6 +104,7 @@ def profile(
         groups=groups,
         time=time,
         bound=bound[0],
+        led_by_few=noise is not None and traps.led_by_few(target, noise),
         list=tuple(facts),
         pilot=found,
     )
@@ -132,8 +134,8 @@ def _encoded(table: Table, y: Floats) -> Floats:
 def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:
     bad = bad_leverage(X, found.residual, noise.scale, diagnostics.LEVERAGE, OUTLYING)
     meaning = (
-        f"{len(bad)} row{'s lie' if len(bad) > 1 else ' lies'} far out in the columns, and far from what was predicted"
-        ": an error there bends a linear model under any loss tried here"
+        f"{len(bad)} row{'s have' if len(bad) > 1 else ' has'} values far out in the columns, and far from what was "
+        "predicted: a mistake there bends a linear model under any loss tried here"
         if len(bad)
         else "no row lies far out in the columns and is far from what was predicted"
     )
@@ -148,7 +150,7 @@ def undecidable(target: Target, facts: Profile) -> str | None:
     squared = target.aim.functional == "mean" and target.aim.metric == ""
     if squared and facts.residuals and facts.residuals.tail_band[1] < 2:
         return (
-            "misses are so unequal that a few rows decide the squared error, and no comparison of it settles (the "
-            f"residuals' tail index is {facts.residuals.tail_index:.2g}, below 2)"
+            "a few rows with huge misses decide how wrong a model seems, so no loss can be shown to be better (the "
+            f"residuals' tail index is {facts.residuals.tail_index:.2g}, below 2: mean squared errors do not settle)"
         )
     return None

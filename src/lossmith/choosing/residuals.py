@@ -70,7 +70,7 @@ def describe(r: Floats) -> Residuals:
         tail_index=alpha,
         tail_band=band,
         l_kurtosis=float(lmoment(r, order=4, standardize=True)) if varied else 0.0,
-        top_share=_held_by_the_largest(np.abs(r)),
+        top_share=held_by_the_largest(np.abs(r)),
         separation=separation(r / scale) if varied else 0.0,
     )
 
@@ -113,7 +113,8 @@ def largest(size: Floats) -> Rows:
     return np.argsort(-size, kind="stable")[: max(1, len(size) // 100)]
 
 
-def _held_by_the_largest(size: Floats) -> float:
+def held_by_the_largest(size: Floats) -> float:
+    """The share of the sum that 1% of the numbers hold, or one where there are fewer than 100."""
     return float(size[largest(size)].sum() / size.sum()) if size.sum() > 0 else 0.0
 
 

@@ -32,6 +32,7 @@ from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Key, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
+NO_SIGNAL = 0.01  # skill below which the columns say next to nothing
 
 
 def choose(
@@ -85,7 +86,8 @@ def choose(
     evidence = judge(problem, runners, found, undecidable(target, facts), whole)
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
-    warnings += [*_disguise(problem, default, evidence, found), *_race_warnings(problem, default, evidence, found)]
+    warnings += _disguise(problem, default, evidence, found)
+    warnings += _race_warnings(problem, default, evidence, found, facts)
     return Result(
         verdict=evidence.word,
         loss=chosen.whole(target.labels),
@@ -227,7 +229,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, found: Race) -> list[str]:
+def _race_warnings(
+    problem: Problem, default: Candidate, evidence: Verdict, found: Race, facts: Profile
+) -> list[str]:
     warnings = [
         f"{label} could not be trained on the {model} model ({why})" for (label, model), why in found.failures.items()
     ]
@@ -240,12 +244,13 @@ def _race_warnings(problem: Problem, default: Candidate, evidence: Verdict, foun
         if label == default.label and model != evidence.model and (mean := float(scores.mean())) > constant > 0
     ]
     key = (evidence.loss, evidence.model)
-    if key in found.scores and not float(found.scores[key].mean()) < constant:
+    if key in found.scores and not float(found.scores[key].mean()) < (1 - NO_SIGNAL) * constant:
+        better = "no better" if not float(found.scores[key].mean()) < constant else "hardly better"
         warnings.append(
-            f"{key[0]} predicts no better than the best constant, one answer for every row: the columns say nothing "
-            "about what was asked for, and no loss can change that"
+            f"{key[0]} predicts {better} than the best constant, one answer for every row: the columns say next to "
+            "nothing about what was asked for, and no loss can change that"
         )
-    if default.label in (label for label, _ in found.predictions):
+    if not facts.led_by_few and default.label in (label for label, _ in found.predictions):
         share = _worst_rows(problem, found.predictions[default.label, evidence.model], found.judged)
         if share > 0.5:
             warnings.append(

@@ -73,7 +73,7 @@ class Table:
             return self._by_name[name]
         if name in self.unusable:
             raise ChoiceError(f"column {quoted(name)} {UNUSABLE}")
-        hint = near(name, self.names) or f"; it has {self.listing(8)}"
+        hint = near(name, self.names) or f"; it has {self.listing(30)}"
         if self.names and not any(np.isnan(number(other)) for other in self.names):
             hint += ": these look like data, so its first line may lack names"
         raise ChoiceError(f"no column {quoted(name)} in the table{hint}")

@@ -171,7 +171,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
     if counts[rarest] < FEW_OF_A_CLASS:
         undecidable = (
             f"class {quoted(classes[rarest], 30)} has {counts[rarest]} rows, fewer than {FEW_OF_A_CLASS}: "
-            "no ranking of losses would mean anything"
+            "too few to show which loss is better"
         )
         warnings.append(undecidable)
     return Target(

@@ -83,12 +83,13 @@ def beside(result: Result) -> list[str]:
     if luck is not None and luck.apparent_gain > 0:
         unit = 100 / (luck.apparent + luck.apparent_gain)
         low, high = (unit * end for end in luck.interval)
+        size = f"{unit * abs(luck.gain):.1f}% {'better' if luck.gain > 0 else 'worse'} than {result.default}"
         lines.append(
-            f"luck: the best of several looks better than it is, by {unit * (luck.apparent_gain - luck.gain):.1f} "
-            f"points; on rows that did not help to find it, the best gained {unit * luck.gain:+.1f}% over "
-            f"{result.default} (95% interval {low:+.1f} to {high:+.1f}%)"
+            f"luck: what looked best on some of the rows, by {unit * luck.apparent_gain:.1f}%, was on the others "
+            f"{size} (95% interval {low:+.1f} to {high:+.1f}%)"
         )
-    tied = [f"{label} on {model}" for label, model in evidence.confidence_set]
+    worse = {(row.label, row.model) for row in result.table if row.role == "reference" or row.outcome == "worse"}
+    tied = [f"{label} on {model}" for label, model in evidence.confidence_set if (label, model) not in worse]
     if len(tied) > 1:
         lines.append(f"none of these can be ruled out as the best (model confidence set, 95%): {listed(tied)}")
     if evidence.decision is not None:

@@ -6,8 +6,8 @@ import numpy as np
 
 from lossmith.choosing.diagnostics import GRADIENT_SHARE
 from lossmith.choosing.errors import quoted
-from lossmith.choosing.facts import Fact, PilotRows
-from lossmith.choosing.residuals import Residuals
+from lossmith.choosing.facts import Fact, PilotRows, in_rows
+from lossmith.choosing.residuals import Residuals, held_by_the_largest
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
@@ -20,13 +20,14 @@ ONE_ROW = 0.2  # of the total
 FOLLOWS = 0.2  # correlation of neighbouring residuals
 SURE = 4.0  # standard errors
 SORTED = 0.9  # of the steps from row to row go one way
-FEWEST_TO_TELL = 30
+SETTLING = 4.0  # a tail index below which the mean of squares settles slowly, if at all
+FEW_CARRY = 0.5  # of the squared distances to the mean
 
 
 def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     found = []
     n, name = len(target.y), quoted(target.name)
-    if n < FEW_ROWS:
+    if n < FEW_ROWS and not target.undecidable:
         shown = "only large differences between losses can be shown" if n >= FEWEST_ROWS else "no difference is proven"
         found.append(f"{n} rows are few: {shown} with so few")
     if target.classes:
@@ -50,14 +51,6 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
             "value: if what lies beyond could not be measured, the mean comes out wrong; a median or another level "
             "on the free side does not"
         )
-    if target.aim.functional == "mean":
-        square = np.sort((y - y.mean()) ** 2)[::-1]
-        share = float(square[: max(1, n // 100)].sum() / square.sum())
-        if share > 0.5:
-            found.append(
-                f"1% of the rows carry {share:.0%} of the squared distance to the mean of {name}: these few decide "
-                "what is learnt; are they right?"
-            )
     return found
 
 
@@ -82,17 +75,13 @@ def _of_levels(target: Target) -> list[str]:
 
 def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: Fact, found: PilotRows) -> list[str]:
     warnings = []
-    mean = target.aim.functional in ("mean", "expectile")
-    if mean and noise.tail_band[1] < 4:
+    if led_by_few(target, noise):
+        share = held_by_the_largest(found.residual**2)
+        count = max(1, len(found.y) // 100)
         warnings.append(
-            "the largest misses are so large that a few rows decide how wrong a model seems: other rows would give "
-            f"another answer (tail index of the misses {noise.tail_index:.2g}; below 4 their squares settle slowly)"
-        )
-    if mean and noise.top_share > GRADIENT_SHARE:
-        shown = ", ".join(str(row) for row in held.rows)
-        warnings.append(
-            f"1% of the rows pull a squared error with {noise.top_share:.0%} of the whole force (data rows {shown}): "
-            "if they are errors, correct them or ask for the median; if they are real, the mean needs them"
+            f"{'1% of the rows carry' if len(found.y) >= 100 else 'one row carries'} {share:.0%} of the squared misses "
+            f"({in_rows(held.rows[:count], count)}): if they are mistakes, correct them; if they are real, other rows "
+            "could have given another answer, and a median depends on them far less"
         )
     if noise.two_modes and target.aim.functional in ("mean", "median"):
         warnings.append(
@@ -105,12 +94,15 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
             "their variance): the mean is not harmed, but do not take intervals from Poisson's law: they come out too "
             "wide"
         )
-    if len(found.y) >= FEWEST_TO_TELL and not float(np.mean(found.residual**2)) < float(found.y.var()):
-        warnings.append(
-            f"in a first look no model predicted {quoted(target.name)} better than its plain mean does: the columns "
-            "may say nothing about it, and no loss can change that"
-        )
     return warnings
+
+
+def led_by_few(target: Target, noise: Residuals) -> bool:
+    """Whether a few rows decide what a squared error learns, or how it judges."""
+    if target.aim.functional not in ("mean", "expectile"):
+        return False
+    far = held_by_the_largest((target.y - target.y.mean()) ** 2)
+    return noise.tail_band[1] < SETTLING or noise.top_share > GRADIENT_SHARE or far > FEW_CARRY
 
 
 def of_the_order(found: PilotRows) -> list[str]:

@@ -204,7 +204,7 @@ def decide(
         names = listed(name for name, _ in compared)
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
-    barred = {key: why for key, why in barred.items() if key in rivals}  # of those that could have won
+    barred = {key: why for key, why in barred.items() if key in rivals and rivals[key].p_better >= SURE}  # but for it
     reason = _nothing_shown(default, model, compared, barred)
     if proven and optimism is None:
         reason += " How much of the best one's gain is luck cannot be told: rows drawn again have no score."

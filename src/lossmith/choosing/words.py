@@ -38,9 +38,9 @@ CHANCE = "counts how small a chance the model had given to what then happened"
 FOCAL = "counts how small a chance was given to what then happened, and cases that are clear anyway hardly at all"
 SIZE = "counts a miss the less, the larger the case is, and never answers below zero"
 RULES = {  # what a loss that may be recommended does, in plain words
-    "squared_error": "counts the square of each miss, so that large misses weigh most; its best answer is the average",
-    "absolute_error": "counts each miss as it is, so that a few large ones do not take over; its best answer is the "
-    "middling case",
+    "squared_error": "counts the square of each miss, so that large misses weigh most; it leads a model to the average",
+    "absolute_error": "counts each miss as it is, so that a few large ones do not take over; it leads a model to the "
+    "middle value, with as many cases above as below",
     "quantile": "makes a miss to one side dearer than to the other, so that just the share asked for stays below its "
     "answer",
     "expectile": "squares each miss, and makes it dearer to one side than to the other",
@@ -90,6 +90,12 @@ MEASURES = {  # what "wrong" means, by the metric or the functional that judges
     "mcc": "how far the answers are from going together with the truth",
     "cost": "the average cost of an answer",
 }
+SAME_ANSWER = {  # what an answer that is the same for every case would be; "the same" where that has no name
+    "mean": "the average",
+    "median": "the middle value",
+    "probability": "the share of each answer in the table",
+    "label": "the commonest one",
+}
 SAYS_LOSS = ("error", "entropy", "loss", "divergence", "nll")
 
 
@@ -118,9 +124,17 @@ def _headline(result: Result) -> str:
     if result.verdict == "USE":
         settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", "\u00a0=\u00a0")
         return f"Train with {name}{f' ({settings})' if settings else ''}."
+    usual = _library(result)
+    advice = f"Keep {name}" if usual is None else f"Train with {name}, not with {called(usual.name)} as most tools do"
     if result.verdict == "SAME":
-        return f"Keep {name}: the other losses do the job equally well."
-    return f"Keep {name}: no other loss was shown to do better."
+        return f"{advice}: the other losses do the job equally well."
+    fits = "" if usual is None else "it fits your question, and "
+    return f"{advice}: {fits}no other loss was shown to do better."
+
+
+def _library(result: Result) -> Candidate | None:
+    """What most tools train unless told otherwise; None where that is the default here too."""
+    return next((c for c in result.candidates if c.role == "library"), None)
 
 
 def _proof(result: Result) -> Row | None:
@@ -190,7 +204,10 @@ def _not_shown(result: Result) -> str:
     if evidence.undecidable:
         why = re.sub(r" [(][^()]*[)]$", "", evidence.undecidable)
         return f"{_capital(why)}. Without a proof, the plain loss that fits your question is the one to keep."
-    others = [row for row in result.table if row.model == result.kind and row.p_worse is not None]
+    others = [
+        row for row in result.table
+        if row.model == result.kind and row.p_worse is not None and row.role in ("library", "challenger")
+    ]  # fmt: skip
     if not others:
         return "No other loss fits your question and this table, so there was nothing to compare it with."
     if all(row.p_worse is not None and row.p_worse >= SURE for row in others):
@@ -211,8 +228,8 @@ def _not_shown(result: Result) -> str:
             "part of these rows to another that no improvement, however large, could have been told from luck."
         )
     return (
-        f"{UNSEEN} none of the others came out better by more than luck explains. With this many rows, an improvement "
-        f"smaller than about {percent(reach)} cannot be told from luck."
+        f"{UNSEEN} none of the others came out better by more than luck explains. There are too few rows to notice an "
+        f"improvement of less than about {percent(reach)}; a smaller one may be there."
     )
 
 
@@ -223,10 +240,14 @@ def _question(result: Result) -> str:
     if result.classes:
         return asked
     mean, median = mean_and_median(result.whole.y, result.whole.weight)
-    asked += (
-        f" Of all rows the mean is {mean:,.5g}, and half lie below {median:,.5g}, their median: if you would rather "
-        f"know a middling case, {_again('median')}."
-    )
+    asked += f" The average of all rows is {mean:,.5g}; "
+    if np.mean(result.whole.y == median) > 0.5:
+        asked += f"more than half of them are exactly {median:,.5g}, which --aim median would answer nearly everywhere."
+    else:
+        asked += (
+            f"half of them are {median:,.5g} or less. If you would rather know this middle value, the median, "
+            f"{_again('median')}."
+        )
     names = result.perhaps_classes
     return f"{asked} If {names} are names of classes, not amounts, {_again('probability')}." if names else asked
 
@@ -242,8 +263,9 @@ def _terms(result: Result) -> tuple[str, ...]:
     odds = f"{aim.level / (1 - aim.level):.2g}"
     measure = MEASURES[aim.metric or aim.functional].format(odds=odds)
     unit = "" if result.classes else "; a miss is how far a prediction lies from what really came"
-    wrong = f"How wrong a model is, was measured by {measure}{unit}."
-    return (WHAT_A_LOSS_IS, *([f"{_capital(rule)}."] if rule else []), wrong)
+    wrong = f"How wrong a model is was measured by {measure}{unit}."
+    code = f"In code its name is {chosen.label}."
+    return (WHAT_A_LOSS_IS, *([f"{_capital(rule)}."] if rule else []), code, wrong)
 
 
 def _settings(chosen: Candidate) -> list[str]:
@@ -273,7 +295,7 @@ def _aim(result: Result, target: str) -> str:
     return {
         "mean": f"the mean of {target}: the average of cases like the one at hand, so that predictions add up to the "
         "right total.",
-        "median": f"the median of {target}: a middling case, with half of such cases above it and half below.",
+        "median": f"the median of {target}: the middle value, with as many of such cases above it as below.",
         "quantile": f"a level of {target} that {share} of cases like the one at hand stay below.",
         "expectile": f"the {level} expectile of {target}: a level at which what lies above, weighed {level}, balances "
         "what lies below, weighed by the rest.",
@@ -292,7 +314,8 @@ def _figures(result: Result) -> tuple[tuple[str, str], ...]:
         found.append((number, f"{wrong} {'' if proof.role == 'library' else 'than '}with {_beaten(result, proof)}"))
     row = result.final_row
     if row is not None and row.skill is not None and np.isfinite(row.skill) and row.skill > 0:
-        found.append((f"{row.skill:.1%}", "less wrong than the same answer for every case"))
+        answer = SAME_ANSWER.get(result.aim.metric or result.aim.functional, "the same")
+        found.append((f"{row.skill:.1%}", f"less wrong than always answering {answer} ({_model(row.model)})"))
     rounds = max(marks.size for marks in result.scores.values())
     found.append((f"{result.profile.rows:,}", "cases (rows) in the table"))
     found.append((f"{rounds} times", "trained on one part of the rows and judged on the rest"))

@@ -241,6 +241,25 @@ def test_small_tables_prove_nothing():
     assert "25 rows" in result.reason
 
 
+def test_one_wrong_cell_proves_nothing():
+    """Neither that one loss is better, nor that all are the same."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=1000)
+    y = np.exp(0.3 * x) + 0.1 * rng.normal(size=1000)
+    for wrong in (-999.0, 1e6):
+        y[413] = wrong
+        result = choose({"x": x}, y, aim="mean", models="linear")
+        assert result.verdict == "NOT SHOWN"
+        assert "one miss, in data row 414, makes up" in result.reason
+
+
+def test_a_target_that_two_columns_give_away_is_named():
+    rng = np.random.default_rng(0)
+    a, b = np.round(rng.normal(size=(2, 300)), 2)
+    result = choose({"a": a, "b": b, "c": rng.normal(size=300)}, a - b, aim="median", models="linear")
+    assert any("too good to be true" in warning and "'a'" in warning for warning in result.warnings)
+
+
 def test_a_target_without_signal_warns():
     rng = np.random.default_rng(1)
     result = choose({"x": rng.normal(size=500)}, rng.normal(size=500), aim="mean", models="linear")
@@ -274,6 +293,9 @@ def test_dirty_columns():
     [
         ({"x": np.inf}, "column 'x' has 1 infinite"),
         ({"aim": "mode"}, "unknown aim"),
+        ({"seed": 1.5}, "seed must be a whole number of 0 or more; it is 1.5"),
+        ({"jobs": 0}, "jobs must be a whole number of 1 or more; it is 0"),
+        ({"aim": "cost:1e300,1"}, "one of these costs is nothing beside the other"),
         ({"aim": "total"}, "unknown aim 'total'; did you mean 'mean'"),
         ({"aim": "quantile:90"}, "between 0 and 1, such as quantile:0.9"),
         ({"models": "forest"}, "unknown model 'forest'"),
@@ -284,7 +306,7 @@ def test_dirty_columns():
         ({"y": [1.0, 2.0]}, "y has 2 rows, X has 40"),
         ({"y": [[1.0], [2.0]]}, "y must be one column of values; it has 2 dimensions"),
         ({"y": None}, "y must be one column of values"),
-        ({"seed": -1}, "seed must be 0 or more; it is -1"),
+        ({"seed": -1}, "seed must be a whole number of 0 or more; it is -1"),
         ({"sample": 99}, "sample must be 100 rows or more, or all; it is 99"),
         ({"models": ["linear", 3]}, "unknown model '3'"),
         ({"only": True}, "no column is left"),

@@ -25,9 +25,9 @@ JARGON = re.compile(
 )
 
 
-def facts(X, y, aim="mean", exposure=None, **ties):
+def facts(X, y, aim="mean", exposure=None, weight=None, **ties):
     """What is found; whatever it warns of is said in plain words, terms of statistics in brackets at most."""
-    ready = prepare(X, y, None if aim is None else parse_aim(aim), None, exposure, **ties)
+    ready = prepare(X, y, None if aim is None else parse_aim(aim), weight, exposure, **ties)
     found = profile(ready.table, ready.target, ready.exposure, 0, ready.weight, ready.grouped_by, ready.timed_by)
     assert not [said for said in found.warnings if JARGON.search(re.sub(r"\([^()]*\)", "", said))]
     return dataclasses.replace(found, warnings=(*ready.notes, *ready.warnings, *found.warnings))
@@ -126,6 +126,14 @@ def test_that_a_few_rows_decide_is_said_once_and_where():
     assert f"(data rows {', '.join(map(str, worst))} and 10 more)" in said
     assert found.led_by_few and not facts(X, heavy, "median").led_by_few
     assert not facts(X, pd.Series(rng.normal(size=2000), name="y")).led_by_few
+
+
+def test_one_row_with_most_of_the_weight_is_named():
+    X, y, _ = plain(300)
+    weight = np.ones(300)
+    weight[16] = 1e5
+    assert warned(facts(X, y, weight=weight), "data row 17 alone carries 100% of the weight")
+    assert not warned(facts(X, y, weight=np.ones(300)), "of the weight")
 
 
 def test_two_modes_are_told_from_flat_skewed_and_heavy_noise():

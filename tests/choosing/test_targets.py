@@ -30,6 +30,19 @@ def test_aims():
             parse_aim(wrong)
 
 
+@pytest.mark.parametrize(
+    ("codes", "names"),
+    [
+        ([20240101, 20240102], ("20240101", "20240102")),
+        ([1000001.0, 1000002.0], ("1000001", "1000002")),
+        ([0.1, 0.25], ("0.1", "0.25")),
+        ([1.00000001, 1.00000002], ("1.00000001", "1.00000002")),
+    ],
+)
+def test_no_two_classes_have_one_name(codes, names):
+    assert target(codes * 10, "probability").classes == names
+
+
 def test_assumed_aims():
     assert target(np.arange(20.0)).aim == Aim("mean", assumed=True)
     assert target(["a", "b"] * 10).aim == Aim("probability", assumed=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lossmith.choosing.differences import Luck, difference, holm
 from lossmith.choosing.errors import listed
@@ -101,10 +102,15 @@ def test_a_loss_under_another_name_is_the_same():
 
 
 def test_noise_shows_nothing_and_says_what_could_have_been_shown():
-    v = judge([D, C], {("plain", "m"): around(1.0, 0.1), ("rival", "m"): around(0.99, 0.1, seed=1)})
+    scores = {("plain", "m"): around(1.0, 0.1), ("rival", "m"): around(0.99, 0.1, seed=1)}
+    v = judge([D, C], scores)
     assert (v.word, v.loss) == ("NOT SHOWN", "plain")
     assert v.detectable > 0.1
-    assert v.rows_needed == int(np.ceil(2000 * (v.detectable / 0.01) ** 2))
+    d = v.differences["rival", "m"]
+    error, power = d.error / scores["plain", "m"].mean(), stats.t.ppf(0.8, d.degrees)
+    found, sure = ((stats.t.ppf(p, d.degrees) + power) * error for p in (0.975, 0.95))  # as not 0; as more than 1%
+    assert v.detectable == pytest.approx(max(found, 0.01 + sure))
+    assert v.rows_needed == int(np.ceil(2000 * (sure / 0.01) ** 2))  # 2% is 1% more than that
     assert "rows would show" in v.reason
 
 

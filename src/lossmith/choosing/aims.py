@@ -136,6 +136,8 @@ def _cost(rest: str, asked: str) -> Aim:
         )
     under, over = parts
     q = under / (under + over)
+    if not 0.0 < q < 1.0:
+        raise ChoiceError(f"aim {quoted(asked)}: one of these costs is nothing beside the other; write them nearer")
     meaning = (
         f"a unit too little costs {under:g}, a unit too much {over:g}: the cheapest prediction is the "
         f"{q:.4g} quantile, {under:g}/({under:g} + {over:g})"

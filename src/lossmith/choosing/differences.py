@@ -56,10 +56,21 @@ class Difference:
     def p_equal(self) -> float:
         return max(0.0, 1.0 - self.p_better - self.p_worse)
 
+    def detectable(self, beyond: float) -> float:
+        """The smallest true gain that would be found four times in five: by a test at 5%, and, where it is not enough
+        to be better at all, as 95% sure to lie beyond this."""
+        found, sure = self._reaches
+        return max(found, beyond + sure) if beyond > 0.0 else found
+
+    def times_the_rows(self, gain: float, beyond: float) -> float:
+        """How many times as many rows it takes to find a true gain of this size, in the same way."""
+        found, sure = self._reaches
+        return max(found / gain, sure / (gain - beyond) if beyond > 0.0 else 0.0) ** 2
+
     @property
-    def detectable(self) -> float:
-        """The smallest true gain that a test at 5% would find four times in five."""
-        return (self._quantile(0.5 + CONFIDENCE / 2) + self._quantile(POWER)) * self.error
+    def _reaches(self) -> tuple[float, float]:
+        two_sided, one_sided, power = (self._quantile(p) for p in (0.5 + CONFIDENCE / 2, CONFIDENCE, POWER))
+        return (two_sided + power) * self.error, (one_sided + power) * self.error
 
     @property
     def _t(self) -> float:

@@ -65,8 +65,9 @@ def choose(
     where. The same seed gives the same verdict to the last digit, whatever the number of jobs. Raises ChoiceError, a
     ValueError, for what a user can put right.
     """
-    if seed < 0:
-        raise ChoiceError(f"seed must be 0 or more; it is {seed}")
+    for name, number, least in (("seed", seed, 0), ("jobs", jobs, 1)):
+        if number is not None and not (int(number) == number >= least):
+            raise ChoiceError(f"{name} must be a whole number of {least} or more; it is {number!r}")
     kinds = parse_models(models if isinstance(models, str) else ",".join(map(str, models)))
     most = parse_sample(sample)
     ready, facts, runners, whole = pose(X, y, aim, groups, time, weight, exposure, seed)
@@ -86,7 +87,7 @@ def choose(
     evidence = judge(problem, runners, found, undecidable(target, facts), whole)
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
-    warnings += _disguise(problem, default, evidence, found)
+    warnings += _disguise(problem, found)
     warnings += _race_warnings(problem, default, evidence, found, facts)
     return Result(
         verdict=evidence.word,
@@ -259,13 +260,13 @@ def _race_warnings(
     return warnings
 
 
-def _disguise(problem: Problem, default: Candidate, evidence: Verdict, found: Race) -> list[str]:
+def _disguise(problem: Problem, found: Race) -> list[str]:
     constant = float(found.constant.mean())
-    left = float(found.scores[default.label, evidence.model].mean())
+    left, label = min((float(scores.mean()), label) for (label, _), scores in found.scores.items())
     if not left < (1 - TOO_GOOD) * constant < np.inf:
         return []
     names = " and ".join(quoted(name) for name in closest(problem.table, problem.y, bool(problem.classes)))
-    skill = f"{default.label} leaves {left / constant:.2g} of what one answer for every row leaves"
+    skill = f"{label} leaves {left / constant:.2g} of what one answer for every row leaves"
     return [f"too good to be true, {skill}: is one of the columns the target in disguise? Look at {names}"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim
-from lossmith.choosing.errors import ChoiceError, plain, quoted
+from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.scales import on_a_scale
@@ -93,7 +93,7 @@ def perhaps_classes(y: Floats) -> str:
     values = np.unique(y)
     if len(values) > FEW_CODES or (values != np.round(values)).any():
         return ""
-    *first, last = (f"{value:g}" for value in values)
+    *first, last = (f"{value:.0f}" for value in values)
     return f"{', '.join(first)} and {last}"
 
 
@@ -156,7 +156,8 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
     place = np.argsort(order) if order is not None else np.arange(values.size)
     ids = place[np.searchsorted(values, y)]
     values = values if order is None else values[order]
-    classes = tuple(column.levels[int(v)] if column.levels else _label(v, column.kind == "boolean") for v in values)
+    named_here = tuple(column.levels[int(v)] for v in values) if column.levels else ()
+    classes = named_here or _in_digits(values, column.kind == "boolean")
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)
@@ -192,5 +193,11 @@ def _article(aim: Aim) -> str:
     return f"a {aim}" if aim.metric == "" else f"the aim {aim}"
 
 
-def _label(value: float, boolean: bool) -> str:
-    return str(bool(value)).lower() if boolean else plain(f"{value:g}")
+def _in_digits(values: Floats, boolean: bool) -> tuple[str, ...]:
+    """Numbers as names of classes, as short as tells them apart."""
+    if boolean:
+        return tuple(str(bool(value)).lower() for value in values)
+    if (values == np.round(values)).all():
+        return tuple(f"{value:.0f}" for value in values)
+    short = tuple(f"{value:.6g}" for value in values)
+    return short if len({*short}) == len(short) else tuple(repr(float(value)) for value in values)

@@ -20,8 +20,9 @@ Role = Literal["default", "library", "challenger", "reference"]
 Key = tuple[str, str]  # loss, kind of model
 
 LEVEL = 0.05
-SURE = 0.95
+SURE = 0.95  # of a gain beyond the rope
 ROPE = 0.01  # practically equal: within 1% of the default's score
+WANTED = 0.02  # a gain worth the rows that it takes to show it
 FEWEST_ROWS = 30
 FEWEST_GROUPS = 10  # with fewer, how much groups differ cannot be told
 MOST_ROWS = 1_000_000  # beyond this the number of rows needed is no advice
@@ -162,7 +163,7 @@ def decide(
     holm_p = _adjusted(rivals) | _adjusted(usual)  # two questions, two families
     mean = evidence.mean((default, model))
     compared = {key: d for key, d in (rivals | usual or same_model).items() if key[1] == model}
-    detectable, rows_needed = _reach(compared, mean, rows)
+    detectable, rows_needed = _reach(compared, rivals, mean, rows)
 
     def verdict(
         word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = (), proof: Difference | None = None
@@ -227,12 +228,17 @@ def _simplest(evidence: Evidence, proven: Sequence[Key], mean: float) -> Key:
     return min(close, key=lambda key: (order.index(key[0]), evidence.mean(key)))
 
 
-def _reach(compared: Mapping[Key, Difference], mean: float, rows: int) -> tuple[float | None, int | None]:
-    """The smallest gain this table could have shown (for the rival it could judge best), and the rows needed for 1%."""
-    detectable = [d.detectable / mean for d in compared.values() if d.error > 0.0 and mean > 0.0]
-    if not detectable:
+def _reach(
+    compared: Mapping[Key, Difference], rivals: Mapping[Key, Difference], mean: float, rows: int
+) -> tuple[float | None, int | None]:
+    """The smallest gain this table could have shown (for the loss it could judge best), and the rows that would show
+    the gain that is wanted. A challenger must gain more than the rope; the default need only beat the library's."""
+    beyond = {key: d.rope if key in rivals else 0.0 for key, d in compared.items() if d.error > 0.0 and mean > 0.0}
+    if not beyond:
         return None, None
-    return min(detectable), max(rows, int(np.ceil(rows * (min(detectable) / ROPE) ** 2)))
+    reach, key = min((compared[key].detectable(least), key) for key, least in beyond.items())
+    times = compared[key].times_the_rows(WANTED * mean, beyond[key])
+    return reach / mean, max(rows, int(np.ceil(rows * times)))
 
 
 def percent(share: float) -> str:
@@ -302,10 +308,10 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
 def _reach_in_words(detectable: float | None, rows_needed: int | None) -> str:
     if detectable is None or rows_needed is None:
         return ""
-    needed = f"about {float(f'{rows_needed:.2g}'):,.0f} rows would show {ROPE:.0%}"
+    needed = f"about {float(f'{rows_needed:.2g}'):,.0f} rows would show {WANTED:.0%}"
     if rows_needed > MOST_ROWS:
-        needed = f"to show {ROPE:.0%} takes more than a million rows, so more data will hardly settle it"
+        needed = f"to show {WANTED:.0%} takes more than a million rows, so more data will hardly settle it"
     if detectable >= 1.0:
         return f" The folds differ so much that this table could show no gain, however large; {needed}."
     text = f" The smallest gain this table could show is about {percent(detectable)}"
-    return text + ("." if detectable <= ROPE else f"; {needed}.")
+    return text + ("." if detectable <= WANTED else f"; {needed}.")

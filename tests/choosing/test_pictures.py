@@ -160,8 +160,8 @@ def test_what_leaves_the_scale_has_an_arrow_that_is_explained():
     left, right = _reach(rows[1:])
     assert left < -150 and right > 0
     found = replace(result("median"), table=rows)
-    assert "arrow" in forest(found).see
-    assert "arrow" not in forest(replace(found, table=rows[:1])).see
+    assert "arrow" in forest(found).note
+    assert "arrow" not in forest(replace(found, table=rows[:1])).note
 
 
 @pytest.mark.parametrize(("low", "high"), [(9e4, 4.5e5), (0.9, 3.2), (1.0, 1.3), (1e-3, 1e9), (2.1, 2.9)])

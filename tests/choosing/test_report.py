@@ -207,6 +207,7 @@ def test_only_our_own_script_may_run_and_nothing_is_fetched(pages, key):
 def test_no_picture_stands_alone_in_half_a_page():
     assert spanning(NUMBERS) == {"forest"}
     assert spanning(["pull", "owners", "forest", "reliability"]) == {"forest", "reliability"}
+    assert spanning(["answers", "pull", "owners", "forest", "costs"]) == {"owners", "forest", "costs"}
 
 
 def test_everything_that_a_result_knows_is_told(pages):

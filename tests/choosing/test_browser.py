@@ -77,6 +77,22 @@ CUT = """() => {
 }"""
 
 
+# Pixels of the smallest text in a picture.
+SMALLEST = """() => Math.min(...[...document.querySelectorAll("figure svg text")].map(text => {
+  const { a, b } = text.getScreenCTM();
+  return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+}))"""
+
+# Names in the picture of all gains that a line at 0 runs through.
+CROSSED = """() => {
+  const boxes = what => [...document.querySelectorAll("#forest " + what)].map(e => [e, e.getBoundingClientRect()]);
+  const lines = boxes("path").filter(([path]) => path.style.stroke === "var(--ink)");
+  if (!lines.length) throw Error("no line at 0");
+  return boxes("text").filter(([, box]) => lines.some(([, line]) => line.left > box.left && line.left < box.right
+    && line.top < box.bottom - 1 && line.bottom > box.top + 1)).map(([text]) => text.textContent);
+}"""
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
@@ -97,6 +113,8 @@ def test_it_can_be_read(browser, files, name, screen, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= SCREENS[screen]["width"]
         assert not page.evaluate(OVERFLOW)
         assert not page.evaluate(CUT)
+        assert page.evaluate(SMALLEST) >= 12
+        assert not page.evaluate(CROSSED)
         assert not wrong
     assert files[name].stat().st_size < 3_000_000
 
@@ -108,6 +126,21 @@ def test_the_verdict_fits_on_the_first_screen(browser, files, screen):
         for part in ("h1", ".why"):
             box = page.locator(part).bounding_box()
             assert box["y"] + box["height"] < SCREENS[screen]["height"]
+
+
+@pytest.mark.parametrize("name", list(REPORTS))
+def test_pictures_fill_the_page(browser, files, name):
+    """Each as low as the one beside it; on a common phone none has to be moved sideways."""
+    with opened(browser, files[name].as_uri(), width=1280, height=900) as (page, _):
+        page.goto(files[name].as_uri())
+        rows = {}
+        for figure in page.locator("figure").all():
+            box = figure.bounding_box()
+            rows.setdefault(round(box["y"]), set()).add(round(box["height"]))
+        assert all(len(found) == 1 for found in rows.values())
+        page.set_viewport_size({"width": 390, "height": 844})
+        beyond = "[...document.querySelectorAll('.plot')].map(e => e.scrollWidth - e.clientWidth)"
+        assert set(page.evaluate(beyond)) == {0}
 
 
 @pytest.mark.parametrize("name", list(REPORTS))

@@ -3,23 +3,26 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import lossmith as lm
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.candidate import Candidate
+from lossmith.choosing.pictures.answers import answers
 from lossmith.choosing.pictures.canvas import PALETTE, short
 from lossmith.choosing.pictures.costs import _per_unit, costs
 from lossmith.choosing.pictures.data import Seen
 from lossmith.choosing.pictures.forest import _reach, forest
-from lossmith.choosing.pictures.murphy import _gain, elementary
-from lossmith.choosing.pictures.owners import shares, top_share
+from lossmith.choosing.pictures.murphy import _gain, _sentence, elementary
+from lossmith.choosing.pictures.owners import owners, shares, top_share
+from lossmith.choosing.pictures.pull import ENDS, pull
 from lossmith.choosing.pictures.reliability import Curve, decompose, isotonic, reliability, shifted
 from lossmith.choosing.pictures.spread import few_ticks
 from lossmith.choosing.result import Row
 from lossmith.choosing.run import _worst_rows
 
-from .quick import result
+from .quick import result, table
 
 RNG = np.random.default_rng(0)
 Y, F = RNG.normal(size=(2, 200))
@@ -160,8 +163,95 @@ def test_what_leaves_the_scale_has_an_arrow_that_is_explained():
     left, right = _reach(rows[1:])
     assert left < -150 and right > 0
     found = replace(result("median"), table=rows)
-    assert "arrow" in forest(found).see
-    assert "arrow" not in forest(replace(found, table=rows[:1])).see
+    assert "arrow" in forest(found).note
+    assert "arrow" not in forest(replace(found, table=rows[:1])).note
+
+
+@pytest.mark.slow
+def test_shares_that_are_said_of_counts_are_those_that_are_there():
+    """A third of the rows are 0: no share below it can be had, and nothing lies below 0."""
+    found = result("quantile:0.9")
+    y = np.repeat([0.0, 1.0, 2.0], 80)
+    picture = answers(replace(found, problem=replace(found.problem, y=y), predictions=_flat(found)))
+    says = picture.slider.says
+    assert says[0] == "33% of these cases are 0 or less"
+    assert says[-1] == "100% of these cases are 2 or less"
+    assert len(set(says)) == 3 and says[picture.slider.start] == says[-1]
+    assert "100% are 2 or less" in picture.svg and "below" not in picture.svg + picture.slider.label.split(" or ")[0]
+
+
+def _flat(found):
+    """Predictions that are all the same: every row is a middling case."""
+    return {key: np.ones_like(value) for key, value in found.predictions.items()}
+
+
+@pytest.mark.slow
+def test_the_tall_bars_at_the_ends_are_explained_where_there_are_any():
+    found = result("median")
+    rows = replace(found.profile.pilot, residual=np.r_[np.linspace(-1, 1, 200), 50.0])
+    near = replace(rows, residual=np.linspace(-1, 1, 200))
+    said = [pull(replace(found, profile=replace(found.profile, pilot=one))).see for one in (rows, near)]
+    assert ENDS in said[0] and ENDS not in said[1]
+
+
+@pytest.mark.slow
+def test_what_is_not_a_matter_of_the_chance_alone_is_not_drawn_over_it():
+    """Ordered classes have thresholds between them, weighted ones weights: the same chance pulls differently."""
+    X, y = table()
+    names = np.array(["low", "middle", "high"])
+    codes = pd.Categorical(names[np.digitize(y, [1.0, 3.5])], names, ordered=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lossmith.choosing.folds.repeats_for", lambda n: 1)
+        found = lm.choose(X, pd.Series(codes, name="level"), aim="probability", models="linear", jobs=1)
+    picture = pull(found)
+    left_out = ("cumulative_logit", "cross_entropy(class weights)")
+    assert {c.label for c in found.candidates} > set(left_out)
+    assert not any(f">{label}<" in picture.svg for label in left_out) and ">cross_entropy<" in picture.svg
+    assert all(label in picture.note for label in left_out)
+    assert not pull(result("probability", classes=2)).note
+
+
+@pytest.mark.slow
+def test_what_was_not_shown_is_not_called_harmless():
+    """Better for one limit is not better over all of them; that is said unless the table proves it."""
+    found = result("mean")
+    label = found.table[1].label
+    gain, error, enough = np.array([9.0, -0.1]), np.ones(2), np.ones(2, dtype=bool)
+
+    def said(outcome, sign=1):
+        rows = [replace(found.table[1], outcome=outcome, model=found.kind)]
+        return _sentence(replace(found, table=rows), label, sign * gain, error, enough)
+
+    for outcome in ("not shown", "same", "worse (reference only)"):
+        assert said(outcome).endswith("Over all limits together it was not shown to be better.")
+    for outcome in ("USE", "better (reference only)"):
+        assert said(outcome) == f"{label} is better for some limits; at no other could a difference be shown."
+    assert said("worse", -1) == f"{label} is worse for some limits; at no other could a difference be shown."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("aim", "classes"), [("mean", 0), ("quantile:0.9", 0), ("probability", 2)])
+def test_pictures_speak_of_the_loss_that_is_recommended(aim, classes):
+    found = result(aim, classes=classes)
+    other = next(c for c in found.candidates if c.label != found.default and (c.label, found.kind) in found.predictions)
+    for one in (found, replace(found, chosen=other)):
+        assert f"{one.chosen.label} " in reliability(one).see.partition(". ")[0]
+        assert f"Under {one.chosen.label} the 1% of rows" in owners(one).see
+
+
+@pytest.mark.slow
+def test_predictions_are_compared_with_what_came_in_numbers():
+    found = result("probability", classes=2)
+    rows = np.stack([np.full(240, 0.25)])
+    y = np.r_[np.ones(24), np.zeros(216)]
+    named = replace(found, problem=replace(found.problem, y=y), classes=("rest", "Tabl"))
+    right = dict.fromkeys(found.predictions, rows * 0.4)
+    mine = replace(named, predictions={**right, (found.default, found.kind): rows})
+    assert reliability(mine).see.endswith(f"what comes: {found.default} gives Tabl 25% on average, 10% came.")
+    other = next(key for key in found.predictions if key[0] != found.default)
+    off = replace(named, predictions={**right, other: rows})
+    assert reliability(off).see.endswith(f"10% on average, 10% came. {other[0]} predicts 2.50 times what came.")
+    assert reliability(replace(named, predictions=right)).see.endswith("10% came.")
 
 
 @pytest.mark.parametrize(("low", "high"), [(9e4, 4.5e5), (0.9, 3.2), (1.0, 1.3), (1e-3, 1e9), (2.1, 2.9)])

@@ -57,10 +57,11 @@ def text_of(page):
 
 
 @pytest.mark.parametrize("key", list(PICTURES))
-def test_the_pictures_that_apply_are_there_with_a_sentence_each(pages, key):
+def test_the_pictures_that_apply_are_there_with_a_sentence_or_two_each(pages, key):
     found = re.findall(r'<figure id="(\w+)">\s*<figcaption><h3>([^<]+)</h3><p>([^<]+)</p>', pages[key])
     assert [name for name, _, _ in found] == PICTURES[key]
     assert all(see.strip()[-1] in ".?" and "nan" not in see for _, _, see in found)
+    assert all(len(re.findall(r"[.?](?= |$)", see.strip())) <= 2 for _, _, see in found)
 
 
 @pytest.mark.parametrize("key", list(PICTURES))
@@ -246,6 +247,7 @@ def test_only_our_own_script_may_run_and_nothing_is_fetched(pages, key):
 def test_no_picture_stands_alone_in_half_a_page():
     assert spanning(NUMBERS) == {"forest"}
     assert spanning(["pull", "owners", "forest", "reliability"]) == {"forest", "reliability"}
+    assert spanning(["answers", "pull", "owners", "forest", "costs"]) == {"owners", "forest", "costs"}
 
 
 def test_everything_that_a_result_knows_is_told(pages):

@@ -18,7 +18,7 @@ from lossmith.choosing.cards import card_of
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.paths import check_path
 from lossmith.choosing.pictures import PALETTE, forest, pictures
-from lossmith.choosing.pictures.canvas import short
+from lossmith.choosing.pictures.canvas import NARROWEST, short
 from lossmith.choosing.text import beside, cells, header, legend
 from lossmith.choosing.words import in_words
 
@@ -71,6 +71,7 @@ def render(result: Result) -> str:
             reading=reading(result),
             recipes=by_hand(result),
             pictures=drawn,
+            narrowest=NARROWEST,
             wide=spanning([picture.name for picture in drawn]),
             formula=str(result.loss.formula).partition(" -> ")[2],
             script=Markup(script),  # our own file, as it is: its hash is all that the page may run
@@ -81,9 +82,10 @@ def render(result: Result) -> str:
 
 
 def spanning(names: Sequence[str]) -> set[str]:
-    """Pictures as wide as the page: those of long lines, and whichever would stand alone between such."""
+    """Pictures as wide as the page: those of long lines, and between such the last that has none beside it."""
     runs = [list(run) for _, run in groupby(names, key=lambda name: name in WIDE)]
-    return {name for run in runs for name in run if name in WIDE or len(run) == 1}
+    alone = {run[-1] for run in runs if len(run) % 2}
+    return alone | {name for name in names if name in WIDE}
 
 
 def fragment(result: Result) -> str:

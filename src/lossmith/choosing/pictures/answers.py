@@ -24,23 +24,24 @@ def answers(result: Result) -> Picture | None:
     y, between = _typical(result)
     mean, median = float(y.mean()), float(np.median(y))
     values = [float(v) for v in np.quantile(y, LEVELS)]
+    shares = [f"{np.mean(y <= v):.0%}" for v in values]  # more than asked for, where many rows share one value
     asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
     start = int(np.argmin(np.abs(np.array(LEVELS) - asked)))
     window = _window(y, (mean, median, values[start]))
     with style():
-        drawn, axes = figure(2.6)
+        drawn, axes = figure(3.9)
         axes.hist(y, bins=40, range=window, color=colour("band"))
-        _mark(axes, mean, (0.0, 1.2), "-", f"mean {short(mean)}", colour("blue"))
-        _mark(axes, median, (0.5, 1.2), (0, (4, 2)), f"median {short(median)}", colour("orange"))
-        for number, (q, value) in enumerate(zip(LEVELS, values, strict=True)):
-            text = f"{q:.0%} stay below {short(value)}"
-            layer(_mark(axes, value, (0.0, 1.07), (0, (1, 1)), text, colour("purple")), number)
+        _mark(axes, mean, 1.25, "-", f"mean {short(mean)}", colour("blue"))
+        _mark(axes, median, 1.16, (0, (4, 2)), f"median {short(median)}", colour("orange"))
+        for number, (share, value) in enumerate(zip(shares, values, strict=True)):
+            text = f"{share} are {short(value)} or less"
+            layer(_mark(axes, value, 1.07, (0, (1, 1)), text, colour("purple")), number)
         axes.set(xlim=window, yticks=[], xlabel=plain(result.target, 40), ylabel="rows")
         amounts(axes, "x")
         axes.spines["left"].set_visible(False)
         svg = to_svg(drawn, "answers", f"Usual cases: mean {short(mean)}, median {short(median)}", start)
-    says = tuple(f"{q:.0%} of these cases stay below {short(v)}" for q, v in zip(LEVELS, values, strict=True))
-    slider = Slider("Which share should stay below the prediction?", says, start)
+    says = tuple(f"{share} of these cases are {short(v)} or less" for share, v in zip(shares, values, strict=True))
+    slider = Slider("How many cases should be at or below the prediction?", says, start)
     return Picture("answers", "What each aim would answer", f"{between} {_sentence(mean, median, y)}", svg, slider)
 
 
@@ -60,24 +61,21 @@ def _window(y: Floats, marked: tuple[float, ...]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1.0, high + 1.0)
 
 
-def _mark(axes: Any, value: float, place: tuple[float, float], dash: Any, text: str, paint: str) -> tuple[Any, ...]:
-    """A line at the value; above the picture, at `place`, the same line and its name."""
-    x, y = place
+def _mark(axes: Any, value: float, height: float, dash: Any, text: str, paint: str) -> tuple[Any, ...]:
+    """A line at the value; above the picture, at `height`, the same line and its name."""
     (line,) = axes.plot([value, value], [0, 1], color=paint, lw=2, ls=dash, transform=axes.get_xaxis_transform())
-    (sample,) = axes.plot([x, x + 0.06], [y, y], color=paint, lw=2, ls=dash, transform=axes.transAxes, clip_on=False)
-    name = axes.text(x + 0.08, y, text, color=paint, va="center", weight="bold", transform=axes.transAxes)
+    (sample,) = axes.plot([0, 0.06], 2 * [height], color=paint, lw=2, ls=dash, transform=axes.transAxes, clip_on=False)
+    name = axes.text(0.08, height, text, color=paint, va="center", weight="bold", transform=axes.transAxes)
     return line, sample, name
 
 
 def _sentence(mean: float, median: float, y: Floats) -> str:
     apart = abs(mean - median)
     if median == 0.0 and float(np.mean(y == 0)) > 0.5:
-        return (
-            f"Most of these are exactly 0, so the median is 0 whatever the columns say; the mean is {short(mean)}."
-        )
+        return f"Most of these are exactly 0, so the median is 0 whatever the columns say; the mean is {short(mean)}."
     if apart < 0.1 * float(y.std()):
         return f"Their mean ({short(mean)}) and median ({short(median)}) nearly agree: here the two aims differ little."
     return (
-        f"Their mean ({short(mean)}) and their median ({short(median)}, half lie below it) are {short(apart)} apart: "
-        "ask for the mean if totals must come out right, for the median if a usual case is wanted."
+        f"Their mean ({short(mean)}) and their median ({short(median)}, half are that or less) are {short(apart)} "
+        "apart: ask for the mean if totals must come out right, for the median if a usual case is wanted."
     )

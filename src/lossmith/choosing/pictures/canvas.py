@@ -27,8 +27,11 @@ PALETTE = {
     "pink": ("#a3195b", "#ff9ccb"),
 }
 SERIES = ("blue", "orange", "purple", "teal", "pink", "muted")
-WIDTH = 4.6  # inches: 331 points, about the width of a phone
-POINT = 72.0
+WIDTH = 4.0  # inches: on a phone there is room for it with text that can be read
+TEXT = 10  # points: nothing is smaller
+NARROWEST = round(12 / TEXT * 72 * WIDTH)  # pixels: text is 12 of them high; on still less the picture scrolls
+LINE = 44  # characters below a picture
+COLUMN = 16  # characters of a name that leaves room for another beside it
 MILLIONS = 1e7  # from here on numbers are said in words
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
@@ -60,7 +63,8 @@ class Picture:
     svg: str
     slider: Slider | None = None
     rows: tuple[tuple[str, ...], ...] = ()  # a small table below it, its header first
-    note: str = ""  # what its columns mean
+    note: str = ""  # what its columns mean, and whatever only some want to know
+    folded: str = "In numbers"  # the name under which rows and note are found
 
 
 @contextmanager
@@ -69,9 +73,9 @@ def style() -> Iterator[None]:
 
     ink, muted, grid = colour("ink"), colour("muted"), colour("grid")
     with rc_context({
-        "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.parse_math": False,
-        "text.color": ink, "axes.edgecolor": grid, "axes.labelcolor": muted, "axes.titlesize": 10,
-        "axes.titlelocation": "left", "xtick.color": grid, "ytick.color": grid, "xtick.labelcolor": muted,
+        "svg.fonttype": "none", "font.family": "sans-serif", "font.size": TEXT, "legend.fontsize": TEXT,
+        "legend.title_fontsize": TEXT, "text.parse_math": False, "text.color": ink, "axes.edgecolor": grid,
+        "axes.labelcolor": muted, "xtick.color": grid, "ytick.color": grid, "xtick.labelcolor": muted,
         "ytick.labelcolor": muted, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
         "legend.labelcolor": ink, "axes.formatter.useoffset": False, "lines.solid_capstyle": "round",
         "axes.unicode_minus": True, "figure.facecolor": "none", "axes.facecolor": "none",
@@ -90,16 +94,13 @@ def figure(height: float, rows: int = 1, **options: Any) -> tuple[Any, Any]:
 def names(drawn: Any, axes: Any, title: str | None = None) -> None:
     """What the curves are called, above them."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = 1 if max(map(len, labels), default=0) > 24 else 2
-    drawn.legend(
-        handles, labels, loc="outside upper left", fontsize=9, ncols=columns, title=title, title_fontsize=9,
-        alignment="left",
-    )  # fmt: skip
+    columns = 1 if max(map(len, labels), default=0) > COLUMN else 2
+    drawn.legend(handles, labels, loc="outside upper left", ncols=columns, title=title, alignment="left")
 
 
 def below(axes: Any, text: str) -> None:
     """What the axis across means, in as many lines as it takes."""
-    axes.set_xlabel(fill(text, 60), fontsize=9)
+    axes.set_xlabel(fill(text, LINE))
 
 
 def amounts(axes: Any, *which: str) -> None:

@@ -93,6 +93,11 @@ def of_default(result: Result) -> Seen:
     return found
 
 
+def of_chosen(result: Result) -> Seen:
+    """The default's, where the chosen loss was proven on another kind of model only."""
+    return seen(result, result.chosen) or of_default(result)
+
+
 def of_pilot(result: Result) -> PilotRows:
     """Of numbers: what the pilot left unexplained before any loss was chosen."""
     assert result.profile.pilot is not None

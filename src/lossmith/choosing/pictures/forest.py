@@ -1,4 +1,4 @@
-"""Picture 5: the proof: each loss's gain over the default, with the interval that allows for chance."""
+"""Picture 5: is any loss better? Each loss's gain over the default, with the interval that allows for chance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from lossmith.choosing.verdict import ROPE, percent
 if TYPE_CHECKING:
     from lossmith.choosing.result import Result, Row
 
-TEXT, LINE, GAP = 0.17, 0.24, 0.1  # inches: a line of the name, the interval with its folds, what parts two losses
-NAME = 56  # characters in a line
+TEXT, LINE, GAP = 0.19, 0.2, 0.14  # inches: a line of the name, the interval with its folds, what parts two losses
+NAME = 48  # characters in a line
+NO_BREAK = "\u00a0"  # what was found stays in one line
 HOPELESS = -60.0  # percent: what lies wholly below it may be left beyond the scale
 FAR = 400.0
+NOTE = (
+    "The dot is the gain, the line around it its interval, small strokes are single folds. Within the grey band "
+    f"({ROPE:.0%} to each side) two losses are as good as equal."
+)
+ARROW = " An arrow says that the interval goes on beyond the scale."
 
 
 def forest(result: Result) -> Picture | None:
@@ -28,8 +34,6 @@ def forest(result: Result) -> Picture | None:
     left, right = _reach(drawn)
     with style():
         figure_, axes = figure(0.65 + tall)
-        axes.axvspan(-100 * ROPE, 100 * ROPE, color=colour("band"), lw=0)
-        axes.axvline(0, color=colour("ink"), lw=1)
         axes.set(xlim=(left, right), ylim=(0, tall), yticks=[])
         place = tall
         for row, name in zip(drawn, names, strict=True):
@@ -42,11 +46,13 @@ def forest(result: Result) -> Picture | None:
         axes.spines["left"].set_visible(False)
         svg = to_svg(figure_, "forest", "Gain of each loss over the default, with 95% intervals")
     beyond = any(row.interval[0] < left or row.interval[2] > right for row in drawn if row.interval is not None)
-    return Picture("forest", "The proof", _sentence(result, beyond), svg)
+    note = NOTE + (ARROW if beyond else "")
+    return Picture("forest", "Is any loss better?", _sentence(result), svg, note=note, folded="How to read it")
 
 
 def _name(row: Row) -> str:
-    return f"{row.label} \u00b7 {row.model}: {row.outcome.partition(' (')[0]} ({row.gain:+.1f}%)"
+    found = f"{row.model}: {row.outcome.partition(' (')[0]} ({row.gain:+.1f}%)"
+    return f"{row.label} \u00b7 {found.replace(' ', NO_BREAK)}"
 
 
 def _reach(rows: list[Row]) -> tuple[float, float]:
@@ -72,26 +78,19 @@ def _line(axes: Any, place: float, row: Row, name: list[str]) -> None:
     left, right = axes.get_xlim()
     word = row.outcome.partition(" ")[0]
     paint = colour({"USE": "better", "better": "better", "worse": "worse"}.get(word, "muted"))
+    foot, head = place - LINE, place + LINE / 2  # beside the interval alone: nothing may cross a name
+    axes.fill_between([-100 * ROPE, 100 * ROPE], foot, head, color=colour("band"), lw=0)
+    axes.plot([0, 0], [foot, head], color=colour("ink"), lw=1)
     axes.plot([low, high], [place, place], color=paint, lw=2.5)
     axes.plot([gain], [place], "o", color=paint, ms=6)
     for end, mark, beyond in ((0, "<", low < left), (1, ">", high > right)):
         if beyond:
             axes.plot([end], [place], mark, color=paint, ms=7, transform=axes.get_yaxis_transform(), clip_on=False)
-    ground = {"facecolor": colour("card"), "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    axes.text(
-        0, place + 0.09, "\n".join(name), transform=axes.get_yaxis_transform(), fontsize=9, va="bottom",
-        linespacing=1.1, bbox=ground,
-    )  # fmt: skip
+    axes.text(0, head, "\n".join(name), transform=axes.get_yaxis_transform(), va="bottom", linespacing=1.1)
 
 
-def _sentence(result: Result, beyond: bool) -> str:
-    see = (
-        f"Right of the line a loss beats {result.default}; only an interval that lies wholly to the right is a proof. "
-        f"Within the grey band ({ROPE:.0%} to each side) two losses are as good as equal; small strokes are single "
-        "folds."
-    )
-    if beyond:
-        see += " An arrow says that the interval goes on beyond the scale."
+def _sentence(result: Result) -> str:
+    see = f"Right of 0 a loss beats {result.default}; only an interval that lies wholly to the right is a proof."
     detectable = result.evidence.detectable
     if detectable is None or result.evidence.undecidable:
         return see

@@ -35,7 +35,7 @@ def murphy(result: Result) -> Picture | None:
     curves = [(one.label, *_gain(result.aim, default, one, thresholds)) for one in others]
     unit = max(float(np.abs(gain).max()) for _, gain, _, _ in curves) or 1.0
     with style():
-        drawn, axes = figure(2.9)
+        drawn, axes = figure(3.3)
         axes.axhline(0, color=colour("ink"), lw=1)
         for number, (label, gain, error, _) in enumerate(curves):
             paint = series(number)
@@ -46,7 +46,7 @@ def murphy(result: Result) -> Picture | None:
         names(drawn, axes, f"compared with {result.default}, the line at 0")
         axes.set(yticks=[], ylabel="worse ←  → better", xlim=(thresholds[0], thresholds[-1]))
         amounts(axes, "x")
-        below(axes, f"you act where the predicted {_what(result)} exceeds this")
+        below(axes, f"limit: you act where the predicted {_what(result)} exceeds it")
         svg = to_svg(drawn, "murphy", "Murphy diagram: gain over the default at every threshold")
     return Picture("murphy", "Does it win for everyone?", _sentence(result, *curves[0]), svg)
 
@@ -94,9 +94,19 @@ def _quantile(level: float, y: Floats, prediction: Floats, threshold: float) -> 
 def _sentence(result: Result, label: str, gain: Floats, error: Floats, enough: NDArray[np.bool_]) -> str:
     better, worse = (bool((enough & (side * gain > SURE * error)).any()) for side in (1, -1))
     if better and worse:
-        return f"The curve of {label} crosses 0: whether it is better than {result.default} depends on where you act."
-    if better:
-        return f"{label} is better at some thresholds and nowhere clearly worse: no user loses by it."
-    if worse:
-        return f"{label} is worse at some thresholds and nowhere clearly better: {result.default} serves every user."
-    return f"{label} stays within chance of 0: at no threshold can the two be told apart for sure."
+        return (
+            f"{label} is better for some limits and worse for others: whether it is better than {result.default} "
+            "depends on where you act."
+        )
+    if not better and not worse:
+        return f"{label} stays within chance of 0: at no limit could a difference be shown."
+    see = f"{label} is {'better' if better else 'worse'} for some limits; at no other could a difference be shown."
+    if worse or _proven(result, label):
+        return see
+    return f"{see} Over all limits together it was not shown to be better."
+
+
+def _proven(result: Result, label: str) -> bool:
+    """Whether the table calls it better on the kind of model that is drawn."""
+    words = (row.outcome.partition(" ")[0] for row in result.table if (row.label, row.model) == (label, result.kind))
+    return any(word in ("USE", "better") for word in words)

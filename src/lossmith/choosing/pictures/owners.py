@@ -8,7 +8,7 @@ import numpy as np
 
 from lossmith.choosing.errors import plain
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
-from lossmith.choosing.pictures.data import Seen, all_seen, of_default, picked
+from lossmith.choosing.pictures.data import Seen, all_seen, of_chosen, picked
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -20,10 +20,9 @@ NAMED = 5  # rows that are shown one by one
 
 
 def owners(result: Result) -> Picture:
-    found = all_seen(result)[:MOST_CURVES]
-    pulls = {one.label: one.pull() for one in found}
+    pulls = {one.label: one.pull() for one in all_seen(result)[:MOST_CURVES]}
     with style():
-        drawn, axes = figure(3.4)
+        drawn, axes = figure(3.6)
         axes.plot([0, 1], [0, 1], color=colour("grid"), lw=1)
         for number, (label, pull) in enumerate(pulls.items()):
             share = shares(pull)
@@ -39,10 +38,11 @@ def owners(result: Result) -> Picture:
         axes.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         axes.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
         svg = to_svg(drawn, "owners", "Share of the gradient held by the rows that pull hardest")
-    hardest = max(pulls, key=lambda label: top_share(pulls[label]))
+    chosen = of_chosen(result)
+    pull = chosen.pull()
     return Picture(
-        "owners", "Who owns the gradient", _sentence(result, hardest, pulls[hardest]), svg,
-        rows=_rows(result, next(one for one in found if one.label == hardest), pulls[hardest]),
+        "owners", "Who owns the gradient", _sentence(result, chosen, pull), svg,
+        rows=_rows(result, chosen, pull), folded="The rows that pull hardest",
     )  # fmt: skip
 
 
@@ -57,14 +57,14 @@ def top_share(pull: Floats, part: float = TOP) -> float:
     return float(shares(pull)[max(1, round(part * len(pull)))])
 
 
-def _sentence(result: Result, label: str, pull: Floats) -> str:
+def _sentence(result: Result, found: Seen, pull: Floats) -> str:
     head = (
         "While a model is trained every row pulls it towards itself (its gradient). Under "
-        f"{label} the {TOP:.0%} of rows that pull hardest hold {top_share(pull):.0%} of the whole pull"
+        f"{found.label} the {TOP:.0%} of rows that pull hardest hold {top_share(pull):.0%} of the whole pull"
     )
     if not result.classes:
-        return f"{head}; look at these rows: an error in the data, or real?"
-    y = of_default(result).y
+        return f"{head}: are they errors in the data, or real?"
+    y = found.y
     held = [float(pull[y == i].sum() / max(float(pull.sum()), 1e-300)) for i in range(len(result.classes))]
     rarest = int(np.argmin([(y == i).sum() for i in range(len(result.classes))]))
     return (

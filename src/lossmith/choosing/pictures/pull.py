@@ -26,12 +26,14 @@ from lossmith.registry import get
 from lossmith.start import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
+    from lossmith.choosing.candidate import Candidate
     from lossmith.choosing.result import Result
     from lossmith.loss import Loss
 
 DELTAS = (0.25, 0.5, 0.75, 1.0, HUBER_EFFICIENCY, 2.0, 3.0, 5.0)  # in robust standard deviations
 MOST_CURVES = 5
-PARTS = "Above, how much a loss counts; below, how hard it then pulls on the model; grey, where your rows lie."
+PARTS = "Above, how much a loss counts; below, how hard it then pulls on the model; grey, where your rows lie"
+ENDS = ": the bars at the ends hold all larger misses"
 
 
 def pull(result: Result) -> Picture | None:
@@ -50,7 +52,7 @@ def _of_residuals(result: Result) -> Picture | None:
     deltas = sorted({*(scale * d for d in DELTAS), tried})
     start = deltas.index(tried)
     with style():
-        drawn, (upper, lower) = figure(4.4, 2, sharex=True)
+        drawn, (upper, lower) = figure(3.9, 2, sharex=True)
         _under(upper, residual, (-reach, reach))
         _under(lower, residual, (-reach, reach))
         for number, (label, loss) in enumerate(curves.items()):
@@ -65,7 +67,7 @@ def _of_residuals(result: Result) -> Picture | None:
         names(drawn, upper)
         svg = to_svg(drawn, "pull", "Losses and their gradients over the residuals", start)
     slider = Slider("Huber's delta", tuple(_zones(residual, delta, scale) for delta in deltas), start)
-    return Picture("pull", "Loss and pull over your misses", _sentence(residual, scale), svg, slider)
+    return Picture("pull", "Loss and pull over your misses", _sentence(residual, scale, reach), svg, slider)
 
 
 def _of_difference(loss: Loss) -> bool:
@@ -107,26 +109,29 @@ def _zones(residual: Floats, delta: float, scale: float) -> str:
     )
 
 
-def _sentence(residual: Floats, scale: float) -> str:
-    far = float(np.mean(np.abs(residual) > 3.5 * scale))
+def _sentence(residual: Floats, scale: float, reach: float) -> str:
+    size = np.abs(residual)
+    parts, far = PARTS + (ENDS if size.max() > reach else ""), float(np.mean(size > 3.5 * scale))
     if far < 0.001:
-        return f"{PARTS} Hardly any row is missed by much, so the losses differ little in what they pull at."
+        return f"{parts}. Hardly any row is missed by much, so the losses differ little in what they pull at."
     return (
-        f"{PARTS} {far:.1%} of the rows are missed by more than 3.5 times the usual miss ({short(scale)}): squared "
-        "error lets each of them pull harder the farther it is, absolute error lets every row pull alike."
+        f"{parts}. {far:.1%} of the rows are missed by more than 3.5 times the usual miss ({short(scale)}): squared "
+        "error lets them pull hardest, absolute error lets every row pull alike."
     )
 
 
-def _of_chances(result: Result) -> Picture | None:
+def _of_chances(result: Result) -> Picture:
     """Of classes: over the probability that was given to what really happened."""
-    found = of_default(result)
+    found, raced = of_default(result), all_seen(result)[:MOST_CURVES]
     given = _given(found.y, found.prediction)
     p = np.linspace(0.005, 0.995, 199)
     with style():
-        drawn, (upper, lower) = figure(4.2, 2, sharex=True)
+        drawn, (upper, lower) = figure(3.9, 2, sharex=True)
         for axes in (upper, lower):
             _under(axes, given, (0.0, 1.0))
-        for number, one in enumerate(all_seen(result)[:MOST_CURVES]):
+        for number, one in enumerate(raced):
+            if not _by_chance(one.candidate):
+                continue
             value, slope = _at_chance(one.candidate.loss(), p)
             unit = abs(float(np.interp(0.5, p, slope))) or 1.0
             upper.plot(p, value / unit, color=series(number), lw=1.8, label=one.label)
@@ -137,10 +142,18 @@ def _of_chances(result: Result) -> Picture | None:
         svg = to_svg(drawn, "pull", "Losses and their gradients over the predicted probabilities")
     wrong = float(np.mean(given < 0.1))
     see = (
-        f"{PARTS} {wrong:.1%} of the rows were given a chance below 10% for what then happened: there the losses "
+        f"{PARTS}. {wrong:.1%} of the rows were given a chance below 10% for what then happened: there the losses "
         "differ most in how hard they let a row pull."
     )
-    return Picture("pull", "Loss and pull over your predictions", see, svg)
+    others = ", ".join(one.label for one in raced if not _by_chance(one.candidate))
+    note = f"{others}: how hard a row pulls depends also on which class it is of." if others else ""
+    return Picture("pull", "Loss and pull over your predictions", see, svg, note=note, folded="Not drawn, and why")
+
+
+def _by_chance(candidate: Candidate) -> bool:
+    """Whether the chance of what happened is all that counts: under class weights, and of ordered classes with
+    thresholds between them, it matters too which class happened."""
+    return not candidate.class_weight and candidate.loss().target_kind != "level"
 
 
 def _given(y: Floats, prediction: Floats) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lossmith.choosing.errors import plain
 from lossmith.choosing.isotonic import recalibrated
 from lossmith.choosing.pictures.canvas import Picture, amounts, colour, figure, names, series, short, style, to_svg
-from lossmith.choosing.pictures.data import Seen, all_seen, of_default
+from lossmith.choosing.pictures.data import Seen, all_seen, of_chosen, of_default
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_CURVES = 4
 PRIOR = "with shifted prior"
 GROUPS = 10
+OFF = 0.05  # of what came: less is not worth a word
 NOTE = (
     "Predicted, real: means. The mean squared error is {unknown} (what knowing nothing would cost) - DSC + MCB: DSC is "
     "what telling cases apart saves, MCB what predictions cost that do not mean what they say."
@@ -54,7 +55,8 @@ class Curve:
 
 def _of_means(result: Result) -> Picture:
     """What really came, against what was predicted: isotonic regression, so that nothing has to be grouped."""
-    found, what = curves(result)
+    found, name = curves(result)
+    what = f"share of {name}" if name else "mean"
     low, high = _window(found)
     rows: list[tuple[str, ...]] = [("loss", "predicted", "real", "MCB", "DSC")]
     unknown = 0.0
@@ -69,25 +71,35 @@ def _of_means(result: Result) -> Picture:
         axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"predicted {what}", ylabel=f"real {what}")
         amounts(axes, "x", "y")
         svg = to_svg(drawn, "reliability", "Reliability: isotonic regression of y on the predictions")
-    times = {one.label: one.means[0] / one.means[1] for one in found if one.means[1] > 0}
-    worst = max(times, key=lambda label: abs(np.log(max(times[label], 1e-9))), default="")
-    see = "On the dashed line, what is predicted is what comes."
-    if worst and abs(times[worst] - 1) > 0.05:
-        see += f" {worst} predicts {times[worst]:.2f} times the real {what} on average."
-    else:
-        see += f" On average every loss here predicts the real {what}, to within 5%."
     note = NOTE.format(unknown=short(unknown)) + (SHIFTED if any(PRIOR in one.label for one in found) else "")
+    see = _sentence(found, of_chosen(result).label, name)
     return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows), note=note)
 
 
+def _sentence(found: list[Curve], chosen: str, name: str) -> str:
+    """Of the chosen loss; then of the one that is farthest off, where one was trained that is."""
+    mine = next(one for one in found if one.label == chosen)
+    said, came = (f"{100 * mean:.3g}%" if name else short(mean) for mean in mine.means)
+    verb = f"gives {name}" if name else "predicts"
+    see = f"On the dashed line, what is predicted is what comes: {chosen} {verb} {said} on average, {came} came."
+    others = [one for one in found if one.label != chosen and PRIOR not in one.label and one.means[1] > 0]
+    times = {one.label: one.means[0] / one.means[1] for one in others}
+    worst = max(times, key=lambda label: abs(np.log(max(times[label], 1e-9))), default="")
+    if not worst or abs(times[worst] - 1) <= OFF:
+        return see
+    return f"{see} {worst} predicts {times[worst]:.2f} times what came."
+
+
 def curves(result: Result) -> tuple[list[Curve], str]:
-    """The default first; where classes were weighted in training, that and the default's prior shift come next."""
+    """The default first, then the chosen; where classes were weighted in training, that and the default's prior shift
+    come next. And the name of the class whose chance it is."""
     found = all_seen(result)
+    first = (result.default, result.chosen.label)
+    found.sort(key=lambda one: (*(one.label != label for label in first), not one.candidate.class_weight))
     if not result.classes:
-        return [Curve(one.label, one.y, one.middle, one.weight) for one in found[:MOST_CURVES]], "mean"
+        return [Curve(one.label, one.y, one.middle, one.weight) for one in found[:MOST_CURVES]], ""
     y = of_default(result).y
     which = 1 if len(result.classes) == 2 else int(np.argmin(np.bincount(y.astype(np.intp))))
-    found.sort(key=lambda one: (one.label != result.default, not one.candidate.class_weight))  # else in their order
     real = (y == which).astype(np.float64)
     lines = [
         Curve(s.label, real, s.prediction if s.prediction.ndim == 1 else s.prediction[:, which], s.weight)
@@ -96,7 +108,7 @@ def curves(result: Result) -> tuple[list[Curve], str]:
     if any(one.candidate.class_weight for one in found):
         even = shifted(lines[0].prediction, lines[0].means[1])
         lines.insert(1, Curve(f"{result.default} {PRIOR}", real, even, lines[0].weight))
-    return lines, f"share of {plain(result.classes[which], 20)}"
+    return lines, plain(result.classes[which], 20)
 
 
 def shifted(chance: Floats, share: float) -> Floats:
@@ -129,13 +141,13 @@ def decompose(y: Floats, prediction: Floats, weight: Floats | None = None) -> tu
 
 
 def _of_levels(result: Result) -> Picture:
-    """Share of rows at or below the prediction, from low predictions to high ones."""
+    """Share of rows at or below the prediction, or within the interval, from low predictions to high ones."""
     level = result.aim.level
     found = all_seen(result)[:MOST_CURVES]
-    where = "within the interval" if result.aim.functional == "interval" else "below the prediction"
-    rows = [("loss", where.split(maxsplit=1)[0], "asked for")]
+    where = "within the interval" if result.aim.functional == "interval" else "at or below the prediction"
+    rows = [("loss", where, "asked for")]
     with style():
-        drawn, axes = figure(3.0)
+        drawn, axes = figure(3.3)
         axes.axhline(level, color=colour("muted"), lw=1, ls=(0, (2, 2)))
         for number, one in enumerate(found):
             below, whole = _held(one), np.ones(len(one.y)) if one.weight is None else one.weight
@@ -156,17 +168,17 @@ def _of_levels(result: Result) -> Picture:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda v, _: f"{v:.0%}")
         svg = to_svg(drawn, "reliability", f"Share of y {where}")
-    default = of_default(result)
-    mine = float(np.average(_held(default), weights=default.weight))
+    chosen = of_chosen(result)
+    mine = float(np.average(_held(chosen), weights=chosen.weight))
     see = (
-        f"On the dashed line, {level:.0%} of y lie {where}, as asked for; with {result.default} {mine:.0%} do, and "
+        f"On the dashed line, {level:.0%} of y lie {where}, as asked for; with {chosen.label} {mine:.0%} do, and "
         "where its line bends, some kinds of rows are served worse than others."
     )
     return Picture("reliability", "Do predictions mean what they say?", see, svg, rows=tuple(rows))
 
 
 def _held(one: Seen) -> NDArray[np.bool_]:
-    """Whether y lies below the prediction, or within the interval."""
+    """Whether y lies at or below the prediction, or within the interval."""
     if one.prediction.ndim == 1:
         return one.y <= one.prediction
     return (one.prediction[:, 0] <= one.y) & (one.y <= one.prediction[:, -1])

@@ -38,7 +38,7 @@ def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
     line = np.array([mean.min(), mean.max()])
     middle, height = np.exp(np.log(mean).mean()), np.exp(np.log(variance).mean())
     with style():
-        drawn, axes = figure(3.3)
+        drawn, axes = figure(3.6)
         axes.set(xscale="log", yscale="log")
         for (name, power), dash in zip(LAWS, ((1, 2), (4, 2), (8, 2)), strict=True):
             axes.plot(line, height * (line / middle) ** power, color=colour("muted"), lw=1.1, ls=(0, dash), label=name)
@@ -48,16 +48,16 @@ def _against_the_mean(found: PilotRows, growth: Growth) -> Picture:
         _plain_ticks(axes)
         svg = to_svg(drawn, "spread", "Squared misses against predictions, on logarithmic scales")
     low, high = growth.band
-    slope = f"(slope {growth.slope:.2f}, 95% band {low:.2f} to {high:.2f})"
     see = (
-        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold {slope}, nearest to "
+        f"Where predictions double, the squared misses grow {2**growth.slope:.1f}-fold, nearest to "
         f"{LAW_NAMES[growth.law]}."
     )
     if high < 0:
-        see = f"The larger the prediction, the smaller the misses {slope}, which none of the drawn laws describes."
+        see = "The larger the prediction, the smaller the misses, which none of the drawn laws describes."
     if growth.zeros_expected is not None:
         see += f" Exact zeros: {np.mean(found.y == 0):.0%} of the rows, {growth.zeros_expected:.0%} under Poisson."
-    return Picture("spread", "How the misses grow", see, svg)
+    note = f"The slope is {growth.slope:.2f}, its 95% band {low:.2f} to {high:.2f}."
+    return Picture("spread", "How the misses grow", see, svg, note=note)
 
 
 def _grouped(found: PilotRows) -> tuple[Floats, Floats]:
@@ -107,7 +107,7 @@ def _against_the_normal(residual: Floats) -> Picture:
         )
     )
     with style():
-        drawn, axes = figure(3.0)
+        drawn, axes = figure(3.6)
         reach = float(np.abs(normal).max())
         axes.plot([-reach, reach], [-reach, reach], color=colour("grid"), lw=1.2)
         axes.plot(normal[keep], ordered[keep], "o", color=colour("blue"), ms=3.5)

@@ -174,3 +174,23 @@ def test_a_few_texts_among_numbers_are_told(texts):
 def test_categories_that_are_called_numbers_stay_categories():
     assert from_any(pd.DataFrame({"x": pd.Categorical(["1", "2"])})).column("x").kind == "category"
     assert from_any({"x": ["1_000", "2_000"]}).column("x").kind == "category"
+
+
+def test_names_that_are_no_texts_become_texts():
+    frame = pd.DataFrame(np.arange(6.0).reshape(2, 3))
+    assert from_any(frame).names == ["0", "1", "2"]
+    for both in (frame.set_axis([1, "1", "a"], axis=1), {1: [0.0, 3.0], "1": [1.0, 4.0], "a": [2.0, 5.0]}):
+        table = from_any(both)
+        assert (table.names, table.repeated) == (["1", "1.2", "a"], ("1",))
+        assert "two columns are named '1'" in table.warnings[0]
+        assert table.column("1.2").values.tolist() == [1, 4]
+    levels = pd.MultiIndex.from_tuples([("size", "mean"), ("size", "sum"), ("age", "")])
+    assert from_any(frame.set_axis(levels, axis=1)).names == ["size_mean", "size_sum", "age"]
+
+
+def test_frames_may_repeat_names_as_files_do():
+    repeated = pd.DataFrame([[1, 2.0, 3]], columns=["a", "a", "b"])
+    for frame in (repeated, pa.Table.from_arrays([pa.array([1]), pa.array([2.0]), pa.array([3])], ["a", "a", "b"])):
+        table = from_any(frame)
+        assert (table.names, table.repeated) == (["a", "a.2", "b"], ("a",))
+        assert table.column("a.2").values.tolist() == [2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -91,7 +91,6 @@ class Table:
 
 def read(path: str | Path) -> Table:
     """A CSV (any common delimiter, gzip too) or Parquet file."""
-    import narwhals as nw
     import pyarrow as pa
 
     path = Path(path)
@@ -116,10 +115,8 @@ def read(path: str | Path) -> Table:
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
-    names = frame.column_names
-    table = from_frame(nw.from_native(frame.rename_columns(_distinct(names, warnings)), eager_only=True))
-    repeated = tuple(name for name, count in Counter(names).items() if count > 1)
-    return replace(table, warnings=(*warnings, *table.warnings), repeated=repeated)
+    table = from_any(frame)
+    return replace(table, warnings=(*warnings, *table.warnings))
 
 
 def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
@@ -166,38 +163,37 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
     return found
 
 
-def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
-    seen: set[str] = set()
-    distinct = []
-    for name in names:
-        new, count = name, 1
-        while new in seen:
-            count += 1
-            new = f"{name}.{count}"
-        if new != name:
-            warnings.append(f"two columns are named {quoted(name)}; the later one is called {quoted(new)}")
-        seen.add(new)
-        distinct.append(new)
-    return distinct
-
-
 def from_any(data: Any) -> Table:
     """A table from a data frame (pandas, Polars, Arrow), a dictionary of columns, or a matrix."""
-    import narwhals as nw
-
     if isinstance(data, Table):
         return data
     if isinstance(data, dict):
-        return _from_columns({str(name): _series(values) for name, values in data.items()})
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return from_frame(frame)
+        return _from_columns(data, data.values())
+    named = _frame(data)
+    if named is not None:
+        return _from_columns(*named)
     matrix = np.asarray(data)
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim != 2:
         raise ChoiceError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
-    return _from_columns({f"x{j}": _series(matrix[:, j]) for j in range(matrix.shape[1])})
+    return _from_columns([f"x{j}" for j in range(matrix.shape[1])], matrix.T)
+
+
+def _frame(data: Any) -> tuple[Sequence[Any], Iterable[Any]] | None:
+    """A data frame's names and columns. Arrow and pandas let names repeat; narwhals does not, so it sees numbers."""
+    import narwhals as nw
+    from narwhals.dependencies import is_pandas_like_dataframe, is_pyarrow_table
+
+    names: list[Any] = []
+    if is_pyarrow_table(data):
+        names = data.column_names
+        data = data.rename_columns([str(i) for i in range(len(names))])
+    elif is_pandas_like_dataframe(data):
+        names = list(data.columns)
+        data = data if data.columns.is_unique else data.set_axis(range(len(names)), axis=1)
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    return (names or frame.columns, frame.iter_columns()) if isinstance(frame, nw.DataFrame) else None
 
 
 def column_from_any(values: Any, name: str) -> Column:
@@ -216,15 +212,14 @@ def column_from_any(values: Any, name: str) -> Column:
     return column
 
 
-def from_frame(frame: Any) -> Table:
-    return _from_columns({str(name): frame[name] for name in frame.columns})
+def _from_columns(names: Iterable[Any], each: Iterable[Any]) -> Table:
+    import narwhals as nw
 
-
-def _from_columns(series: dict[str, Any]) -> Table:
     warnings: list[str] = []
     unusable, columns = [], []
-    for name, values in series.items():
-        column = _column(name, values)
+    texts = [_name(name) for name in names]
+    for name, values in zip(_distinct(texts, warnings), each, strict=True):
+        column = _column(name, values if isinstance(values, nw.Series) else _series(values))
         if column is None:
             unusable.append(name)
             warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
@@ -233,7 +228,28 @@ def _from_columns(series: dict[str, Any]) -> Table:
     lengths = {len(column.values) for column in columns}
     if len(lengths) > 1:
         raise ChoiceError("the columns differ in length")
-    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), unusable=tuple(unusable))
+    repeated = tuple(name for name, count in Counter(texts).items() if count > 1)
+    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), repeated, tuple(unusable))
+
+
+def _name(name: Any) -> str:
+    """A name as text; those of several levels, as in pandas, become one."""
+    return "_".join(str(part) for part in name if part != "") if isinstance(name, tuple) else str(name)
+
+
+def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
+    seen: set[str] = set()
+    distinct = []
+    for name in names:
+        new, count = name, 1
+        while new in seen:
+            count += 1
+            new = f"{name}.{count}"
+        if new != name:
+            warnings.append(f"two columns are named {quoted(name)}; the later one is called {quoted(new)}")
+        seen.add(new)
+        distinct.append(new)
+    return distinct
 
 
 def _series(values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from lossmith.choosing.errors import ChoiceError
-from lossmith.choosing.tables import from_any, read
+from lossmith.choosing.tables import column_from_any, from_any, read
 
 TEXT = "n,b,d,c\n1,true,2024-01-02,red\n,false,,\n3,true,2024-01-04,blue\n"
 
@@ -194,3 +195,63 @@ def test_frames_may_repeat_names_as_files_do():
         table = from_any(frame)
         assert (table.names, table.repeated) == (["a", "a.2", "b"], ("a",))
         assert table.column("a.2").values.tolist() == [2]
+
+
+TEXTS = {
+    "string": pd.array(["u", pd.NA, "v"], dtype="string"),
+    "string of Arrow": pd.array(["u", pd.NA, "v"], dtype="string[pyarrow]"),
+    "category over string": pd.Categorical(pd.array(["u", pd.NA, "v"], dtype="string")),
+    "objects": pd.Series(["u", pd.NA, "v"], dtype=object),
+    "a list": ["u", pd.NA, "v"],
+    "mixed": ["u", np.nan, 5],
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_gaps_of_every_kind_are_gaps(kind):
+    for column in (from_any({"x": TEXTS[kind]}).column("x"), from_any(pd.DataFrame({"x": TEXTS[kind]})).column("x"),
+                   column_from_any(TEXTS[kind], "y")):  # fmt: skip
+        assert column.kind == "category"
+        assert np.isnan(column.values).tolist() == [False, True, False]
+
+
+def test_converted_frames_hold_the_same():
+    frame = pd.DataFrame({"n": [1.5, None], "i": [2**60, None], "b": [True, None], "c": ["a", None]})
+    table = from_any(frame.convert_dtypes())
+    assert kinds(table) == {"n": "number", "i": "number", "b": "boolean", "c": "category"}
+    for column in table.columns:
+        assert np.isnan(column.values).tolist() == [False, True]
+
+
+def test_objects_are_what_they_hold():
+    day, moment = dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)
+    for values, kind, first in (([day, None], "date", 2), ([moment, pd.NaT], "date", 2.5),
+                                ([dt.timedelta(seconds=3), None], "number", 3),
+                                ([Decimal("1.5"), 2.0], "number", 1.5), ([2**70, 1], "number", 2.0**70)):  # fmt: skip
+        for data in ({"x": values}, pd.DataFrame({"x": pd.Series(values, dtype=object)})):
+            column = from_any(data).column("x")
+            assert (column.kind, column.values[0]) == (kind, first)
+
+
+def test_cells_that_hold_lists_are_left_out_and_as_a_target_refused():
+    for cell in ([1, 2], np.zeros(2), np.zeros((2, 2)), {"a": 1}, {1}, b"raw"):
+        cells = pd.Series([cell, None, cell], dtype=object)
+        table = from_any(pd.DataFrame({"lists": cells, "n": [1, 2, 3]}))
+        assert (table.names, table.unusable) == (["n"], ("lists",))
+        assert "'lists' holds neither numbers" in table.warnings[0]
+        with pytest.raises(ChoiceError, match="y holds neither numbers nor labels"):
+            column_from_any(cells, "y")
+    for wrong, says in (([[1], [1, 2]], "lists that differ in length"), ([[1, 2], [3, 4]], "it has 2 dimensions")):
+        with pytest.raises(ChoiceError, match=f"column 'x' .*{says}"):
+            from_any({"x": wrong})
+        with pytest.raises(ChoiceError, match=f"y .*{says}"):
+            column_from_any(wrong, "y")
+
+
+@pytest.mark.parametrize("kind", [">f8", "f2", "longdouble", ">i4", "u1", "M8[h]", "m8[h]"])
+def test_numbers_of_every_layout(kind):
+    assert from_any({"x": np.array([1, 2], kind)}).column("x").kind == ("date" if kind[0] == "M" else "number")
+
+
+def test_dates_beside_moments_lose_no_hours():
+    assert from_any({"x": [dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)]}).column("x").kind == "category"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +29,7 @@ MISSING = frozenset(
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
+TIMES = (dt.datetime, dt.date, dt.time, dt.timedelta)  # a datetime is a date, too
 UNUSABLE = "holds neither numbers, dates nor text"
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "Latin-1"}  # the last can read anything
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
@@ -172,7 +176,7 @@ def from_any(data: Any) -> Table:
     named = _frame(data)
     if named is not None:
         return _from_columns(*named)
-    matrix = np.asarray(data)
+    matrix = _array(data, "X")
     if matrix.ndim == 1:
         matrix = matrix[:, None]
     if matrix.ndim != 2:
@@ -198,28 +202,18 @@ def _frame(data: Any) -> tuple[Sequence[Any], Iterable[Any]] | None:
 
 def column_from_any(values: Any, name: str) -> Column:
     """One column from a series, an array or a list."""
-    import narwhals as nw
-
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if not isinstance(series, nw.Series):
-        array = np.asarray(values)
-        if array.ndim != 1:
-            raise ChoiceError(f"{name} must be one column of values; it has {array.ndim} dimensions")
-        series = _series(array)
-    column = _column(name, series)
+    column = _made(name, values, name)
     if column is None:
         raise ChoiceError(f"{name} holds neither numbers nor labels")
     return column
 
 
 def _from_columns(names: Iterable[Any], each: Iterable[Any]) -> Table:
-    import narwhals as nw
-
     warnings: list[str] = []
     unusable, columns = [], []
     texts = [_name(name) for name in names]
     for name, values in zip(_distinct(texts, warnings), each, strict=True):
-        column = _column(name, values if isinstance(values, nw.Series) else _series(values))
+        column = _made(name, values, f"column {quoted(name)}")
         if column is None:
             unusable.append(name)
             warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
@@ -252,23 +246,30 @@ def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
     return distinct
 
 
-def _series(values: Any) -> Any:
-    """A narwhals series over Arrow memory; mixed Python objects become text there."""
+def _made(name: str, values: Any, what: str) -> Column | None:
+    """The column that a series, an array or a list is; None if its cells hold nothing to learn from."""
     import narwhals as nw
     import pyarrow as pa
 
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufMmUTO":
-        raise ChoiceError(f"cannot use values of type {array.dtype}")
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series):
+        return _column(name, series)
+    array = _array(values, what)
+    if array.ndim != 1:
+        raise ChoiceError(f"{what} must be one column of values; it has {array.ndim} dimensions")
+    if array.dtype.kind not in "biufmMUTO":
+        raise ChoiceError(f"{what} holds values of type {array.dtype}, which cannot be used")
     if array.dtype.kind in "UTO":
-        array = array.astype(object)
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
+        return _of_objects(name, array.tolist())
+    known = {"f": "f8", "m": "m8[ms]", "M": "M8[ms]"}.get(array.dtype.kind, array.dtype.newbyteorder("="))
+    return _column(name, nw.from_native(pa.chunked_array([pa.array(array.astype(known))]), series_only=True))
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
     try:
-        arrow = pa.array(array)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        arrow = pa.array([None if v is None or v != v else str(v) for v in array])
-    return nw.from_native(pa.chunked_array([arrow]), series_only=True)
+        return np.asarray(values)
+    except ValueError:
+        raise ChoiceError(f"{what} holds lists that differ in length") from None
 
 
 def _column(name: str, series: Any) -> Column | None:
@@ -287,12 +288,33 @@ def _column(name: str, series: Any) -> Column | None:
         return _category(name, series.to_list(), [str(level) for level in dtype.categories])
     if dtype == nw.Categorical:
         return _category(name, series.to_list())
-    if dtype in (nw.String, nw.Object):
-        column = _category(name, series.to_list())
-        return (_numbers(column) if column.kind == "category" else None) or column
+    if dtype == nw.String:
+        return _of_texts(name, series.to_list())
+    if dtype == nw.Object:
+        return _of_objects(name, series.to_list())
     if series.null_count() == len(series):
         return Column(name, "number", np.full(len(series), np.nan))
     return None
+
+
+def _of_objects(name: str, values: list[Any]) -> Column | None:
+    """What Python objects are: moments or spans, which Arrow knows, numbers, or else texts; lists are none of them."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    if any(not isinstance(value, str) and np.iterable(value) for value in values):
+        return None
+    found = {next((kind for kind in TIMES if isinstance(v, kind)), None) for v in values if not _is_gap(v)}
+    if len(found) == 1 and found != {None}:
+        with suppress(pa.ArrowException):
+            arrow = pa.chunked_array([pa.array(values, from_pandas=True)])
+            return _column(name, nw.from_native(arrow, series_only=True))
+    return _of_texts(name, values)
+
+
+def _of_texts(name: str, values: list[Any]) -> Column:
+    column = _category(name, values)
+    return (_numbers(column) if column.kind == "category" else None) or column
 
 
 def _floats(series: Any) -> Floats:
@@ -301,7 +323,7 @@ def _floats(series: Any) -> Floats:
     try:
         return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
     except ValueError:  # Arrow refuses integers beyond 2^53, which a float64 rounds
-        return np.array([np.nan if value is None else float(value) for value in series.to_list()])
+        return np.array([np.nan if _is_gap(value) else float(value) for value in series.to_list()])
 
 
 def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
@@ -309,7 +331,7 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
     present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     if present and all(isinstance(v, bool | np.bool_) for v in present):
         return _filled(name, "boolean", gaps, present)
-    if present and all(isinstance(v, int | float | np.number) for v in present):
+    if present and all(isinstance(v, int | float | np.number | Decimal) for v in present):
         return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
     texts = [str(v) for v in present]
     seen = set(texts)
@@ -320,7 +342,10 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
 
 
 def _is_gap(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING)
+    if isinstance(value, str):
+        return value.strip() in MISSING
+    equal = value == value  # of pandas' NA this is NA again, neither true nor false
+    return value is None or not isinstance(equal, bool | np.bool_) or not equal
 
 
 def _numbers(column: Column) -> Column | None:

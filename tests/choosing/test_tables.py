@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from scipy import sparse
 
 from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.tables import column_from_any, from_any, read
@@ -255,3 +256,15 @@ def test_numbers_of_every_layout(kind):
 
 def test_dates_beside_moments_lose_no_hours():
     assert from_any({"x": [dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)]}).column("x").kind == "category"
+
+
+def test_sparse_matrices_are_named_and_sparse_frames_read():
+    matrix = sparse.csr_matrix([[0.0, 2.0], [1.0, 0.0]])
+    with pytest.raises(ChoiceError, match="X is sparse: give a dense array"):
+        from_any(matrix)
+    with pytest.raises(ChoiceError, match="column 'x' is sparse"):
+        from_any({"x": matrix})
+    with pytest.raises(ChoiceError, match="y is sparse"):
+        column_from_any(matrix[:, [0]], "y")
+    table = from_any(pd.DataFrame.sparse.from_spmatrix(matrix, columns=["a", "b"]))
+    assert (kinds(table), table.column("b").values.tolist()) == ({"a": "number", "b": "number"}, [2, 0])

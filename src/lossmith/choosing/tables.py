@@ -266,6 +266,10 @@ def _made(name: str, values: Any, what: str) -> Column | None:
 
 
 def _array(values: Any, what: str) -> NDArray[Any]:
+    from scipy.sparse import issparse
+
+    if issparse(values):
+        raise ChoiceError(f"{what} is sparse: give a dense array (.toarray()) or a data frame")
     try:
         return np.asarray(values)
     except ValueError:
@@ -290,10 +294,10 @@ def _column(name: str, series: Any) -> Column | None:
         return _category(name, series.to_list())
     if dtype == nw.String:
         return _of_texts(name, series.to_list())
-    if dtype == nw.Object:
-        return _of_objects(name, series.to_list())
     if series.null_count() == len(series):
         return Column(name, "number", np.full(len(series), np.nan))
+    if dtype in (nw.Object, nw.Unknown):  # of what narwhals does not know, pandas' sparse columns are numbers
+        return _of_objects(name, series.to_list())
     return None
 
 

@@ -268,3 +268,24 @@ def test_sparse_matrices_are_named_and_sparse_frames_read():
         column_from_any(matrix[:, [0]], "y")
     table = from_any(pd.DataFrame.sparse.from_spmatrix(matrix, columns=["a", "b"]))
     assert (kinds(table), table.column("b").values.tolist()) == ({"a": "number", "b": "number"}, [2, 0])
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["price, net, EUR", "a\nb", "a, b\nc, d", 'so "called", all', "a\r\nb,"])
+def test_the_delimiter_stands_outside_quotes(tmp_path, mark, end, name):
+    cell = name.replace('"', '""')
+    table = read(write(tmp_path / "t.csv", mark + end.join([f'"{cell}";y', "1;2", '"3";4', ""]).encode()))
+    assert table.names == [name, "y"]
+    assert table.column("y").values.tolist() == [2, 4]
+
+
+def test_a_quote_inside_a_name_is_a_letter(tmp_path):
+    table = read(write(tmp_path / "t.csv", 'pipe 5";pipe, 6";y\n1;2;3\n4;5;6\n'))
+    assert table.names == ['pipe 5"', 'pipe, 6"', "y"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_delimiter_is_that_of_the_first_line(tmp_path, end):
+    rows = [f'"{i},{i},{i}";{i},5' for i in range(9)]
+    assert read(write(tmp_path / "t.csv", end.join(["Ångström;y", *rows, ""]))).names == ["Ångström", "y"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import re
 import zlib
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -32,6 +34,7 @@ NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
 TIMES = (dt.datetime, dt.date, dt.time, dt.timedelta)  # a datetime is a date, too
 UNUSABLE = "holds neither numbers, dates nor text"
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "Latin-1"}  # the last can read anything
+QUOTED = re.compile(r'(?:^|(?<=[,;\t|\r\n]))"(?:[^"]|"")*"')  # a cell in which delimiters and ends of lines are text
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
@@ -135,7 +138,8 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
         raise ChoiceError(f"{quoted(path.name)} is empty")
     if b"\x00" in head:
         raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
-    first = head.decode("latin-1").splitlines()[0]
+    bare = QUOTED.sub("", head.removeprefix(BOM_UTF8).decode("latin-1"))
+    first = re.split("[\r\n]", bare.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = max(",;\t|", key=first.count)
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))

@@ -1,11 +1,15 @@
 """Texts that are meant as numbers, dates or times are named, with how to write them."""
 
+import datetime as dt
+
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.prepare import prepare
-from lossmith.choosing.tables import column_from_any
+from lossmith.choosing.tables import column_from_any, from_any, read
 
 
 def said(cells):
@@ -72,6 +76,16 @@ def test_the_first_cell_that_is_something_else_is_named():
         "look like numbers with a percent sign, 'unknown' in data row 3 is not: write 5 for 5%"
     )
     assert said([None, "1/2/2000", "3/4/2000", "unknown"]).startswith("look like dates, 'unknown' in data row 4 is not")
+
+
+def test_times_of_day_are_treated_alike_whatever_they_came_in(tmp_path):
+    times = [dt.time(i // 60, i % 60) for i in range(60, 300)]
+    (tmp_path / "t.csv").write_text("\n".join(["t", *(f"{time:%H:%M}" for time in times)]) + "\n")
+    frames = ({"t": times}, pd.DataFrame({"t": times}), pa.table({"t": times}), pd.DataFrame({"t": map(str, times)}))
+    for table in (read(tmp_path / "t.csv"), *map(from_any, frames)):
+        column = table.column("t")
+        assert (column.kind, column.levels[:2]) == ("category", ("01:00:00", "01:01:00"))
+        assert "look like times, such as '01:00:00'" in look_like(column)
 
 
 def test_columns_and_targets_say_it():

@@ -294,7 +294,7 @@ def _column(name: str, series: Any) -> Column | None:
         return Column(name, "number", _floats(series.dt.total_seconds()))
     if dtype == nw.Enum:
         return _category(name, series.to_list(), [str(level) for level in dtype.categories])
-    if dtype == nw.Categorical:
+    if dtype in (nw.Categorical, nw.Time):  # how to write times of day is said of texts
         return _category(name, series.to_list())
     if dtype == nw.String:
         return _of_texts(name, series.to_list())

@@ -69,7 +69,7 @@ TREATED = {
     "decimal commas": (lambda p: csv(p, ("x", [f'"{v}"'.replace(".", ",") for v in X]), ("z", X[::-1]), ("y", Y)),
                        ("column 'x' look like numbers with decimal commas, such as '0,126' in data row 1",)),
     "percent": (lambda p: csv(p, ("x", [f"{v}%" for v in X]), ("z", X[::-1]), ("y", Y)),
-                ("column 'x' look like amounts of money or numbers with thousands separators",)),
+                ("column 'x' look like numbers with a percent sign", "write 0.126 for 0.126%")),
     "dates of another kind": (lambda p: csv(p, ("x", X), ("d", [f"{d[8:]}.{d[5:7]}.{d[:4]}" for d in DAYS]), ("y", Y)),
                               ("column 'd' look like dates, such as", "write 2026-01-31")),
     "a column of nothing": (lambda p: csv(p, ("x", X), ("e", [""] * N), ("k", [1] * N), ("y", Y)),

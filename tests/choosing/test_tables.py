@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from scipy import sparse
 
 from lossmith.choosing.errors import ChoiceError
-from lossmith.choosing.tables import from_any, read
+from lossmith.choosing.tables import column_from_any, from_any, read
 
 TEXT = "n,b,d,c\n1,true,2024-01-02,red\n,false,,\n3,true,2024-01-04,blue\n"
 
@@ -174,3 +176,116 @@ def test_a_few_texts_among_numbers_are_told(texts):
 def test_categories_that_are_called_numbers_stay_categories():
     assert from_any(pd.DataFrame({"x": pd.Categorical(["1", "2"])})).column("x").kind == "category"
     assert from_any({"x": ["1_000", "2_000"]}).column("x").kind == "category"
+
+
+def test_names_that_are_no_texts_become_texts():
+    frame = pd.DataFrame(np.arange(6.0).reshape(2, 3))
+    assert from_any(frame).names == ["0", "1", "2"]
+    for both in (frame.set_axis([1, "1", "a"], axis=1), {1: [0.0, 3.0], "1": [1.0, 4.0], "a": [2.0, 5.0]}):
+        table = from_any(both)
+        assert (table.names, table.repeated) == (["1", "1.2", "a"], ("1",))
+        assert "two columns are named '1'" in table.warnings[0]
+        assert table.column("1.2").values.tolist() == [1, 4]
+    levels = pd.MultiIndex.from_tuples([("size", "mean"), ("size", "sum"), ("age", "")])
+    assert from_any(frame.set_axis(levels, axis=1)).names == ["size_mean", "size_sum", "age"]
+
+
+def test_frames_may_repeat_names_as_files_do():
+    repeated = pd.DataFrame([[1, 2.0, 3]], columns=["a", "a", "b"])
+    for frame in (repeated, pa.Table.from_arrays([pa.array([1]), pa.array([2.0]), pa.array([3])], ["a", "a", "b"])):
+        table = from_any(frame)
+        assert (table.names, table.repeated) == (["a", "a.2", "b"], ("a",))
+        assert table.column("a.2").values.tolist() == [2]
+
+
+TEXTS = {
+    "string": pd.array(["u", pd.NA, "v"], dtype="string"),
+    "string of Arrow": pd.array(["u", pd.NA, "v"], dtype="string[pyarrow]"),
+    "category over string": pd.Categorical(pd.array(["u", pd.NA, "v"], dtype="string")),
+    "objects": pd.Series(["u", pd.NA, "v"], dtype=object),
+    "a list": ["u", pd.NA, "v"],
+    "mixed": ["u", np.nan, 5],
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_gaps_of_every_kind_are_gaps(kind):
+    for column in (from_any({"x": TEXTS[kind]}).column("x"), from_any(pd.DataFrame({"x": TEXTS[kind]})).column("x"),
+                   column_from_any(TEXTS[kind], "y")):  # fmt: skip
+        assert column.kind == "category"
+        assert np.isnan(column.values).tolist() == [False, True, False]
+
+
+def test_converted_frames_hold_the_same():
+    frame = pd.DataFrame({"n": [1.5, None], "i": [2**60, None], "b": [True, None], "c": ["a", None]})
+    table = from_any(frame.convert_dtypes())
+    assert kinds(table) == {"n": "number", "i": "number", "b": "boolean", "c": "category"}
+    for column in table.columns:
+        assert np.isnan(column.values).tolist() == [False, True]
+
+
+def test_objects_are_what_they_hold():
+    day, moment = dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)
+    for values, kind, first in (([day, None], "date", 2), ([moment, pd.NaT], "date", 2.5),
+                                ([dt.timedelta(seconds=3), None], "number", 3),
+                                ([Decimal("1.5"), 2.0], "number", 1.5), ([2**70, 1], "number", 2.0**70)):  # fmt: skip
+        for data in ({"x": values}, pd.DataFrame({"x": pd.Series(values, dtype=object)})):
+            column = from_any(data).column("x")
+            assert (column.kind, column.values[0]) == (kind, first)
+
+
+def test_cells_that_hold_lists_are_left_out_and_as_a_target_refused():
+    for cell in ([1, 2], np.zeros(2), np.zeros((2, 2)), {"a": 1}, {1}, b"raw"):
+        cells = pd.Series([cell, None, cell], dtype=object)
+        table = from_any(pd.DataFrame({"lists": cells, "n": [1, 2, 3]}))
+        assert (table.names, table.unusable) == (["n"], ("lists",))
+        assert "'lists' holds neither numbers" in table.warnings[0]
+        with pytest.raises(ChoiceError, match="y holds neither numbers nor labels"):
+            column_from_any(cells, "y")
+    for wrong, says in (([[1], [1, 2]], "lists that differ in length"), ([[1, 2], [3, 4]], "it has 2 dimensions")):
+        with pytest.raises(ChoiceError, match=f"column 'x' .*{says}"):
+            from_any({"x": wrong})
+        with pytest.raises(ChoiceError, match=f"y .*{says}"):
+            column_from_any(wrong, "y")
+
+
+@pytest.mark.parametrize("kind", [">f8", "f2", "longdouble", ">i4", "u1", "M8[h]", "m8[h]"])
+def test_numbers_of_every_layout(kind):
+    assert from_any({"x": np.array([1, 2], kind)}).column("x").kind == ("date" if kind[0] == "M" else "number")
+
+
+def test_dates_beside_moments_lose_no_hours():
+    assert from_any({"x": [dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)]}).column("x").kind == "category"
+
+
+def test_sparse_matrices_are_named_and_sparse_frames_read():
+    matrix = sparse.csr_matrix([[0.0, 2.0], [1.0, 0.0]])
+    with pytest.raises(ChoiceError, match="X is sparse: give a dense array"):
+        from_any(matrix)
+    with pytest.raises(ChoiceError, match="column 'x' is sparse"):
+        from_any({"x": matrix})
+    with pytest.raises(ChoiceError, match="y is sparse"):
+        column_from_any(matrix[:, [0]], "y")
+    table = from_any(pd.DataFrame.sparse.from_spmatrix(matrix, columns=["a", "b"]))
+    assert (kinds(table), table.column("b").values.tolist()) == ({"a": "number", "b": "number"}, [2, 0])
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\n\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["price, net, EUR", "a\nb", "a, b\nc, d", 'so "called", all', "a\r\nb,"])
+def test_the_delimiter_stands_outside_quotes(tmp_path, mark, end, name):
+    cell = name.replace('"', '""')
+    table = read(write(tmp_path / "t.csv", mark + end.join([f'"{cell}";y', "1;2", '"3";4', ""]).encode()))
+    assert table.names == [name, "y"]
+    assert table.column("y").values.tolist() == [2, 4]
+
+
+def test_a_quote_inside_a_name_is_a_letter(tmp_path):
+    table = read(write(tmp_path / "t.csv", 'pipe 5";pipe, 6";y\n1;2;3\n4;5;6\n'))
+    assert table.names == ['pipe 5"', 'pipe, 6"', "y"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_delimiter_is_that_of_the_first_line(tmp_path, end):
+    rows = [f'"{i},{i},{i}";{i},5' for i in range(9)]
+    assert read(write(tmp_path / "t.csv", end.join(["Ångström;y", *rows, ""]))).names == ["Ångström", "y"]

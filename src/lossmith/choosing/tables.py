@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
+import re
 import zlib
+from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,8 +31,10 @@ MISSING = frozenset(
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
+TIMES = (dt.datetime, dt.date, dt.time, dt.timedelta)  # a datetime is a date, too
 UNUSABLE = "holds neither numbers, dates nor text"
 ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "Latin-1"}  # the last can read anything
+QUOTED = re.compile(r'(?:^|(?<=[,;\t|\r\n]))"(?:[^"]|"")*"')  # a cell in which delimiters and ends of lines are text
 OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
@@ -91,7 +98,6 @@ class Table:
 
 def read(path: str | Path) -> Table:
     """A CSV (any common delimiter, gzip too) or Parquet file."""
-    import narwhals as nw
     import pyarrow as pa
 
     path = Path(path)
@@ -116,10 +122,8 @@ def read(path: str | Path) -> Table:
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
         raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
-    names = frame.column_names
-    table = from_frame(nw.from_native(frame.rename_columns(_distinct(names, warnings)), eager_only=True))
-    repeated = tuple(name for name, count in Counter(names).items() if count > 1)
-    return replace(table, warnings=(*warnings, *table.warnings), repeated=repeated)
+    table = from_any(frame)
+    return replace(table, warnings=(*warnings, *table.warnings))
 
 
 def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
@@ -134,7 +138,8 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
         raise ChoiceError(f"{quoted(path.name)} is empty")
     if b"\x00" in head:
         raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
-    first = head.decode("latin-1").splitlines()[0]
+    bare = QUOTED.sub("", head.removeprefix(BOM_UTF8).decode("latin-1"))
+    first = re.split("[\r\n]", bare.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = max(",;\t|", key=first.count)
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))
@@ -166,6 +171,70 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
     return found
 
 
+def from_any(data: Any) -> Table:
+    """A table from a data frame (pandas, Polars, Arrow), a dictionary of columns, or a matrix."""
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, dict):
+        return _from_columns(data, data.values())
+    named = _frame(data)
+    if named is not None:
+        return _from_columns(*named)
+    matrix = _array(data, "X")
+    if matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2:
+        raise ChoiceError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
+    return _from_columns([f"x{j}" for j in range(matrix.shape[1])], matrix.T)
+
+
+def _frame(data: Any) -> tuple[Sequence[Any], Iterable[Any]] | None:
+    """A data frame's names and columns. Arrow and pandas let names repeat; narwhals does not, so it sees numbers."""
+    import narwhals as nw
+    from narwhals.dependencies import is_pandas_like_dataframe, is_pyarrow_table
+
+    names: list[Any] = []
+    if is_pyarrow_table(data):
+        names = data.column_names
+        data = data.rename_columns([str(i) for i in range(len(names))])
+    elif is_pandas_like_dataframe(data):
+        names = list(data.columns)
+        data = data if data.columns.is_unique else data.set_axis(range(len(names)), axis=1)
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    return (names or frame.columns, frame.iter_columns()) if isinstance(frame, nw.DataFrame) else None
+
+
+def column_from_any(values: Any, name: str) -> Column:
+    """One column from a series, an array or a list."""
+    column = _made(name, values, name)
+    if column is None:
+        raise ChoiceError(f"{name} holds neither numbers nor labels")
+    return column
+
+
+def _from_columns(names: Iterable[Any], each: Iterable[Any]) -> Table:
+    warnings: list[str] = []
+    unusable, columns = [], []
+    texts = [_name(name) for name in names]
+    for name, values in zip(_distinct(texts, warnings), each, strict=True):
+        column = _made(name, values, f"column {quoted(name)}")
+        if column is None:
+            unusable.append(name)
+            warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
+        else:
+            columns.append(column)
+    lengths = {len(column.values) for column in columns}
+    if len(lengths) > 1:
+        raise ChoiceError("the columns differ in length")
+    repeated = tuple(name for name, count in Counter(texts).items() if count > 1)
+    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), repeated, tuple(unusable))
+
+
+def _name(name: Any) -> str:
+    """A name as text; those of several levels, as in pandas, become one."""
+    return "_".join(str(part) for part in name if part != "") if isinstance(name, tuple) else str(name)
+
+
 def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
     seen: set[str] = set()
     distinct = []
@@ -181,78 +250,34 @@ def _distinct(names: Sequence[str], warnings: list[str]) -> list[str]:
     return distinct
 
 
-def from_any(data: Any) -> Table:
-    """A table from a data frame (pandas, Polars, Arrow), a dictionary of columns, or a matrix."""
-    import narwhals as nw
-
-    if isinstance(data, Table):
-        return data
-    if isinstance(data, dict):
-        return _from_columns({str(name): _series(values) for name, values in data.items()})
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return from_frame(frame)
-    matrix = np.asarray(data)
-    if matrix.ndim == 1:
-        matrix = matrix[:, None]
-    if matrix.ndim != 2:
-        raise ChoiceError(f"X must have two dimensions, rows and columns; it has {matrix.ndim}")
-    return _from_columns({f"x{j}": _series(matrix[:, j]) for j in range(matrix.shape[1])})
-
-
-def column_from_any(values: Any, name: str) -> Column:
-    """One column from a series, an array or a list."""
-    import narwhals as nw
-
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    if not isinstance(series, nw.Series):
-        array = np.asarray(values)
-        if array.ndim != 1:
-            raise ChoiceError(f"{name} must be one column of values; it has {array.ndim} dimensions")
-        series = _series(array)
-    column = _column(name, series)
-    if column is None:
-        raise ChoiceError(f"{name} holds neither numbers nor labels")
-    return column
-
-
-def from_frame(frame: Any) -> Table:
-    return _from_columns({str(name): frame[name] for name in frame.columns})
-
-
-def _from_columns(series: dict[str, Any]) -> Table:
-    warnings: list[str] = []
-    unusable, columns = [], []
-    for name, values in series.items():
-        column = _column(name, values)
-        if column is None:
-            unusable.append(name)
-            warnings.append(f"column {quoted(name)} {UNUSABLE}; it was left out")
-        else:
-            columns.append(column)
-    lengths = {len(column.values) for column in columns}
-    if len(lengths) > 1:
-        raise ChoiceError("the columns differ in length")
-    return Table(tuple(columns), lengths.pop() if lengths else 0, tuple(warnings), unusable=tuple(unusable))
-
-
-def _series(values: Any) -> Any:
-    """A narwhals series over Arrow memory; mixed Python objects become text there."""
+def _made(name: str, values: Any, what: str) -> Column | None:
+    """The column that a series, an array or a list is; None if its cells hold nothing to learn from."""
     import narwhals as nw
     import pyarrow as pa
 
-    array = np.asarray(values)
-    if array.dtype.kind not in "biufMmUTO":
-        raise ChoiceError(f"cannot use values of type {array.dtype}")
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series):
+        return _column(name, series)
+    array = _array(values, what)
+    if array.ndim != 1:
+        raise ChoiceError(f"{what} must be one column of values; it has {array.ndim} dimensions")
+    if array.dtype.kind not in "biufmMUTO":
+        raise ChoiceError(f"{what} holds values of type {array.dtype}, which cannot be used")
     if array.dtype.kind in "UTO":
-        array = array.astype(object)
-    if array.dtype == np.float16:
-        array = array.astype(np.float32)
+        return _of_objects(name, array.tolist())
+    known = {"f": "f8", "m": "m8[ms]", "M": "M8[ms]"}.get(array.dtype.kind, array.dtype.newbyteorder("="))
+    return _column(name, nw.from_native(pa.chunked_array([pa.array(array.astype(known))]), series_only=True))
+
+
+def _array(values: Any, what: str) -> NDArray[Any]:
+    from scipy.sparse import issparse
+
+    if issparse(values):
+        raise ChoiceError(f"{what} is sparse: give a dense array (.toarray()) or a data frame")
     try:
-        arrow = pa.array(array)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        arrow = pa.array([None if v is None or v != v else str(v) for v in array])
-    return nw.from_native(pa.chunked_array([arrow]), series_only=True)
+        return np.asarray(values)
+    except ValueError:
+        raise ChoiceError(f"{what} holds lists that differ in length") from None
 
 
 def _column(name: str, series: Any) -> Column | None:
@@ -269,14 +294,35 @@ def _column(name: str, series: Any) -> Column | None:
         return Column(name, "number", _floats(series.dt.total_seconds()))
     if dtype == nw.Enum:
         return _category(name, series.to_list(), [str(level) for level in dtype.categories])
-    if dtype == nw.Categorical:
+    if dtype in (nw.Categorical, nw.Time):  # how to write times of day is said of texts
         return _category(name, series.to_list())
-    if dtype in (nw.String, nw.Object):
-        column = _category(name, series.to_list())
-        return (_numbers(column) if column.kind == "category" else None) or column
+    if dtype == nw.String:
+        return _of_texts(name, series.to_list())
     if series.null_count() == len(series):
         return Column(name, "number", np.full(len(series), np.nan))
+    if dtype in (nw.Object, nw.Unknown):  # of what narwhals does not know, pandas' sparse columns are numbers
+        return _of_objects(name, series.to_list())
     return None
+
+
+def _of_objects(name: str, values: list[Any]) -> Column | None:
+    """What Python objects are: moments or spans, which Arrow knows, numbers, or else texts; lists are none of them."""
+    import narwhals as nw
+    import pyarrow as pa
+
+    if any(not isinstance(value, str) and np.iterable(value) for value in values):
+        return None
+    found = {next((kind for kind in TIMES if isinstance(v, kind)), None) for v in values if not _is_gap(v)}
+    if len(found) == 1 and found != {None}:
+        with suppress(pa.ArrowException):
+            arrow = pa.chunked_array([pa.array(values, from_pandas=True)])
+            return _column(name, nw.from_native(arrow, series_only=True))
+    return _of_texts(name, values)
+
+
+def _of_texts(name: str, values: list[Any]) -> Column:
+    column = _category(name, values)
+    return (_numbers(column) if column.kind == "category" else None) or column
 
 
 def _floats(series: Any) -> Floats:
@@ -285,7 +331,7 @@ def _floats(series: Any) -> Floats:
     try:
         return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
     except ValueError:  # Arrow refuses integers beyond 2^53, which a float64 rounds
-        return np.array([np.nan if value is None else float(value) for value in series.to_list()])
+        return np.array([np.nan if _is_gap(value) else float(value) for value in series.to_list()])
 
 
 def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
@@ -293,7 +339,7 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
     present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     if present and all(isinstance(v, bool | np.bool_) for v in present):
         return _filled(name, "boolean", gaps, present)
-    if present and all(isinstance(v, int | float | np.number) for v in present):
+    if present and all(isinstance(v, int | float | np.number | Decimal) for v in present):
         return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
     texts = [str(v) for v in present]
     seen = set(texts)
@@ -304,7 +350,10 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
 
 
 def _is_gap(value: Any) -> bool:
-    return value is None or value != value or (isinstance(value, str) and value.strip() in MISSING)
+    if isinstance(value, str):
+        return value.strip() in MISSING
+    equal = value == value  # of pandas' NA this is NA again, neither true nor false
+    return value is None or not isinstance(equal, bool | np.bool_) or not equal
 
 
 def _numbers(column: Column) -> Column | None:

@@ -43,8 +43,9 @@ class FinalModel:
         """Numbers in the user's units, shape (rows,), or (rows, levels) for several quantiles; for classes the chance
         of each, shape (rows, classes). X is a table with the model's columns, by name; others are ignored.
 
-        A gap is filled as in training; a category that training never saw counts with the rare ones. Raises
-        ChoiceError for a column that is missing or holds something else than in training."""
+        A gap is filled as in training; a category that training never saw counts with the rare ones, or as the
+        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing or holds
+        something else than in training."""
         return self._of(self._checked(X))
 
     def predict_label(self, X: Any) -> list[str]:

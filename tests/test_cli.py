@@ -182,7 +182,19 @@ def test_explain_says_what_a_loss_would_do(clean, tmp_path):
     refused(call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta=-1"), "delta must be")
     refused(call("explain", "poisson", "--table", clean, "--target", "y"), "does not fit this target")
     refused(call("explain", "hinge", "--table", clean, "--target", "y"), "loss of classes")
-    refused(call("explain", "huber", "--table", clean, "--target", "label"), "--aim probability")
+    refused(call("explain", "huber", "--table", clean, "--target", "label"), "explain needs a target of numbers")
+    refused(call("explain", "binary_cross_entropy", "--table", clean, "--target", "label"), "explain needs a target")
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "binary_cross_entropy"])
+def test_explain_names_the_data_row_that_a_loss_cannot_have(loss, tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"{i},{0.5 + i % 3 / 9}" for i in range(60)]
+    rows[41], rows[50], rows[7] = "41,-8.79", "50,-2", "7,"
+    path.write_text("\n".join(["x,y", *rows]))
+    done = call("explain", loss, "--table", path, "--target", "y")
+    refused(done, "'y' holds -8.79 in data row 42")
+    assert "2 such values" in done.stderr
 
 
 def test_losses_are_listed_and_filtered():

@@ -118,7 +118,7 @@ def choose(
         if model_out is not None:
             result.model.save(model_out)
         if report is not None:
-            result.report(report)
+            result.report(report, table)
         if as_json:
             typer.echo(json.dumps(result.to_dict(), ensure_ascii=False, allow_nan=False))
         else:

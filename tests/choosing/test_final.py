@@ -82,7 +82,8 @@ def test_new_tables_are_checked_by_name():
     np.testing.assert_array_equal(model.predict(X[["size", "colour", "x"]].assign(more=1)), expected)
     np.testing.assert_array_equal(model.predict(X[:1]), expected[:1])
     unseen = model.predict(X.assign(colour="green"))
-    assert np.isfinite(unseen).all()
+    np.testing.assert_array_equal(unseen, model.predict(X.assign(colour=X["colour"].mode()[0])))
+    assert "or as the commonest one" in model.card()
     assert np.isfinite(model.predict(X.assign(x=np.nan, colour=None))).all()
     for change, says in (
         ({"x": ["a"] * len(X)}, "'x' held numbers in training, here it holds texts .first: 'a' in data row 1"),

@@ -238,8 +238,22 @@ def test_groups_are_found_and_explain_nothing():
     per_person = {name: rng.normal(size=60)[subject] for name in ("age", "height", "income")}
     assert facts(X.assign(**per_person, k=subject), y).groups == "k"
     assert facts(X.assign(k=rng.integers(0, 60, 300)), y).groups is None
+    assert facts(X.assign(individual=subject), y).groups == "individual"
     with pytest.raises(ChoiceError, match="2 groups; at least 5"):
         facts(X.assign(side=np.arange(300) % 2), y, groups="side")
+
+
+def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
+    X, y, rng = plain()
+    block, income = np.repeat(np.arange(1, 61), 5), rng.normal(size=60)
+    blocks = X.assign(k=block, option=np.tile(np.arange(5), 60), income=income[block - 1])
+    assert facts(blocks, y).groups == "k"
+    assert facts(blocks.drop(columns="income"), y).groups is None  # an age beside a sex is as regular
+    assert facts(blocks.assign(k=block + 1899), y).groups is None  # years
+    assert facts(blocks.rename(columns={"k": "week"}), y).groups is None
+    assert facts(blocks.assign(k=rng.permutation(block)), y).groups is None
+    assert facts(blocks.assign(k=np.tile(np.arange(60), 5)), y).groups is None
+    assert facts(X.assign(k=np.sort(rng.poisson(30, 300)), z=X["x"] > 0), y).groups is None
 
 
 def test_time_is_found_where_the_table_is_kept_in_its_order():
@@ -268,6 +282,11 @@ def test_what_columns_may_be_besides_explanations():
     assert warned(facts(X.assign(fnlwgt=rng.uniform(1, 9, 300)), y), "'fnlwgt' is called like a weight")
     flags = X.assign(status=rng.integers(0, 2, 300))
     assert warned(facts(flags, pd.Series(np.exp(y), name="time")), "not always seen to its end", "'status'")
+    survival = pd.Series(np.exp(y), name="survival")
+    for name in ("censors", "censoring", "uncensored", "is_censored", "right_censored", "cens_flag", "Deleted", "died"):
+        assert warned(facts(flags.rename(columns={"status": name}), survival), "not always seen", repr(name)), name
+    for name in ("census", "center", "sensor", "failsafe", "married"):
+        assert not warned(facts(flags.rename(columns={"status": name}), survival), "not always seen"), name
     assert not warned(facts(flags, y), "not always seen to its end")
     relevance = pd.Series(rng.integers(0, 4, 300), name="relevance")
     assert warned(facts(X.assign(qid=np.repeat(range(30), 10)), relevance, groups="none"), "looks like a ranking")

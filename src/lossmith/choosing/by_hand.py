@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.choosing.learners import posed
-from lossmith.choosing.models import least_penalty
+from lossmith.choosing.learners import each_level, posed
+from lossmith.choosing.models import BINS, RATE, TOLERANCE, least_leaf, least_penalty
 from lossmith.translation import Row, peers
 
 if TYPE_CHECKING:
     from lossmith.choosing.candidate import Candidate
     from lossmith.choosing.decisions import Decision
     from lossmith.choosing.result import Result
-    from lossmith.choosing.tables import Column
     from lossmith.loss import Loss
 
 SEVERAL = 3  # a number of classes, for a library's loss that must be told one
 ROUNDS = 40  # of trees, where no race has tuned them
+SAME_STEPS = ("squared_error", "binary_cross_entropy", "cross_entropy")  # which LightGBM's own take as ours do
+STEPS = "# LightGBM's own steps for this loss; trees that raced took lossmith's, from loss.to('lightgbm')"
 LEVEL = "q"  # the name of a quantile's level, where several are trained
 STARTS = {  # of a network: its first answer, and the size of what it adds
     "identity": ("float(np.median(target))", "float(np.std(target))"),
@@ -32,12 +33,26 @@ STARTS = {  # of a network: its first answer, and the size of what it adds
 
 @dataclass(frozen=True)
 class Recipe:
-    """Code of a library. It needs X (rows, columns), y and X_new as NumPy arrays, and leaves `predictions`.
+    """Code of a library. It needs X (rows, columns of about one size), y and X_new as NumPy arrays, and
+    leaves `predictions`.
 
     Where the aim ends in a class, it leaves `labels` too."""
 
     library: str
     code: str
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Rounds of trees and the penalty of a linear model, one for all or one for each level that is trained by itself;
+    and the fewest rows of a leaf."""
+
+    rounds: tuple[int, ...] = (ROUNDS,)
+    l2: tuple[float, ...] = (0.01,)
+    leaf: int = 20
+
+
+UNTOLD = Tuned()
 
 
 @dataclass(frozen=True)
@@ -47,9 +62,10 @@ class Setting:
     loss: Loss
     classes: int
     weighted: bool
-    rounds: int
+    leaf: int
+    rounds: int | str  # a text is the name of a variable
+    l2: float | str
     level: float | None = None  # printed by name
-    l2: float = 0.01  # of the linear model
 
     @property
     def estimator(self) -> str:
@@ -73,58 +89,65 @@ class Setting:
 
 
 def by_hand(result: Result) -> list[Recipe]:
-    """One recipe a library, for the loss that was chosen; trees grow for as many rounds as did best in the race."""
-    tuned = _tuned(result, "lightgbm")
-    rounds = int(median(tuned)) if tuned else ROUNDS
+    """One recipe a library, for the loss that was chosen, with the settings of the final model; what that has not, such
+    as rounds where it is linear, is what did best in the race."""
+    ordered = result.classes if result.loss.target_kind == "level" else ()
+    tuned = Tuned(_best(result, "lightgbm", ROUNDS), _penalties(result), least_leaf(len(result.whole.y)))
     weighted = result.problem.weight is not None
-    ordered = result.classes if result.loss.target_kind == "level" and _are_texts(result.classes) else ()
-    found = recipes(
-        result.chosen, len(result.classes), result.chosen.offset, rounds, weighted, _penalty(result), ordered
-    )
+    found = recipes(result.chosen, len(result.classes), result.chosen.offset, weighted, tuned, ordered)
     decision = result.evidence.decision
     if decision is None:
         return found
-    line = _decided(decision, range(len(ordered)) if ordered else _as_read(result.classes))
+    line = _decided(decision, range(len(ordered)) if ordered else _sorted(result.classes))
     return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
-def _tuned(result: Result, kind: str) -> list[int]:
-    """What did best in each fold of the race."""
-    return [setting for fold in result.settings.get((result.chosen.label, kind), ()) for setting in fold]
-
-
-def _penalty(result: Result) -> float:
-    """The final model's if it is linear, else what did best in the race's linear models; for y in its own units."""
-    chosen, problem, classes = result.chosen, result.whole, len(result.classes)
+def _best(result: Result, kind: str, untold: int) -> tuple[int, ...]:
+    """For each level: the final model's setting if it is of this kind, else the median of the race's folds."""
     final = result.model.fitted
-    tuned = final.settings if final.kind == "linear" else _tuned(result, "linear")
+    if final.kind == kind:
+        return final.settings
+    folds = result.settings.get((result.chosen.label, kind), ())
+    return tuple(int(median(level)) for level in zip(*folds, strict=True)) or (untold,) * len(final.settings)
+
+
+def _penalties(result: Result) -> tuple[float, ...]:
+    """Of a linear model, for each level; for y in its own units."""
+    chosen, problem, classes = result.chosen, result.whole, len(result.classes)
     y, weight, _, unit = posed(chosen, problem.y, problem.weight, problem.exposures(), classes)
-    loss, plain, target = chosen.loss(unit), chosen.loss(), y.astype(np.intp) if classes else y
-    best = float(median(tuned) if tuned else 1) * least_penalty(loss, target, weight, classes)
-    if unit == 1.0:
-        return best
-    if chosen.positive:  # the logarithm of the unit goes into the intercept
-        return best * float(plain.gradient([2 * unit], [np.log(unit)])[0] / loss.gradient([2.0], [0.0])[0])
-    return best * float(plain.gradient([0.0], [unit])[0] / loss.gradient([0.0], [1.0])[0]) / unit
+    target = y.astype(np.intp) if classes else y
+    return tuple(
+        _in_units(each, unit, best * least_penalty(each.loss(unit), target, weight, classes))
+        for each, best in zip(each_level(chosen), _best(result, "linear", 1), strict=True)
+    )
+
+
+def _in_units(chosen: Candidate, unit: float, penalty: float) -> float:
+    """The penalty for y, of that for y measured in the unit."""
+    loss, plain = chosen.loss(unit), chosen.loss()
+    if chosen.positive and unit != 1:  # the logarithm of the unit goes into the intercept
+        penalty *= float(plain.gradient([2 * unit], [np.log(unit)])[0] / loss.gradient([2.0], [0.0])[0])
+    elif unit != 1:
+        penalty *= float(plain.gradient([0.0], [unit])[0] / loss.gradient([0.0], [1.0])[0]) / unit
+    return float(f"{penalty:.6g}")
 
 
 def recipes(
-    chosen: Candidate, classes: int = 0, offset: bool = False, rounds: int = ROUNDS, weighted: bool = False,
-    l2: float = 0.01, ordered: Sequence[str] = (),
+    chosen: Candidate, classes: int = 0, offset: bool = False, weighted: bool = False, tuned: Tuned = UNTOLD,
+    ordered: Sequence[str] = (),
 ) -> list[Recipe]:  # fmt: skip
     """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`, with
     rows of different weight `weight`. `ordered` are the classes of a loss of levels, where sorting would not do."""
     uses_weight = bool(chosen.row_weight or chosen.class_weight or offset or weighted)
+    setting = Setting(chosen.loss(), classes, uses_weight, tuned.leaf, tuned.rounds[0], tuned.l2[0])
     found = []
     for library, body in LIBRARIES.items():
         before, after = _before(chosen, classes, offset, weighted, ordered), _after(chosen, offset)
         if chosen.levels and not chosen.band:
-            setting = Setting(chosen.at(chosen.levels[0]).loss(), classes, uses_weight, rounds, chosen.levels[0], l2)
-            inside = "\n".join(f"    {line}" if line else "" for line in body(setting))
-            core = [f"ends = []\nfor {LEVEL} in {chosen.levels}:\n{inside}\n    ends.append(found)"]
+            core = _each_level_in_turn(chosen, setting, tuned, library)
             after = ["predictions = np.sort(np.column_stack(ends), axis=1)", *after]
         else:
-            core = body(Setting(chosen.loss(), classes, uses_weight, rounds, l2=l2))
+            core = body(setting)
             if not core:
                 continue
             after = ["predictions = found", *after]
@@ -136,38 +159,18 @@ def recipes(
     return found
 
 
-def reading(result: Result, path: str = "data.csv") -> str:
-    """Code that makes X and y of a table, with the columns of the final model and no others."""
-    problem, offset = result.problem, result.chosen.offset
-    lines = [
-        "import pandas as pd", "", f"table = pd.read_csv({path!r})",
-        f"table = table.dropna(subset=[{result.target!r}])", f"y = table.pop({result.target!r}).to_numpy()",
-    ]  # fmt: skip
-    if problem.weight is not None:
-        own = "..." if result.weighted_by is None else f"table[{result.weighted_by!r}].to_numpy(dtype=float)"
-        lines.append(f"weight = {own}{'' if result.weighted_by else '  # put in: the weights of these rows'}")
-    if offset:
-        lines.append(f"exposure = table[{problem.exposure!r}].to_numpy()")
-    used = {name for name in result.model.kinds if not (offset and name == problem.exposure)}
-    columns = [column for column in problem.table.columns if column.name in used]
-    shown = "".join(f"\n    {column.name!r}," for column in columns)
-    lines += [
-        f"table = table[[{shown}\n]].copy()",
-        *(line for column in columns for line in _as_numbers(column)),
-        "X = pd.get_dummies(table, dummy_na=True, dtype=float)  # texts become columns of 0 and 1",
-        "X = X.fillna(X.median()).to_numpy()",
-        "X_new = X[:5]  # rows to predict",
-    ]
-    return "\n".join([*lines, "exposure_new = exposure[:5]"] if offset else lines)
-
-
-def _as_numbers(column: Column) -> list[str]:
-    """What a CSV file holds as texts although it raced as numbers."""
-    place = f"table[{column.name!r}]"
-    if column.kind == "date":
-        days = '- pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)'
-        return [f"{place} = (pd.to_datetime({place}, utc=True) {days}"]
-    return [f'{place} = pd.to_numeric({place}, errors="coerce")'] if column.strays else []
+def _each_level_in_turn(chosen: Candidate, setting: Setting, tuned: Tuned, library: str) -> list[str]:
+    """A loop; what was tuned apart for each level stands beside it."""
+    first = chosen.at(chosen.levels[0])
+    setting, loop = replace(setting, loss=first.loss(), level=chosen.levels[0]), f"{LEVEL} in {chosen.levels}"
+    name = TUNED_BY.get(library)
+    values = getattr(tuned, name) if name else ()
+    if name and len(set(values)) > 1:
+        variable: dict[str, Any] = {name: name}
+        setting = replace(setting, **variable)
+        loop = f"{LEVEL}, {name} in {list(zip(chosen.levels, values, strict=True))}"
+    inside = "\n".join(f"    {line}" if line else "" for line in LIBRARIES[library](setting))
+    return [f"ends = []\nfor {loop}:\n{inside}\n    ends.append(found)"]
 
 
 # what is done to y before, and to predictions after
@@ -215,18 +218,9 @@ def _after(chosen: Candidate, offset: bool) -> list[str]:
     return lines
 
 
-def _as_read(classes: Sequence[str]) -> list[int]:
-    """The place of each class among `names`: a CSV file holds numbers as numbers and anything else as texts."""
-    if _are_texts(classes):
-        return sorted(range(len(classes)), key=lambda i: classes[i])
-    return sorted(range(len(classes)), key=lambda i: float(classes[i]))
-
-
-def _are_texts(classes: Sequence[str]) -> bool:
-    try:
-        return not [float(name) for name in classes]
-    except ValueError:
-        return True
+def _sorted(classes: Sequence[str]) -> list[int]:
+    """The place of each class among `names`."""
+    return sorted(range(len(classes)), key=lambda i: classes[i])
 
 
 def _decided(decision: Decision, order: Sequence[int]) -> str:
@@ -256,40 +250,41 @@ def _sklearn(s: Setting) -> list[str]:
     lines = [f"from sklearn.ensemble import {s.estimator}", ""]
     if native is None:
         lines.append(f"objective = {s.ours()}.to('sklearn').objective()")
-        made = f"{s.estimator}(loss=objective, max_iter={s.rounds})"
+        told = "loss=objective"
     else:
         name, params = native
-        made = f"{s.estimator}(loss={name.partition(':')[2]!r}{s.options(params)}, max_iter={s.rounds})"
-    lines += [f"model = {made}", f"model.fit(X, target, sample_weight={s.weight})"]
+        told = f"loss={name.partition(':')[2]!r}{s.options(params)}"
+    lines += [
+        f"model = {s.estimator}({told}, max_iter={s.rounds}, max_bins={BINS},",
+        f"    min_samples_leaf={s.leaf}, early_stopping=False)",
+        f"model.fit(X, target, sample_weight={s.weight})",
+    ]
     return [*lines, f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)"]
 
 
 def _linear(s: Setting) -> list[str]:
     kind = "LinearClassifier" if s.classes else "LinearRegressor"
     return [
-        "from sklearn.pipeline import make_pipeline",
-        "from sklearn.preprocessing import StandardScaler",
-        "",
-        f"linear = lm.{kind}(loss={s.ours()}, l2={s.l2:.3g})",
-        "model = make_pipeline(StandardScaler(), linear)",
-        f"model.fit(X, target, {kind.lower()}__sample_weight={s.weight})",
+        f"model = lm.{kind}(loss={s.ours()}, l2={s.l2}, tol={TOLERANCE})",
+        f"model.fit(X, target, sample_weight={s.weight})",
         f"found = model.{'predict_proba' if s.classes else 'predict'}(X_new)",
     ]
 
 
 def _boosted(s: Setting, library: str, own: str, table: str, asked: str) -> list[str]:
     """The booster's own loss where it has an equal one, else ours: `own` parameters, its `table`, what is `asked`."""
-    native = _native(s.loss, library)
+    native, own = _native(s.loss, library), own.format(leaf=s.leaf)
     if native is None:
         told = ", classes=len(names)" if s.classes else ""
         lines = [
             f"objective = {s.ours()}.to({library!r}{told})",
-            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds})",
+            f"model = objective.fit(X, target, weight={s.weight}, rounds={s.rounds}, params={{{own}}})",
             "found = model.predict(X_new)",
         ]
     else:
         lines = [
-            f"import {library}", "", _params(s, native, own),
+            f"import {library}", "", *([STEPS] if library == "lightgbm" and s.loss.name not in SAME_STEPS else []),
+            _params(s, native, own),
             f"model = {library}.train(params, {library}.{table}(X, target, weight={s.weight}), {s.rounds})",
             f"found = model.predict({asked})",
         ]  # fmt: skip
@@ -345,12 +340,17 @@ def _both(s: Setting) -> list[str]:
 LIBRARIES: Mapping[str, Callable[[Setting], list[str]]] = {
     "scikit-learn": _sklearn,
     "scikit-learn, linear": _linear,
-    "LightGBM": partial(_boosted, library="lightgbm", own="'verbosity': -1", table="Dataset", asked="X_new"),
+    "LightGBM": partial(
+        _boosted, library="lightgbm", table="Dataset", asked="X_new",
+        own=f"'learning_rate': {RATE}, 'max_bin': {BINS}, 'min_data_in_leaf': {{leaf}}, 'verbosity': -1",
+    ),
     "XGBoost": partial(
-        _boosted, library="xgboost", own="'eta': 0.1", table="DMatrix", asked="xgboost.DMatrix(X_new)"
+        _boosted, library="xgboost", table="DMatrix", asked="xgboost.DMatrix(X_new)",
+        own=f"'eta': {RATE}, 'max_bin': {BINS}",
     ),
     "PyTorch": _torch,
-}
+}  # fmt: skip
+TUNED_BY = {"scikit-learn": "rounds", "scikit-learn, linear": "l2", "LightGBM": "rounds", "XGBoost": "rounds"}
 
 
 # the libraries' own losses

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import listed, plain
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def card_of(result: Result) -> Card:
         "How it was judged": judged,
         "What it was trained on": [
             f"{len(result.whole.y):,} rows, {len(columns)} columns: {shown}.",
-            "Gaps are filled with the median, categories that training did not see count with the rare ones.",
+            f"Gaps are filled with the median. {UNSEEN}",
             *(f"{note[0].upper()}{note[1:]}." for note in result.notes),
         ],
         "Be careful": list(result.warnings)
@@ -50,6 +51,10 @@ def card_of(result: Result) -> Card:
 
 
 MOST_NAMES = 30
+UNSEEN = (
+    "A category that training did not see counts with the rare ones of its column, or as the commonest one where there "
+    f"are none: in columns of {LEVELS} categories or fewer."
+)
 
 
 def as_markdown(card: Card) -> str:

@@ -16,10 +16,11 @@ from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.pictures.canvas import short
 from lossmith.choosing.pictures.owners import shares, top_share
 from lossmith.choosing.rules_numbers import HUBER_EFFICIENCY
-from lossmith.choosing.tables import Floats, Rows
+from lossmith.choosing.tables import Column, Floats, Rows, from_any
 from lossmith.choosing.text import grid
 
 if TYPE_CHECKING:
+    from lossmith.choosing.targets import Target
     from lossmith.loss import Loss
 
 TOPS = (0.01, 0.05, 0.2)
@@ -47,11 +48,14 @@ def effects(name: str, table: Any, target: str, params: Mapping[str, float]) -> 
     from lossmith.choosing.profile import profile
 
     _check_kind(find(name))
+    table = from_any(table)
+    _check_numbers(table.column(target))
     ready = prepare(table, target, Aim("mean"), None, None)
     facts = profile(ready.table, ready.target, ready.exposure, 0)
     assert facts.pilot is not None  # of numbers there always is one
     assert facts.residuals is not None
     loss, notes = _ready(name, params, facts.residuals.scale)
+    _check_domain(loss, ready.target)
     pilot = facts.pilot
     try:
         constant = float(np.ravel(loss.link.inverse(np.asarray(loss.best_constant(pilot.y))))[0])
@@ -68,6 +72,25 @@ def _check_kind(loss: Loss) -> None:
         raise ChoiceError(
             f"{loss.name} is a loss of classes or of several numbers: explain draws what a loss does to misses, one "
             f"number a row; `lossmith show {loss.name}` draws the loss itself, `lossmith choose` races it"
+        )
+
+
+def _check_numbers(column: Column) -> None:
+    if column.kind == "category":
+        raise ChoiceError(
+            f"the target {quoted(column.name)} holds text ({quoted(column.levels[0], 20)}, …): explain needs a target "
+            "of numbers (two classes can be written as 0 and 1); `lossmith choose` races losses of classes"
+        )
+
+
+def _check_domain(loss: Loss, target: Target) -> None:
+    domain = loss.formula.target.domain
+    wrong = np.flatnonzero([not domain.contains(float(y)) for y in target.y])
+    if wrong.size:
+        more = f" ({wrong.size:,} such values)" if wrong.size > 1 else ""
+        raise ChoiceError(
+            f"{loss.name} does not fit this target: {quoted(target.name)} holds {target.y[wrong[0]]:g} in data row "
+            f"{target.rows[wrong[0]] + 1:,}, which is not {domain.describe()}{more}"
         )
 
 

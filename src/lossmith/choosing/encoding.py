@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,10 @@ class Encoder:
     plans: tuple[dict[str, Any], ...]
 
     @classmethod
-    def fit(cls, table: Table) -> Encoder:
+    def fit(cls, table: Table, names: Sequence[str] | None = None) -> Encoder:
+        """Of every column, or of those with these names."""
         plans = []
-        for column in table.columns:
+        for column in table.columns if names is None else map(table.column, names):
             plan = _category_plan(column) if column.kind == "category" else _number_plan(column)
             if plan is not None:
                 plans.append(plan)

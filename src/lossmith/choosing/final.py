@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from lossmith.choosing.class_names import as_texts
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.learners import Fitted, Rowset
@@ -43,8 +44,9 @@ class FinalModel:
         """Numbers in the user's units, shape (rows,), or (rows, levels) for several quantiles; for classes the chance
         of each, shape (rows, classes). X is a table with the model's columns, by name; others are ignored.
 
-        A gap is filled as in training; a category that training never saw counts with the rare ones. Raises
-        ChoiceError for a column that is missing or holds something else than in training."""
+        A gap is filled as in training; a category that training never saw counts with the rare ones, or as the
+        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing or holds
+        something else than in training."""
         return self._of(self._checked(X))
 
     def predict_label(self, X: Any) -> list[str]:
@@ -108,7 +110,7 @@ def _as_in_training(column: Column, kind: Kind) -> Column:
     """The column as the kind that training saw. Where training saw texts, numbers are texts too: codes, perhaps."""
     name, gaps = quoted(column.name), np.isnan(column.values)
     if kind == "category" and column.kind in ("number", "boolean") and not gaps.all():
-        return column.texts or _as_texts(column)
+        return as_texts(column)
     if column.strays:
         raise ChoiceError(f"column {name} held numbers in training; here {column.strays}")
     if np.isinf(column.values).any():
@@ -123,15 +125,6 @@ def _as_in_training(column: Column, kind: Kind) -> Column:
         f"column {name} held {PLURALS[kind]} in training, here it holds {PLURALS[column.kind]} "
         f"(first: {quoted(shown, 20)} in data row {first + 1})"
     )
-
-
-def _as_texts(column: Column) -> Column:
-    present = ~np.isnan(column.values)
-    levels, codes = np.unique(column.values[present], return_inverse=True)
-    values = np.full(len(column.values), np.nan)
-    values[present] = codes
-    names = ("false", "true") if column.kind == "boolean" else ()
-    return Column(column.name, "category", values, tuple(names[int(v)] if names else f"{v:.15g}" for v in levels))
 
 
 def _check_exposure(column: Column) -> None:

@@ -149,7 +149,7 @@ def _lesson(candidate: Candidate, task: Task) -> tuple[Lesson, tuple[Loss, ...],
     y, weight, shift, unit = posed(candidate, task.y, task.weight, task.rows.exposure, task.classes)
     weights = _class_weights(candidate, task)
     scale = Scale(shift, unit, candidate.offset, candidate.transform, candidate.unit, weights)
-    losses = tuple(each.loss(unit) for each in _each_level(candidate))
+    losses = tuple(each.loss(unit) for each in each_level(candidate))
     return Lesson(task.rows.X, y, weight, task.classes, task.seed), losses, scale
 
 
@@ -200,7 +200,7 @@ def _tuned(kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, jud
     return kind.settings[best], np.concatenate([found[best] for found in trials])
 
 
-def _each_level(candidate: Candidate) -> list[Candidate]:
+def each_level(candidate: Candidate) -> list[Candidate]:
     """One training for each quantile; of a band, one for its middle."""
     apart = candidate.levels and not candidate.band
     return [candidate.at(level) for level in candidate.levels] if apart else [candidate]

@@ -191,6 +191,11 @@ def least_penalty(loss: Loss, y: Any, weight: Floats | None, classes: int) -> fl
 # boosted trees
 
 
+def least_leaf(rows: int) -> int:
+    """The fewest rows of a leaf: LightGBM's 20 would leave a small table without a tree."""
+    return int(np.clip(rows // 20, 3, 20))
+
+
 @dataclass(frozen=True, eq=False)
 class BoostedFit:
     model: Any
@@ -235,7 +240,7 @@ class Boosted:
             "learning_rate": RATE,
             "num_leaves": 31,
             "max_bin": BINS,
-            "min_data_in_leaf": int(np.clip(len(lesson.y) // 20, 3, 20)),
+            "min_data_in_leaf": least_leaf(len(lesson.y)),
             "num_threads": 1,
             "seed": lesson.seed,
             "deterministic": True,

@@ -13,12 +13,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossmith.choosing.by_hand import by_hand, reading
+from lossmith.choosing.by_hand import by_hand
 from lossmith.choosing.cards import card_of
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.paths import check_path
 from lossmith.choosing.pictures import PALETTE, forest, pictures
 from lossmith.choosing.pictures.canvas import NARROWEST, short
+from lossmith.choosing.reading import FILE, reading
 from lossmith.choosing.text import beside, cells, header, legend
 from lossmith.choosing.words import in_words
 
@@ -55,7 +56,7 @@ def _about(result: Result) -> dict[str, Any]:
     }
 
 
-def render(result: Result) -> str:
+def render(result: Result, table: str | Path = FILE) -> str:
     from markupsafe import Markup
 
     drawn = pictures(result)
@@ -68,7 +69,7 @@ def render(result: Result) -> str:
             legend=legend(result),
             beside=beside(result),
             card=card_of(result),
-            reading=reading(result),
+            reading=reading(result, table),
             recipes=by_hand(result),
             pictures=drawn,
             narrowest=NARROWEST,
@@ -109,10 +110,10 @@ def versions() -> str:
     return ", ".join(found)
 
 
-def write_report(result: Result, path: Path) -> Path:
+def write_report(result: Result, path: Path, table: str | Path) -> Path:
     check_path(path)
     try:
-        path.write_text(render(result), encoding="utf-8")
+        path.write_text(render(result, table), encoding="utf-8")
     except OSError as error:
         raise ChoiceError(f"cannot write {quoted(path, 200)}: {error.strerror}") from error
     return path

@@ -153,11 +153,11 @@ class Result:
         assert isinstance(clean, dict)
         return clean
 
-    def report(self, path: str | Path) -> Path:
-        """Write one self-contained HTML file."""
+    def report(self, path: str | Path, table: str | Path = "data.csv") -> Path:
+        """Write one self-contained HTML file; `table` is the file that its code to copy reads."""
         from lossmith.choosing.report import write_report
 
-        return write_report(self, Path(path))
+        return write_report(self, Path(path), table)
 
     def __str__(self) -> str:
         from lossmith.choosing.text import as_text

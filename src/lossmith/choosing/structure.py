@@ -23,13 +23,15 @@ def _name(pattern: str) -> re.Pattern[str]:
 
 ID = _name(
     r"^(.*[_. ])?(id|ids|subject|patient|person|participant|respondent|customer|client|user|member|household|hh|"
-    r"family|judge|rater|student|child|animal)([_. ]?(id|no|nr|num|number|key|code))?$"
+    r"family|judge|rater|student|pupil|child|animal|individual|indiv|worker|employee|voter|donor|driver|player)"
+    r"([_. ]?(id|no|nr|num|number|key|code))?$"
 )
 CLOCK = _name(r"^(t|time|date|day|week|month|quarter|year|period|hour|timestamp)([_. ]?(no|nr|index))?$")
 SURVEY = _name(r"^((survey|case|sample)_?)?(weights?|wts?|[pfs]weight|fnl_?wgt|expan(sion)?_?fac(tor)?|samp_?wt)$")
 FLAG = _name(
-    r"^(event|status|cens(or(ed|ing)?)?|uncensored|observed|died|dead|deaths?|arrest(ed)?|fail(ed|ure)?|relapsed?|"
-    r"churn(ed)?|delta)$"
+    r"^((is|was|has|not|non|right|left)[_. ]?)*((un)?cens(or(s|ed|ing)?)?|deleted?|events?|(vital[_. ]?)?status|"
+    r"observed|d(ied|ies|ead|eaths?|eceased)|arrest(s|ed)?|fail(s|ed|ing|ures?)?|relaps(es?|ed|ing)|recur(s|red|rences?)?|"
+    r"churn(s|ed|ing)?|delta)([_. ]?(flag|ind(icator)?|code))?$"
 )
 DURATION = _name(r"(^|[_. ])(t|time|dur(at|ation)?|days?|weeks?|months?|years?|surv(ival)?|tenure|los|stop)([_. ]|$)")
 QUERY = _name(r"^(q|qid|query|query_?id|search_?id|session_?id|srch_?id)$")
@@ -41,10 +43,11 @@ AT_RISK = _name(
 
 
 def find_groups(table: Table) -> str | None:
-    """A column whose values repeat and that is called like one, or that fixes most of the other columns."""
+    """A column whose values repeat and that is called like one, or fixes most of the other columns, or numbers blocks
+    of rows and fixes another column."""
     for column in table.columns:
         named = bool(ID.search(column.name))
-        if _repeats(column, SPLITS if named else MANY_GROUPS) and (named or _fixes_others(column, table)):
+        if _repeats(column, SPLITS if named else MANY_GROUPS) and (named or _groups_others(column, table)):
             return column.name
     return None
 
@@ -58,8 +61,9 @@ def _repeats(column: Column, fewest: int) -> bool:
     return len(counts) >= fewest and len(counts) <= len(column.values) / 2 and float(np.median(counts)) >= 2
 
 
-def _fixes_others(column: Column, table: Table) -> bool:
-    """At least three other columns, and half of them, never change while this one stays."""
+def _groups_others(column: Column, table: Table) -> bool:
+    """At least three other columns, and half of them, never change while this one stays; of numbered blocks it is one,
+    for no count or year of the rows would do that by chance."""
     others = [c for c in table.columns if c.name != column.name][:MOST_COLUMNS]
     order = np.argsort(column.values, kind="stable")
     same_group = np.diff(column.values[order]) == 0
@@ -67,7 +71,19 @@ def _fixes_others(column: Column, table: Table) -> bool:
     for other in others:
         values = np.nan_to_num(other.values[order], nan=np.inf)
         fixed += bool(np.all(values[1:][same_group] == values[:-1][same_group]))
-    return fixed >= 3 and 2 * fixed >= len(others) and fixed < len(others)
+    most = fixed >= 3 and 2 * fixed >= len(others)
+    return (most or (fixed >= 1 and _numbers_blocks(column))) and fixed < len(others)
+
+
+def _numbers_blocks(column: Column) -> bool:
+    """Blocks of as many rows each, one below the other, that are numbered from 0 or 1 and not called like times."""
+    values, counts = np.unique(column.values, return_counts=True)
+    return (
+        column.kind == "number"
+        and not CLOCK.search(column.name)
+        and values[0] in (0, 1)
+        and np.array_equal(column.values, np.repeat(values[0] + np.arange(len(values)), counts[0]))
+    )
 
 
 def group_codes(column: Column) -> Rows:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim
+from lossmith.choosing.class_names import in_digits
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
@@ -157,7 +158,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
     ids = place[np.searchsorted(values, y)]
     values = values if order is None else values[order]
     named_here = tuple(column.levels[int(v)] for v in values) if column.levels else ()
-    classes = named_here or _in_digits(values, column.kind == "boolean")
+    classes = named_here or in_digits(values, column.kind == "boolean")
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)
@@ -191,13 +192,3 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
 
 def _article(aim: Aim) -> str:
     return f"a {aim}" if aim.metric == "" else f"the aim {aim}"
-
-
-def _in_digits(values: Floats, boolean: bool) -> tuple[str, ...]:
-    """Numbers as names of classes, as short as tells them apart."""
-    if boolean:
-        return tuple(str(bool(value)).lower() for value in values)
-    if (values == np.round(values)).all():
-        return tuple(f"{value:.0f}" for value in values)
-    short = tuple(f"{value:.6g}" for value in values)
-    return short if len({*short}) == len(short) else tuple(repr(float(value)) for value in values)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossmith.choosing import choose, read
-from lossmith.choosing.by_hand import LIBRARIES, Tuned, _decided, _sorted, by_hand, recipes
+from lossmith.choosing.by_hand import LIBRARIES, Tuned, _decided, by_hand, recipes
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.decisions import Decision
 from lossmith.choosing.reading import reading
@@ -163,23 +163,36 @@ def test_the_code_trains_with_the_columns_weights_and_decision_of_the_race(raced
         np.testing.assert_allclose(names["predictions"], found.model.predict(table), atol=2e-3)
 
 
-def test_labels_follow_the_decision_whatever_the_order_of_the_classes():
+def test_labels_follow_the_decision():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 50)
-    classes = ("2", "10", "1")
-    order = np.argsort(classes)
-    names = np.array(["1", "10", "2"])
+    names = np.array(["2", "10", "1"])
     for decision in (
         Decision("argmax"),
         Decision("prior shift", divisors=(0.5, 0.3, 0.2), power=1.0),
         Decision("cost rule", costs=((0.0, 1.0, 7.0), (2.0, 0.0, 1.0), (5.0, 1.0, 0.0))),
     ):
-        found = {"np": np, "names": names, "predictions": p[:, order]}
-        exec(_decided(decision, _sorted(classes)), found)
-        assert [str(x) for x in found["labels"]] == [classes[int(i)] for i in decision.labels(p)]
-    found = {"np": np, "names": np.array(["no", "yes"]), "predictions": p[:, :2]}
-    exec(_decided(Decision("threshold", 0.3), _sorted(("yes", "no"))), found)
-    assert list(found["labels"]) == [("yes", "no")[int(i)] for i in Decision("threshold", 0.3).labels(p[:, 0])]
+        found = {"np": np, "names": names, "predictions": p}
+        exec(_decided(decision), found)
+        assert list(found["labels"]) == [names[int(i)] for i in decision.labels(p)]
+    found = {"np": np, "names": names, "predictions": p[:, :2]}
+    exec(_decided(Decision("threshold", 0.3)), found)
+    assert list(found["labels"]) == [names[int(i)] for i in Decision("threshold", 0.3).labels(p[:, 1])]
+
+
+@pytest.mark.parametrize("aim", ["probability", "label"])
+@pytest.mark.parametrize("names", [(8, 9, 10), ("low", "middle", "high"), (False, True)], ids=str)
+def test_classes_keep_the_order_of_the_model(names, aim, tmp_path):
+    """Sorted as texts, 10 comes before 8, and high before low."""
+    table, y = shop()
+    table["y"] = np.array(names)[np.digitize(y, [-1.0, 0.5] if len(names) > 2 else [0.0])]
+    table.to_csv(tmp_path / "data.csv", index=False)
+    found = once(read(tmp_path / "data.csv"), "y", aim=aim, models="linear", groups="shop", time="none")
+    names = remade(found, tmp_path / "data.csv", "scikit-learn, linear")
+    table = read(tmp_path / "data.csv")
+    np.testing.assert_allclose(names["predictions"], found.model.predict(table), atol=2e-3)
+    if aim == "label":
+        assert list(names["labels"]) == found.model.predict_label(table)
 
 
 def remade(found, path, library):

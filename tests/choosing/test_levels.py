@@ -8,9 +8,10 @@ import pytest
 
 import lossmith as lm
 from lossmith.choosing import choose, load_model
-from lossmith.choosing.by_hand import by_hand, reading
+from lossmith.choosing.by_hand import by_hand
 from lossmith.choosing.levels import of_all
 from lossmith.choosing.models import KINDS, Lesson
+from lossmith.choosing.reading import reading
 from lossmith.choosing.scales import SCALES, on_a_scale
 
 pytestmark = pytest.mark.slow

@@ -143,7 +143,7 @@ def test_the_final_linear_model_is_of_all_rows(weight):
     card = result.model.card()
     assert any(note.startswith("a larger sample could show more: 2,000 of the 2,000 rows") for note in result.notes)
     assert f"{said}; the final model is trained on all." in card and f"{N:,} rows, 3 columns" in card
-    assert f"l2={_penalty_shown(result, weight):.3g}" in _code(result)
+    assert f"l2={_penalty_shown(result, weight):.6g}" in _code(result)
 
 
 def _penalty_shown(result, weight):

@@ -32,7 +32,7 @@ def test_what_tells_is_found_among_the_noise():
     model = result.model
     assert "x" in model.kinds and len(model.kinds) == N // 2
     assert model.predict({name: WIDE.get(name, Y) for name in model.kinds}).shape == (N,)
-    from lossmith.choosing.by_hand import reading
+    from lossmith.choosing.reading import reading
 
     assert reading(result).count("\n    'v") == N // 2 - 1
 

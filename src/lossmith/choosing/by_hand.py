@@ -91,14 +91,13 @@ class Setting:
 def by_hand(result: Result) -> list[Recipe]:
     """One recipe a library, for the loss that was chosen, with the settings of the final model; what that has not, such
     as rounds where it is linear, is what did best in the race."""
-    ordered = result.classes if result.loss.target_kind == "level" else ()
     tuned = Tuned(_best(result, "lightgbm", ROUNDS), _penalties(result), least_leaf(len(result.whole.y)))
     weighted = result.problem.weight is not None
-    found = recipes(result.chosen, len(result.classes), result.chosen.offset, weighted, tuned, ordered)
+    found = recipes(result.chosen, len(result.classes), result.chosen.offset, weighted, tuned, result.classes)
     decision = result.evidence.decision
     if decision is None:
         return found
-    line = _decided(decision, range(len(ordered)) if ordered else _sorted(result.classes))
+    line = _decided(decision)
     return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
@@ -137,7 +136,7 @@ def recipes(
     ordered: Sequence[str] = (),
 ) -> list[Recipe]:  # fmt: skip
     """For a target of so many classes, 0 for numbers; with an offset the code needs `exposure` and `exposure_new`, with
-    rows of different weight `weight`. `ordered` are the classes of a loss of levels, where sorting would not do."""
+    rows of different weight `weight`. `ordered` are the classes as y names them, where sorting would not do."""
     uses_weight = bool(chosen.row_weight or chosen.class_weight or offset or weighted)
     setting = Setting(chosen.loss(), classes, uses_weight, tuned.leaf, tuned.rounds[0], tuned.l2[0])
     found = []
@@ -179,8 +178,9 @@ def _each_level_in_turn(chosen: Candidate, setting: Setting, tuned: Tuned, libra
 def _before(chosen: Candidate, classes: int, offset: bool, weighted: bool, ordered: Sequence[str]) -> list[str]:
     lines, own = [], "weight * " if weighted else ""
     if ordered:
-        lines.append(f"names = np.array({list(ordered)})  # in their order")
-        lines.append("target = np.argmax(np.asarray(y)[:, None] == names, axis=1)  # classes are counted from 0")
+        lines.append(f"names = np.array({list(ordered)})  # in the model's order")
+        lines.append("places = {name: i for i, name in enumerate(names)}")
+        lines.append("target = np.array([places[name] for name in y])  # classes are counted from 0")
     elif classes:
         lines.append("names, target = np.unique(y, return_inverse=True)  # classes are counted from 0")
     elif offset:
@@ -218,24 +218,18 @@ def _after(chosen: Candidate, offset: bool) -> list[str]:
     return lines
 
 
-def _sorted(classes: Sequence[str]) -> list[int]:
-    """The place of each class among `names`."""
-    return sorted(range(len(classes)), key=lambda i: classes[i])
-
-
-def _decided(decision: Decision, order: Sequence[int]) -> str:
-    """The line that makes labels of `predictions`, whose columns are the classes in this order."""
+def _decided(decision: Decision) -> str:
+    """The line that makes labels of `predictions`."""
     if decision.threshold is not None:
-        second = order.index(1)
         return (
-            f"labels = np.where(predictions[:, {second}] >= {decision.threshold!r}, names[{second}], "
-            f"names[{1 - second}])  # the threshold that did best in the race"
+            f"labels = np.where(predictions[:, 1] >= {decision.threshold!r}, names[1], names[0])"
+            "  # the threshold that did best in the race"
         )
     if decision.costs:
-        costs = [[decision.costs[i][j] for j in order] for i in order]
+        costs = [list(row) for row in decision.costs]
         return f"labels = names[np.argmin(predictions @ np.array({costs}), axis=1)]  # the smallest expected cost"
     if decision.divisors:
-        shares = [decision.divisors[i] for i in order]
+        shares = list(decision.divisors)
         return f"labels = names[np.argmax(predictions / np.array({shares}), axis=1)]  # over the classes' shares"
     return "labels = names[np.argmax(predictions, axis=1)]"
 

@@ -141,7 +141,8 @@ def test_the_final_linear_model_is_of_all_rows(weight):
     said = f"{DRAWN:,} of the {N:,} rows race, drawn at random"
     assert said in result.protocol
     card = result.model.card()
-    assert any(note.startswith("a larger sample could show more: 2,000 of the 2,000 rows") for note in result.notes)
+    needed = min(result.evidence.rows_needed, N)
+    assert needed > DRAWN and f"a larger sample could show more: {needed:,} of the 2,000 rows, say, or all" in result.notes
     assert f"{said}; the final model is trained on all." in card and f"{N:,} rows, 3 columns" in card
     assert f"l2={_penalty_shown(result, weight):.6g}" in _code(result)
 

@@ -11,10 +11,10 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from lossmith.choosing.aims import parse_aim
+from lossmith.choosing.files import read
 from lossmith.choosing.prepare import prepare
 from lossmith.choosing.profile import profile
 from lossmith.choosing.screening import MOST_COLUMNS, strongest
-from lossmith.choosing.tables import read
 from lossmith.cli import app
 
 N = 5001  # more rows than 5,000 are split least often

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.files import read
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.prepare import prepare
-from lossmith.choosing.tables import column_from_any, from_any, read
+from lossmith.choosing.tables import column_from_any, from_any
 
 
 def said(cells):

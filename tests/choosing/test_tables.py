@@ -13,7 +13,8 @@ from pyarrow import parquet
 from scipy import sparse
 
 from lossmith.choosing.errors import ChoiceError
-from lossmith.choosing.tables import column_from_any, from_any, read
+from lossmith.choosing.files import read
+from lossmith.choosing.tables import column_from_any, from_any
 
 TEXT = "n,b,d,c\n1,true,2024-01-02,red\n,false,,\n3,true,2024-01-04,blue\n"
 
@@ -255,7 +256,8 @@ def test_numbers_of_every_layout(kind):
 
 
 def test_dates_beside_moments_lose_no_hours():
-    assert from_any({"x": [dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)]}).column("x").kind == "category"
+    column = from_any({"x": [dt.date(1970, 1, 3), dt.datetime(1970, 1, 3, 12)]}).column("x")
+    assert column.kind == "date" and column.values.tolist() == [2.0, 2.5]
 
 
 def test_sparse_matrices_are_named_and_sparse_frames_read():
@@ -289,3 +291,21 @@ def test_a_quote_inside_a_name_is_a_letter(tmp_path):
 def test_the_delimiter_is_that_of_the_first_line(tmp_path, end):
     rows = [f'"{i},{i},{i}";{i},5' for i in range(9)]
     assert read(write(tmp_path / "t.csv", end.join(["Ångström;y", *rows, ""]))).names == ["Ångström", "y"]
+
+
+@pytest.mark.parametrize("cells", [
+    ["2026-01-31", "2025-12-01", "", "1969-12-31"],
+    ["2026-01-31 12:30", "2025-12-01T06:00", "2025-12-01 00:00", ""],
+    ["2026-01-31 12:30:15.5", "2025-12-01 06:00:00", "2025-12-01 00:00:00", "2025-12-01 00:00:00"],
+])  # fmt: skip
+def test_dates_that_came_as_texts_are_those_of_the_file(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("when,x\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells)), encoding="utf-8")
+    from_file, from_frame = read(path).column("when"), from_any(pd.read_csv(path)).column("when")
+    assert from_file.kind == from_frame.kind == "date"
+    np.testing.assert_allclose(from_frame.values, from_file.values, rtol=1e-12)
+
+
+def test_texts_that_only_begin_like_dates_stay_texts():
+    for cells in (["2026-01-31", "2026-02-30"], ["2026-01-31", "soon"], ["2026-01-31x", "2026-01-01x"]):
+        assert column_from_any(cells, "when").kind == "category"

@@ -6,10 +6,11 @@ from lossmith.choosing.aims import Aim, parse_aim
 from lossmith.choosing.class_names import class_names
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import ChoiceError
+from lossmith.choosing.files import read
 from lossmith.choosing.result import Result, Row
 from lossmith.choosing.run import choose
 from lossmith.choosing.storage import load_model
-from lossmith.choosing.tables import Table, read
+from lossmith.choosing.tables import Table
 
 __all__ = [
     "choose", "load_model", "Result", "Row", "Aim", "parse_aim", "ChoiceError", "Table", "read", "Encoder",

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import re
-import zlib
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.choosing.errors import ChoiceError, near, plain, quoted
-from lossmith.choosing.ragged import ragged
 from lossmith.lazy import cached_property
 
 Floats = NDArray[np.float64]
@@ -31,11 +26,9 @@ MISSING = frozenset(
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
+ISO = re.compile(r"\s*\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d|\s*$)")
 TIMES = (dt.datetime, dt.date, dt.time, dt.timedelta)  # a datetime is a date, too
 UNUSABLE = "holds neither numbers, dates nor text"
-ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252", "latin-1": "Latin-1"}  # the last can read anything
-QUOTED = re.compile(r'(?:^|(?<=[,;\t|\r\n]))"(?:[^"]|"")*"')  # a cell in which delimiters and ends of lines are text
-OTHER_FORMATS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".pkl", ".pickle", ".sav", ".dta"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,81 +87,6 @@ class Table:
     def listing(self, most: int) -> str:
         shown = ", ".join(plain(name, 20) for name in self.names[:most])
         return f"{shown}{', …' if len(self.names) > most else ''}"
-
-
-def read(path: str | Path) -> Table:
-    """A CSV (any common delimiter, gzip too) or Parquet file."""
-    import pyarrow as pa
-
-    path = Path(path)
-    if not path.exists():
-        folder = path.parent if path.parent.is_dir() else Path()
-        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-        raise ChoiceError(f"no file {quoted(path, 200)}{near(path.name, names)}")
-    if path.is_dir():
-        raise ChoiceError(f"{quoted(path, 200)} is a folder; name a CSV or Parquet file")
-    if path.suffix.lower() in OTHER_FORMATS:
-        raise ChoiceError(f"cannot read {path.suffix} files; save {quoted(path.name)} as CSV or Parquet")
-    warnings: list[str] = []
-    try:
-        with path.open("rb") as file:
-            head = file.read(65536)
-        if head[:4] == b"PAR1":
-            from pyarrow import parquet
-
-            frame = parquet.read_table(path)
-        else:
-            frame = _read_csv(path, head, warnings)
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        reason = plain(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
-        raise ChoiceError(f"cannot read {quoted(path.name)}: {reason}") from error
-    table = from_any(frame)
-    return replace(table, warnings=(*warnings, *table.warnings))
-
-
-def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    zipped = head[:2] == b"\x1f\x8b"
-    if zipped:
-        with gzip.open(path) as file:
-            head = file.read(len(head))
-    if not head.strip():
-        raise ChoiceError(f"{quoted(path.name)} is empty")
-    if b"\x00" in head:
-        raise ChoiceError(f"{quoted(path.name)} is not a text table; save it as UTF-8 CSV or Parquet")
-    bare = QUOTED.sub("", head.removeprefix(BOM_UTF8).decode("latin-1"))
-    first = re.split("[\r\n]", bare.lstrip("\r\n"), maxsplit=1)[0]
-    delimiter = max(",;\t|", key=first.count)
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    convert = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING))
-
-    def parsed(encoding: str) -> Any:
-        with pa.input_stream(path, compression="gzip" if zipped else None) as stream:
-            options = csv.ReadOptions(encoding=encoding)
-            return csv.read_csv(stream, read_options=options, parse_options=parse, convert_options=convert)
-
-    def explained(error: Exception) -> Exception:
-        if "Empty CSV" in str(error):
-            return ChoiceError(f"{quoted(path.name)} has one line only: names of columns, and no rows below them")
-        wrong = ragged(path, delimiter, zipped)
-        return ChoiceError(wrong) if wrong else error
-
-    for encoding in ENCODINGS:
-        try:
-            found = parsed(encoding)
-            _ = found.column_names  # decoded here
-        except UnicodeDecodeError:
-            continue
-        except pa.ArrowInvalid as error:
-            if "UTF8" in str(error).replace("-", "").upper():
-                continue
-            raise explained(error) from None
-        break
-    if encoding != "utf-8":
-        warnings.append(f"the file is not UTF-8; it was read as {ENCODINGS[encoding]}")
-    return found
 
 
 def from_any(data: Any) -> Table:
@@ -322,7 +240,20 @@ def _of_objects(name: str, values: list[Any]) -> Column | None:
 
 def _of_texts(name: str, values: list[Any]) -> Column:
     column = _category(name, values)
-    return (_numbers(column) if column.kind == "category" else None) or column
+    return (_numbers(column) or _dates(column) if column.kind == "category" else None) or column
+
+
+def _dates(column: Column) -> Column | None:
+    """The column as dates if all of its texts are, written as 2026-01-31 or with a time behind: as in a file."""
+    if not column.levels or not all(ISO.match(level) for level in column.levels):
+        return None
+    try:
+        moments = [dt.datetime.fromisoformat(level.strip()) for level in column.levels]
+    except ValueError:
+        return None
+    days = np.array([(m if m.tzinfo else m.replace(tzinfo=dt.UTC)).timestamp() / 86_400.0 for m in moments])
+    gaps = np.isnan(column.values)
+    return Column(column.name, "date", np.where(gaps, np.nan, days[np.where(gaps, 0, column.values).astype(np.intp)]))
 
 
 def _floats(series: Any) -> Floats:

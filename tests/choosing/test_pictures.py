@@ -19,8 +19,9 @@ from lossmith.choosing.pictures.owners import owners, shares, top_share
 from lossmith.choosing.pictures.pull import ENDS, pull
 from lossmith.choosing.pictures.reliability import Curve, decompose, isotonic, reliability, shifted
 from lossmith.choosing.pictures.spread import few_ticks
+from lossmith.choosing.residuals import held_by_the_largest
 from lossmith.choosing.result import Row
-from lossmith.choosing.run import _worst_rows
+from lossmith.choosing.run import _costs
 
 from .quick import result, table
 
@@ -121,7 +122,8 @@ def test_what_is_said_of_a_weighted_table_is_weighted():
     assert {row[2] for row in rows[1:]} == {short(np.average(y, weights=weight))}
     heavy = np.where(np.arange(300) < 3, 1000.0, 1.0)
     problem = replace(found.problem, y=np.ones(300), weight=heavy)
-    assert _worst_rows(problem, np.zeros((1, 300)), np.arange(300)) == pytest.approx(3000 / 3297)
+    costs = _costs(problem, np.zeros((1, 300)), np.arange(300))
+    assert held_by_the_largest(costs) == pytest.approx(3000 / 3297)
 
 
 def test_colours_can_be_read():

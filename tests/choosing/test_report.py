@@ -178,7 +178,7 @@ def test_a_median_that_is_nearly_everywhere_is_not_recommended():
     found = result("mean")
     found = replace(found, aim=replace(found.aim, assumed=True))
     middle = f"{np.median(found.whole.y):,.5g}"
-    assert f"half of them are {middle} or less. If you would rather know this middle value" in in_words(found).question
+    assert f"50% of them are {middle} or less. If you would rather know this middle value" in in_words(found).question
     y = np.where(np.arange(len(found.whole.y)) % 3, 0.0, found.whole.y)
     said = in_words(replace(found, whole=replace(found.whole, y=y))).question
     assert "more than half of them are exactly 0, which --aim median would answer nearly everywhere" in said

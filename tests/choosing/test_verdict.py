@@ -170,6 +170,22 @@ def test_who_was_not_shown_to_be_better_is_not_called_barred():
     assert "rival could not be shown to be better than plain" in v.reason
 
 
+def test_what_a_table_can_show_is_asked_of_those_that_are_open():
+    rng = np.random.default_rng(0)
+    scores = {("plain", "m"): np.full(25, 1.0), ("rival", "m"): 1.1 + 1e-3 * rng.normal(size=25),
+              ("other", "m"): 1.0 + 0.3 * rng.normal(size=25)}  # fmt: skip
+    v = judge([D, C, Entrant("other", "challenger")], scores)
+    assert "other could not be shown" in v.reason and v.detectable > 0.3
+
+
+def test_a_library_loss_that_came_out_better_is_not_denied():
+    scores = {("plain", "m"): around(1.0), ("usual", "m"): around(0.9, seed=1)}
+    v = judge([D, L], scores)
+    assert (v.word, v.loss) == ("NOT SHOWN", "plain")
+    assert "usual, which libraries train by default, came out better on the m model, but plain fits the aim" in v.reason
+    assert "could not be shown" not in v.reason
+
+
 def test_a_barred_winner_does_not_win():
     scores = {("plain", "m"): around(1.0), ("rival", "m"): around(0.9, seed=1)}
     v = judge([D, C], scores, guards={("rival", "m"): [Guard("bias", False, 1.0, "its predictions are biased")]})

@@ -41,9 +41,10 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[Fact]:
     y = target.y
     zeros = float(np.mean(y == 0))
     middle, mean = float(np.median(y)), float(y.mean())
+    below = float(np.mean(y <= middle))
     facts = [
         Fact("mean", mean, "the value whose total comes out right"),
-        Fact("median", middle, f"half of the rows are this or less; the mean lies {_apart(mean, middle)}"),
+        Fact("median", middle, f"{below:.0%} of the rows are this or less; the mean lies {_apart(mean, middle)}"),
         Fact("share of zeros", zeros, "more than half: the best median is 0" if zeros > 0.5 else _zeros(zeros)),
         Fact("skewness of y", float(skew(y)), "of the values themselves, not of the noise: it decides nothing alone"),
     ]

@@ -23,9 +23,6 @@ from lossmith.choosing.variance import Growth, growth
 
 __all__ = ["SUPPORTS", "Fact", "Profile", "profile", "support_of", "undecidable"]
 
-ONE_MISS = 0.5  # of all squared misses: no comparison by them settles
-
-
 @dataclass(frozen=True)
 class Profile:
     rows: int
@@ -156,17 +153,7 @@ def undecidable(target: Target, facts: Profile) -> str | None:
     if target.undecidable:
         return target.undecidable
     squared = target.aim.functional == "mean" and target.aim.metric == ""
-    if not squared or facts.residuals is None or facts.pilot is None:
-        return None
-    square = facts.pilot.residual**2
-    worst = int(square.argmax())
-    if square[worst] > ONE_MISS * square.sum():
-        row = int(target.rows[facts.pilot.rows[worst]]) + 1
-        return (
-            f"one miss, in data row {row}, makes up {square[worst] / square.sum():.0%} of how wrong a model seems: "
-            "while it stands, no loss can be shown to be better"
-        )
-    if facts.residuals.tail_band[1] < 2:
+    if squared and facts.residuals and facts.residuals.tail_band[1] < 2:
         return (
             "a few rows with huge misses decide how wrong a model seems, so no loss can be shown to be better (the "
             f"residuals' tail index is {facts.residuals.tail_index:.2g}, below 2: mean squared errors do not settle)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from lossmith.choosing.prepare import Prepared, prepare
 from lossmith.choosing.profile import Profile, profile, undecidable
 from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
 from lossmith.choosing.resampling import MOST_PARTS, confidence_set, draw, optimism, parts_of
+from lossmith.choosing.residuals import held_by_the_largest
 from lossmith.choosing.result import Result
 from lossmith.choosing.sampling import SAMPLE, parse_sample, sampled
 from lossmith.choosing.scores import Score, score_for, tuning_score
@@ -32,6 +34,7 @@ from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.verdict import ROPE, SURE, Evidence, Key, Verdict, decide
 
 TOO_GOOD = 0.999  # skill that real columns hardly ever have
+ONE_MISS = 0.5  # of all squared misses: no comparison by them settles
 NO_SIGNAL = 0.01  # skill below which the columns say next to nothing
 
 
@@ -65,8 +68,9 @@ def choose(
     where. The same seed gives the same verdict to the last digit, whatever the number of jobs. Raises ChoiceError, a
     ValueError, for what a user can put right.
     """
-    for name, number, least in (("seed", seed, 0), ("jobs", jobs, 1)):
-        if number is not None and not (int(number) == number >= least):
+    counts: dict[str, tuple[Any, int]] = {"seed": (seed, 0), "jobs": (jobs, 1)}
+    for name, (number, least) in counts.items():
+        if number is not None and not (isinstance(number, Integral) and int(number) >= least):
             raise ChoiceError(f"{name} must be a whole number of {least} or more; it is {number!r}")
     kinds = parse_models(models if isinstance(models, str) else ",".join(map(str, models)))
     most = parse_sample(sample)
@@ -84,7 +88,8 @@ def choose(
     if not any((default.label, kind) in found.scores for kind in kinds):
         first = next(iter(found.failures.values()), "no reason given")
         raise ChoiceError(f"{default.label} could not be trained on this table: {first}")
-    evidence = judge(problem, runners, found, undecidable(target, facts), whole)
+    unsettled = undecidable(target, facts) or _one_miss(problem, default, found, target.rows[rows])
+    evidence = judge(problem, runners, found, unsettled, whole)
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
     warnings += _disguise(problem, found)
@@ -244,15 +249,16 @@ def _race_warnings(
         for (label, model), scores in found.scores.items()
         if label == default.label and model != evidence.model and (mean := float(scores.mean())) > constant > 0
     ]
-    key = (evidence.loss, evidence.model)
-    if key in found.scores and not float(found.scores[key].mean()) < (1 - NO_SIGNAL) * constant:
-        better = "no better" if not float(found.scores[key].mean()) < constant else "hardly better"
+    best = min(float(scores.mean()) for scores in found.scores.values())
+    if not facts.led_by_few and not best < (1 - NO_SIGNAL) * constant:
+        better = "hardly" if best < constant else "no"
         warnings.append(
-            f"{key[0]} predicts {better} than the best constant, one answer for every row: the columns say next to "
-            "nothing about what was asked for, and no loss can change that"
+            f"the best model is {better} better than the best constant, one answer for every row: the columns say next "
+            "to nothing about what was asked for, and no loss can change that"
         )
     if not facts.led_by_few and default.label in (label for label, _ in found.predictions):
-        share = _worst_rows(problem, found.predictions[default.label, evidence.model], found.judged)
+        costs = _costs(problem, found.predictions[default.label, evidence.model], found.judged)
+        share = 0.0 if costs is None else held_by_the_largest(costs)
         if share > 0.5:
             warnings.append(
                 f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}: it says little of the others"
@@ -270,16 +276,30 @@ def _disguise(problem: Problem, found: Race) -> list[str]:
     return [f"too good to be true, {skill}: is one of the columns the target in disguise? Look at {names}"]
 
 
-def _worst_rows(problem: Problem, predictions: Floats, rows: Rows) -> float:
-    """The share of the score that the worst 1% of the rows carry; 0 where a score has no rows."""
+def _one_miss(problem: Problem, default: Candidate, found: Race, data_rows: Rows) -> str | None:
+    """Why no comparison by squared misses settles, if one of them is most of their sum. data_rows: the table's rows of
+    the race's, counted from 0."""
+    if problem.aim.functional != "mean" or problem.aim.metric:
+        return None
+    key = min((key for key in found.scores if key[0] == default.label), key=lambda key: float(found.scores[key].mean()))
+    costs = _costs(problem, found.predictions[key], found.judged)
+    if costs is None or not costs.max() > ONE_MISS * costs.sum():
+        return None
+    worst = int(costs.argmax())
+    return (
+        f"one miss, in data row {int(data_rows[found.judged[worst]]) + 1}, makes up {costs[worst] / costs.sum():.0%} "
+        "of how wrong a model seems: while it stands, no loss can be shown to be better"
+    )
+
+
+def _costs(problem: Problem, predictions: Floats, rows: Rows) -> Floats | None:
+    """What each row adds to the score; None where a score is not made of rows."""
     per_row = problem.score.per_row
     if per_row is None or problem.score.judges_labels:
-        return 0.0
-    cost = np.mean([per_row(problem.y[rows], repeat[rows]) for repeat in predictions], axis=0)
-    cost = cost if problem.weight is None else cost * problem.weight[rows]
-    if not cost.sum() > 0:
-        return 0.0
-    return float(np.sort(cost)[::-1][: max(1, len(cost) // 100)].sum() / cost.sum())
+        return None
+    found = np.mean([per_row(problem.y[rows], repeat[rows]) for repeat in predictions], axis=0)
+    weighed: Floats = found if problem.weight is None else found * problem.weight[rows]
+    return weighed
 
 
 def _protocol(

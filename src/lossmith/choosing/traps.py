@@ -21,7 +21,6 @@ FOLLOWS = 0.2  # correlation of neighbouring residuals
 SURE = 4.0  # standard errors
 SORTED = 0.9  # of the steps from row to row go one way
 SETTLING = 4.0  # a tail index below which the mean of squares settles slowly, if at all
-FEW_CARRY = 0.5  # of the squared distances to the mean
 
 
 def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
@@ -101,8 +100,7 @@ def led_by_few(target: Target, noise: Residuals) -> bool:
     """Whether a few rows decide what a squared error learns, or how it judges."""
     if target.aim.functional not in ("mean", "expectile"):
         return False
-    far = held_by_the_largest((target.y - target.y.mean()) ** 2)
-    return noise.tail_band[1] < SETTLING or noise.top_share > GRADIENT_SHARE or far > FEW_CARRY
+    return noise.tail_band[1] < SETTLING or noise.top_share > GRADIENT_SHARE
 
 
 def of_the_order(found: PilotRows) -> list[str]:

@@ -163,7 +163,8 @@ def decide(
     holm_p = _adjusted(rivals) | _adjusted(usual)  # two questions, two families
     mean = evidence.mean((default, model))
     compared = {key: d for key, d in (rivals | usual or same_model).items() if key[1] == model}
-    detectable, rows_needed = _reach(compared, rivals, mean, rows)
+    open_ones = {key: compared[key] for key in _unclear(compared, usual, barred)} or compared
+    detectable, rows_needed = _reach(open_ones, rivals, mean, rows)
 
     def verdict(
         word: Word, loss: str, reason: str, proven_on: tuple[str, ...] = (), proof: Difference | None = None
@@ -206,12 +207,12 @@ def decide(
         equal = f"{names}: equal to {default} within {ROPE:.0%} of its score on the {model} model"
         return verdict("SAME", default, f"{equal}. Keep {default}, the simplest.")
     barred = {key: why for key, why in barred.items() if key in rivals and rivals[key].p_better >= SURE}  # but for it
-    reason = _nothing_shown(default, model, compared, barred)
+    reason = _nothing_shown(default, model, compared, usual, barred)
     if proven and optimism is None:
         reason += " How much of the best one's gain is luck cannot be told: rows drawn again have no score."
     elif proven:
         reason += " What the best one gains is no more than the luck of picking it."
-    if _unclear(compared, barred):
+    if _unclear(compared, usual, barred):
         reason += _reach_in_words(detectable, rows_needed)
     return verdict("NOT SHOWN", default, reason)
 
@@ -282,15 +283,21 @@ def _better_than_usual(
     return f"{better}: the score of {name} is {'; '.join(shares)}."
 
 
-def _unclear(compared: Mapping[Key, Difference], barred: Mapping[Key, str]) -> list[str]:
-    """The losses that more rows might still show to be better."""
-    return [key[0] for key, d in compared.items() if key not in barred and max(d.p_worse, d.p_equal) < SURE]
+def _unclear(
+    compared: Mapping[Key, Difference], usual: Mapping[Key, Difference], barred: Mapping[Key, str]
+) -> list[Key]:
+    """The losses of which more rows might still show what they are worth."""
+    surely = {key: max(d.p_worse, d.p_equal, d.p_better if key in usual else 0.0) for key, d in compared.items()}
+    return [key for key, sure in surely.items() if key not in barred and sure < SURE]
 
 
-def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference], barred: Mapping[Key, str]) -> str:
+def _nothing_shown(
+    default: str, model: str, compared: Mapping[Key, Difference], usual: Mapping[Key, Difference],
+    barred: Mapping[Key, str],
+) -> str:  # fmt: skip
     worse = [key[0] for key, d in compared.items() if d.p_worse >= SURE]
     equal = [key[0] for key, d in compared.items() if d.p_equal >= SURE and key not in barred]
-    unclear = _unclear(compared, barred)
+    unclear = [name for name, _ in _unclear(compared, usual, barred)]
     if compared and len(worse) == len(compared):
         others = "the other is" if len(worse) == 1 else "the others are"
         return f"Keep {default}: {others} worse ({listed(worse)} on the {model} model)."
@@ -301,6 +308,10 @@ def _nothing_shown(default: str, model: str, compared: Mapping[Key, Difference],
         parts.append(f"{listed(equal)}: equal to {default} within {ROPE:.0%}")
     if worse:
         parts.append(f"{listed(worse)} {'is' if len(worse) == 1 else 'are'} worse than {default}")
+    parts += [
+        f"{key[0]}, which libraries train by default, came out better on the {model} model, but {default} fits the aim"
+        for key in usual if key in compared and compared[key].p_better >= SURE
+    ]  # fmt: skip
     parts += [f"{key[0]} may not win: {why}" for key, why in barred.items() if key in compared and key[0] not in worse]
     return "; ".join(parts or [f"nothing could be compared with {default}"]) + f". Keep {default}."
 

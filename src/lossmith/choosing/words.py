@@ -125,6 +125,8 @@ def _headline(result: Result) -> str:
         settings = result.chosen.label.partition("(")[2].removesuffix(")").replace("=", "\u00a0=\u00a0")
         return f"Train with {name}{f' ({settings})' if settings else ''}."
     usual = _library(result)
+    if _library_better(result):
+        return f"Train with {name}: it fits your question."
     advice = f"Keep {name}" if usual is None else f"Train with {name}, not with {called(usual.name)} as most tools do"
     if result.verdict == "SAME":
         return f"{advice}: the other losses do the job equally well."
@@ -135,6 +137,14 @@ def _headline(result: Result) -> str:
 def _library(result: Result) -> Candidate | None:
     """What most tools train unless told otherwise; None where that is the default here too."""
     return next((c for c in result.candidates if c.role == "library"), None)
+
+
+def _library_better(result: Result) -> bool:
+    """It may come out better though it answers another question, where rows are few."""
+    return any(
+        row.role == "library" and row.model == result.kind and row.p_better is not None and row.p_better >= SURE
+        for row in result.table
+    )
 
 
 def _proof(result: Result) -> Row | None:
@@ -212,6 +222,12 @@ def _not_shown(result: Result) -> str:
         return "No other loss fits your question and this table, so there was nothing to compare it with."
     if all(row.p_worse is not None and row.p_worse >= SURE for row in others):
         return f"{UNSEEN} all other losses that were tried came out worse, and by more than luck explains."
+    usual = _library(result)
+    if usual is not None and _library_better(result):
+        return (
+            f"{UNSEEN} {called(usual.name)}, which most tools use, came out better, though it is made for another "
+            "question: where misses fall evenly to both sides, both lead to the same answer."
+        )
     if any(row.role == "challenger" and row.p_better is not None and row.p_better >= SURE for row in others):
         return f"{UNSEEN} another loss came out better, but failed what a winner must pass: see the evidence below."
     reach = evidence.detectable
@@ -239,14 +255,15 @@ def _question(result: Result) -> str:
     asked = f"You did not say what you want to know, so it was taken to be {_aim(result, plain(result.target))}"
     if result.classes:
         return asked
-    mean, median = mean_and_median(result.whole.y, result.whole.weight)
+    y, weight = result.whole.y, result.whole.weight
+    mean, median = mean_and_median(y, weight)
     asked += f" The average of all rows is {mean:,.5g}; "
-    if np.mean(result.whole.y == median) > 0.5:
+    if np.average(y == median, weights=weight) > 0.5:
         asked += f"more than half of them are exactly {median:,.5g}, which --aim median would answer nearly everywhere."
     else:
         asked += (
-            f"half of them are {median:,.5g} or less. If you would rather know this middle value, the median, "
-            f"{_again('median')}."
+            f"{np.average(y <= median, weights=weight):.0%} of them are {median:,.5g} or less. If you would rather "
+            f"know this middle value, the median, {_again('median')}."
         )
     names = result.perhaps_classes
     return f"{asked} If {names} are names of classes, not amounts, {_again('probability')}." if names else asked
@@ -264,7 +281,7 @@ def _terms(result: Result) -> tuple[str, ...]:
     measure = MEASURES[aim.metric or aim.functional].format(odds=odds)
     unit = "" if result.classes else "; a miss is how far a prediction lies from what really came"
     wrong = f"How wrong a model is was measured by {measure}{unit}."
-    code = f"In code its name is {chosen.label}."
+    code = f"In code its name is {chosen.name}."
     return (WHAT_A_LOSS_IS, *([f"{_capital(rule)}."] if rule else []), code, wrong)
 
 

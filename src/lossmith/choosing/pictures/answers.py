@@ -75,7 +75,9 @@ def _sentence(mean: float, median: float, y: Floats) -> str:
         return f"Most of these are exactly 0, so the median is 0 whatever the columns say; the mean is {short(mean)}."
     if apart < 0.1 * float(y.std()):
         return f"Their mean ({short(mean)}) and median ({short(median)}) nearly agree: here the two aims differ little."
+    below = float(np.mean(y <= median))
     return (
-        f"Their mean ({short(mean)}) and their median ({short(median)}, half are that or less) are {short(apart)} "
-        "apart: ask for the mean if totals must come out right, for the median if a usual case is wanted."
+        f"Their mean ({short(mean)}) and their median ({short(median)}, {below:.0%} are that or less) are "
+        f"{short(apart)} apart: ask for the mean if totals must come out right, for the median if a usual case is "
+        "wanted."
     )

@@ -195,6 +195,19 @@ def test_classes_keep_the_order_of_the_model(names, aim, tmp_path):
         assert list(names["labels"]) == found.model.predict_label(table)
 
 
+def test_numbers_in_many_spellings_are_the_classes_of_the_model(tmp_path):
+    """Texts in Parquet: so many of them are no names of classes, but the numbers are."""
+    import pandas as pd
+
+    table, y = shop()
+    table["y"] = [f"{bought}.{'0' * (i % 12)}" for i, bought in enumerate((y > 0).astype(int))]
+    table.to_parquet(tmp_path / "data.parquet")
+    found = once(read(tmp_path / "data.parquet"), "y", aim="label", models="linear", groups="shop", time="none")
+    assert found.classes == ("0", "1")
+    names = remade(found, tmp_path / "data.parquet", "scikit-learn, linear")
+    assert list(names["labels"]) == found.model.predict_label(read(tmp_path / "data.parquet"))
+
+
 def remade(found, path, library):
     """What the code to copy leaves, run on the file, for every row of it."""
     names = {}

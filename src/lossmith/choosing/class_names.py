@@ -22,7 +22,10 @@ A_DAY = 86_400_000  # in milliseconds
 
 def class_names(column: Column) -> NDArray[Any]:
     """The class of each row; of a gap the empty text, which is no class's name."""
-    texts = as_texts(column)
+    from lossmith.choosing.targets import FEW_NUMBERS  # which takes names from here
+
+    spelled = column.texts is not None and len(column.texts.levels) <= FEW_NUMBERS  # else a target takes the numbers
+    texts = as_texts(column if spelled else replace(column, texts=None))
     gaps = np.isnan(texts.values)
     return np.array([*texts.levels, ""])[np.where(gaps, len(texts.levels), texts.values).astype(np.intp)]
 

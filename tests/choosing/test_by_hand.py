@@ -199,7 +199,6 @@ def test_classes_keep_the_order_of_the_model(names, aim, tmp_path):
 
 def test_numbers_in_many_spellings_are_the_classes_of_the_model(tmp_path):
     """Texts in Parquet: so many of them are no names of classes, but the numbers are."""
-
     table, y = shop()
     table["y"] = [f"{bought}.{'0' * (i % 12)}" for i, bought in enumerate((y > 0).astype(int))]
     table.to_parquet(tmp_path / "data.parquet")

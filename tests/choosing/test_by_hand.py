@@ -1,5 +1,7 @@
 """Code to copy is run as a user would run it, and predicts what its loss asks for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -195,6 +197,17 @@ def test_classes_keep_the_order_of_the_model(names, aim, tmp_path):
         assert list(names["labels"]) == found.model.predict_label(table)
 
 
+def test_numbers_in_many_spellings_are_the_classes_of_the_model(tmp_path):
+    """Texts in Parquet: so many of them are no names of classes, but the numbers are."""
+    table, y = shop()
+    table["y"] = [f"{bought}.{'0' * (i % 12)}" for i, bought in enumerate((y > 0).astype(int))]
+    table.to_parquet(tmp_path / "data.parquet")
+    found = once(read(tmp_path / "data.parquet"), "y", aim="label", models="linear", groups="shop", time="none")
+    assert found.classes == ("0", "1")
+    names = remade(found, tmp_path / "data.parquet", "scikit-learn, linear")
+    assert list(names["labels"]) == found.model.predict_label(read(tmp_path / "data.parquet"))
+
+
 def remade(found, path, library):
     """What the code to copy leaves, run on the file, for every row of it."""
     names = {}
@@ -274,10 +287,42 @@ def test_any_file_is_read_as_it_was_raced(tmp_path):
     assert found.classes == ("None", "perhaps", "yes")
 
 
-def test_the_report_names_the_file_where_it_is_known(tmp_path):
+def test_the_report_names_the_file_where_it_is_known(tmp_path, monkeypatch):
     found = result("median")
     assert "read(&#39;data.csv&#39;)" in found.report(tmp_path / "a.html").read_text()
     assert "read(&#39;my/visits.parquet&#39;)" in found.report(tmp_path / "b.html", "my/visits.parquet").read_text()
+    monkeypatch.setattr("lossmith.choosing.reading.FILE", "other.csv")  # the name stands in one place
+    assert "read(&#39;other.csv&#39;)" in found.report(tmp_path / "c.html").read_text()
+
+
+def test_what_came_beside_the_table_is_to_be_put_in(tmp_path):
+    """An exposure, weights, y: arrays that the file need not hold."""
+    table, _ = shop()
+    table = table[["a", "w"]]
+    rng = np.random.default_rng(3)
+    size, weight = rng.uniform(0.5, 4, len(table)), rng.uniform(0, 2, len(table))
+    weight[:3] = 0.0
+    y = rng.poisson(size * np.exp(table["a"])).astype(float)
+    found = once(table, np.asarray(y), aim="mean", exposure=size, weight=weight, models="linear", groups="none")
+    found = replace(found, chosen=next(c for c in found.candidates if c.offset))
+    table.to_csv(tmp_path / "data.csv", index=False)
+    lines = reading(found, tmp_path / "data.csv").splitlines()
+    put_in = {"y": y, "weight": weight, "exposure": size}
+    for i, line in enumerate(lines):
+        if "# put in: the" in line:
+            exec(line, {"table": read(tmp_path / "data.csv")})  # as it stands, too
+            lines[i] = line.split(" =")[0] + " = given[" + repr(line.split(" =")[0]) + "]"
+    names = {"given": put_in}
+    exec("\n".join(lines), names)
+    for name, values in put_in.items():
+        np.testing.assert_array_equal(names[name], values[3:])
+    np.testing.assert_array_equal(names["X"], found.model.encoder.transform(found.whole.table))
+    assert len(names["exposure_new"]) == 5
+    table.assign(y=y, exposure=size).to_csv(tmp_path / "whole.csv", index=False)
+    code = reading(replace(found, weighted_by="w"), tmp_path / "whole.csv")
+    names = {}
+    exec(code, names)  # where the file has them, nothing is missing
+    np.testing.assert_array_equal(names["exposure"], size)
 
 
 def test_the_table_is_read_as_the_recipes_need_it(tmp_path):

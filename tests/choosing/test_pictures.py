@@ -179,7 +179,7 @@ def test_shares_that_are_said_of_counts_are_those_that_are_there():
     assert says[0] == "33% of these cases are 0 or less"
     assert says[-1] == "100% of these cases are 2 or less"
     assert len(set(says)) == 3 and says[picture.slider.start] == says[-1]
-    assert "100% are 2 or less" in picture.svg and "below" not in picture.svg + picture.slider.label.split(" or ")[0]
+    assert "100% are 2 or less" in picture.svg and "stay below" not in picture.svg + picture.slider.label
 
 
 def _flat(found):

@@ -53,6 +53,15 @@ class Encoder:
                 names += [f"{plan['name']} = (other)"] * plan["other"]
         return names
 
+    @property
+    def levels(self) -> dict[str, list[str]]:
+        """Of each column of categories, the levels that are told apart."""
+        return {
+            plan["name"]: [level for level in (plan["base"], *plan["levels"]) if level is not None]
+            for plan in self.plans
+            if plan["kind"] == "category"
+        }
+
     def state(self) -> dict[str, Any]:
         return {"version": VERSION, "plans": [dict(plan) for plan in self.plans]}
 

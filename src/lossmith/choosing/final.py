@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lossmith.choosing.class_names import as_texts
+from lossmith.choosing.class_names import as_known, dated, reads_as
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.learners import Fitted, Rowset
@@ -100,17 +100,23 @@ class FinalModel:
             raise ChoiceError(
                 f"the table has no column {quoted(missing[0])}{more}, which the model needs; it has {given.listing(8)}"
             )
-        columns = tuple(_as_in_training(given.column(name), kind) for name, kind in self.kinds.items())
+        known = self.encoder.levels
+        columns = tuple(
+            _as_in_training(given.column(name), kind, known.get(name, ())) for name, kind in self.kinds.items()
+        )
         if self.exposure is not None:
             _check_exposure(next(column for column in columns if column.name == self.exposure))
         return Table(columns, given.rows)
 
 
-def _as_in_training(column: Column, kind: Kind) -> Column:
-    """The column as the kind that training saw. Where training saw texts, numbers are texts too: codes, perhaps."""
+def _as_in_training(column: Column, kind: Kind, known: Sequence[str]) -> Column:
+    """The column as the kind that training saw, where it had the `known` levels if it was a category. What is read as
+    numbers, dates, or true and false then stands for the levels that mean the same: of such codes one may be "A3",
+    which new rows need not hold."""
     name, gaps = quoted(column.name), np.isnan(column.values)
-    if kind == "category" and column.kind in ("number", "boolean") and not gaps.all():
-        return as_texts(column)
+    told = column.kind != "date" or column.texts is not None or reads_as("date", known)
+    if kind == "category" and told and not gaps.all():
+        return as_known(column, known)
     if column.strays:
         raise ChoiceError(f"column {name} held numbers in training; here {column.strays}")
     if np.isinf(column.values).any():
@@ -120,11 +126,17 @@ def _as_in_training(column: Column, kind: Kind) -> Column:
     if kind == column.kind or {kind, column.kind} == {"number", "boolean"}:
         return column
     first = int(np.flatnonzero(~gaps)[0])
-    shown = column.levels[int(column.values[first])] if column.levels else f"{column.values[first]:g}"
     raise ChoiceError(
         f"column {name} held {PLURALS[kind]} in training, here it holds {PLURALS[column.kind]} "
-        f"(first: {quoted(shown, 20)} in data row {first + 1})"
+        f"(first: {quoted(_shown(column, first), 20)} in data row {first + 1})"
     )
+
+
+def _shown(column: Column, row: int) -> str:
+    value = column.values[row]
+    if column.levels:
+        return column.levels[int(value)]
+    return dated(value) if column.kind == "date" else f"{value:g}"
 
 
 def _check_exposure(column: Column) -> None:

@@ -153,11 +153,12 @@ class Result:
         assert isinstance(clean, dict)
         return clean
 
-    def report(self, path: str | Path, table: str | Path = "data.csv") -> Path:
-        """Write one self-contained HTML file; `table` is the file that its code to copy reads."""
+    def report(self, path: str | Path, table: str | Path | None = None) -> Path:
+        """Write one self-contained HTML file; `table` is the file that its code to copy reads, else a made-up name."""
+        from lossmith.choosing.reading import FILE
         from lossmith.choosing.report import write_report
 
-        return write_report(self, Path(path), table)
+        return write_report(self, Path(path), FILE if table is None else table)
 
     def __str__(self) -> str:
         from lossmith.choosing.text import as_text

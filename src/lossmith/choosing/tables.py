@@ -253,7 +253,8 @@ def _dates(column: Column) -> Column | None:
         return None
     days = np.array([(m if m.tzinfo else m.replace(tzinfo=dt.UTC)).timestamp() / 86_400.0 for m in moments])
     gaps = np.isnan(column.values)
-    return Column(column.name, "date", np.where(gaps, np.nan, days[np.where(gaps, 0, column.values).astype(np.intp)]))
+    values = np.where(gaps, np.nan, days[np.where(gaps, 0, column.values).astype(np.intp)])
+    return Column(column.name, "date", values, texts=column)
 
 
 def _floats(series: Any) -> Floats:

@@ -174,6 +174,18 @@ def test_texts_that_are_meant_as_numbers(cells, says):
         target(cells, "mean")
 
 
+def test_classes_whose_names_look_like_something_else_are_raced_with_a_warning():
+    names = [f"{i} EUR" for i in range(30)] * 10
+    t = target(names, "probability")
+    assert len(t.classes) == 30
+    assert "look like amounts of money" in t.warnings[0] and "taken as names of classes" in t.warnings[0]
+    with pytest.raises(ChoiceError, match=r"amounts of money.* if they are names of classes, use --aim probability"):
+        target(names)
+    with pytest.raises(ChoiceError, match=r"write 0 for 0 EUR$"):
+        target([f"{i} EUR" for i in range(60)] * 10, "probability")
+    assert target([f"SKU{i:03}" for i in range(30)] * 10).warnings == ()
+
+
 def test_a_few_texts_that_are_numbers_may_be_classes():
     t = target(["1", "2", "3"] * 10)
     assert (t.aim.functional, t.classes, t.labels) == ("probability", ("1", "2", "3"), ("1", "2", "3"))

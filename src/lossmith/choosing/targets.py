@@ -49,14 +49,14 @@ class Target:
 
 def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) -> Target:
     """Of the rows that have a target and, where there are weights, one above zero."""
-    column = _numbers_or_classes(column, aim)
+    warnings: list[str] = []
+    column = _numbers_or_classes(column, aim, warnings)
     name = quoted(column.name)
     present = ~np.isnan(column.values)
     if not present.any():
         raise ChoiceError(f"the target {name} is empty: every value is missing")
     rows = np.flatnonzero(present if weights is None else present & (weights > 0))
     y = column.values[rows]
-    warnings = []
     what = "a target" if weights is None else "a target and a weight above zero"
     if rows.size < FEWEST_ROWS:
         raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
@@ -121,7 +121,7 @@ def _refuse_outside(name: str, y: Floats, rows: Rows, aim: Aim) -> None:
         )
 
 
-def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
+def _numbers_or_classes(column: Column, aim: Aim | None, warnings: list[str]) -> Column:
     """Texts that are numbers are numbers, unless they are few or asked for as classes; what is neither is refused."""
     texts = column if column.kind == "category" else column.texts
     if texts is None:
@@ -135,7 +135,12 @@ def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
             "correct what is no number, or empty the cell (rows without a target are left out)"
         )
     if texts is column and len(texts.levels) > FEW_NUMBERS and (said := look_like(column)):
-        raise ChoiceError(f"most values of the target {quoted(column.name)} {said}")
+        said = f"most values of the target {quoted(column.name)} {said}"
+        may_be_classes = len(texts.levels) <= MOST_CLASSES
+        if not (may_be_classes and wants_classes):
+            hint = "; if they are names of classes, use --aim probability"
+            raise ChoiceError(said + hint * (may_be_classes and aim is None))
+        warnings.append(f"{said}; they were taken as names of classes")
     return column
 
 

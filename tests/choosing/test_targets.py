@@ -35,6 +35,7 @@ def test_aims():
     [
         ([20240101, 20240102], ("20240101", "20240102")),
         ([1000001.0, 1000002.0], ("1000001", "1000002")),
+        ([-0.0, 1.0], ("0", "1")),
         ([0.1, 0.25], ("0.1", "0.25")),
         ([1.00000001, 1.00000002], ("1.00000001", "1.00000002")),
     ],
@@ -74,6 +75,7 @@ def test_class_ids():
         (["a"] * 20 + ["b"] * 2, None, "'b' of the target 'y' has 2 rows"),
         ([f"name {i}" for i in range(40)], None, "has 1 row;"),
         (np.arange("2024-01-01", "2024-02-01", dtype="M8[D]"), "mean", "holds dates"),
+        (["2024-01-01", "2024-01-02"] * 10, "probability", "holds dates; turn them into a number"),
     ],
 )
 def test_targets_that_cannot_be(values, aim, says):

@@ -34,7 +34,7 @@ def in_digits(values: Floats, boolean: bool) -> tuple[str, ...]:
     """Numbers as names of classes, as short as tells them apart."""
     if boolean:
         return tuple(str(bool(value)).lower() for value in values)
-    if (values == np.round(values)).all():
-        return tuple(f"{value:.0f}" for value in values)
+    if (values == np.round(values)).all():  # and a nought has no sign
+        return tuple(f"{value + 0.0:.0f}" for value in values)
     short = tuple(f"{value:.15g}" for value in values)
     return short if len({*short}) == len(short) else tuple(repr(float(value)) for value in values)

@@ -50,8 +50,12 @@ class Target:
 def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) -> Target:
     """Of the rows that have a target and, where there are weights, one above zero."""
     warnings: list[str] = []
-    column = _numbers_or_classes(column, aim, warnings)
     name = quoted(column.name)
+    if column.kind == "date":
+        raise ChoiceError(
+            f"the target {name} holds dates; turn them into a number (days, hours) or into names of classes first"
+        )
+    column = _numbers_or_classes(column, aim, warnings)
     present = ~np.isnan(column.values)
     if not present.any():
         raise ChoiceError(f"the target {name} is empty: every value is missing")
@@ -82,8 +86,6 @@ def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) 
             f"the target {name} holds text ({quoted(column.levels[0], 20)}, …), which has no {aim}; "
             "use --aim probability"
         )
-    if column.kind == "date":
-        raise ChoiceError(f"the target {name} holds dates; turn them into a number (days, hours) first")
     _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
@@ -147,9 +149,7 @@ def _numbers_or_classes(column: Column, aim: Aim | None, warnings: list[str]) ->
 def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, warnings: list[str]) -> Target:
     name = quoted(column.name)
     whole = bool(np.all(y == np.round(y)))
-    if column.kind == "date" or (
-        column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS)
-    ):
+    if column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS):
         raise ChoiceError(
             f"the target {name} has {values.size} different numbers: {_article(aim)} needs classes; "
             "use --aim mean, median or quantile:Q"

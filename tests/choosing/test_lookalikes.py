@@ -98,3 +98,7 @@ def test_columns_and_targets_say_it():
     assert any("most values of column 'price' look like amounts of money" in warning for warning in warned)
     with pytest.raises(ChoiceError, match=r"the target 'y' look like amounts .* write 1000\.50 for 1\.000,50"):
         prepare({"n": list(range(120))}, prices, None, None, None)
+
+
+def test_numbers_too_long_to_hold_are_to_be_shortened():
+    assert said([2**60 + i for i in range(60)]).endswith("in data row 1: store them as numbers of up to 15 digits")

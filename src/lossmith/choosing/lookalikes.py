@@ -49,8 +49,9 @@ def look_like(column: Column) -> str:
     present = np.flatnonzero(~np.isnan(column.values))
     codes = column.values[present].astype(np.intp)
     plainly = _each(not np.isnan(number(level)) for level in column.levels)
+    of_numbers = "store them as numbers of up to 15 digits" if plainly.all() else "correct them, or empty their cells"
     for looks, fits, advice in (
-        ("numbers", plainly, "correct them, or empty their cells"),
+        ("numbers", plainly, of_numbers),
         ("dates", _each(DATE.match(level) for level in column.levels), "write 2026-01-31"),
         ("times", _each(TIME.match(level) for level in column.levels), "write 18.5 for 18:30"),
     ):

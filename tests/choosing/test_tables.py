@@ -309,3 +309,48 @@ def test_dates_that_came_as_texts_are_those_of_the_file(tmp_path, cells):
 def test_texts_that_only_begin_like_dates_stay_texts():
     for cells in (["2026-01-31", "2026-02-30"], ["2026-01-31", "soon"], ["2026-01-31x", "2026-01-01x"]):
         assert column_from_any(cells, "when").kind == "category"
+
+
+@pytest.mark.parametrize("last", ["2026-01-31T12", "0000-01-01", "2026-01-31 12:30:15.000123456", "2026-01-31 12:30Z"])
+def test_one_reader_decides_what_a_date_is(tmp_path, last):
+    cells = ["2026-01-30T09:00Z" if last.endswith("Z") else "2026-01-30", last]
+    from_file = read(write(tmp_path / "t.csv", "\n".join(["when,x", *(f"{cell},1" for cell in cells), ""])))
+    column = column_from_any(cells, "when")
+    assert column.kind == from_file.column("when").kind == "date"
+    assert column.values.tolist() == from_file.column("when").values.tolist()
+    assert column.texts.levels == tuple(sorted(cells))
+
+
+def test_microseconds_of_moments_and_spans_are_kept():
+    spans = [dt.timedelta(seconds=s) for s in (0.25, 1.75, -0.5)]
+    for values in (spans, np.array(spans, "m8[us]"), pd.Series(spans), pl.Series(spans), pa.chunked_array([spans])):
+        assert column_from_any(values, "x").values.tolist() == [0.25, 1.75, -0.5]
+    moment = column_from_any(np.array(["1970-01-01T00:00:00.000864"], "M8[us]"), "x")
+    assert moment.values.tolist() == [1e-8]
+
+
+BIG = [2**60, 2**60 + 1, 5]
+
+
+@pytest.mark.parametrize("values", [BIG, np.array(BIG), pd.Series(BIG), pl.Series(BIG), [2**70, 2**70 + 1, 5],
+                                    [str(i) for i in BIG], pd.Series([*BIG[:2], None, 5], dtype="Int64")])  # fmt: skip
+def test_integers_that_floats_would_merge_are_categories(values):
+    column = column_from_any(values, "x")
+    assert (column.kind, len(column.levels)) == ("category", 3)
+    assert column_from_any([2**60, 5], "x").kind == "number"
+
+
+def test_masked_cells_are_gaps():
+    mask = [False, True, False]
+    for values in ([1, 2, 3], [1.5, 2, 3], ["a", "b", "c"], np.array([1, 2, 3], "M8[s]"), np.array([1, 2, 3], "m8[s]")):
+        masked = np.ma.masked_array(values, mask=mask)
+        assert np.isnan(column_from_any(masked, "x").values).tolist() == mask
+    assert np.isnan(from_any(np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])).column("x1").values[0])
+
+
+def test_complex_numbers_are_refused_and_numbers_out_of_range_are_no_tracebacks():
+    for values in ([1 + 2j, 3j], np.array([1 + 2j, 1], dtype=object), np.array([np.complex64(1j), None], dtype=object)):
+        with pytest.raises(ChoiceError, match="complex"):
+            column_from_any(values, "y")
+    assert column_from_any([10**400, 1, -(10**400)], "y").values.tolist() == [np.inf, 1, -np.inf]
+    assert np.isnan(column_from_any([Decimal("sNaN"), Decimal(1)], "y").values).tolist() == [True, False]

@@ -35,6 +35,7 @@ def test_aims():
     [
         ([20240101, 20240102], ("20240101", "20240102")),
         ([1000001.0, 1000002.0], ("1000001", "1000002")),
+        ([-0.0, 1.0], ("0", "1")),
         ([0.1, 0.25], ("0.1", "0.25")),
         ([1.00000001, 1.00000002], ("1.00000001", "1.00000002")),
     ],
@@ -74,6 +75,7 @@ def test_class_ids():
         (["a"] * 20 + ["b"] * 2, None, "'b' of the target 'y' has 2 rows"),
         ([f"name {i}" for i in range(40)], None, "has 1 row;"),
         (np.arange("2024-01-01", "2024-02-01", dtype="M8[D]"), "mean", "holds dates"),
+        (["2024-01-01", "2024-01-02"] * 10, "probability", "holds dates; turn them into a number"),
     ],
 )
 def test_targets_that_cannot_be(values, aim, says):
@@ -172,6 +174,18 @@ def test_exposure():
 def test_texts_that_are_meant_as_numbers(cells, says):
     with pytest.raises(ChoiceError, match=says):
         target(cells, "mean")
+
+
+def test_classes_whose_names_look_like_something_else_are_raced_with_a_warning():
+    names = [f"{i} EUR" for i in range(30)] * 10
+    t = target(names, "probability")
+    assert len(t.classes) == 30
+    assert "look like amounts of money" in t.warnings[0] and "taken as names of classes" in t.warnings[0]
+    with pytest.raises(ChoiceError, match=r"amounts of money.* if they are names of classes, use --aim probability"):
+        target(names)
+    with pytest.raises(ChoiceError, match=r"write 0 for 0 EUR$"):
+        target([f"{i} EUR" for i in range(60)] * 10, "probability")
+    assert target([f"SKU{i:03}" for i in range(30)] * 10).warnings == ()
 
 
 def test_a_few_texts_that_are_numbers_may_be_classes():

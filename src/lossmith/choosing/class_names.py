@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.tables import Column, Floats, Kind, number
 
+FEW_NUMBERS = 20  # so many different numbers may be names of classes
 TRUTHS = {"true": 1.0, "1": 1.0, "false": 0.0, "0": 0.0}  # as the reader of files takes them
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MILLISECOND = dt.timedelta(milliseconds=1)
@@ -22,8 +23,6 @@ A_DAY = 86_400_000  # in milliseconds
 
 def class_names(column: Column) -> NDArray[Any]:
     """The class of each row; of a gap the empty text, which is no class's name."""
-    from lossmith.choosing.targets import FEW_NUMBERS  # which takes names from here
-
     spelled = column.texts is not None and len(column.texts.levels) <= FEW_NUMBERS  # else a target takes the numbers
     texts = as_texts(column if spelled else replace(column, texts=None))
     gaps = np.isnan(texts.values)
@@ -95,7 +94,7 @@ def in_digits(values: Floats, boolean: bool) -> tuple[str, ...]:
     """Numbers as names of classes, as short as tells them apart."""
     if boolean:
         return tuple(str(bool(value)).lower() for value in values)
-    if (values == np.round(values)).all():
-        return tuple(f"{value:.0f}" for value in values)
+    if (values == np.round(values)).all():  # and a nought has no sign
+        return tuple(f"{value + 0.0:.0f}" for value in values)
     short = tuple(f"{value:.15g}" for value in values)
     return short if len({*short}) == len(short) else tuple(repr(float(value)) for value in values)

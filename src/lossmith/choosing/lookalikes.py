@@ -17,13 +17,19 @@ MONTH = (
     r"nov(?:ember)?|dec(?:ember)?)(?![a-z])"
 )
 WEEKDAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?[.,\s]+"
+D, M, Y, YEAR = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:0?[1-9]|1[0-2])", r"(?:1[5-9]|2[01])?\d\d", r"(?:1[5-9]|2[01])\d\d"
+IN_DIGITS = "|".join(rf"{a}([./-]){b}\{i}{c}" for i, (a, b, c) in enumerate(((D, M, Y), (M, D, Y), (YEAR, M, D)), 1))
 DATE = re.compile(
-    rf"\s*(?:{WEEKDAY})?(?:\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}}\b(?![./-])|"  # no address, such as 10.0.0.1
+    rf"\s*(?:{WEEKDAY})?(?:(?:{IN_DIGITS})\b(?![./-])|"  # no version 1.10.0, no address 10.0.0.1
     rf"\d{{1,4}}(?:st|nd|rd|th)?[\s.,/-]*{MONTH}|{MONTH}[\s.,'/-]*\d)",
     re.IGNORECASE,
 )
 TIME = re.compile(r"\s*\d{1,3}:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?\s*(?:[ap]\.?m\.?)?\s*$", re.IGNORECASE)
-MONEY = r"(?:[$£¥¢\u20a0-\u20cf]|[A-Z]{3}|kr\.?|zł|Fr\.)"
+CODES = (
+    "AED ARS AUD BRL CAD CHF CLP CNY COP CZK DKK EUR GBP HKD HUF IDR ILS INR JPY KRW MXN MYR NOK NZD PHP PLN RON RUB "
+    "SAR SEK SGD THB TRY TWD UAH USD VND ZAR"
+)  # the currencies traded most: any three capitals would make money of SKU000
+MONEY = rf"(?:[$£¥¢\u20a0-\u20cf]|{'|'.join(CODES.split())}|kr\.?|zł|Fr\.)"
 
 
 def _amounts(whole: str, mark: str) -> re.Pattern[str]:
@@ -43,8 +49,9 @@ def look_like(column: Column) -> str:
     present = np.flatnonzero(~np.isnan(column.values))
     codes = column.values[present].astype(np.intp)
     plainly = _each(not np.isnan(number(level)) for level in column.levels)
+    of_numbers = "store them as numbers of up to 15 digits" if plainly.all() else "correct them, or empty their cells"
     for looks, fits, advice in (
-        ("numbers", plainly, "correct them, or empty their cells"),
+        ("numbers", plainly, of_numbers),
         ("dates", _each(DATE.match(level) for level in column.levels), "write 2026-01-31"),
         ("times", _each(TIME.match(level) for level in column.levels), "write 18.5 for 18:30"),
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim, mean_and_median
+from lossmith.choosing.class_names import FEW_NUMBERS
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
@@ -17,7 +18,7 @@ from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
 from lossmith.choosing.structure import find_groups, find_time, group_codes
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
-from lossmith.choosing.targets import FEW_NUMBERS, LARGEST, Target, make_target, perhaps_classes
+from lossmith.choosing.targets import LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
 GROUPED = (

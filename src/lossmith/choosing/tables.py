@@ -25,8 +25,10 @@ MISSING = frozenset(
     {"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan"}
     | {"1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
 )  # what a gap may be called, in files and frames alike
+EXACT = 2.0**53  # beyond this a float64 makes two integers one, which as numbers of users or classes they are not
 NUMBERS = 0.95  # a column of texts holds numbers if so many of its cells do
-ISO = re.compile(r"\s*\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d|\s*$)")
+ISO = re.compile(r"[ \t]*\d{4}-\d\d-\d\d[-+:. TZ\t\d]*", re.ASCII)  # no end of line and no quote
+WHOLE = re.compile(r"\s*[-+]?\d{1,400}\s*", re.ASCII)
 TIMES = (dt.datetime, dt.date, dt.time, dt.timedelta)  # a datetime is a date, too
 UNUSABLE = "holds neither numbers, dates nor text"
 
@@ -35,8 +37,8 @@ UNUSABLE = "holds neither numbers, dates nor text"
 class Column:
     """Values as float64 with NaN for a gap; a category holds the index of its level, a date its days since 1970.
 
-    Of numbers that came as texts, `strays` says which cells are none, and `texts` holds the cells as they came: a
-    target may want them as its classes.
+    Of numbers and dates that came as texts, `texts` holds the cells as they came: a target may want them as its
+    classes. `strays` says which cells are no numbers.
     """
 
     name: str
@@ -183,7 +185,7 @@ def _made(name: str, values: Any, what: str) -> Column | None:
         raise ChoiceError(f"{what} holds values of type {array.dtype}, which cannot be used")
     if array.dtype.kind in "UTO":
         return _of_objects(name, array.tolist())
-    known = {"f": "f8", "m": "m8[ms]", "M": "M8[ms]"}.get(array.dtype.kind, array.dtype.newbyteorder("="))
+    known = {"f": "f8", "m": "m8[us]", "M": "M8[us]"}.get(array.dtype.kind, array.dtype.newbyteorder("="))
     return _column(name, nw.from_native(pa.chunked_array([pa.array(array.astype(known))]), series_only=True))
 
 
@@ -192,6 +194,10 @@ def _array(values: Any, what: str) -> NDArray[Any]:
 
     if issparse(values):
         raise ChoiceError(f"{what} is sparse: give a dense array (.toarray()) or a data frame")
+    if isinstance(values, np.ma.MaskedArray):
+        cells = values.data.copy() if values.dtype.kind in "mM" else values.data.astype(object)
+        cells[np.ma.getmaskarray(values)] = None  # of moments and spans, NaT
+        return cells
     try:
         return np.asarray(values)
     except ValueError:
@@ -205,11 +211,14 @@ def _column(name: str, series: Any) -> Column | None:
     if dtype == nw.Boolean:
         return Column(name, "boolean", _floats(series))
     if dtype.is_numeric():
-        return Column(name, "number", _floats(series), whole=dtype.is_integer())
+        floats = _floats(series)
+        if dtype.is_integer() and (np.abs(floats) >= EXACT).any() and _merge(cells := series.to_list()):
+            return _labels(name, cells)
+        return Column(name, "number", floats, whole=dtype.is_integer())
     if dtype in (nw.Date, nw.Datetime):
-        return Column(name, "date", _floats(series.dt.timestamp("ms")) / 86_400_000.0)
+        return Column(name, "date", _floats(series.dt.timestamp("us")) / 86_400e6)
     if dtype == nw.Duration:
-        return Column(name, "number", _floats(series.dt.total_seconds()))
+        return Column(name, "number", _floats(series.dt.total_microseconds()) / 1e6)
     if dtype == nw.Enum:
         return _category(name, series.to_list(), [str(level) for level in dtype.categories])
     if dtype in (nw.Categorical, nw.Time):  # how to write times of day is said of texts
@@ -230,6 +239,8 @@ def _of_objects(name: str, values: list[Any]) -> Column | None:
 
     if any(not isinstance(value, str) and np.iterable(value) for value in values):
         return None
+    if any(isinstance(value, complex | np.complexfloating) for value in values):
+        raise ChoiceError(f"{quoted(name)} holds complex numbers: give their parts as numbers")
     found = {next((kind for kind in TIMES if isinstance(v, kind)), None) for v in values if not _is_gap(v)}
     if len(found) == 1 and found != {None}:
         with suppress(pa.ArrowException):
@@ -244,17 +255,24 @@ def _of_texts(name: str, values: list[Any]) -> Column:
 
 
 def _dates(column: Column) -> Column | None:
-    """The column as dates if all of its texts are, written as 2026-01-31 or with a time behind: as in a file."""
-    if not column.levels or not all(ISO.match(level) for level in column.levels):
+    """The column as dates if all of its texts are, as in a file: the reader of files says so."""
+    import narwhals as nw
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if not column.levels or not all(ISO.fullmatch(level) for level in column.levels):
         return None
-    try:
-        moments = [dt.datetime.fromisoformat(level.strip()) for level in column.levels]
-    except ValueError:
+    text = "\n".join(["x", *column.levels]).encode()
+    whole = csv.ReadOptions(block_size=len(text) + 1)  # else the first block decides alone
+    cells = csv.read_csv(pa.BufferReader(text), read_options=whole).column(0)
+    if not pa.types.is_temporal(cells.type):
         return None
-    days = np.array([(m if m.tzinfo else m.replace(tzinfo=dt.UTC)).timestamp() / 86_400.0 for m in moments])
+    dates = _column(column.name, nw.from_native(cells, series_only=True))
+    if dates is None:
+        return None
     gaps = np.isnan(column.values)
-    values = np.where(gaps, np.nan, days[np.where(gaps, 0, column.values).astype(np.intp)])
-    return Column(column.name, "date", values, texts=column)
+    days = dates.values[np.where(gaps, 0, column.values).astype(np.intp)]
+    return replace(dates, values=np.where(gaps, np.nan, days), texts=column)
 
 
 def _floats(series: Any) -> Floats:
@@ -263,7 +281,20 @@ def _floats(series: Any) -> Floats:
     try:
         return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)  # a copy: nothing of the user's is kept
     except ValueError:  # Arrow refuses integers beyond 2^53, which a float64 rounds
-        return np.array([np.nan if _is_gap(value) else float(value) for value in series.to_list()])
+        return np.array([np.nan if _is_gap(value) else _float(value) for value in series.to_list()])
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an integer; a Decimal as large is infinite by itself
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _merge(values: Iterable[Any]) -> bool:
+    """Whether integers that differ are one as floats."""
+    whole = {int(value) for value in values if not _is_gap(value)}
+    return len({_float(value) for value in whole}) < len(whole)
 
 
 def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
@@ -272,7 +303,16 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
     if present and all(isinstance(v, bool | np.bool_) for v in present):
         return _filled(name, "boolean", gaps, present)
     if present and all(isinstance(v, int | float | np.number | Decimal) for v in present):
-        return _filled(name, "number", gaps, present, whole=all(isinstance(v, int | np.integer) for v in present))
+        whole = all(isinstance(v, int | np.integer) for v in present)
+        if not (whole and _merge(present)):
+            return _filled(name, "number", gaps, [_float(v) for v in present], whole)
+    return _labels(name, values, order)
+
+
+def _labels(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
+    """A category, whatever the values are."""
+    gaps = np.array([_is_gap(v) for v in values], dtype=bool)
+    present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
     texts = [str(v) for v in present]
     seen = set(texts)
     levels = [level for level in order if level in seen] or sorted(seen)
@@ -284,6 +324,8 @@ def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column
 def _is_gap(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip() in MISSING
+    if isinstance(value, Decimal):  # one that signals refuses to be compared
+        return value.is_nan()
     equal = value == value  # of pandas' NA this is NA again, neither true nor false
     return value is None or not isinstance(equal, bool | np.bool_) or not equal
 
@@ -296,6 +338,8 @@ def _numbers(column: Column) -> Column | None:
     numbers = np.array([number(level) for level in column.levels], dtype=np.float64)
     stray = (np.isnan(numbers) & ~asked)[codes]
     told = len(codes) - int(asked[codes].sum())
+    if (np.abs(numbers) >= EXACT).any() and _merge(level for level in column.levels if WHOLE.fullmatch(level)):
+        return None
     if not len(codes) or told == 0 or (told - stray.sum()) < NUMBERS * told:
         return None
     values = np.full(len(gaps), np.nan)

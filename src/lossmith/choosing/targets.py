@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossmith.choosing.aims import Aim
-from lossmith.choosing.class_names import in_digits
+from lossmith.choosing.class_names import FEW_NUMBERS, in_digits
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
@@ -18,7 +18,6 @@ from lossmith.choosing.tables import Column, Floats, Rows
 
 FEWEST_ROWS = 2 * SPLITS
 MOST_CLASSES = 50
-FEW_NUMBERS = 20  # so many different numbers may be names of classes
 FEW_CODES = 10  # and so many whole ones are, often enough to say so where they are taken for amounts
 SMALLEST, LARGEST = 1e-75, 1e75  # the fourth powers of residuals stay in range
 FEW_OF_A_CLASS = 10  # below this no ranking of losses means anything
@@ -49,14 +48,18 @@ class Target:
 
 def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) -> Target:
     """Of the rows that have a target and, where there are weights, one above zero."""
-    column = _numbers_or_classes(column, aim)
+    warnings: list[str] = []
     name = quoted(column.name)
+    if column.kind == "date":
+        raise ChoiceError(
+            f"the target {name} holds dates; turn them into a number (days, hours) or into names of classes first"
+        )
+    column = _numbers_or_classes(column, aim, warnings)
     present = ~np.isnan(column.values)
     if not present.any():
         raise ChoiceError(f"the target {name} is empty: every value is missing")
     rows = np.flatnonzero(present if weights is None else present & (weights > 0))
     y = column.values[rows]
-    warnings = []
     what = "a target" if weights is None else "a target and a weight above zero"
     if rows.size < FEWEST_ROWS:
         raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
@@ -82,8 +85,6 @@ def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) 
             f"the target {name} holds text ({quoted(column.levels[0], 20)}, …), which has no {aim}; "
             "use --aim probability"
         )
-    if column.kind == "date":
-        raise ChoiceError(f"the target {name} holds dates; turn them into a number (days, hours) first")
     _refuse_outside(name, y, rows, aim)
     whole = bool(np.all(y == np.round(y)))
     return Target(column.name, y, rows, aim, whole=whole, warnings=tuple(warnings))
@@ -121,7 +122,7 @@ def _refuse_outside(name: str, y: Floats, rows: Rows, aim: Aim) -> None:
         )
 
 
-def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
+def _numbers_or_classes(column: Column, aim: Aim | None, warnings: list[str]) -> Column:
     """Texts that are numbers are numbers, unless they are few or asked for as classes; what is neither is refused."""
     texts = column if column.kind == "category" else column.texts
     if texts is None:
@@ -135,16 +136,19 @@ def _numbers_or_classes(column: Column, aim: Aim | None) -> Column:
             "correct what is no number, or empty the cell (rows without a target are left out)"
         )
     if texts is column and len(texts.levels) > FEW_NUMBERS and (said := look_like(column)):
-        raise ChoiceError(f"most values of the target {quoted(column.name)} {said}")
+        said = f"most values of the target {quoted(column.name)} {said}"
+        may_be_classes = len(texts.levels) <= MOST_CLASSES
+        if not (may_be_classes and wants_classes):
+            hint = "; if they are names of classes, use --aim probability"
+            raise ChoiceError(said + hint * (may_be_classes and aim is None))
+        warnings.append(f"{said}; they were taken as names of classes")
     return column
 
 
 def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, warnings: list[str]) -> Target:
     name = quoted(column.name)
     whole = bool(np.all(y == np.round(y)))
-    if column.kind == "date" or (
-        column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS)
-    ):
+    if column.kind == "number" and values.size > 2 and (not whole or values.size > FEW_NUMBERS):
         raise ChoiceError(
             f"the target {name} has {values.size} different numbers: {_article(aim)} needs classes; "
             "use --aim mean, median or quantile:Q"

@@ -88,7 +88,7 @@ def choose(
     if not any((default.label, kind) in found.scores for kind in kinds):
         first = next(iter(found.failures.values()), "no reason given")
         raise ChoiceError(f"{default.label} could not be trained on this table: {first}")
-    unsettled = undecidable(target, facts) or _one_miss(problem, default, found, target.rows[rows])
+    unsettled = undecidable(target, facts) or _one_miss(problem, runners, found, target.rows[rows])
     evidence = judge(problem, runners, found, unsettled, whole)
     chosen = next(c for c in runners if c.label == evidence.loss)
     warnings = [*ready.warnings, *facts.warnings]
@@ -276,13 +276,13 @@ def _disguise(problem: Problem, found: Race) -> list[str]:
     return [f"too good to be true, {skill}: is one of the columns the target in disguise? Look at {names}"]
 
 
-def _one_miss(problem: Problem, default: Candidate, found: Race, data_rows: Rows) -> str | None:
+def _one_miss(problem: Problem, runners: Sequence[Candidate], found: Race, data_rows: Rows) -> str | None:
     """Why no comparison by squared misses settles, if one of them is most of their sum. data_rows: the table's rows of
     the race's, counted from 0."""
     if problem.aim.functional != "mean" or problem.aim.metric:
         return None
-    key = min((key for key in found.scores if key[0] == default.label), key=lambda key: float(found.scores[key].mean()))
-    costs = _costs(problem, found.predictions[key], found.judged)
+    evidence = Evidence([c.entrant for c in runners], found.scores, found.test_share)
+    costs = _costs(problem, found.predictions[evidence.default, evidence.best_model], found.judged)
     if costs is None or not costs.max() > ONE_MISS * costs.sum():
         return None
     worst = int(costs.argmax())

@@ -213,7 +213,7 @@ def _column(name: str, series: Any) -> Column | None:
     if dtype.is_numeric():
         floats = _floats(series)
         if dtype.is_integer() and (np.abs(floats) >= EXACT).any() and _merge(cells := series.to_list()):
-            return _labels(name, cells)
+            return _labels(name, *_parted(cells))
         return Column(name, "number", floats, whole=dtype.is_integer())
     if dtype in (nw.Date, nw.Datetime):
         return Column(name, "date", _floats(series.dt.timestamp("us")) / 86_400e6)
@@ -298,21 +298,24 @@ def _merge(values: Iterable[Any]) -> bool:
 
 
 def _category(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
-    gaps = np.array([_is_gap(v) for v in values], dtype=bool)
-    present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
+    gaps, present = _parted(values)
     if present and all(isinstance(v, bool | np.bool_) for v in present):
         return _filled(name, "boolean", gaps, present)
     if present and all(isinstance(v, int | float | np.number | Decimal) for v in present):
         whole = all(isinstance(v, int | np.integer) for v in present)
         if not (whole and _merge(present)):
             return _filled(name, "number", gaps, [_float(v) for v in present], whole)
-    return _labels(name, values, order)
+    return _labels(name, gaps, present, order)
 
 
-def _labels(name: str, values: list[Any], order: Sequence[str] = ()) -> Column:
-    """A category, whatever the values are."""
+def _parted(values: list[Any]) -> tuple[NDArray[np.bool_], list[Any]]:
+    """Where the gaps are, and what stands elsewhere."""
     gaps = np.array([_is_gap(v) for v in values], dtype=bool)
-    present = [v for v, gap in zip(values, gaps, strict=True) if not gap]
+    return gaps, [v for v, gap in zip(values, gaps, strict=True) if not gap]
+
+
+def _labels(name: str, gaps: NDArray[np.bool_], present: list[Any], order: Sequence[str] = ()) -> Column:
+    """A category, whatever the values are."""
     texts = [str(v) for v in present]
     seen = set(texts)
     levels = [level for level in order if level in seen] or sorted(seen)

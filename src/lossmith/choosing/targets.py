@@ -161,8 +161,8 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
     place = np.argsort(order) if order is not None else np.arange(values.size)
     ids = place[np.searchsorted(values, y)]
     values = values if order is None else values[order]
-    named_here = tuple(column.levels[int(v)] for v in values) if column.levels else ()
-    classes = named_here or in_digits(values, column.kind == "boolean")
+    levels = column.levels
+    classes = tuple(levels[int(v)] for v in values) if levels else in_digits(values, column.kind == "boolean")
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)

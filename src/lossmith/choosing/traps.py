@@ -7,7 +7,7 @@ import numpy as np
 from lossmith.choosing.diagnostics import GRADIENT_SHARE
 from lossmith.choosing.errors import quoted
 from lossmith.choosing.facts import Fact, PilotRows, in_rows
-from lossmith.choosing.residuals import Residuals, held_by_the_largest
+from lossmith.choosing.residuals import Residuals, held_by_the_largest, largest
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
@@ -76,10 +76,10 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
     warnings = []
     if led_by_few(target, noise):
         share = held_by_the_largest(found.residual**2)
-        count = max(1, len(found.y) // 100)
+        count = len(largest(found.residual))
         warnings.append(
             f"{'1% of the rows carry' if len(found.y) >= 100 else 'one row carries'} {share:.0%} of the squared misses "
-            f"({in_rows(held.rows[:count], count)}): if they are mistakes, correct them; if they are real, other rows "
+            f"({in_rows(held.rows, count)}): if they are mistakes, correct them; if they are real, other rows "
             "could have given another answer, and a median depends on them far less"
         )
     if noise.two_modes and target.aim.functional in ("mean", "median"):

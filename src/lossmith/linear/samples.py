@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+WIDE = 1024  # bytes
 LARGE = 200_000
 """From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 
@@ -230,11 +231,12 @@ class Layout(NamedTuple):
     matrix: str
     columns: bool
     gaps: bool
+    wide: bool
 
     @classmethod
     def of(cls, X: NDArray[Any]) -> Layout:
-        columns = X.strides[1] != X.itemsize
-        return cls(X.dtype.name, columns, not columns and X.strides[0] != X.shape[1] * X.itemsize)
+        columns, row = X.strides[1] != X.itemsize, X.shape[1] * X.itemsize
+        return cls(X.dtype.name, columns, not columns and X.strides[0] != row, not columns and row >= WIDE)
 
 
 def can_read(X: Any) -> bool:

@@ -1,30 +1,42 @@
 """Asking memory for the rows of features to come, while those at hand are worked on.
 
-As a rule each row is asked for where it lies, into the first cache. Where that waits for few lines at a time, and rows
-follow each other without a gap, they are asked for line after line, far ahead, into the second.
+As a rule each row is asked for where it lies, into the first cache, when those at hand are looked at first. Where that
+waits for few lines at a time, and rows follow each other without a gap, they are asked for line after line, into the
+second cache, at the second look: it finds the rows at hand in the first, so nothing else waits. Of wide rows a half is
+asked for at the first look, or memory would be idle for that long.
 """
 
 from __future__ import annotations
 
-from lossmith.engine.llvm.emit import Emitter
+from enum import Enum
+
+from lossmith.engine.llvm.emit import BYTES, LINE, Emitter
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.spec import Spec
 
-_NEAR, _FAR = 8192, 32768  # bytes from what is read to what is asked for
+_AHEAD, _AHEAD_IN_ORDER = 8192, 16384  # bytes from what is read to what is asked for
 
 
-def ask(e: Emitter, spec: Spec, row: str, stride: str, at: str) -> None:
+class Look(Enum):
+    """Which look at the rows at hand it is."""
+
+    ONLY, FIRST, SECOND = range(3)
+
+
+def ask(e: Emitter, spec: Spec, row: str, stride: str, at: str, look: Look) -> None:
     """For as much as a vector of each of so many rows as there are lanes, while theirs from feature ``at`` on are read.
 
     ``row``: where the first of them begins, and ``stride``: bytes from one to the next.
     """
     type_ = Stored(spec.matrix).type
     if spec.far and not spec.gaps:
-        next_rows = e.address(row, e.integer("mul", stride, e.lanes - 1), "i8")  # before the last row is begun
-        first = e.address(next_rows, e.integer("mul", at, e.lanes), type_)
-        places = [e.address(first, k * e.lanes, type_) for k in range(e.lanes)]
-    else:
-        rows = [e.address(row, e.integer("mul", stride, k), "i8") for k in range(e.lanes)]
-        places = [e.address(each, at, type_) for each in rows]
-    for place in places:
-        e.prefetch(e.address(place, _FAR if spec.far else _NEAR, "i8"), write=False, level=2 if spec.far else 1)
+        first = e.address(row, e.integer("mul", at, e.lanes), type_)
+        bytes_ = e.lanes * e.lanes * BYTES[type_]
+        half = bytes_ // 2 if spec.wide else 0
+        begin, end = {Look.ONLY: (0, bytes_), Look.FIRST: (0, half), Look.SECOND: (half, bytes_)}[look]
+        for line in range(begin, end, LINE):
+            e.prefetch(e.address(first, _AHEAD_IN_ORDER + line, "i8"), write=False, level=2)
+    elif look is not Look.SECOND:
+        for k in range(e.lanes):
+            place = e.address(e.address(row, e.integer("mul", stride, k), "i8"), at, type_)
+            e.prefetch(e.address(place, _AHEAD, "i8"), write=False)

@@ -52,6 +52,7 @@ DOUBLE = Float("double", "i64", 8, 8, 52, 1023, "f64")
 FLOATS = {"float32": SINGLE, "float64": DOUBLE}
 MASK = "i1"
 BYTES = {"i1": 1, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "float": 4, "double": 8}
+LINE = 64  # bytes of a cache line
 
 _OPPOSITE = {
     "oeq": "une", "une": "oeq", "olt": "uge", "uge": "olt", "ole": "ugt", "ugt": "ole", "ogt": "ule", "ule": "ogt",

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from lossmith.engine.llvm.block import across
 from lossmith.engine.llvm.control import States, loop
-from lossmith.engine.llvm.emit import BYTES, Value
+from lossmith.engine.llvm.emit import BYTES, LINE, Value
 from lossmith.engine.llvm.linear import LANES, Linear
 
 _VECTORS = 16
-_LINE = 64  # bytes
 
 
 class Columns(Linear):
@@ -42,7 +41,7 @@ class Columns(Linear):
     def _products(self, j: str, sums: States) -> States:
         e, column = self.e, self._column(j)
         bytes_ = self.step * BYTES[self.stored.type]
-        for ahead in range(0, bytes_, _LINE):
+        for ahead in range(0, bytes_, LINE):
             place = e.address(column, self._firsts[0], self.stored.type)
             e.prefetch(e.address(place, bytes_ + ahead, "i8"), write=False)
         w = self._number(self.coefficients.base, j)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.ahead import ask
+from lossmith.engine.llvm.ahead import Look, ask
 from lossmith.engine.llvm.block import Block, across
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
@@ -48,7 +48,7 @@ class Moments:
 
         def features(at: str, _: States) -> States:
             if count > 1:
-                ask(e, self.spec, rows[0], self.matrix.stride, at)
+                ask(e, self.spec, rows[0], self.matrix.stride, at, Look.ONLY)
             mask = e.first_lanes(e.integer("sub", self.features, at))
             centre = e.load(e.address(self.centre.base, at, "double"), "double")
             places = [e.address(base, at, "double") for base in (self.first, self.second)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossmith.engine.llvm.ahead import ask
+from lossmith.engine.llvm.ahead import Look, ask
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
 from lossmith.engine.llvm.linear import LANES, Linear
@@ -38,7 +38,7 @@ class Rows(Linear):
 
         def products(at: str, sums: States, mask: Value | None = None) -> States:
             w, centre = (e.load(e.address(a.base, at, "double"), "double") for a in (self.coefficients, self.centre))
-            ask(e, self.spec, rows[0], self.matrix.stride, at)
+            ask(e, self.spec, rows[0], self.matrix.stride, at, Look.FIRST)
             return [e.fma(self._row(row, at, mask, centre), w, total) for row, total in zip(rows, sums, strict=True)]
 
         sums = loop(e, "0", self.whole, e.lanes, [e.lift(0.0, "double") for _ in rows], products)
@@ -61,6 +61,7 @@ class Rows(Linear):
         each = [e.shuffle(pull, pull, [lane] * e.lanes) for lane in range(e.lanes)]
 
         def features(at: str, _: States, mask: Value | None = None) -> States:
+            ask(e, self.spec, rows[0], self.matrix.stride, at, Look.SECOND)
             place = e.address(self.pulled, at, "double")
             centre, total = e.load(e.address(self.centre.base, at, "double"), "double"), e.load(place, "double")
             for row, times in zip(rows, each, strict=True):

@@ -11,7 +11,7 @@ from functools import partial
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.across import Across, Tile, turned
-from lossmith.engine.llvm.ahead import ask
+from lossmith.engine.llvm.ahead import Look, ask
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import States, loop
 from lossmith.engine.llvm.emit import Value
@@ -88,7 +88,7 @@ class Several(Across):
     def _products(self, index: str, classes: range, at: str, sums: States) -> States:
         e = self.e
         if classes.start == 0:
-            self._ask(index, at)
+            self._ask(index, at, Look.FIRST)
         row = e.address(self.coefficients.base, e.integer("mul", e.integer("add", at, 1), self.classes), "double")
         for j, column in enumerate(self._square(index, at, by_columns=True)):
             pairs = zip(sums, classes, strict=True)
@@ -105,6 +105,7 @@ class Several(Across):
             e.store(pull, e.address(self.each, k * e.lanes, "double"))
 
         def square(at: str, _: States) -> States:
+            self._ask(index, at, Look.SECOND)
             rows = self._square(index, at, by_columns=False)
             totals = e.address(self.pulled, e.integer("mul", at, self.classes), "double")
 
@@ -147,15 +148,15 @@ class Several(Across):
             for lane, place in enumerate(places)
         ]
 
-    def _ask(self, index: str, at: str) -> None:
+    def _ask(self, index: str, at: str, look: Look) -> None:
         """For the features of later rows, while there is other work to do."""
         e = self.e
         if not self.spec.columns:
             row = e.address(self.matrix.base, e.integer("mul", index, self.matrix.stride), "i8")
-            ask(e, self.spec, row, self.matrix.stride, at)
-            return
-        for line in self._lines(at):
-            e.prefetch(e.address(e.address(line, index, self.stored.type), _COLUMN_AHEAD, "i8"), write=False)
+            ask(e, self.spec, row, self.matrix.stride, at, look)
+        elif look is Look.FIRST:
+            for line in self._lines(at):
+                e.prefetch(e.address(e.address(line, index, self.stored.type), _COLUMN_AHEAD, "i8"), write=False)
 
     def _lines(self, first: str) -> list[str]:
         """Where so many rows begin as there are lanes, or columns; beyond the last it stands for those that are not."""

@@ -8,7 +8,7 @@ from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block, all_of
 from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.domains import shows_nan
-from lossmith.engine.llvm.emit import BYTES, Value
+from lossmith.engine.llvm.emit import BYTES, LINE, Value
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
@@ -17,7 +17,6 @@ from lossmith.record import replace
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the block
 _PAIR = 2  # vectors of samples
 _AHEAD = 2048  # bytes from what is read and written to what is asked for: farther than processors see by themselves
-_LINE = 64  # bytes of a cache line
 _MUCH = 0.75  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
 
 
@@ -67,7 +66,7 @@ def _fetch(block: Block, index: str, count: int) -> None:
             continue
         first = index if stored.group == 1 else block.e.integer("mul", index, stored.group)
         at = block.e.address(array.base, first, stored.type)
-        for offset in range(0, count * stored.group * BYTES[stored.type], _LINE):
+        for offset in range(0, count * stored.group * BYTES[stored.type], LINE):
             block.e.prefetch(block.e.address(at, _AHEAD + offset, "i8"), write=write)
 
 

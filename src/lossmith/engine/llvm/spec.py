@@ -69,6 +69,7 @@ class Spec(Record):
     matrix: str = ""  # the dtype of the rows that a linear score is the product of, see linear.py
     columns: bool = False  # whether those of a column lie beside each other, and not those of a row
     gaps: bool = False  # whether there is something else between those rows
+    wide: bool = False  # whether a few of those rows are a good part of the nearest cache
     offset: bool = False  # whether something is added to linear scores of several classes
     pulled: int | None = None  # the root whose product with those rows is wanted
     coarse: bool = False  # float64 numbers become float32 ones, which are nowhere added up: fewer digits are needed

@@ -6,9 +6,10 @@ nearest caches.
 
 from __future__ import annotations
 
+from lossmith.engine.llvm.ahead import Look, ask_column
 from lossmith.engine.llvm.block import across
 from lossmith.engine.llvm.control import States, loop
-from lossmith.engine.llvm.emit import BYTES, LINE, Value
+from lossmith.engine.llvm.emit import Value
 from lossmith.engine.llvm.linear import LANES, Linear
 
 _VECTORS = 16
@@ -40,21 +41,23 @@ class Columns(Linear):
 
     def _products(self, j: str, sums: States) -> States:
         e, column = self.e, self._column(j)
-        bytes_ = self.step * BYTES[self.stored.type]
-        for ahead in range(0, bytes_, LINE):
-            place = e.address(column, self._firsts[0], self.stored.type)
-            e.prefetch(e.address(place, bytes_ + ahead, "i8"), write=False)
+        self._ask(column, Look.FIRST)
         w = self._number(self.coefficients.base, j)
         return [e.fma(x, w, total) for x, total in zip(self._part(column, j), sums, strict=True)]
 
     def _pull(self, j: str, each: States) -> States:
         e, place = self.e, self.e.address(self.pulled, j, "double")
-        total = e.lift(0.0, "double")
-        for x, pull in zip(self._part(self._column(j), j), each, strict=True):
+        column, total = self._column(j), e.lift(0.0, "double")
+        self._ask(column, Look.SECOND)
+        for x, pull in zip(self._part(column, j), each, strict=True):
             total = e.fma(x, pull, total)
         sum_ = e.fresh(f"fadd double {e.load_scalar(place, 'double')}, {e.first_lane(across(e, total))}")
         e.line(f"store double {sum_}, ptr {place}")
         return []
+
+    def _ask(self, column: str, look: Look) -> None:
+        place = self.e.address(column, self._firsts[0], self.stored.type)
+        ask_column(self.e, self.spec, place, self.step, look)
 
     def _column(self, j: str) -> str:
         return self.e.address(self.matrix.base, self.e.integer("mul", j, self.matrix.stride), "i8")

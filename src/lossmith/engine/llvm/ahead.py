@@ -14,7 +14,7 @@ from lossmith.engine.llvm.emit import BYTES, LINE, Emitter
 from lossmith.engine.llvm.memory import Stored
 from lossmith.engine.llvm.spec import Spec
 
-_AHEAD, _AHEAD_IN_ORDER = 8192, 16384  # bytes from what is read to what is asked for
+_AHEAD, _AHEAD_IN_ORDER, _AHEAD_OF_GAPS = 8192, 16384, 32768  # bytes from what is read to what is asked for
 
 
 class Look(Enum):
@@ -35,9 +35,10 @@ def ask(e: Emitter, spec: Spec, row: str, stride: str, at: str, look: Look) -> N
         for line in _lines(bytes_, bytes_ // 2 if spec.wide else 0, look):
             e.prefetch(e.address(first, _AHEAD_IN_ORDER + line, "i8"), write=False, level=2)
     elif look is not Look.SECOND:
+        ahead, level = (_AHEAD_OF_GAPS, 2) if spec.far else (_AHEAD, 1)
         for k in range(e.lanes):
             place = e.address(e.address(row, e.integer("mul", stride, k), "i8"), at, type_)
-            e.prefetch(e.address(place, _AHEAD, "i8"), write=False)
+            e.prefetch(e.address(place, ahead, "i8"), write=False, level=level)
 
 
 def ask_column(e: Emitter, spec: Spec, place: str, rows: int, look: Look) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.engine import evaluate
+from lossmith.engine.odds import SHARE, shared
 from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Formula, Output
@@ -65,6 +66,28 @@ class Call:
         joined = [self._joined(name, group, parts) for name, group, parts in zip(names, groups, results, strict=True)]
         return [self._checked(name, result) for name, result in zip(names, joined, strict=True)] if checked else joined
 
+    def value_and_gradient(self, reduction: str) -> tuple[Array, Array]:
+        """Both, reduced, of values that could not be looked at, in the order and form that compilers make most of."""
+        if self.data.formula.kind == "rowwise" and self.data.keep is None:
+            return self._of_rows(reduction)
+        value, gradient = self.outputs("value", "gradient", checked=False)
+        value = self._checked("value", value)
+        # Where the value is a number everything was legal. The gradient's check knew that; but told so, a compiler
+        # finishes with the value before it begins with the gradient, which finds the inputs in the caches.
+        gradient = self._checked("gradient", gradient, value == value)
+        return self.value(value, reduction), self.derivative(gradient, reduction)
+
+    def _of_rows(self, reduction: str) -> tuple[Array, Array]:
+        """Weight, reduction and what is illegal are a number a row, and go into others of which a row has one."""
+        data, xp, formula = self.data, self.data.xp, self.data.formula
+        ones = xp.ones(data.shape, dtype=data.like.dtype, device=device_of(data.like))
+        share = self.derivative(self._checked("gradient", ones), reduction)
+        groups = [formula.output("value"), [shared(slope) for slope in formula.output("gradient")]]
+        arrays = {**data.arrays, SHARE.data: share[..., None]}
+        (value,), slopes = evaluate(groups, arrays, self._params(data.like), xp, rows=True, like=data.like)
+        gradient = self._joined("gradient", groups[1], slopes)
+        return self.value(self._checked("value", value), reduction), self._typed(gradient)
+
     def _params(self, like: Array) -> dict[str, Any]:
         xp, single = self.data.xp, dtype_name(like.dtype) == "float32"
         values: dict[str, Any] = {"width": self.width}
@@ -90,13 +113,17 @@ class Call:
             return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
         return stacked(xp, parts)
 
-    def _checked(self, name: Output, result: Array) -> Array:
-        """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
+    def _checked(self, name: Output, result: Array, known: Array | bool = False) -> Array:
+        """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere.
+
+        ``known``: where they are legal for sure.
+        """
         data, xp = self.data, self.data.xp
         if not data.checked:
             valid = data.valid(*data.formula.undefined_with(name))
             if valid is None:
                 return result
+            valid = valid if known is False else known | valid
             valid = valid[..., None] if result.ndim > valid.ndim else valid
             return xp.where(valid, result, xp.full((), math.nan, dtype=result.dtype, device=device_of(result)))
         bad = result != result
@@ -163,6 +190,10 @@ class Call:
                     values = values / (data.xp.astype(denominator, values.dtype) if wide else denominator)
         if out is not None:
             return self._written(values, out)
+        return self._typed(values)
+
+    def _typed(self, values: Array) -> Array:
+        data = self.data
         dtype = data.prediction.dtype if is_floating(data.prediction.dtype) else compute_dtype(data.xp, [])
         dtype = dtype.newbyteorder("=") if data.host else dtype
         if values.dtype != dtype:

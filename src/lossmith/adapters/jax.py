@@ -116,8 +116,7 @@ def value(loss: Loss, y_true: Any, y_pred: Array, reduction: str, **arguments: A
     def both(pred: Array, rest: dict[str, Array]) -> tuple[Array, Array]:
         """Value and gradient from one evaluation: what they share is there once, whatever a compiler finds out."""
         this = call(pred, rest)
-        values, slopes = this.outputs("value", "gradient")
-        return this.value(values, reduction), this.derivative(slopes, reduction)
+        return this.value_and_gradient(reduction)
 
     def product(pred: Array, vector: Array, rest: dict[str, Array]) -> Array:
         this = call(*_last(loss.name, pred, rest))

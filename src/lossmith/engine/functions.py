@@ -210,13 +210,18 @@ def _others(xp: ModuleType, x: Array) -> Array:
 
 
 def _at_class(xp: ModuleType, x: Array, y: Array) -> Array:
-    return xp.take_along_axis(x, xp.astype(y, xp.int32), axis=-1)
+    return xp.take_along_axis(x, xp.astype(y, xp.int32), axis=-1, mode="clip")  # others are illegal, and said to be
 
 
 def _but_class(xp: ModuleType, x: Array, y: Array) -> Array:
+    return _with_class(xp, x, y, xp.zeros((), dtype=x.dtype))
+
+
+def _with_class(xp: ModuleType, x: Array, y: Array, new: Array) -> Array:
     samples = xp.indices(x.shape[:-1], sparse=True)
     place = (*samples, xp.astype(y[..., 0], xp.int32))
-    return x.at[place].set(0.0, mode="drop", indices_are_sorted=True, unique_indices=True)
+    new = xp.broadcast_to(new, y.shape)
+    return x.at[place].set(new[..., 0], mode="drop", indices_are_sorted=True, unique_indices=True)
 
 
 def _plain(name: str) -> Function:
@@ -273,6 +278,7 @@ _OWN: dict[str, Function] = {
     "others": _others,
     "at_class": _at_class,
     "but_class": _but_class,
+    "with_class": _with_class,
     "log_factorial": _by_library(special.log_factorial),
     "lgamma": _by_library(special.lgamma),
     "digamma": _by_library(lambda xp: special.special(xp, ("digamma", "psi"))),

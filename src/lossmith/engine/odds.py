@@ -12,10 +12,11 @@ from functools import lru_cache, reduce
 from typing import NamedTuple
 
 from lossmith.engine.llvm.lower import INDEX, at_class
-from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, const, div, mul, rebuild, sub, walk
+from lossmith.formula.expr import ONE, ZERO, Expr, add, apply, const, div, leaf, mul, rebuild, sub, walk
 from lossmith.formula.expr import where as choose
 
 _LEAST = const(-math.inf)
+SHARE = leaf("input", "share of a sample")
 
 
 class _Against(NamedTuple):
@@ -56,8 +57,17 @@ class _Against(NamedTuple):
     @property
     def surprise(self) -> Expr:
         """log(1 + odds). Both parts are >= 0, and the sum of all is about 1 only where the gap is wide."""
-        leads = apply("eq", self.gap, ZERO)
-        return sub(choose(leads, apply("log1p", self.rest), apply("log", self.all)), self.gap)
+        beyond_one = choose(apply("eq", self.gap, ZERO), self.rest, sub(self.all, ONE))
+        return sub(apply("log1p", beyond_one), self.gap)
+
+
+@lru_cache(maxsize=256)
+def shared(root: Expr) -> Expr:
+    """A number per class times the sample's share, which is nearer to what else a sample has one of."""
+    if root.op == "where" and root.args[0].row:
+        condition, *branches = root.args
+        return choose(condition, *(shared(branch) for branch in branches))
+    return mul(root, SHARE)
 
 
 @lru_cache(maxsize=1024)
@@ -81,6 +91,10 @@ def _rewritten(node: Expr, new: dict[Expr, Expr]) -> Expr | None:
             return div(odds.own, odds.all)
     if node.op == "mul" and node.row:
         return _product(list(_factors(node)), new)
+    if node.op == "where" and node.args[0].op == "eq" and node.args[0].args[0] is INDEX:
+        y, right, wrong = node.args[0].args[1], node.args[1], node.args[2]
+        if not (y.row or right.row) and wrong.row:
+            return Expr("with_class", (new[wrong], y, new[right]), row=True, boolean=False)
     return None
 
 

@@ -68,6 +68,7 @@ def in_a_process_of_its_own(name: str, given: argparse.Namespace) -> bool:
         return subprocess.run(command, check=False).returncode == 0
     inherited = {word: value for word, value in os.environ.items() if word not in ONE_THREAD}
     environment = {"LOSSMITH_ENGINE": "llvm"} | inherited | (ONE_THREAD if one_thread(name) else {})
+    environment |= getattr(importlib.import_module(name), "ENVIRONMENT", {})
     command = [sys.executable, __file__, name, "--here", *options]
     return subprocess.run(command, env=environment, check=False).returncode == 0
 

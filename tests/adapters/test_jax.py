@@ -328,6 +328,20 @@ def test_traced_invalid_values_are_nan_in_every_derivative(name, y, f):
             assert np.isnan(each[1]).all()
 
 
+@pytest.mark.parametrize("loss", [lm.cross_entropy(label_smoothing=0.1), lm.cross_entropy(), lm.multiclass_hinge()])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weight", [None, [1.0, 3.0, 0.5, 2.0]])
+def test_a_row_of_an_illegal_class_spoils_no_other(weight, reduction, loss):
+    y, f = np.array([2, 3, -1, 0]), np.array([[0.5, 1.0, -2.0], [0.0, 1.0, 2.0], [3.0, 0.0, 1.0], [9.0, -3.0, 0.0]])
+    options = {} if weight is None else {"weight": np.array(weight)}
+    slope = jax.jit(jax.grad(partial(loss.to("jax", reduction=reduction), **options)))(jnp.asarray(f), jnp.asarray(y))
+    legal = {name: x[[0, 3]] for name, x in options.items()}
+    each = loss.gradient(y[[0, 3]], f[[0, 3]], reduction="sum", **legal)
+    total = 1.0 if reduction == "sum" else 4.0 if weight is None else sum(weight)
+    assert np.isnan(slope[1:3]).all()
+    np.testing.assert_allclose(slope[np.array([0, 3])], each / total, rtol=1e-6)
+
+
 def test_what_is_not_differentiable_says_so():
     call = lm.squared_error().to("jax", reduction="sum")
     f, y = jnp.ones(3), jnp.zeros(3)

@@ -13,8 +13,8 @@ from pointwise import PARAMETERS, problem
 TITLE = "JAX"
 ABOUT = """Value and gradient of float32 predictions under `jit`: `loss.to("jax")`, which makes invalid values NaN, and
 the loss in plain `jax.numpy`, which does not; one thread on one core, nanoseconds a prediction, results in memory that
-was used before. By hand, log-cosh loses
-digits of small errors, and cross-entropy those of confident correct predictions.
+was used before. By hand, log-cosh loses digits of small errors, and cross-entropy those of confident correct
+predictions.
 """
 # glibc keeps what is freed. Else it is chance for whom of two the system has to find new pages, and these take longer
 # than most of the losses.

@@ -157,7 +157,15 @@ class Call:
         return self._returned(result if data.host else data.xp.astype(result, values.dtype))
 
     def denominator(self, reduction: str) -> Array:
-        """What a mean divides by: the weight of the kept samples, times their class's weight for "weighted_mean"."""
+        """What a mean divides by; raises ValueError where that is known to be nothing."""
+        data, result = self.data, self.behind(reduction)
+        if not math.prod(data.shape) or (data.checked and not float(result) > 0):
+            what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
+            raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
+        return result
+
+    def behind(self, reduction: str) -> Array:
+        """The weight of the kept samples, times their class's weight for "weighted_mean"."""
         data = self.data
         weight = data.weight
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
@@ -165,13 +173,8 @@ class Call:
             kind = data.xp.float64 if data.host else factor.dtype
             with np.errstate(all="ignore"):  # of samples that are left out it may be anything
                 weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
-        result = total_weight(
-            data.xp, data.like if data.formula.kind == "pointwise" else data.like[..., 0], weight, data.keep
-        )
-        if not math.prod(data.shape) or (data.checked and not float(result) > 0):
-            what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
-            raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
-        return result
+        like = data.like if data.formula.kind == "pointwise" else data.like[..., 0]
+        return total_weight(data.xp, like, weight, data.keep)
 
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""

@@ -56,6 +56,11 @@ class Inputs(Record):
         found = [legal for name, legal in self.legal.items() if name not in but]
         return reduce(operator.and_, found) if found else None
 
+    def sound(self) -> Array | None:
+        """Where nothing illegal counts: all arguments are legal, or the sample is left out."""
+        valid = self.valid()
+        return valid if valid is None or self.keep is None else valid | ~self.keep
+
 
 def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
     """A NumPy array of numbers, booleans or (for labels) texts; never a view that will be written to."""

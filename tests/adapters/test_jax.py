@@ -342,6 +342,36 @@ def test_a_row_of_an_illegal_class_spoils_no_other(weight, reduction, loss):
     np.testing.assert_allclose(slope[np.array([0, 3])], each / total, rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_softmax_in_half_precision_is_a_row_of_probabilities(dtype):
+    rows = jax.nn.softmax(2 * jax.random.normal(jax.random.PRNGKey(0), (500, 10)).astype(dtype))
+    call = lm.cross_entropy().to("jax", reduction="mean")
+    for made in (call, jax.jit(call)):
+        assert made(jnp.zeros((500, 10), dtype), rows) == pytest.approx(np.log(10), rel=1e-2)
+
+
+@pytest.mark.parametrize("left_out", ["where", "weight"])
+@pytest.mark.parametrize(
+    ("name", "y", "f"),
+    [
+        ("huber", [0.0, np.nan, 0.0], [0.5, np.nan, 0.2]),
+        ("cross_entropy", [0, 7, 1], [[0.5, 1.0], [np.nan] * 2, [1.0, 0.0]]),
+    ],
+)
+def test_what_is_left_out_may_be_anything_in_every_derivative(name, y, f, left_out):
+    keep = np.array([True, False, True])
+    call = lm.get(name).to("jax", reduction="sum")
+    call = partial(call, **{left_out: jnp.asarray(keep if left_out == "where" else keep * 1.0)})
+    whole = jax.jit(jax.hessian(call))(jnp.asarray(f), jnp.asarray(y))
+    kept = jax.hessian(lm.get(name).to("jax", reduction="sum"))(jnp.asarray(f)[keep], jnp.asarray(y)[keep])
+    size = int(np.sqrt(kept.size))
+    classes = size // 2
+    whole = whole.reshape(3, classes, 3, classes)
+    found = whole[keep][:, :, keep].reshape(size, size)
+    np.testing.assert_allclose(found, kept.reshape(size, size), rtol=1e-6)
+    assert not whole[1].any() and not whole[:, :, 1].any()
+
+
 def test_what_is_not_differentiable_says_so():
     call = lm.squared_error().to("jax", reduction="sum")
     f, y = jnp.ones(3), jnp.zeros(3)

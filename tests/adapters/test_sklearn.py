@@ -380,6 +380,13 @@ def test_bad_input_says_what_is_wrong():
         lm.hinge(labels=("yes", "no")).to("sklearn").objective()
     with pytest.raises(ValueError, match="such as binary_cross_entropy"):
         trained(lm.cross_entropy(), TARGETS["label"])
+    for name in ("squared_error", "huber", "poisson", "quantile"):
+        with pytest.raises(ValueError, match=f"{name} is a loss of numbers, and HistGradientBoostingClassifier takes"):
+            trained(lm.get(name), TARGETS["label"])
+    with pytest.raises(ValueError, match="binary_cross_entropy is a loss of two classes, and y has 4"):
+        trained(lm.binary_cross_entropy(), TARGETS["class"])
+    with pytest.raises(ValueError, match="cross_entropy trains a score per class, and HistGradientBoostingRegressor"):
+        trained(lm.cross_entropy(), TARGETS["class"].astype(float))
     with pytest.raises(ValueError, match="hessian is 'best'"):
         lm.huber().to("sklearn").objective(hessian="best")
     with pytest.raises(ValueError, match="no convention of its own for huber"):

@@ -256,6 +256,17 @@ def test_second_derivatives_are_the_formulas(sample):
     same(own, sample.loss.hessian(sample.y, sample.f), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("left_out", ["where", "weight"])
+def test_what_is_left_out_may_be_anything_in_every_derivative(left_out):
+    f, y = torch.tensor([0.5, float("nan"), 0.2]), torch.tensor([0.0, float("nan"), 0.0])
+    keep = torch.tensor([True, False, True])
+    options = {left_out: keep if left_out == "where" else keep * 1.0}
+    call = lm.huber().to("torch", reduction="sum")
+    for outer in (torch.func.jacrev, torch.func.jacfwd):
+        whole = outer(torch.func.grad(lambda scores: call(scores, y, **options)))(f)
+        torch.testing.assert_close(whole, torch.diag(keep * 1.0))
+
+
 def test_the_whole_hessian():
     ids, f = torch.tensor([2, 0]), torch.randn(2, 3, dtype=torch.float64)
     ours = torch.func.hessian(lambda scores: functional(lm.cross_entropy(), scores, ids))(f)

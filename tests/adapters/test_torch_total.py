@@ -64,6 +64,23 @@ def test_a_total_has_the_bits_of_numpys_and_its_gradient(name, dtype):
         assert loss.to("torch").total(f, y, weight=weight).sum.item() == wanted.sum
 
 
+@pytest.mark.parametrize("reduction", ["mean", "weighted_mean", "batchmean", "elementwise_mean"])
+@pytest.mark.parametrize("left_out", [None, "weight", "where"])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_totals_mean_is_the_criterions(compiled, left_out, reduction):
+    torch.manual_seed(2)
+    criterion = lm.cross_entropy(class_weight=[1.0, 10.0]).to("torch", reduction=reduction)
+    f, y = torch.randn(6, 2), torch.tensor([0, 1, 1, 0, 1, 0])
+    options = {} if left_out is None else {left_out: torch.tensor([1.0, 0.0, 2.0, 1.0, 1.0, 1.0])}
+    if left_out == "where":
+        options["where"] = options["where"] > 0
+    torch.compiler.reset()
+    total = torch.compile(criterion.total, backend="eager", fullgraph=True) if compiled else criterion.total
+    split = [(f[rows], y[rows], {name: x[rows] for name, x in options.items()}) for rows in (slice(2), slice(2, 6))]
+    parts = [total(scores, ids, **given) for scores, ids, given in split]
+    assert float(sum(parts).mean) == pytest.approx(criterion(f, y, **options).item(), rel=1e-6)
+
+
 def test_totals_outside_the_kernels_reach():
     f, y = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1, -1])
     loss = lm.cross_entropy(ignore_index=-1)

@@ -18,6 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from lossmith.compute import Call, check_reduction
 from lossmith.engine.arrays import evaluate
 from lossmith.engine.functions import FUNCTIONS
+from lossmith.engine.reduce import apply_weight
 from lossmith.formula.derive import OVER_CLASSES, tangents
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Formula
@@ -121,7 +122,7 @@ def value(loss: Loss, y_true: Any, y_pred: Array, reduction: str, **arguments: A
     def product(pred: Array, vector: Array, rest: dict[str, Array]) -> Array:
         this = call(*_last(loss.name, pred, rest))
         result = _hessian_product(this, vector, reduction)
-        valid = this.data.valid()
+        valid = this.data.sound()
         if valid is None:
             return result
         # linear in the vector, so that the transposed product says it too
@@ -168,7 +169,9 @@ def _hessian_product(call: Call, vector: Array, reduction: str) -> Array:
         [(term.p, term.q) for term in terms], data.arrays, call._params(data.like), jnp, rows=rows, like=data.like
     )
     vectors, products = call._parts(vector), [jnp.zeros_like(data.like) for _ in formula.predictions]
-    for term, (p, q) in zip(terms, factors, strict=True):
+    for term, factors_ in zip(terms, factors, strict=True):
+        # what is left out may be NaN, which 0 times the vector would be too
+        p, q = (apply_weight(jnp, x, None, data.keep) for x in factors_)
         if rows:
             p, q = (x if root.row else x[..., None] for x, root in ((p, term.p), (q, term.q)))
         along = q * vectors[term.column]

@@ -6,6 +6,7 @@ the one booster that starts where the loss says.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn._loss.link import BaseLink
 from sklearn._loss.loss import BaseLoss
+from sklearn.base import is_classifier, is_regressor
 
 from lossmith.adapters.boosting import Convention, Derivatives, Hessian
 from lossmith.adapters.boosting_rows import plain
@@ -86,6 +88,7 @@ class HistGradientBoostingLoss(BaseLoss):
 
     def fit_intercept_only(self, y_true: Array, sample_weight: Array | None = None) -> Array:
         """The constant to start from: what minimises the loss, made finite."""
+        _check_estimator(self.trees.loss, sys._getframe(1).f_locals.get("self"))
         start = self.trees.start(y_true, sample_weight)
         if self.is_multiclass:
             self.n_classes = len(start)
@@ -146,3 +149,26 @@ class HistGradientBoostingLoss(BaseLoss):
         loss, hessian, _ = self.given
         option = "" if hessian == "curvature" else f", hessian={hessian!r}"
         return f"{type(self).__name__}({loss!r}{option})"
+
+
+def _check_estimator(loss: Loss, estimator: Any) -> None:
+    """Refuse a loss whose scores the estimator would read as something else.
+
+    It does not say who it is, so that it has to be looked for among who called: a classifier takes any score above 0
+    for its second class, be it a mean or a quantile.
+    """
+    kind = type(estimator).__name__
+    if is_classifier(estimator):
+        if loss.link.name not in ("logit", "softmax") and loss.target_kind not in ("label", "class id"):
+            raise ValueError(
+                f"{loss.name} is a loss of numbers, and {kind} takes every score above 0 for its second class: use "
+                "HistGradientBoostingRegressor, or a loss of classes"
+            )
+        if loss.kind == "pointwise" and len(estimator.classes_) > 2:
+            raise ValueError(
+                f"{loss.name} is a loss of two classes, and y has {len(estimator.classes_)}: use cross_entropy"
+            )
+    elif is_regressor(estimator) and loss.kind == "rowwise":
+        raise ValueError(
+            f"{loss.name} trains a score per class, and {kind} trains one: use HistGradientBoostingClassifier"
+        )

@@ -20,7 +20,7 @@ from lossmith import __version__
 from lossmith.adapters import torch_host, torch_triton
 from lossmith.adapters.torch_autograd import TOTAL, Given, Value, differentiable_in_target
 from lossmith.adapters.torch_total import gathered, mean_gradients
-from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
+from lossmith.engine.reduce import REDUCTIONS, Total
 from lossmith.record import Record, fields
 from lossmith.specs import from_spec, identity
 
@@ -90,15 +90,23 @@ class LossModule(torch.nn.Module):
         return self._run(self.options.reduction, input, target, weight, where, extras)
 
     def total(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Total:
-        """Sum of weight * loss, differentiable, and sum of weights: what adds up over micro-batches and processes."""
-        found: Total = self._run(TOTAL, input, target, weight, where, extras)
-        return found
+        """Sum of weight * loss, differentiable, and what the criterion's mean divides that by, as a rule the sum of
+        weights: both add up over micro-batches and processes."""
+        mean, (input, target, where) = self.options.reduction, self._arranged(input, target, where)
+        if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
+            return Total(*torch.ops.lossmith.total(*_operands(self._text, input, target, weight, where, extras), mean))
+        arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
+        found: Total = self._found(TOTAL, input, target, arguments)
+        return _of_mean(found, self.loss, mean, input, {"y_true": target, **arguments})
 
     def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
         input, target, where = self._arranged(input, target, where)
         if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
             return _operator(self._text, reduction, input, target, weight, where, extras)
         arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
+        return self._found(reduction, input, target, arguments)
+
+    def _found(self, reduction: str, input: Tensor, target: Any, arguments: dict[str, Any]) -> Any:
         if self.options.engine == "triton":
             found = torch_triton.value(self.loss, target, input, reduction, arguments)
             if found is not None:
@@ -174,13 +182,22 @@ def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict
         return torch_host.value(loss, y_true, y_pred, reduction, arguments)
     given, tensors = Given.of(loss, reduction, named)
     found = Value.apply(y_pred, given, *tensors)
-    return Total(found, _total_weight(given, y_pred, tensors)) if reduction == TOTAL else found
+    return Total(found, _behind(loss, "mean", y_pred, named)) if reduction == TOTAL else found
 
 
-def _total_weight(given: Given, y_pred: Tensor, tensors: list[Tensor]) -> Any:
-    data = given.call(y_pred, tensors).data
-    like = data.like if data.formula.kind == "pointwise" else data.like[..., 0]
-    found = total_weight(data.xp, like, data.weight, data.keep)
+def _of_mean(total: Total, loss: Loss, mean: str, y_pred: Tensor, named: dict[str, Any]) -> Total:
+    """The total with what this mean divides by."""
+    if mean in _COUNTS:
+        return Total(total.sum, float(_COUNTS[mean](y_pred)))
+    if mean == "weighted_mean" and loss.formula.class_factor is not None:
+        return Total(total.sum, _behind(loss, mean, y_pred, named))
+    return total
+
+
+def _behind(loss: Loss, reduction: str, y_pred: Tensor, arguments: dict[str, Any]) -> Any:
+    """What a mean divides by."""
+    given, tensors = Given.of(loss, reduction, arguments)
+    found = given.call(y_pred, tensors).behind(reduction)
     return found if isinstance(found, torch.Tensor) else float(found)
 
 
@@ -205,10 +222,13 @@ vars(_text_of)["_dynamo_marked_constant"] = True
 def _operator(
     text: str, reduction: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
 ) -> Any:
-    operands = input, target, weight, where, list(extras.values()), list(extras), text
-    if reduction == TOTAL:
-        return Total(*torch.ops.lossmith.total(*operands))
-    return torch.ops.lossmith.value(*operands, reduction)
+    return torch.ops.lossmith.value(*_operands(text, input, target, weight, where, extras), reduction)
+
+
+def _operands(
+    text: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+) -> tuple[Any, ...]:
+    return input, target, weight, where, list(extras.values()), list(extras), text
 
 
 @lru_cache(maxsize=256)
@@ -225,12 +245,14 @@ def _traced_value(
 
 
 def _traced_total(*operands: Any) -> tuple[Tensor, Tensor]:
-    input, target, weight, where, extras, names, loss = operands
+    input, target, weight, where, extras, names, loss, mean = operands
     found = _traced_value(input, target, weight, where, extras, names, loss, TOTAL)
-    return found.sum, torch.as_tensor(found.weight, dtype=torch.float64, device=found.sum.device)
+    named = {"y_true": target, "weight": weight, "where": where, "validate": False}
+    found = _of_mean(found, _loss_of(loss), mean, input, named | dict(zip(names, extras, strict=True)))
+    return found.sum, torch.as_tensor(found.weight, dtype=torch.float64, device=input.device)
 
 
 _LIBRARY.define(f"value({_ARGUMENTS}, str reduction) -> Tensor")
-_LIBRARY.define(f"total({_ARGUMENTS}) -> (Tensor, Tensor)")
+_LIBRARY.define(f"total({_ARGUMENTS}, str mean) -> (Tensor, Tensor)")
 _LIBRARY.impl("value", _traced_value, "CompositeImplicitAutograd")
 _LIBRARY.impl("total", _traced_total, "CompositeImplicitAutograd")

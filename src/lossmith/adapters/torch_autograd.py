@@ -65,7 +65,7 @@ class Given(Record):
 
     def product(self, y_pred: Tensor, vector: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         call = self.call(y_pred, tensors)
-        found, valid = call.hessian_product(vector, self._reduction), call.data.valid()
+        found, valid = call.hessian_product(vector, self._reduction), call.data.sound()
         if valid is None:
             return found
         return torch.where(valid.reshape(valid.shape + (1,) * (found.ndim - valid.ndim)), found, math.nan)

@@ -54,9 +54,10 @@ class Domain(Record):
 def row_tolerance(dtype: str) -> float:
     """How far from 1 the sum of a row of probabilities may be, stored in this dtype.
 
-    The rounding of half precision and of columns of decimals is forgiven, a missing class is not.
+    The rounding of a softmax computed in half precision (four units in the last place) and of columns of decimals is
+    forgiven, a missing class is not.
     """
-    return 2.0**-8 if dtype == "bfloat16" else 1e-3
+    return {"bfloat16": 2.0**-6, "float16": 2.0**-9}.get(dtype, 1e-3)
 
 
 class PerSampleMark(Record):

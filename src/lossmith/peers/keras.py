@@ -12,6 +12,7 @@ from lossmith.translation import Missing, Peer, Row, refuse
 _CLIPPED = "Keras moves probabilities into [1e-7, 1 - 1e-7]: beyond that the loss is flat, and never infinite."
 _NORMALISED = f"{_CLIPPED} It divides a row of probabilities by its sum, and gradients go through that division."
 _ONE_HOT = "Keras takes one-hot rows; class ids serve as well here."
+_CLASS_IDS = "Keras takes one-hot rows, this loss class ids: y_true.argmax(axis=-1)."
 _WHOLE = "it compares whole arrays, not one sample at a time"
 
 
@@ -77,7 +78,7 @@ PEER = Peer(
         Row("losses.Hinge losses.hinge", lambda: get("hinge"), notes="Keras takes labels 0/1 as well as -1/1."),
         Row("losses.SquaredHinge losses.squared_hinge", lambda: get("squared_hinge"),
             notes="Keras takes labels 0/1 as well as -1/1."),
-        Row("losses.CategoricalHinge losses.categorical_hinge", own.categorical_hinge, notes=_ONE_HOT),
+        Row("losses.CategoricalHinge losses.categorical_hinge", own.categorical_hinge, notes=_CLASS_IDS),
         Row("losses.BinaryCrossentropy losses.binary_crossentropy losses.bce losses.BCE", _binary,
             differs=_CLIPPED),
         Row("losses.BinaryFocalCrossentropy losses.binary_focal_crossentropy", _focal, differs=_CLIPPED),
@@ -86,7 +87,7 @@ PEER = Peer(
         Row("losses.SparseCategoricalCrossentropy losses.sparse_categorical_crossentropy", _sparse,
             differs=_NORMALISED),
         Row("losses.CategoricalFocalCrossentropy losses.categorical_focal_crossentropy", _categorical_focal,
-            factor=lambda alpha: float(alpha) if isinstance(alpha, (int, float)) else 1.0, notes=_ONE_HOT,
+            factor=lambda alpha: float(alpha) if isinstance(alpha, (int, float)) else 1.0, notes=_CLASS_IDS,
             differs=_NORMALISED),
         Row("losses.CategoricalGeneralizedCrossEntropy", lambda q=0.5: own.generalized_cross_entropy(q=q)),
         Row("losses.categorical_generalized_cross_entropy", lambda q: own.generalized_cross_entropy(q=q),

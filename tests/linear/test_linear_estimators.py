@@ -7,8 +7,18 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.calibration import CalibrationDisplay
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -125,6 +135,47 @@ def test_probabilities(table):
     assert not hasattr(LinearClassifier("hinge"), "predict_proba")
 
 
+def test_those_that_look_for_probabilities_find_them(table):
+    X, y = table
+    c = y > 0
+    two, hinge = LinearClassifier(l2=0.1).fit(X, c), LinearClassifier("hinge", l2=0.1)
+    assert two.predict_proba.__name__ == "predict_proba"
+    stacked = StackingClassifier([("a", LinearClassifier(l2=0.1)), ("b", hinge)], cv=3).fit(X, c)
+    assert stacked.stack_method_ == ["predict_proba", "decision_function"]
+    for meta in (TunedThresholdClassifierCV(LinearClassifier(l2=0.1), cv=3), FixedThresholdClassifier(two)):
+        assert meta.fit(X, c).score(X, c) > 0.7
+    for display in (CalibrationDisplay, RocCurveDisplay, PrecisionRecallDisplay):
+        options = {} if display is CalibrationDisplay else {"response_method": "predict_proba"}
+        display.from_estimator(two, X, c, ax=Figure().subplots(), **options)
+    assert cross_val_score(two, X, c, scoring="roc_auc_ovr", cv=3).min() > 0.7
+    with pytest.raises(AttributeError) as refused:
+        hinge.predict_proba
+    assert "hinge does not elicit probabilities" in str(refused.value.__cause__ or refused.value)
+
+
+@pytest.mark.parametrize(("y", "weight", "words"), [
+    (None, None, "requires y to be passed"), (True, None, r"y has shape \(\): y should be a 1d array"),
+    (np.zeros(99), None, "X has 100, y has 99"), (np.full(100, np.nan), None, r"y\[0\] is nan"),
+    (np.zeros(100), -np.ones(100), r"sample_weight\[0\] is -1.0"), (np.zeros(100), np.ones(99), r"shape \(99,\)"),
+    (np.zeros(100), np.full(100, np.nan), r"sample_weight\[0\] is NaN"),
+    (np.zeros(100), np.zeros(100), "nothing to average"),
+])  # fmt: skip
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+def test_a_score_reads_what_fit_reads(table, make, y, weight, words):
+    X, target = table
+    model = make(l2=0.1).fit(X, target > 0)
+    with pytest.raises(ValueError, match=words.replace("nan", "(?i:nan)")):
+        model.score(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("column", [lambda c: c[:, None], lambda c: pd.DataFrame({"c": c})])
+def test_a_score_of_a_column(table, column):
+    X, y = table
+    model = LinearClassifier(l2=0.1).fit(X, y > 0)
+    with pytest.warns(DataConversionWarning, match="y has shape"):
+        assert model.score(X, column(y > 0)) == model.score(X, y > 0) > 0.7
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -190,6 +241,7 @@ model = LinearRegressor().set_params(loss="absolute_error", l2=0.1).fit(X, y)
 c = LinearClassifier(l2=0.1).fit(X, y > 0)
 try: LinearRegressor().predict(X)
 except ValueError as error: refused = "call fit first" in str(error)
+assert c.predict_proba(X).shape == (50, 2) and not hasattr(LinearClassifier("hinge"), "predict_proba")
 print(json.dumps([model.converged_, c.score(X, y > 0) > 0.5, refused, model.get_params(), repr(LinearRegressor())]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

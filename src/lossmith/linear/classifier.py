@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
-from .base import ClassifierMixin
+from .base import ClassifierMixin, available_if
 from .classes import (
     as_classes,
     coded,
@@ -218,15 +218,15 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
         return np.column_stack(each)
 
-    @property
-    def predict_proba(self) -> Callable[..., Array]:
-        """Probabilities of the classes, shape (n, classes); absent where the loss has no link to probabilities."""
+    def _elicits_probabilities(self) -> bool:
         loss = self._loss()
         if loss.link.name not in ("logit", "softmax") and not isinstance(loss.link, Levels):
             raise AttributeError(f"{loss.name} does not elicit probabilities: its scores have no link to them")
-        return self._probabilities
+        return True
 
-    def _probabilities(self, X: Any, offset: Any = None) -> Array:
+    @available_if(_elicits_probabilities)
+    def predict_proba(self, X: Any, offset: Any = None) -> Array:
+        """Probabilities of the classes, shape (n, classes); absent where the loss has no link to probabilities."""
         raw = self.raw_scores(X, offset)
         p = np.asarray(self.loss_.link.inverse(raw), dtype=np.float64)
         return np.column_stack([1.0 - p, p]) if p.ndim == 1 else p
@@ -236,6 +236,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return places(np.asarray(y), self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
-        """Accuracy."""
-        right = self.predict(X, offset) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+        """Accuracy. A class that was not there in `fit` counts as wrong."""
+        predicted = self.predict(X, offset)
+        weight = as_weight(sample_weight, len(predicted))
+        known = as_classes(as_target(y, len(predicted), who=type(self).__name__), weight)
+        return float(np.average(predicted == known, weights=weight))

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
@@ -234,3 +235,60 @@ def test_classes_of_several_types():
     y = np.array([1, "a", 1, "a"], dtype=object)
     with pytest.raises(ValueError, match="y holds labels that cannot be sorted, of types int, str"):
         LinearClassifier().fit(np.arange(4.0)[:, None], y)
+
+
+DAYS = np.arange(20).astype("datetime64[D]")
+MISSING = np.where(np.arange(20) == 4, np.datetime64("NaT"), DAYS)
+
+
+@pytest.mark.parametrize("times", [DAYS, MISSING, DAYS - DAYS[0], np.array(list(DAYS), dtype=object)], ids=range(4))
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "offset"])
+def test_times_are_no_numbers(name, times):
+    given = {"X": np.arange(20.0)[:, None], "y": np.arange(20.0)}
+    given[name] = times[:, None] if name == "X" else times
+    with pytest.raises((TypeError, ValueError), match=f"{name} holds times: make numbers of them"):
+        LinearRegressor().fit(**given)
+
+
+def test_a_time_that_is_missing_is_no_class():
+    X, y = np.arange(20.0)[:, None], np.where(np.arange(20) < 10, DAYS[0], DAYS[1])
+    y[4] = np.datetime64("NaT")
+    for each in (y, y - DAYS[0], pd.Series(y), list(pd.Series(y))):
+        with pytest.raises(ValueError, match=r"y\[4\] is NaT"):
+            LinearClassifier(l2=0.1).fit(X, each)
+    weight = (np.arange(20) != 4).astype(float)
+    assert len(LinearClassifier(l2=0.1).fit(X, y, sample_weight=weight).classes_) == 2
+
+
+@pytest.mark.parametrize(("X", "words"), [
+    (pd.DataFrame({"a": np.arange(4) + 1j, "b": np.arange(4.0)}), "column 'a' of X, .* Complex data not supported"),
+    (np.array([[1j], [2], [3], [4]], dtype=object), "X: Complex data not supported"),
+    (pl.DataFrame({"a": [{"x": i} for i in range(4)]}), "column 'a' of X, of type Struct.*, holds several values"),
+    (pl.DataFrame({"a": [[i] for i in range(4)]}), "column 'a' of X, of type List.*, holds several values"),
+    (pd.DataFrame(np.ones((4, 2)), columns=["a", "a"]), "X has several columns of one name.* 'a' 2 times"),
+    ([[1, 2], [3, 4], [5], [6, 7]], r"X is no table: X\[0\] has length 2, X\[2\] has length 1"),
+    ([[1, 2], 3, [4], [5]], r"X is no table: X\[0\] has length 2, X\[1\] is one value"),
+    ([[1], ["b"], [3], [4]], r"X must hold numbers, but \[1, 0\] is 'b'"),
+    ({"a": [1]}, "X is {'a': \\[1\\]}, of type dict: it must be an array"), ("abc", "X is 'abc', of type str"),
+    (None, "X is None"), ((i for i in range(4)), "X is <generator.*, of type generator"),
+])  # fmt: skip
+def test_what_is_no_table_of_numbers_is_named(X, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        LinearRegressor().fit(X, np.arange(4.0))
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"y": [1, [2], 3, 4]}, r"y is no table: y\[0\] is one value, y\[1\] has length 1"),
+    ({"y": [1, 2, "c", 4]}, r"y must hold numbers, but \[2\] is 'c'"),
+    ({"sample_weight": ["a"] * 4}, r"sample_weight must hold numbers, but \[0\] is 'a'"),
+    ({"offset": np.arange(4) + 1j}, "offset: Complex data not supported"),
+])  # fmt: skip
+def test_what_goes_with_the_features_is_named(given, words):
+    with pytest.raises(ValueError, match=words):
+        LinearRegressor().fit(**({"X": np.arange(4.0)[:, None], "y": np.arange(4.0)} | given))
+
+
+def test_a_place_in_a_long_column_is_that_of_the_whole():
+    column = pd.Series([1.0] * 20_000 + ["x"], dtype=object)
+    with pytest.raises(ValueError, match=r"column 'a' of X, .* must hold numbers, but \[20000\] is 'x'"):
+        LinearRegressor().fit(pd.DataFrame({"a": column}), np.ones(20_001))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
+from .arrays import shown
 from .base import ClassifierMixin, available_if
 from .classes import (
     as_classes,
@@ -146,7 +147,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         totals = weights(code, weight, len(self.classes_))
         if not totals.all():
             raise ValueError(
-                f"class {self.classes_[totals.argmin()]!r} has no samples of positive weight: there is nothing to "
+                f"class {shown(self.classes_[totals.argmin()])} has no samples of positive weight: there is nothing to "
                 "learn its thresholds from"
             )
         if self.solver != "newton":

@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import lossmith as lm
+from lossmith.formula import Label, Probability
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
 pytestmark = pytest.mark.slow
@@ -227,6 +228,36 @@ def test_the_loss_must_suit_the_target(table):
             make("kl_divergence").fit(X, y > 0)
     with pytest.raises(ValueError, match="one class only"):
         LinearClassifier().fit(X, np.zeros(100))
+
+
+@lm.pointwise
+def chance(y: Label, p: Probability):
+    return (y - p) ** 2
+
+
+TAKES_PROBABILITIES = ("binary_cross_entropy", "brier", "focal", "cross_entropy", "focal_cross_entropy")
+
+
+@pytest.mark.parametrize(("make", "loss", "use"), [
+    *((LinearClassifier, lm.get(name, from_logits=False), rf"{name}\(from_logits=True\)")
+      for name in TAKES_PROBABILITIES),
+    (LinearClassifier, chance(), r'with_link\("logit"\)'),
+    *((LinearRegressor, lm.get(name, from_logits=False), rf"{name}\(from_logits=True\)")
+      for name in ("binary_cross_entropy", "brier")),
+    *((LinearRegressor, lm.get(name, log_input=False), rf"{name}\(log_input=True\)")
+      for name in ("poisson", "gamma", "tweedie")),
+])  # fmt: skip
+def test_losses_of_bounded_predictions_are_refused(table, make, loss, use):
+    X, y = table
+    with pytest.raises(ValueError, match=f"but the score of a linear model is any number: use .*{use}"):
+        make(loss).fit(X, (y > 0).astype(int))
+
+
+def test_losses_that_stay_inside_by_themselves_train(table):
+    X, y = table
+    assert LinearRegressor("squared_log_error", l2=0.1).fit(X, np.exp(y)).predict(X).min() > -1
+    linked = LinearClassifier(lm.binary_cross_entropy(from_logits=False).with_link("logit"), l2=0.1).fit(X, y > 0)
+    np.testing.assert_allclose(linked.coef_, LinearClassifier(l2=0.1).fit(X, y > 0).coef_, rtol=1e-5)
 
 
 def test_without_scikit_learn():

@@ -67,7 +67,7 @@ def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Which times are NaT, and which objects None or NaN, or NA of pandas, which says of no comparison whether it
     holds."""
     if y.dtype.kind in "mM":
-        return np.isnat(y)
+        return np.asarray(np.isnat(y))
     return np.array([label is None or not _equals_itself(label) for label in y.tolist()], dtype=bool)
 
 
@@ -79,8 +79,8 @@ def _equals_itself(label: Any) -> bool:
 
 
 def ordered_categories(y: Any) -> list[Any] | None:
-    """The order of an ordered categorical of pandas, or of an Enum of Polars, also as the one column of a frame; None of
-    anything else."""
+    """The order of an ordered categorical of pandas or of an Enum of Polars, also as the one column of a frame; None
+    of anything else."""
     found = nw.from_native(y, pass_through=True, allow_series=True)
     if isinstance(found, nw.DataFrame) and found.shape[1] == 1:
         found = found[:, 0]

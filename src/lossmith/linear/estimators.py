@@ -373,11 +373,27 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
 def check_loss(loss: Loss) -> None:
     if loss.target_kind == "row":
         raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
+    _check_range(loss)
     if loss.kinked and loss.wide and not can_round(loss):
         raise ValueError(
             f"{loss.name} takes several scores per sample and has kinks, and is no sum of max, maximum or abs of what "
             "is linear in the scores: linear models do not support that"
         )
+
+
+def _check_range(loss: Loss) -> None:
+    """Refuses a loss of probabilities, and one of means that can be told to take their logarithms: linear scores are
+    any numbers. What else is bounded on one side, such as squared_log_error, keeps scores inside by itself."""
+    twin = next((name for name in ("from_logits", "log_input") if loss.params.get(name) is False), None)
+    for prediction in loss.formula.predictions:
+        low, high = np.isfinite([prediction.domain.low, prediction.domain.high])
+        if (low and high) or (twin and (low or high)):
+            link = "softmax" if prediction.domain.row else "logit"
+            use = f"{loss.name}({twin}=True)" if twin else f'its with_link("{link}")'
+            raise ValueError(
+                f"{loss.name} takes {prediction.domain} as prediction, but the score of a linear model is any number: "
+                f"use {use}, whose scores are made such by its link"
+            )
 
 
 def named(loss: Any) -> Loss:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibrationDisplay
 from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import DataConversionWarning
-from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay, r2_score
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -228,6 +229,27 @@ def test_the_loss_must_suit_the_target(table):
             make("kl_divergence").fit(X, y > 0)
     with pytest.raises(ValueError, match="one class only"):
         LinearClassifier().fit(X, np.zeros(100))
+
+
+def test_a_mean_and_a_spread_are_scored_and_searched(table):
+    X, y = table
+    model = LinearRegressor("gaussian_nll").fit(X, y)
+    assert model.score(X, y) == pytest.approx(r2_score(y, model.predict(X)[:, 0]))
+    assert cross_val_score(model, X, y, cv=3).min() > 0.5
+    assert GridSearchCV(model, {"l2": [0.01, 100.0]}, cv=3).fit(X, y).best_params_ == {"l2": 0.01}
+
+
+def test_a_spread_that_is_not_there(table):
+    X, y = table
+    weight = (np.arange(100) != 3).astype(float)
+    for target, given in ((np.ones(100), None), (np.where(weight > 0, 1.0, 5.0), weight)):
+        with pytest.raises(ValueError, match="y is 1.0 for every sample: gaussian_nll learns how far targets spread"):
+            LinearRegressor("gaussian_nll").fit(X, target, sample_weight=given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LinearRegressor("gaussian_nll").fit(X[:30], X[:30] @ [1.0, 2.0, 0.0] + 1)
+    np.testing.assert_allclose(model.coef_[0], [1.0, 2.0, 0.0], atol=1e-6)
 
 
 @lm.pointwise

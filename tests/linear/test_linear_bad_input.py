@@ -165,17 +165,28 @@ def test_one_sample(solver):
                                                (1e-200, "so small that their squares vanish")])  # fmt: skip
 def test_features_whose_squares_are_no_numbers_are_refused(table, make, factor, words):
     X, y = table
-    X[::2, 1] = 0.0
     X[:, 1] *= factor
-    with pytest.raises(ValueError, match=f"column 1 of X holds numbers {words}"):
-        LinearRegressor().fit(make(X), y)
+    for _ in range(2):  # of sparse features, all there and half of them
+        with pytest.raises(ValueError, match=f"column 1 of X holds numbers {words}"):
+            LinearRegressor().fit(make(X), y)
+        X[::2, 1] = 0.0
+    X[:, 1] = factor  # constant
+    if factor < 1:
+        assert LinearRegressor().fit(make(X), y).coef_[1] == 0
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
-def test_targets_whose_squares_overflow_are_refused(table, loss):
+@pytest.mark.parametrize(("factor", "words"), [(1e200, "overflow; divide them"), (1e-170, "vanish; multiply them")])
+def test_targets_whose_squares_are_no_numbers_are_refused(table, loss, factor, words):
     X, y = table
-    with pytest.raises(ValueError, match=r"y\[0\] is .*: squares of such targets overflow; divide them"):
-        LinearRegressor(loss).fit(X, 1e200 * y)
+    largest = int(np.abs(y).argmax())
+    with pytest.raises(ValueError, match=rf"y\[{largest}\] is .*: squares of such targets {words}"):
+        LinearRegressor(loss).fit(X, factor * y)
+    y[largest] = 1.0  # of a sample that does not count
+    weight = np.where(np.arange(100) == largest, 0.0, 1.0)
+    with pytest.raises(ValueError, match=f"squares of such targets {words}"):
+        LinearRegressor(loss).fit(X, np.where(weight > 0, factor * y, 1.0), sample_weight=weight)
+    assert LinearRegressor(loss).fit(X, np.where(weight > 0, y, factor), sample_weight=weight).converged_
 
 
 def test_targets_whose_loss_overflows_are_refused(table):

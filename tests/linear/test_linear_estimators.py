@@ -240,10 +240,10 @@ def test_a_mean_and_a_spread_are_scored_and_searched(table):
 
 
 def test_a_spread_that_is_not_there(table):
-    X, y = table
+    X, _ = table
     weight = (np.arange(100) != 3).astype(float)
     for target, given in ((np.ones(100), None), (np.where(weight > 0, 1.0, 5.0), weight)):
-        with pytest.raises(ValueError, match="y is 1.0 for every sample: gaussian_nll learns how far targets spread"):
+        with pytest.raises(ValueError, match=r"y is 1\.0 for every sample: gaussian_nll learns how far targets spread"):
             LinearRegressor("gaussian_nll").fit(X, target, sample_weight=given)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)

@@ -113,7 +113,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
 def _check_spread(loss: Loss, y: Array, weight: Array | None) -> None:
     """Refuses a spread to be learned of targets that have none: it would be 0, and its logarithm is no score."""
     counted = y if weight is None else y[weight > 0]
-    if loss.outputs > 1 and (counted == counted[0]).all() and not np.isfinite(loss.best_constant(counted)).all():
+    if loss.wide and (counted == counted[0]).all() and not np.isfinite(loss.best_constant(counted)).all():
         raise ValueError(
             f"y is {float(counted[0])!r} for every sample: {loss.name} learns how far targets spread, and has no "
             "optimum where they do not"

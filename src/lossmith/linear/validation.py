@@ -36,11 +36,13 @@ def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{error}; for classes use LinearClassifier") from error
     _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
-    far = np.flatnonzero((numbers >= 1 / _TINY) | (numbers <= -1 / _TINY))
-    far = far if weight is None else far[weight[far] > 0]
-    if len(far):
-        i = int(far[0])
-        raise ValueError(f"y[{i}] is {spelled(float(numbers[i]))}: squares of such targets overflow; divide them")
+    counted: Any = True if weight is None else weight > 0
+    ends = (float(end(numbers, initial=0.0, where=counted)) for end in (np.max, np.min))
+    largest = max(ends, key=abs)
+    if largest and not _TINY < abs(largest) < 1 / _TINY:
+        i = int(np.flatnonzero((numbers == largest) & counted)[0])
+        what = "overflow; divide them" if abs(largest) > 1 else "vanish; multiply them"
+        raise ValueError(f"y[{i}] is {spelled(largest)}: squares of such targets {what}")
     return numbers
 
 

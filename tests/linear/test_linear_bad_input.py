@@ -1,5 +1,6 @@
 """What a fit makes of features and targets that nobody wishes for: each outcome is one that can be explained."""
 
+import re
 import warnings
 
 import numpy as np
@@ -208,10 +209,53 @@ def test_only_what_weights_are_to_each_other_matters(table, size):
     ({"max_iter": [3]}, r"max_iter is \[3\]: it must be a number"),
     ({"loss": None}, "loss is None: it must be the name of a loss"), ({"loss": 3}, "loss is 3"),
     ({"loss": lm.huber}, "call it, for a loss with its default parameters"),
+    ({"learning_rate": "a"}, "learning_rate is 'a': it must be a number or None"),
+    ({"random_state": "x", "solver": "sgd"}, "random_state is 'x': it must be None, a whole number"),
 ])  # fmt: skip
 def test_parameters_of_no_sense_are_named(table, given, words):
     with pytest.raises(TypeError, match=words):
         LinearRegressor(**given).fit(*table)
+
+
+@pytest.mark.parametrize("given", [
+    {"max_iter": np.inf}, {"max_iter": 2.5}, {"batch_size": np.nan}, {"random_state": -1}, {"scale": np.ones(3)},
+    {"solver": None}, {"learning_rate": np.inf},
+])  # fmt: skip
+def test_parameters_of_no_such_value_are_named(table, given):
+    name, value = next(iter(given.items()))
+    with pytest.raises(ValueError, match=f"^{name} is {re.escape(repr(value))}: it must be"):
+        LinearRegressor(**given).fit(*table)
+
+
+def test_class_weights_are_numbers(table):
+    X, y = table
+    with pytest.raises(ValueError, match=r"class_weight\[True\] is 'a': it must be a number"):
+        LinearClassifier(class_weight={True: "a"}).fit(X, y > 0)
+
+
+@pytest.mark.parametrize(("penalties", "words"), [
+    (["a"], r"penalties must hold numbers, but \[0\] is 'a'"), ([1.0, -2.0], r"penalties\[1\] is -2.0"),
+    ([1.0, np.nan], r"penalties\[1\] is NaN"), (0.1, r"penalties has shape \(\)"),
+    ([[1], [1, 2]], r"penalties is no table: penalties\[0\] has length 1, penalties\[1\] has length 2"),
+])  # fmt: skip
+def test_penalties_of_a_path(table, penalties, words):
+    with pytest.raises(ValueError, match=words):
+        LinearRegressor().path(*table, penalties)
+
+
+@pytest.mark.parametrize(("classes", "words"), [
+    ("ab", "classes is 'ab': it must be a list"), (3, "classes is 3: it must be a list"),
+    ([0, 1, np.nan], r"classes\[2\] is nan"), ([0, 1, None], r"classes\[2\] is None"),
+    ([[0, 1]], r"classes has shape \(1, 2\)"), ([0], r"classes is \[0\]: a classifier needs at least two"),
+])  # fmt: skip
+def test_classes_of_a_stream(table, classes, words):
+    X, y = table
+    with pytest.raises((TypeError, ValueError), match=words):
+        LinearClassifier().partial_fit(X, (y > 0).astype(int), classes=classes)
+    model = LinearClassifier().partial_fit(X, (y > 0).astype(int), classes={0, 1})
+    assert model.classes_.tolist() == [0, 1]
+    with pytest.raises((TypeError, ValueError), match="classes"):
+        model.partial_fit(X, (y > 0).astype(int), classes=classes)
 
 
 def test_labels_that_are_missing_are_named(table):

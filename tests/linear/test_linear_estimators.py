@@ -252,6 +252,35 @@ def test_a_spread_that_is_not_there(table):
     np.testing.assert_allclose(model.coef_[0], [1.0, 2.0, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+@pytest.mark.parametrize("loss", ["nonsense", 3])
+def test_an_estimator_of_no_known_loss_can_be_looked_at(table, make, loss):
+    X, y = table
+    model = make(loss)
+    assert repr(loss) in repr(model)
+    assert model._repr_html_()
+    assert not hasattr(LinearClassifier(loss), "predict_proba")
+    with pytest.raises((TypeError, ValueError), match=f"{loss}"):
+        model.fit(X, y > 0)
+
+
+def test_a_refit_forgets_what_the_one_before_learned(table):
+    X, y = table
+    model = LinearRegressor("huber", scale="mad").fit(X, y)
+    assert not hasattr(model.set_params(scale=None).fit(X, y), "scale_")
+    ordinal = LinearClassifier("cumulative_logit", l2=0.1).fit(X, y > 0)
+    assert len(ordinal.thresholds_) == 1
+    assert not hasattr(ordinal.set_params(loss=None, warm_start=True).fit(X, y > 0), "thresholds_")
+    assert len(ordinal.set_params(loss="cumulative_logit").fit(X, y > 0).thresholds_) == 1
+
+
+def test_the_picture_of_one_batch_says_nothing(table):
+    X, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LinearRegressor().partial_fit(X, y).plot_history()
+
+
 @lm.pointwise
 def chance(y: Label, p: Probability):
     return (y - p) ** 2

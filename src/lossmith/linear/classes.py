@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.start import without_labels
+
+from .arrays import as_array, shown
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -76,6 +79,22 @@ def _equals_itself(label: Any) -> bool:
         return bool(label == label)
     except TypeError:
         return False
+
+
+def as_known(classes: Any) -> NDArray[Any] | None:
+    """All the classes that a stream may hold; None where they were not given."""
+    if classes is None:
+        return None
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
+        raise TypeError(f"classes is {classes!r}: it must be a list of classes")
+    array = as_array(classes if hasattr(classes, "__array__") else list(classes), "classes")
+    if array.ndim != 1:
+        raise ValueError(f"classes has shape {array.shape}: it must be a list of classes")
+    missing = _missing(array)
+    if missing.any():
+        i = int(missing.argmax())
+        raise ValueError(f"classes[{i}] is {shown(array[i])}: classes must be known")
+    return array
 
 
 def ordered_categories(y: Any) -> list[Any] | None:
@@ -179,8 +198,8 @@ def weighted_by_class(
         for label, value in class_weight.items():
             if label not in known:
                 raise ValueError(f"class_weight names {label!r}, which is not one of the classes {known}")
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be finite and not negative")
+            if not (isinstance(value, Real) and 0 <= float(value) < np.inf):
+                raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be a number, finite and not negative")
         each = np.array([float(class_weight.get(label, 1.0)) for label in known])
     elif isinstance(class_weight, str) and class_weight == "balanced":
         counts = weights(code, weight, len(classes))

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import RegressorMixin
-from .estimators import LinearModel, check_loss, named
+from .estimators import LinearModel
+from .options import check_loss, known_or_none, named
 from .validation import as_numbers, as_target, as_weight
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = named(self.loss).formula.target.domain.low >= 0
+        loss = known_or_none(self.loss)
+        tags.target_tags.positive_only = loss is not None and loss.formula.target.domain.low >= 0
         return tags
 
     def predict(self, X: Any, offset: Any = None) -> Array:

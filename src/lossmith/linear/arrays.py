@@ -37,15 +37,18 @@ def as_floats(given: Any, name: str, first: int = 0) -> Array:
     try:
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        where, value = next(((where, value) for where, value in np.ndenumerate(array) if not _is_number(value)))
-        place = ", ".join(str(i + first * (axis == 0)) for axis, i in enumerate(where))
-        message = f"{name} must hold numbers, but [{place}] is {shown(value)}"
+        odd = next(((where, value) for where, value in np.ndenumerate(array) if not _is_number(value)), None)
+        message = f"{name} must hold numbers"
+        if odd is not None:
+            place = ", ".join(str(i + first * (axis == 0)) for axis, i in enumerate(odd[0]))
+            message += f", but [{place}] is {shown(odd[1])}"
         raise TypeError(f"{message} ({error})") if isinstance(error, TypeError) else ValueError(message) from error
 
 
 def shown(value: Any) -> str:
     """A value in a message, of NumPy's numbers and texts as Python's, and not all of a long one."""
-    return reprlib.repr(value.item() if isinstance(value, np.generic) else value)
+    plain = isinstance(value, np.generic) and value.dtype.kind not in "mM"  # of a time it would be a count
+    return reprlib.repr(value.item() if plain else value)
 
 
 def spelled(value: float) -> str:
@@ -68,7 +71,7 @@ def _is_number(value: Any) -> bool:
 
 def _ragged(given: Any, name: str) -> str:
     """Which row is longer or shorter than the first; nothing where that is not what is wrong."""
-    lengths = [len(row) if hasattr(row, "__len__") else None for row in given]
+    lengths = [len(row) if hasattr(row, "__len__") and not isinstance(row, str) else None for row in given]
     odd = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     if odd is None:
         return ""

@@ -1,9 +1,11 @@
 """What a fit makes of features and targets that nobody wishes for: each outcome is one that can be explained."""
 
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 
@@ -164,17 +166,28 @@ def test_one_sample(solver):
                                                (1e-200, "so small that their squares vanish")])  # fmt: skip
 def test_features_whose_squares_are_no_numbers_are_refused(table, make, factor, words):
     X, y = table
-    X[::2, 1] = 0.0
     X[:, 1] *= factor
-    with pytest.raises(ValueError, match=f"column 1 of X holds numbers {words}"):
-        LinearRegressor().fit(make(X), y)
+    for _ in range(2):  # of sparse features, all there and half of them
+        with pytest.raises(ValueError, match=f"column 1 of X holds numbers {words}"):
+            LinearRegressor().fit(make(X), y)
+        X[::2, 1] = 0.0
+    X[:, 1] = factor  # constant
+    if factor < 1:
+        assert LinearRegressor().fit(make(X), y).coef_[1] == 0
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
-def test_targets_whose_squares_overflow_are_refused(table, loss):
+@pytest.mark.parametrize(("factor", "words"), [(1e200, "overflow; divide them"), (1e-170, "vanish; multiply them")])
+def test_targets_whose_squares_are_no_numbers_are_refused(table, loss, factor, words):
     X, y = table
-    with pytest.raises(ValueError, match=r"y\[0\] is .*: squares of such targets overflow; divide them"):
-        LinearRegressor(loss).fit(X, 1e200 * y)
+    largest = int(np.abs(y).argmax())
+    with pytest.raises(ValueError, match=rf"y\[{largest}\] is .*: squares of such targets {words}"):
+        LinearRegressor(loss).fit(X, factor * y)
+    y[largest] = 1.0  # of a sample that does not count
+    weight = np.where(np.arange(100) == largest, 0.0, 1.0)
+    with pytest.raises(ValueError, match=f"squares of such targets {words}"):
+        LinearRegressor(loss).fit(X, np.where(weight > 0, factor * y, 1.0), sample_weight=weight)
+    assert LinearRegressor(loss).fit(X, np.where(weight > 0, y, factor), sample_weight=weight).converged_
 
 
 def test_targets_whose_loss_overflows_are_refused(table):
@@ -196,10 +209,53 @@ def test_only_what_weights_are_to_each_other_matters(table, size):
     ({"max_iter": [3]}, r"max_iter is \[3\]: it must be a number"),
     ({"loss": None}, "loss is None: it must be the name of a loss"), ({"loss": 3}, "loss is 3"),
     ({"loss": lm.huber}, "call it, for a loss with its default parameters"),
+    ({"learning_rate": "a"}, "learning_rate is 'a': it must be a number or None"),
+    ({"random_state": "x", "solver": "sgd"}, "random_state is 'x': it must be None, a whole number"),
 ])  # fmt: skip
 def test_parameters_of_no_sense_are_named(table, given, words):
     with pytest.raises(TypeError, match=words):
         LinearRegressor(**given).fit(*table)
+
+
+@pytest.mark.parametrize("given", [
+    {"max_iter": np.inf}, {"max_iter": 2.5}, {"batch_size": np.nan}, {"random_state": -1}, {"scale": np.ones(3)},
+    {"solver": None}, {"learning_rate": np.inf},
+])  # fmt: skip
+def test_parameters_of_no_such_value_are_named(table, given):
+    name, value = next(iter(given.items()))
+    with pytest.raises(ValueError, match=f"^{name} is {re.escape(repr(value))}: it must be"):
+        LinearRegressor(**given).fit(*table)
+
+
+def test_class_weights_are_numbers(table):
+    X, y = table
+    with pytest.raises(ValueError, match=r"class_weight\[True\] is 'a': it must be a number"):
+        LinearClassifier(class_weight={True: "a"}).fit(X, y > 0)
+
+
+@pytest.mark.parametrize(("penalties", "words"), [
+    (["a"], r"penalties must hold numbers, but \[0\] is 'a'"), ([1.0, -2.0], r"penalties\[1\] is -2.0"),
+    ([1.0, np.nan], r"penalties\[1\] is NaN"), (0.1, r"penalties has shape \(\)"),
+    ([[1], [1, 2]], r"penalties is no table: penalties\[0\] has length 1, penalties\[1\] has length 2"),
+])  # fmt: skip
+def test_penalties_of_a_path(table, penalties, words):
+    with pytest.raises(ValueError, match=words):
+        LinearRegressor().path(*table, penalties)
+
+
+@pytest.mark.parametrize(("classes", "words"), [
+    ("ab", "classes is 'ab': it must be a list"), (3, "classes is 3: it must be a list"),
+    ([0, 1, np.nan], r"classes\[2\] is nan"), ([0, 1, None], r"classes\[2\] is None"),
+    ([[0, 1]], r"classes has shape \(1, 2\)"), ([0], r"classes is \[0\]: a classifier needs at least two"),
+])  # fmt: skip
+def test_classes_of_a_stream(table, classes, words):
+    X, y = table
+    with pytest.raises((TypeError, ValueError), match=words):
+        LinearClassifier().partial_fit(X, (y > 0).astype(int), classes=classes)
+    model = LinearClassifier().partial_fit(X, (y > 0).astype(int), classes={0, 1})
+    assert model.classes_.tolist() == [0, 1]
+    with pytest.raises((TypeError, ValueError), match="classes"):
+        model.partial_fit(X, (y > 0).astype(int), classes=classes)
 
 
 def test_labels_that_are_missing_are_named(table):
@@ -234,3 +290,60 @@ def test_classes_of_several_types():
     y = np.array([1, "a", 1, "a"], dtype=object)
     with pytest.raises(ValueError, match="y holds labels that cannot be sorted, of types int, str"):
         LinearClassifier().fit(np.arange(4.0)[:, None], y)
+
+
+DAYS = np.arange(20).astype("datetime64[D]")
+MISSING = np.where(np.arange(20) == 4, np.datetime64("NaT"), DAYS)
+
+
+@pytest.mark.parametrize("times", [DAYS, MISSING, DAYS - DAYS[0], np.array(list(DAYS), dtype=object)], ids=range(4))
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight", "offset"])
+def test_times_are_no_numbers(name, times):
+    given = {"X": np.arange(20.0)[:, None], "y": np.arange(20.0)}
+    given[name] = times[:, None] if name == "X" else times
+    with pytest.raises((TypeError, ValueError), match=f"{name} holds times: make numbers of them"):
+        LinearRegressor().fit(**given)
+
+
+def test_a_time_that_is_missing_is_no_class():
+    X, y = np.arange(20.0)[:, None], np.where(np.arange(20) < 10, DAYS[0], DAYS[1])
+    y[4] = np.datetime64("NaT")
+    for each in (y, y - DAYS[0], pd.Series(y), list(pd.Series(y))):
+        with pytest.raises(ValueError, match=r"y\[4\] is NaT"):
+            LinearClassifier(l2=0.1).fit(X, each)
+    weight = (np.arange(20) != 4).astype(float)
+    assert len(LinearClassifier(l2=0.1).fit(X, y, sample_weight=weight).classes_) == 2
+
+
+@pytest.mark.parametrize(("X", "words"), [
+    (pd.DataFrame({"a": np.arange(4) + 1j, "b": np.arange(4.0)}), "column 'a' of X, .* Complex data not supported"),
+    (np.array([[1j], [2], [3], [4]], dtype=object), "X: Complex data not supported"),
+    (pl.DataFrame({"a": [{"x": i} for i in range(4)]}), "column 'a' of X, of type Struct.*, holds several values"),
+    (pl.DataFrame({"a": [[i] for i in range(4)]}), "column 'a' of X, of type List.*, holds several values"),
+    (pd.DataFrame(np.ones((4, 2)), columns=["a", "a"]), "X has several columns of one name.* 'a' 2 times"),
+    ([[1, 2], [3, 4], [5], [6, 7]], r"X is no table: X\[0\] has length 2, X\[2\] has length 1"),
+    ([[1, 2], 3, [4], [5]], r"X is no table: X\[0\] has length 2, X\[1\] is one value"),
+    ([[1], ["b"], [3], [4]], r"X must hold numbers, but \[1, 0\] is 'b'"),
+    ({"a": [1]}, "X is {'a': \\[1\\]}, of type dict: it must be an array"), ("abc", "X is 'abc', of type str"),
+    (None, "X is None"), ((i for i in range(4)), "X is <generator.*, of type generator"),
+])  # fmt: skip
+def test_what_is_no_table_of_numbers_is_named(X, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        LinearRegressor().fit(X, np.arange(4.0))
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"y": [1, [2], 3, 4]}, r"y is no table: y\[0\] is one value, y\[1\] has length 1"),
+    ({"y": [1, 2, "c", 4]}, r"y must hold numbers, but \[2\] is 'c'"),
+    ({"sample_weight": ["a"] * 4}, r"sample_weight must hold numbers, but \[0\] is 'a'"),
+    ({"offset": np.arange(4) + 1j}, "offset: Complex data not supported"),
+])  # fmt: skip
+def test_what_goes_with_the_features_is_named(given, words):
+    with pytest.raises(ValueError, match=words):
+        LinearRegressor().fit(**({"X": np.arange(4.0)[:, None], "y": np.arange(4.0)} | given))
+
+
+def test_a_place_in_a_long_column_is_that_of_the_whole():
+    column = pd.Series([1.0] * 20_000 + ["x"], dtype=object)
+    with pytest.raises(ValueError, match=r"column 'a' of X, .* must hold numbers, but \[20000\] is 'x'"):
+        LinearRegressor().fit(pd.DataFrame({"a": column}), np.ones(20_001))

@@ -3,17 +3,29 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.calibration import CalibrationDisplay
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay, r2_score
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+    cross_val_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import lossmith as lm
+from lossmith.formula import Label, Probability
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
 pytestmark = pytest.mark.slow
@@ -125,6 +137,47 @@ def test_probabilities(table):
     assert not hasattr(LinearClassifier("hinge"), "predict_proba")
 
 
+def test_those_that_look_for_probabilities_find_them(table):
+    X, y = table
+    c = y > 0
+    two, hinge = LinearClassifier(l2=0.1).fit(X, c), LinearClassifier("hinge", l2=0.1)
+    assert two.predict_proba.__name__ == "predict_proba"
+    stacked = StackingClassifier([("a", LinearClassifier(l2=0.1)), ("b", hinge)], cv=3).fit(X, c)
+    assert stacked.stack_method_ == ["predict_proba", "decision_function"]
+    for meta in (TunedThresholdClassifierCV(LinearClassifier(l2=0.1), cv=3), FixedThresholdClassifier(two)):
+        assert meta.fit(X, c).score(X, c) > 0.7
+    for display in (CalibrationDisplay, RocCurveDisplay, PrecisionRecallDisplay):
+        options = {} if display is CalibrationDisplay else {"response_method": "predict_proba"}
+        display.from_estimator(two, X, c, ax=Figure().subplots(), **options)
+    assert cross_val_score(two, X, c, scoring="roc_auc_ovr", cv=3).min() > 0.7
+    with pytest.raises(AttributeError) as refused:
+        hinge.predict_proba
+    assert "hinge does not elicit probabilities" in str(refused.value.__cause__ or refused.value)
+
+
+@pytest.mark.parametrize(("y", "weight", "words"), [
+    (None, None, "requires y to be passed"), (True, None, r"y has shape \(\): y should be a 1d array"),
+    (np.zeros(99), None, "X has 100, y has 99"), (np.full(100, np.nan), None, r"y\[0\] is nan"),
+    (np.zeros(100), -np.ones(100), r"sample_weight\[0\] is -1.0"), (np.zeros(100), np.ones(99), r"shape \(99,\)"),
+    (np.zeros(100), np.full(100, np.nan), r"sample_weight\[0\] is NaN"),
+    (np.zeros(100), np.zeros(100), "nothing to average"),
+])  # fmt: skip
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+def test_a_score_reads_what_fit_reads(table, make, y, weight, words):
+    X, target = table
+    model = make(l2=0.1).fit(X, target > 0)
+    with pytest.raises(ValueError, match=words.replace("nan", "(?i:nan)")):
+        model.score(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("column", [lambda c: c[:, None], lambda c: pd.DataFrame({"c": c})])
+def test_a_score_of_a_column(table, column):
+    X, y = table
+    model = LinearClassifier(l2=0.1).fit(X, y > 0)
+    with pytest.warns(DataConversionWarning, match="y has shape"):
+        assert model.score(X, column(y > 0)) == model.score(X, y > 0) > 0.7
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -178,6 +231,86 @@ def test_the_loss_must_suit_the_target(table):
         LinearClassifier().fit(X, np.zeros(100))
 
 
+def test_a_mean_and_a_spread_are_scored_and_searched(table):
+    X, y = table
+    model = LinearRegressor("gaussian_nll").fit(X, y)
+    assert model.score(X, y) == pytest.approx(r2_score(y, model.predict(X)[:, 0]))
+    assert cross_val_score(model, X, y, cv=3).min() > 0.5
+    assert GridSearchCV(model, {"l2": [0.01, 100.0]}, cv=3).fit(X, y).best_params_ == {"l2": 0.01}
+
+
+def test_a_spread_that_is_not_there(table):
+    X, _ = table
+    weight = (np.arange(100) != 3).astype(float)
+    for target, given in ((np.ones(100), None), (np.where(weight > 0, 1.0, 5.0), weight)):
+        with pytest.raises(ValueError, match=r"y is 1\.0 for every sample: gaussian_nll learns how far targets spread"):
+            LinearRegressor("gaussian_nll").fit(X, target, sample_weight=given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = LinearRegressor("gaussian_nll").fit(X[:30], X[:30] @ [1.0, 2.0, 0.0] + 1)
+    np.testing.assert_allclose(model.coef_[0], [1.0, 2.0, 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+@pytest.mark.parametrize("loss", ["nonsense", 3])
+def test_an_estimator_of_no_known_loss_can_be_looked_at(table, make, loss):
+    X, y = table
+    model = make(loss)
+    assert repr(loss) in repr(model)
+    assert model._repr_html_()
+    assert not hasattr(LinearClassifier(loss), "predict_proba")
+    with pytest.raises((TypeError, ValueError), match=f"{loss}"):
+        model.fit(X, y > 0)
+
+
+def test_a_refit_forgets_what_the_one_before_learned(table):
+    X, y = table
+    model = LinearRegressor("huber", scale="mad").fit(X, y)
+    assert not hasattr(model.set_params(scale=None).fit(X, y), "scale_")
+    ordinal = LinearClassifier("cumulative_logit", l2=0.1).fit(X, y > 0)
+    assert len(ordinal.thresholds_) == 1
+    assert not hasattr(ordinal.set_params(loss=None, warm_start=True).fit(X, y > 0), "thresholds_")
+    assert len(ordinal.set_params(loss="cumulative_logit").fit(X, y > 0).thresholds_) == 1
+
+
+def test_the_picture_of_one_batch_says_nothing(table):
+    X, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LinearRegressor().partial_fit(X, y).plot_history()
+
+
+@lm.pointwise
+def chance(y: Label, p: Probability):
+    return (y - p) ** 2
+
+
+TAKES_PROBABILITIES = ("binary_cross_entropy", "brier", "focal", "cross_entropy", "focal_cross_entropy")
+
+
+@pytest.mark.parametrize(("make", "loss", "use"), [
+    *((LinearClassifier, lm.get(name, from_logits=False), rf"{name}\(from_logits=True\)")
+      for name in TAKES_PROBABILITIES),
+    (LinearClassifier, chance(), r'with_link\("logit"\)'),
+    *((LinearRegressor, lm.get(name, from_logits=False), rf"{name}\(from_logits=True\)")
+      for name in ("binary_cross_entropy", "brier")),
+    *((LinearRegressor, lm.get(name, log_input=False), rf"{name}\(log_input=True\)")
+      for name in ("poisson", "gamma", "tweedie")),
+])  # fmt: skip
+def test_losses_of_bounded_predictions_are_refused(table, make, loss, use):
+    X, y = table
+    with pytest.raises(ValueError, match=f"but the score of a linear model is any number: use .*{use}"):
+        make(loss).fit(X, (y > 0).astype(int))
+
+
+def test_losses_that_stay_inside_by_themselves_train(table):
+    X, y = table
+    assert LinearRegressor("squared_log_error", l2=0.1).fit(X, np.exp(y)).predict(X).min() > -1
+    linked = LinearClassifier(lm.binary_cross_entropy(from_logits=False).with_link("logit"), l2=0.1).fit(X, y > 0)
+    np.testing.assert_allclose(linked.coef_, LinearClassifier(l2=0.1).fit(X, y > 0).coef_, rtol=1e-5)
+
+
 def test_without_scikit_learn():
     code = """
 import json, sys
@@ -190,6 +323,7 @@ model = LinearRegressor().set_params(loss="absolute_error", l2=0.1).fit(X, y)
 c = LinearClassifier(l2=0.1).fit(X, y > 0)
 try: LinearRegressor().predict(X)
 except ValueError as error: refused = "call fit first" in str(error)
+assert c.predict_proba(X).shape == (50, 2) and not hasattr(LinearClassifier("hinge"), "predict_proba")
 print(json.dumps([model.converged_, c.score(X, y > 0) > 0.5, refused, model.get_params(), repr(LinearRegressor())]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -268,5 +268,5 @@ def test_refused_paths(table):
         LinearRegressor().path(*table, [1.0], vary="tol")
     with pytest.raises(ValueError, match="at least one"):
         LinearRegressor().path(*table, [])
-    with pytest.raises(ValueError, match="l1 is -1"):
+    with pytest.raises(ValueError, match=r"penalties\[0\] is -1"):
         LinearRegressor().path(*table, [-1.0])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 __all__ = [
     "BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "LocalOptimumWarning", "NotFittedError", "RegressorMixin",
+    "available_if",
 ]  # fmt: skip
 
 
@@ -17,6 +20,7 @@ class LocalOptimumWarning(UserWarning):
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, NotFittedError
+    from sklearn.utils.metaestimators import available_if
 except ImportError:
 
     class ConvergenceWarning(UserWarning):  # type: ignore[no-redef]
@@ -50,3 +54,11 @@ except ImportError:
 
     class ClassifierMixin:  # type: ignore[no-redef]
         """Marks a classifier."""
+
+    def available_if(check: Callable[[Any], bool]) -> Callable[[Callable[..., Any]], Any]:
+        """A method that is there where the check does not raise an AttributeError."""
+
+        def made(method: Callable[..., Any]) -> Any:
+            return property(lambda self: check(self) and MethodType(method, self))
+
+        return made

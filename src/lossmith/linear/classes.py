@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.start import without_labels
+
+from .arrays import as_array, shown
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -27,13 +31,13 @@ def as_classes(y: NDArray[Any], weight: Array | None = None, known: Iterable[Any
     Labels of samples without ``weight`` may be anything: what is no class, or none of those that are ``known``, becomes
     that of the first sample that counts.
     """
-    if weight is not None and (known is not None or y.dtype.kind in "fO") and not weight.all():
+    if weight is not None and (known is not None or y.dtype.kind in "fOmM") and not weight.all():
         y = _without_strangers(y, weight, known)
-    if y.dtype.kind == "O":
+    if y.dtype.kind in "OmM":
         missing = _missing(y)
         if missing.any():
             i = int(missing.argmax())
-            raise ValueError(f"y[{i}] is {y[i]}: Input y contains NaN or None; classes must be known")
+            raise ValueError(f"y[{i}] is {y[i]}: Input y contains NaN, NaT or None; classes must be known")
     if y.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(y))
         if len(bad):
@@ -57,13 +61,16 @@ def _without_strangers(y: NDArray[Any], weight: Array, known: Iterable[Any] | No
         strange = np.array([label not in names for label in y.tolist()])
     elif y.dtype.kind == "f":
         strange = ~np.isfinite(y) | (y != np.round(y))
-    else:  # what is missing among objects, where it would have to be sorted
+    else:  # what is missing among objects or times, where it would have to be sorted
         strange = _missing(y)
     return np.where(strange & (weight == 0), y[np.argmax(weight > 0)], y)
 
 
 def _missing(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which objects are None or NaN, or NA of pandas, which says of no comparison whether it holds."""
+    """Which times are NaT, and which objects None or NaN, or NA of pandas, which says of no comparison whether it
+    holds."""
+    if y.dtype.kind in "mM":
+        return np.asarray(np.isnat(y))
     return np.array([label is None or not _equals_itself(label) for label in y.tolist()], dtype=bool)
 
 
@@ -74,9 +81,31 @@ def _equals_itself(label: Any) -> bool:
         return False
 
 
+def as_known(classes: Any) -> NDArray[Any] | None:
+    """All the classes that a stream may hold; None where they were not given."""
+    if classes is None:
+        return None
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
+        raise TypeError(f"classes is {classes!r}: it must be a list of classes")
+    array = as_array(classes if hasattr(classes, "__array__") else list(classes), "classes")
+    if array.ndim != 1:
+        raise ValueError(f"classes has shape {array.shape}: it must be a list of classes")
+    missing = _missing(array)
+    if missing.any():
+        i = int(missing.argmax())
+        raise ValueError(f"classes[{i}] is {shown(array[i])}: classes must be known")
+    return array
+
+
 def ordered_categories(y: Any) -> list[Any] | None:
-    """The order of an ordered categorical of pandas; None of anything else."""
-    dtype: Any = getattr(y, "dtype", None)
+    """The order of an ordered categorical of pandas or of an Enum of Polars, also as the one column of a frame; None
+    of anything else."""
+    found = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(found, nw.DataFrame) and found.shape[1] == 1:
+        found = found[:, 0]
+    if isinstance(found, nw.Series):
+        return list(found.dtype.categories) if isinstance(found.dtype, nw.Enum) else None
+    dtype: Any = getattr(y, "dtype", None)  # of what pandas calls a Categorical, which is no series
     return list(dtype.categories) if getattr(dtype, "ordered", False) is True else None
 
 
@@ -169,8 +198,8 @@ def weighted_by_class(
         for label, value in class_weight.items():
             if label not in known:
                 raise ValueError(f"class_weight names {label!r}, which is not one of the classes {known}")
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be finite and not negative")
+            if not (isinstance(value, Real) and 0 <= float(value) < np.inf):
+                raise ValueError(f"class_weight[{label!r}] is {value!r}: it must be a number, finite and not negative")
         each = np.array([float(class_weight.get(label, 1.0)) for label in known])
     elif isinstance(class_weight, str) and class_weight == "balanced":
         counts = weights(code, weight, len(classes))

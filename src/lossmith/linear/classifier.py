@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
-from .base import ClassifierMixin
+from .arrays import shown
+from .base import ClassifierMixin, available_if
 from .classes import (
     as_classes,
+    as_known,
     coded,
     is_binary,
     level_is_free,
@@ -25,9 +27,10 @@ from .classes import (
     weights,
 )  # fmt: skip
 from .design import Design
-from .estimators import Begin, LinearModel, check_loss, named
+from .estimators import Begin, LinearModel
 from .features import Matrix
 from .levels import Learned, learn
+from .options import check_loss, known_or_none, named
 from .solver import Solution
 from .task import Task
 from .validation import as_target, as_weight
@@ -85,18 +88,19 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Self:
         """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are."""
-        again = hasattr(self, "coef_")
+        again, every = hasattr(self, "coef_"), as_known(classes)
+        known = self.classes_ if again else every
         features, target, weight = self._samples(
-            X, y, sample_weight, self.classes_.tolist() if again else classes, again=again
+            X, y, sample_weight, None if known is None else known.tolist(), again=again
         )
         if not again:
-            if classes is None:
+            if every is None:
                 raise ValueError("classes must be passed with the first batch: a later one may hold others")
-            self.classes_ = coded(np.asarray(classes), None if self.loss is None else self._loss())[0]
+            self.classes_ = coded(every, None if self.loss is None else self._loss())[0]
             if len(self.classes_) < 2:
-                raise ValueError(f"classes is {list(classes)}: a classifier needs at least two")
-        elif classes is not None and set(np.asarray(classes).tolist()) != set(self.classes_.tolist()):
-            raise ValueError(f"classes is {list(classes)}, but was {self.classes_.tolist()} with the first batch")
+                raise ValueError(f"classes is {every.tolist()}: a classifier needs at least two")
+        elif every is not None and set(every.tolist()) != set(self.classes_.tolist()):
+            raise ValueError(f"classes is {every.tolist()}, but was {self.classes_.tolist()} with the first batch")
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"
@@ -146,7 +150,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         totals = weights(code, weight, len(self.classes_))
         if not totals.all():
             raise ValueError(
-                f"class {self.classes_[totals.argmin()]!r} has no samples of positive weight: there is nothing to "
+                f"class {shown(self.classes_[totals.argmin()])} has no samples of positive weight: there is nothing to "
                 "learn its thresholds from"
             )
         if self.solver != "newton":
@@ -160,7 +164,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         if to_be_learned(loss) is None:
             return loss, begin
         cuts, coefficients = first_cuts(y, weight), np.zeros(design.p)
-        if begin is not None and len(self.thresholds_) == len(cuts):
+        if begin is not None and len(getattr(self, "thresholds_", ())) == len(cuts):
             cuts, coefficients = self.thresholds_, begin[0][0]
         penalties = float(self.l2), float(self.l1)
         self._learned = found = learn(
@@ -181,6 +185,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def _keep(self, task: Task, theta: Array) -> None:
         super()._keep(task, theta)
+        self.__dict__.pop("thresholds_", None)  # of a fit before this one
         if self.loss_.target_kind == "level":
             self.thresholds_ = np.array(thresholds(self.loss_))
         elif level_is_free(self.loss_, len(self.classes_)):  # else it would hold what rounding left along the way
@@ -190,7 +195,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = self.loss is None or self._loss().target_kind in ("class id", "level")
+        loss = None if self.loss is None else known_or_none(self.loss)
+        tags.classifier_tags.multi_class = loss is None or loss.target_kind in ("class id", "level")
         return tags
 
     def _output_names(self) -> list[Any]:
@@ -218,15 +224,15 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         each = [-self.loss_(np.full(len(raw), k), raw, reduction="none") for k in range(len(self.classes_))]
         return np.column_stack(each)
 
-    @property
-    def predict_proba(self) -> Callable[..., Array]:
-        """Probabilities of the classes, shape (n, classes); absent where the loss has no link to probabilities."""
+    def _elicits_probabilities(self) -> bool:
         loss = self._loss()
         if loss.link.name not in ("logit", "softmax") and not isinstance(loss.link, Levels):
             raise AttributeError(f"{loss.name} does not elicit probabilities: its scores have no link to them")
-        return self._probabilities
+        return True
 
-    def _probabilities(self, X: Any, offset: Any = None) -> Array:
+    @available_if(_elicits_probabilities)
+    def predict_proba(self, X: Any, offset: Any = None) -> Array:
+        """Probabilities of the classes, shape (n, classes); absent where the loss has no link to probabilities."""
         raw = self.raw_scores(X, offset)
         p = np.asarray(self.loss_.link.inverse(raw), dtype=np.float64)
         return np.column_stack([1.0 - p, p]) if p.ndim == 1 else p
@@ -236,6 +242,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return places(np.asarray(y), self.classes_)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
-        """Accuracy."""
-        right = self.predict(X, offset) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+        """Accuracy. A class that was not there in `fit` counts as wrong."""
+        predicted = self.predict(X, offset)
+        weight = as_weight(sample_weight, len(predicted))
+        known = as_classes(as_target(y, len(predicted), who=type(self).__name__), weight)
+        return float(np.average(predicted == known, weights=weight))

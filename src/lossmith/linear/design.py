@@ -178,10 +178,11 @@ class Design:
         (tiles, left), found = self.tiles(_MADE * (theta.shape[1] - 1)), np.zeros_like(theta)
         w = theta[1:] / self.spread[:, None]
         intercept = theta[0] - left @ w
-        for part, tile in tiles:
-            each = weights(part, tile @ w + intercept)
-            found[0] += np.ones(len(each)) @ each
-            found[1:] += tile.T @ each
+        with np.errstate(over="ignore", invalid="ignore"):  # a step too far, which the solver shortens
+            for part, tile in tiles:
+                each = weights(part, tile @ w + intercept)
+                found[0] += np.ones(len(each)) @ each
+                found[1:] += tile.T @ each
         found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
         return found
 

@@ -46,7 +46,8 @@ def draw_history(model: Any, ax: Any = None) -> Any:
                     steps[seen], values[seen], color=colour, marker=marker, markersize=3.5, label=shown
                 )
         axes[1].set_ylabel("distance")
-        axes[1].legend(frameon=False, fontsize=8)
+        if axes[1].lines:  # after one batch of a stream there is nothing to compare with
+            axes[1].legend(frameon=False, fontsize=8)
     axes[-1].set_xlabel("iteration")
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     for each in axes:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +13,13 @@ from lossmith.start import in_units, redescends, residual_scale
 
 from .base import BaseEstimator, ConvergenceWarning, LocalOptimumWarning, NotFittedError
 from .blas import suited_threads
-from .descent import SOLVERS, descend
+from .descent import descend
 from .design import Design, products
 from .features import Matrix, as_features, check_finite, feature_names, is_sparse
+from .options import check_parameters, reparametrised
 from .robust import high_breakdown, scale_names, with_settled_scale
 from .separation import Separation, separation
-from .smoothing import can_round, narrowed
+from .smoothing import narrowed
 from .solver import Solution, minimise
 from .stream import Stream
 from .task import Task, design_of
@@ -66,7 +65,7 @@ class LinearModel(BaseEstimator):
         inner = {name.removeprefix("loss__"): params.pop(name) for name in list(params) if name.startswith("loss__")}
         super().set_params(**params)
         if inner:
-            self.loss = _reparametrised(self.loss, inner)
+            self.loss = reparametrised(self.loss, inner)
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -79,7 +78,7 @@ class LinearModel(BaseEstimator):
     def _fit(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
-        self._check_parameters()
+        check_parameters(self)
         added = as_offset(offset, len(y), _outputs(loss, classes), weight)
         kept, y, weight, added = self._weighty(X, y, weight, added)
         with suited_threads(len(y), X.shape[1]):
@@ -162,13 +161,15 @@ class LinearModel(BaseEstimator):
 
     def _keep(self, task: Task, theta: Array) -> None:
         self.loss_ = task.problem.loss
+        if not self.scale:
+            self.__dict__.pop("scale_", None)  # of a fit before this one
         self.coef_, self.intercept_ = task.original(theta)
 
     def _stream_in(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
         """One look at a batch of a stream."""
-        self._check_parameters()
+        check_parameters(self)
         added = as_offset(offset, len(y), _outputs(loss, classes), weight)
         kept, y, weight, added = self._weighty(X, y, weight, added)
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
@@ -235,26 +236,6 @@ class LinearModel(BaseEstimator):
 
     def _say(self, message: str, category: type[Warning]) -> None:
         warnings.warn(f"{type(self).__name__} with {self.loss_.name}: {message}", category, stacklevel=4)
-
-    def _check_parameters(self) -> None:
-        for name in ("l2", "l1", "tol", "max_iter", "batch_size"):
-            if not isinstance(getattr(self, name), Real):
-                raise TypeError(f"{name} is {getattr(self, name)!r}: it must be a number")
-        for name in ("l2", "l1"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value!r}: a penalty must be finite and not negative")
-        if not self.tol > 0:
-            raise ValueError(f"tol is {self.tol!r}: it must be positive")
-        for name in ("max_iter", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: it must be at least 1")
-        if self.solver not in SOLVERS:
-            raise ValueError(f"solver is {self.solver!r}: it must be one of {', '.join(SOLVERS)}")
-        if self.learning_rate is not None and not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate is {self.learning_rate!r}: it must be positive and finite, or None")
-        if self.scale not in (None, "mad"):
-            raise ValueError(f"scale is {self.scale!r}: it must be None or 'mad'")
 
     # features and scores ----------------------------------------------------------------------------------------------
 
@@ -368,39 +349,3 @@ def _name_difference(fitted: list[str], given: list[str]) -> str:
     if len(lines) == 1:
         lines.append("Feature names must be in the same order as they were in fit.")
     return "\n".join(lines) + "\n"
-
-
-def check_loss(loss: Loss) -> None:
-    if loss.target_kind == "row":
-        raise ValueError(f"{loss.name} takes a row of numbers per sample as target: linear models do not support that")
-    if loss.kinked and loss.wide and not can_round(loss):
-        raise ValueError(
-            f"{loss.name} takes several scores per sample and has kinks, and is no sum of max, maximum or abs of what "
-            "is linear in the scores: linear models do not support that"
-        )
-
-
-def named(loss: Any) -> Loss:
-    """A loss, of its name or of itself."""
-    if isinstance(loss, str):
-        return _of_name(loss)
-    if not hasattr(loss, "target_kind"):
-        called = "; call it, for a loss with its default parameters" if callable(loss) else ""
-        raise TypeError(f"loss is {loss!r}: it must be the name of a loss, or a loss such as lossmith.huber(){called}")
-    return cast("Loss", loss)
-
-
-@lru_cache(maxsize=256)
-def _of_name(name: str) -> Loss:
-    """The same object every time: what it has learned of itself serves the next fit."""
-    from lossmith.registry import get
-
-    return get(name)
-
-
-def _reparametrised(loss: Any, params: Mapping[str, Any]) -> Loss:
-    """The same loss with other parameters."""
-    known = None if loss is None else named(loss)
-    if known is None or known.recipe is None:
-        raise ValueError(f"loss__{next(iter(params))}: the loss {loss!r} has no parameters to set")
-    return type(known).from_recipe(known.recipe, known.labels, **{**known.params, **params})

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .arrays import as_array, as_floats, shown, spelled
 from .moments import sums
 from .samples import can_read
 
@@ -57,23 +58,25 @@ def feature_names(X: Any) -> NDArray[np.object_] | None:
     return np.asarray(frame.columns, dtype=object)
 
 
-def spelled(value: float) -> str:
-    return "NaN" if np.isnan(value) else {np.inf: "infinity", -np.inf: "-infinity"}.get(value, repr(value))
-
-
 def _frame(X: Any) -> nw.DataFrame[Any] | None:
     if isinstance(X, np.ndarray):
         return None
-    found = nw.from_native(X, pass_through=True)
+    try:
+        found = nw.from_native(X, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"X has several columns of one name. {' '.join(str(error).split())}") from error
     if isinstance(found, nw.LazyFrame):
         raise TypeError(f"X is a lazy frame ({type(X).__name__}): its rows have to be made first, with .collect()")
     return found if isinstance(found, nw.DataFrame) else None
 
 
 def _array(X: Any) -> NDArray[Any]:
-    given = np.asarray(check_unmasked(X, "X"))
-    if given.dtype.kind == "c" or (given.dtype == object and any(isinstance(v, complex) for v in given.ravel()[:100])):
-        raise ValueError("X: Complex data not supported")
+    given = as_array(X, "X")
+    if given.ndim == 0:
+        raise ValueError(
+            f"X is {shown(X)}, of type {type(X).__name__}: it must be an array, a sparse matrix or a data frame, of "
+            "shape (samples, features)"
+        )
     if given.ndim == 1:
         raise ValueError(
             f"X has shape {given.shape}: expected 2D array, got 1D array instead. Reshape your data: "
@@ -85,17 +88,7 @@ def _array(X: Any) -> NDArray[Any]:
         )
     if given.dtype.kind in "fiub" and given.dtype.isnative:
         return given
-    return _numbers(given, "X")
-
-
-def _numbers(given: Any, what: str) -> NDArray[Any]:
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"{what} must hold numbers: argument must be a string or a number to become one ({error})"
-        ) from error
+    return as_floats(given, "X")
 
 
 def _table(frame: nw.DataFrame[Any]) -> NDArray[Any]:
@@ -110,12 +103,12 @@ def _table(frame: nw.DataFrame[Any]) -> NDArray[Any]:
     for start in range(0, n, _ROWS):
         part = frame[start : start + _ROWS]
         for i in range(p):
-            found[start : start + _ROWS, i] = _column(part[:, i])
+            found[start : start + _ROWS, i] = _column(part[:, i], start)
     return found
 
 
-def _column(column: nw.Series[Any]) -> NDArray[Any]:
-    """Some rows of a column; what is missing becomes NaN, for the check of finite numbers to find."""
+def _column(column: nw.Series[Any], first: int) -> NDArray[Any]:
+    """The rows of a column from the first on; what is missing becomes NaN, for the check of finite numbers to find."""
     if column.dtype.is_float() or (column.dtype.is_integer() and not column.null_count()):
         return np.asarray(column.to_numpy())
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
@@ -123,7 +116,9 @@ def _column(column: nw.Series[Any]) -> NDArray[Any]:
     what = f"column {column.name!r} of X, of type {column.dtype},"
     if column.dtype.is_temporal():
         raise TypeError(f"{what} holds times: make numbers of them, such as days since a date")
-    return _numbers(column.to_numpy(), what)
+    if column.dtype.is_nested():
+        raise TypeError(f"{what} holds several values in a row: give each a column of its own")
+    return as_floats(column.to_numpy(), what, first)
 
 
 def _by_rows(X: Any) -> csr_array[Any]:
@@ -137,14 +132,6 @@ def _by_rows(X: Any) -> csr_array[Any]:
         rows = rows.copy()
         rows.sum_duplicates()
     return rows
-
-
-def check_unmasked(array: Any, name: str) -> Any:
-    """The array; refuses one with masked entries: what lies under a mask is no number to compute with."""
-    if isinstance(array, np.ma.MaskedArray) and np.ma.getmaskarray(array).any():
-        place = ", ".join(str(int(i)) for i in np.argwhere(np.ma.getmaskarray(array))[0])
-        raise ValueError(f"{name}[{place}] is masked: fill what is missing, or leave these samples out")
-    return array
 
 
 def check_finite(features: Matrix, names: Sequence[str] | None) -> None:

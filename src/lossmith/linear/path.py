@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import as_floats, spelled
+
 if TYPE_CHECKING:
     from .estimators import LinearModel
 
@@ -58,9 +60,13 @@ def follow(
     """From the largest penalty to the smallest, each fit starting where the one before ended."""
     if vary not in ("l1", "l2"):
         raise ValueError(f"vary is {vary!r}: it must be 'l1' or 'l2'")
-    chosen = np.asarray(penalties, dtype=np.float64)
+    chosen = as_floats(penalties, "penalties")
     if chosen.ndim != 1 or not len(chosen):
         raise ValueError(f"penalties has shape {chosen.shape}: it must be a list of at least one number")
+    bad = np.flatnonzero(~(np.isfinite(chosen) & (chosen >= 0)))
+    if len(bad):
+        value = spelled(float(chosen[bad[0]]))
+        raise ValueError(f"penalties[{bad[0]}] is {value}: a penalty must be finite and not negative")
     models: list[Any] = [None] * len(chosen)
     before: LinearModel | None = None
     for i in np.argsort(-chosen, kind="stable").tolist():

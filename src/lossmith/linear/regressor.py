@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .base import RegressorMixin
-from .estimators import LinearModel, check_loss, named
+from .estimators import LinearModel
+from .options import check_loss, known_or_none, named
 from .validation import as_numbers, as_target, as_weight
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit anew; with `warm_start`, from where the last fit ended."""
         loss, features, target, weight = self._checked(X, y, sample_weight)
+        _check_spread(loss, target, weight)
         self._fit(loss, features, target, weight, offset)
         return self._plain()
 
@@ -82,7 +84,8 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = named(self.loss).formula.target.domain.low >= 0
+        loss = known_or_none(self.loss)
+        tags.target_tags.positive_only = loss is not None and loss.formula.target.domain.low >= 0
         return tags
 
     def predict(self, X: Any, offset: Any = None) -> Array:
@@ -95,8 +98,9 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return np.asarray(y)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
-        """R squared of the predictions."""
+        """R squared of the predictions; where the loss has several, of the first (the mean, for gaussian_nll)."""
         prediction = self.predict(X, offset)
+        prediction = prediction if prediction.ndim == 1 else prediction[:, 0]
         weight = as_weight(sample_weight, len(prediction))
         target = as_numbers(as_target(y, len(prediction)), weight)
         if weight is not None:
@@ -106,3 +110,13 @@ class LinearRegressor(RegressorMixin, LinearModel):
         if spread == 0:
             return 1.0 if error == 0 else 0.0
         return float(1.0 - error / spread)
+
+
+def _check_spread(loss: Loss, y: Array, weight: Array | None) -> None:
+    """Refuses a spread to be learned of targets that have none: it would be 0, and its logarithm is no score."""
+    counted = y if weight is None else y[weight > 0]
+    if loss.wide and (counted == counted[0]).all() and not np.isfinite(loss.best_constant(counted)).all():
+        raise ValueError(
+            f"y is {float(counted[0])!r} for every sample: {loss.name} learns how far targets spread, and has no "
+            "optimum where they do not"
+        )

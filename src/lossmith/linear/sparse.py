@@ -34,7 +34,13 @@ class SparseDesign(Design):
             spread = np.sqrt(np.bincount(X.indices, each, minlength=self.p) + absent * self.centre**2)
         size = np.zeros(self.p)
         np.maximum.at(size, X.indices, np.abs(X.data) * counted)
-        check_sizes(~np.isfinite(spread), (spread == 0) & (size > 0) & ~full, None)
+        small = (spread == 0) & (size > 0)
+        if (small & full).any():  # or they are constant
+            low, high = np.full(self.p, np.inf), np.full(self.p, -np.inf)
+            np.minimum.at(low, X.indices[counted], X.data[counted])
+            np.maximum.at(high, X.indices[counted], X.data[counted])
+            small &= ~full | (low < high)
+        check_sizes(~np.isfinite(spread), small, None)
         self.constant = spread <= 1e-13 * size
         self.spread = np.where(self.constant, 1.0, spread)
 

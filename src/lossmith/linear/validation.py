@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import check_unmasked, spelled
+from .arrays import as_array, as_floats, spelled
 
 Array = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
     """y as an array with one entry per sample."""
     if y is None:
         raise ValueError(f"{who} requires y to be passed, but the target y is None")
-    target = np.asarray(check_unmasked(y, "y"))
+    target = as_array(y, "y")
     if target.ndim == 2 and target.shape[1] == 1:
         _warn_column(target.shape)
         target = target[:, 0]
@@ -26,23 +26,23 @@ def as_target(y: Any, n: int, *, who: str = "this estimator") -> NDArray[Any]:
         raise ValueError(f"y has shape {target.shape}: y should be a 1d array, of shape (samples,)")
     if len(target) != n:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {n}, y has {len(target)}")
-    if target.dtype.kind == "c":
-        raise ValueError("y: Complex data not supported")
     return target
 
 
 def as_numbers(y: NDArray[Any], weight: Array | None = None) -> Array:
     """A target of numbers, finite ones, but for samples without weight."""
     try:
-        numbers = np.asarray(y, dtype=np.float64)
+        numbers = as_floats(y, "y")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"y must hold numbers ({error}); for classes use LinearClassifier") from error
+        raise ValueError(f"{error}; for classes use LinearClassifier") from error
     _check_finite(numbers, "y", "targets must be finite (no NaN, no infinity)", weight)
-    far = np.flatnonzero((numbers >= 1 / _TINY) | (numbers <= -1 / _TINY))
-    far = far if weight is None else far[weight[far] > 0]
-    if len(far):
-        i = int(far[0])
-        raise ValueError(f"y[{i}] is {spelled(float(numbers[i]))}: squares of such targets overflow; divide them")
+    counted: Any = True if weight is None else weight > 0
+    ends = (float(end(numbers, initial=0.0, where=counted)) for end in (np.max, np.min))
+    largest = max(ends, key=abs)
+    if largest and not _TINY < abs(largest) < 1 / _TINY:
+        i = int(np.flatnonzero((numbers == largest) & counted)[0])
+        what = "overflow; divide them" if abs(largest) > 1 else "vanish; multiply them"
+        raise ValueError(f"y[{i}] is {spelled(largest)}: squares of such targets {what}")
     return numbers
 
 
@@ -50,7 +50,7 @@ def as_weight(weight: Any, n: int) -> Array | None:
     """Sample weights: finite, not negative, not all zero; None when there are none."""
     if weight is None:
         return None
-    array = np.asarray(check_unmasked(weight, "sample_weight"), dtype=np.float64)
+    array = as_floats(weight, "sample_weight")
     if array.ndim == 0:
         array = np.full(n, float(array))
     if array.shape != (n,):
@@ -76,7 +76,7 @@ def as_offset(offset: Any, n: int, outputs: int | None, weight: Array | None = N
     """
     if offset is None:
         return None
-    array = np.asarray(check_unmasked(offset, "offset"), dtype=np.float64)
+    array = as_floats(offset, "offset")
     wanted = (n,) if outputs is None else (n, outputs)
     if array.shape != wanted:
         raise ValueError(f"offset has shape {array.shape}: the scores that it is added to have shape {wanted}")

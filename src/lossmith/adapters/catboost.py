@@ -101,7 +101,7 @@ class CatBoostObjective(_Kept, Objective):
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs, measured = len(rows.setting.units.start), Spread(rows.setting, len(rows.y))
-        block = Block(self, rows.setting, _origin(rows.setting), measured)
+        block = Block(self, rows.setting, _origin(rows.setting), measured, rows.y.ndim == 2)
         if outputs == 1:
             made: dict[str, Any] = {"loss_function": Descent(block), "eval_metric": MeanLoss(block)}
         else:
@@ -177,12 +177,14 @@ class Block:
     setting: Setting
     origin: float = 0.0
     measured: Spread | None = None
+    whole: bool = False  # whether a target is a row of numbers, such as the shares of classes
 
     def rows(self, target: Any, weight: Any) -> Rows:
-        """Targets: numbers, or of several scores a column each."""
-        y = np.asarray(target, dtype=np.int64 if _of_classes(self.setting.loss) else np.float64)
-        if y.ndim == 2 and self.setting.loss.target_kind != "row":
-            y = y[:, 0]
+        """Targets: rows, or numbers, which of several scores come in a column each."""
+        y = np.asarray(target, dtype=np.float64)
+        if not self.whole:
+            y = y[:, 0] if y.ndim == 2 else y
+            y = y.astype(np.int64) if _of_classes(self.setting.loss) else y
         return Part(
             y + self.origin if self.origin else y, weights(weight), self.setting, measured=self.measured
         )

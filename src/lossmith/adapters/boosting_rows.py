@@ -243,7 +243,20 @@ def unbounded(loss: Loss) -> Loss:
             f"{loss.name}: a booster emits any number, but a prediction must be {domain.describe()}: "
             "write the loss for a raw score"
         )
-    return loss.replaced(link=get_link("identity")).with_link(links[domain.low, domain.high])
+    own = _of_scores(loss, links[domain.low, domain.high])
+    return own if own is not None else loss.replaced(link=get_link("identity")).with_link(links[domain.low, domain.high])
+
+
+def _of_scores(loss: Loss, link: str) -> Loss | None:
+    """The catalogue's own form for scores of this link: what it knows of their curvature no derivation finds."""
+    recipe = loss.recipe
+    for option, default in {} if recipe is None else recipe.option_defaults.items():
+        assert recipe is not None
+        params = {**loss.params, option: not loss.params.get(option, default)}
+        other = type(loss).from_recipe(recipe, loss.labels, **params)
+        if other.link.name == link and all(p.domain.any_number for p in other.formula.predictions):
+            return other
+    return None
 
 
 def power_of_two(x: float) -> float:

@@ -73,6 +73,43 @@ def test_training_starts_at_the_best_constant_whatever_the_booster_thinks(booste
 
 
 @on_every_booster
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "brier", "cross_entropy", "squared_error", "cumulative_logit"])
+def test_a_multiple_of_a_loss_is_trained_as_the_loss(booster, name):
+    loss = lm.get(name, **({"thresholds": (-2.0, 1.5)} if name == "cumulative_logit" else {}))
+    X, y = problem(loss, 200)
+    plain = loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=5).raw(X)
+    assert np.ptp(plain) > 0
+    for factor in (2.0**-10, 2.0**10):
+        multiple = (factor * loss).to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=5)
+        np.testing.assert_allclose(multiple.raw(X), plain, rtol=1e-5, atol=1e-5)
+
+
+@on_every_booster
+def test_the_brier_score_learns_where_positives_are_rare(booster):
+    X, signal, _ = table(4000)
+    share = 0.01
+    y = (signal > np.quantile(signal, 1 - share)).astype(float)
+    p = lm.brier().to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=200).predict(X)
+    assert lm.brier()(y, lm.brier().link(p)) < 0.9 * share * (1 - share)
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("loss", [lm.binary_cross_entropy(), lm.squared_error()], ids=lambda loss: loss.name)
+def test_weights_too_small_for_any_split_are_said_aloud(booster, loss):
+    X, y = problem(loss)
+    least, small = {"lightgbm": ("min_child_weight", 1e-3), "xgboost": ("min_child_weight", 1.0)}[booster]
+    weight = np.full(len(y), small / len(y))
+    with pytest.warns(UserWarning, match=rf"{loss.name}: .*{least} is .*no leaf .*larger weights"):
+        none = loss.to(booster).fit(X, y, weight, params={**ONE_THREAD[booster], least: small}, rounds=3)
+    assert np.ptp(none.raw(X)) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        some = loss.to(booster).fit(X, y, weight, params={**ONE_THREAD[booster], least: small / 100}, rounds=3)
+        loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=3)
+    assert np.ptp(some.raw(X)) > 0
+
+
+@on_every_booster
 def test_the_mean_loss_is_the_metric_and_stops_training(booster):
     loss = lm.quantile(q=0.8)
     X, y = problem(loss, 600)

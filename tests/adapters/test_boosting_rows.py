@@ -89,7 +89,9 @@ def test_classes_are_read_and_written_as_the_booster_lays_them(name, booster):
     found = objective._derivatives(rows, u)
     f = rows.setting.units.scores(u)
     expected = loss.gradient_and_curvature(y, np.ascontiguousarray(f), weight=weight)
-    bend = loss.hessian(y, np.ascontiguousarray(f), weight=weight)
+    bend = np.array(loss.hessian(y, np.ascontiguousarray(f), weight=weight))
+    rows.setting.units.to_u(*expected)
+    rows.setting.units.to_u(bend, bend)
     for part, wanted in zip(found, expected, strict=True):
         assert part.flags.f_contiguous == by_class
         as_float32(part, wanted, bend)

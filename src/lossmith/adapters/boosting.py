@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.adapters.boosting_classes import size_of_class_loss
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, beside, plain, power_of_two, weights
 from lossmith.direct import served
 from lossmith.formula.expr import walk
@@ -245,7 +246,7 @@ class Derivatives:
         if self.scale is not None:
             return replace(setting, units=replace(setting.units, scale=(self.scale,)))
         if loss.formula.target.domain.high == 1 or loss.target_kind in ("class id", "level"):
-            return setting  # of classes and shares: thresholds and penalties are meant for their curvature as it is
+            return replace(setting, units=replace(setting.units, divisor=(size_of_class_loss(Rows(y, weight, setting)),)))
         return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
 
     def _normalised(self, rows: Rows, residual: float) -> Units:

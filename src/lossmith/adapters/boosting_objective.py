@@ -28,6 +28,7 @@ class Objective(Derivatives, ABC):
 
     RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
     ROUNDS: ClassVar[int]  # its own default
+    LEAST: ClassVar[Mapping[str, float]] = {}  # the names of the least curvature of a leaf, and what it is by default
 
     @abstractmethod
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
@@ -82,8 +83,25 @@ class Objective(Derivatives, ABC):
                 raise ValueError(
                     f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
                 )
+        rows = rows_of(train)
+        self._check_leaves(rows, params)
         own = {} if self._convention is None else self._convention.params
-        return {**own, **params, **self._told(rows_of(train))}
+        return {**own, **params, **self._told(rows)}
+
+    def _check_leaves(self, rows: Rows, params: Mapping[str, Any]) -> None:
+        """Warn where all rows together have too little curvature for two leaves: boosters then train a constant."""
+        name = next((name for name in self.LEAST if name in params), next(iter(self.LEAST), ""))
+        if not name:
+            return
+        least = float(params.get(name, self.LEAST[name]))
+        pull, curvature = self._derivatives(rows, np.zeros_like(rows.start()), np.float64)
+        most = float(curvature.reshape(len(rows.y), -1).sum(axis=0).max())
+        if most < 2 * least and pull.any():
+            self._warn_once(
+                "leaves",
+                f"{self.loss.name}: {name} is {least:g}, but the curvature of all rows is {most:.3g} at the start, so "
+                f"no leaf can be split in two: set params={{{name!r}: ...}} below {most / 2:.3g}, or use larger weights",
+            )
 
     def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""

@@ -39,6 +39,10 @@ class LightGBMObjective(Objective):
     }
     RESERVED = ("objective", "objective_type", "app", "application", "loss", "metric", "metrics", "num_class")
     ROUNDS = 100
+    LEAST: ClassVar[Mapping[str, float]] = dict.fromkeys(
+        ("min_sum_hessian_in_leaf", "min_sum_hessian_per_leaf", "min_sum_hessian", "min_hessian", "min_child_weight"),
+        1e-3,
+    )
     START = "init_score"
 
     def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:

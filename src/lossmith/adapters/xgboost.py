@@ -42,6 +42,7 @@ class XGBoostObjective(Objective):
     }
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
     ROUNDS = 10
+    LEAST: ClassVar[Mapping[str, float]] = {"min_child_weight": 1.0}
     START = "base_score or base_margin"
     TARGETS = True
 

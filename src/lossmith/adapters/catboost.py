@@ -113,14 +113,15 @@ class CatBoostObjective(_Kept, Objective):
             if name in params:
                 raise ValueError(f"params[{name!r}] is {params[name]!r}: say rounds={params[name]!r}")
         quiet = {} if {"verbose", "verbosity", "silent", "logging_level"} & set(params) else {"logging_level": "Silent"}
-        model = catboost.CatBoost({"allow_writing_files": False, **quiet, **params, "iterations": rounds})
+        params = {"allow_writing_files": False, **quiet, **params, "iterations": rounds}
         try:
-            model.fit(train, eval_set=valid, early_stopping_rounds=patience, use_best_model=patience is not None)
+            return _fitted(params, train, valid, patience)
         except catboost.CatBoostError as error:
-            if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
-                raise error.__context__ from None
-            raise
-        return model
+            if "Too few sampling units" not in str(error):
+                raise
+        # it samples rows by their gradients, and none is left that pulls: without sampling that is no trouble
+        whole = {name: value for name, value in params.items() if name not in _SAMPLING}
+        return _fitted({**whole, "bootstrap_type": "No"}, train, valid, patience)
 
     def model(self, booster: Any, train: Any) -> CatBoostModel:
         """Predictions from a booster trained on a dataset made by `dataset`."""
@@ -129,6 +130,20 @@ class CatBoostObjective(_Kept, Objective):
 
 
 adapt = CatBoostObjective  # the options are those of every booster
+
+
+_SAMPLING = ("bootstrap_type", "subsample", "mvs_reg", "bagging_temperature")
+
+
+def _fitted(params: Mapping[str, Any], train: Any, valid: Any, patience: int | None) -> Any:
+    model = catboost.CatBoost(dict(params))
+    try:
+        model.fit(train, eval_set=valid, early_stopping_rounds=patience, use_best_model=patience is not None)
+    except catboost.CatBoostError as error:
+        if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
+            raise error.__context__ from None
+        raise
+    return model
 
 
 def _of_classes(loss: Loss) -> bool:

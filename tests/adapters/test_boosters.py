@@ -253,6 +253,45 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
 
 
 @on_every_booster
+@pytest.mark.parametrize(
+    ("loss", "gap"),
+    [(lm.squared_error(), np.nan), (lm.poisson(), -1.0), (lm.binary_cross_entropy(labels=("no", "yes")), "maybe"),
+     (lm.cross_entropy(), np.nan)],
+    ids=lambda part: getattr(part, "name", ""),
+)  # fmt: skip
+def test_what_has_no_weight_needs_no_target(booster, loss, gap):
+    X, y = problem(loss, 150)
+    y = np.asarray(loss.labels)[y.astype(int)] if loss.labels else y
+    weight = (np.arange(150) % 5 > 0).astype(float)
+    gone = np.where(weight > 0, y, gap)
+    options = {"params": ONE_THREAD[booster], "rounds": 5}
+    whole = loss.to(booster).fit(X, y, weight, **options)
+    with_gaps = loss.to(booster).fit(X, gone, weight, valid=(X, gone, weight), **options)
+    np.testing.assert_array_equal(with_gaps.raw(X), whole.raw(X))
+    np.testing.assert_array_equal(loss.to(booster).start(gone, weight), loss.to(booster).start(y, weight))
+    with pytest.raises(ValueError, match=loss.name):
+        loss.to(booster).fit(X, gone)
+
+
+@on_every_booster
+@pytest.mark.parametrize("name", ["huber", "absolute_error", "squared_error"])
+def test_nothing_to_learn_is_the_constant(booster, name):
+    X = table(200)[0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*nothing to learn")
+        model = lm.get(name).to(booster).fit(X, np.ones(200), params=ONE_THREAD[booster], rounds=20)
+    np.testing.assert_allclose(model.raw(X), 1.0, rtol=1e-9)
+
+
+@on_every_booster
+def test_what_is_learned_before_all_errors_are_forgiven_stays(booster):
+    X = table(200)[0]
+    loss = lm.epsilon_insensitive(epsilon=1.0)
+    model = loss.to(booster).fit(X, 2 * X[:, 0], params=ONE_THREAD[booster], rounds=1000)
+    assert loss(2 * X[:, 0], model.predict(X)) < 0.01
+
+
+@on_every_booster
 def test_what_goes_wrong_in_mid_training_is_not_trained_on(booster):
     X, y = problem(lm.squared_error())
     seen = []

@@ -16,7 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting_classes import size_of_class_loss
-from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, beside, plain, power_of_two, weights
+from lossmith.adapters.boosting_rows import (
+    RAW,
+    Array,
+    Rows,
+    Setting,
+    Units,
+    beside,
+    of_positive_weight,
+    plain,
+    power_of_two,
+    weights,
+)
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
@@ -105,7 +116,7 @@ class Derivatives:
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
-        target, kept = self._targets(y), weights(weight)
+        target, kept = self._checked(y, weight)
         columns = target.T if self._has_columns(target) else [target]
         return np.concatenate([finite_start(self._plain, one, kept, self.classes) for one in columns])
 
@@ -264,12 +275,16 @@ class Derivatives:
         divisor = tuple(power_of_two(float(c)) for c in curvature * np.square(scale))
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
-    def _targets(self, y: Any) -> NDArray[Any]:
-        _, target = without_labels(self.loss, to_host(y, "y"))
+    def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
+        """Targets as the loss takes them, and weights."""
+        kept = weights(weight)
+        _, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
-            return target.astype(np.int64)  # boosters hand class ids over as floats
-        return target.astype(np.float64) if target.dtype.kind in "fiub" and kind in ("real", "row") else target
+            target = target.astype(np.int64)  # boosters hand class ids over as floats
+        elif target.dtype.kind in "fiub" and kind in ("real", "row"):
+            target = target.astype(np.float64)
+        return target, kept
 
     # datasets that were not made here
 
@@ -283,7 +298,7 @@ class Derivatives:
         u, y, weight, rows = _arguments(first, second, weight)
         if rows is None:
             self._refuse_in_mads()
-            rows = Rows(self._targets(y), weights(weight), Setting(self.loss, self._plain, RAW))
+            rows = Rows(*self._checked(y, weight), Setting(self.loss, self._plain, RAW))
         loss = rows.setting.loss
         if self._open is not None and self._cuts is not None:  # of the scores before the last tree
             loss = parted(self._open, self._cuts)
@@ -291,7 +306,7 @@ class Derivatives:
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""
-        target, kept = self._targets(y), weights(weight)
+        target, kept = self._checked(y, weight)
         if self._known is not None and self._known.same_as(target, kept):
             return self._known
         self._refuse_in_mads()

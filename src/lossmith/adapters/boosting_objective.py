@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Derivatives
-from lossmith.adapters.boosting_rows import Rows, rows_of, weights
+from lossmith.adapters.boosting_rows import Rows, rows_of
 from lossmith.thresholds import best_cuts, parted
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Objective(Derivatives, ABC):
 
     def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""
-        target, kept = self._targets(y), weights(weight)
+        target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))
         rows = Rows(target, kept, rows_of(reference).setting)

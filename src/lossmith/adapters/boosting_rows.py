@@ -224,6 +224,15 @@ def weights(given: Any) -> Array | None:
     return None if given is None or not len(given) else np.asarray(given, dtype=np.float64)
 
 
+def of_positive_weight(y: NDArray[Any], weight: Array | None) -> NDArray[Any]:
+    """Targets with, where the weight is 0, that of a row which counts: a gap there is nobody's business."""
+    if weight is None or weight.shape != y.shape[:1] or weight.all() or not (weight > 0).any():
+        return y
+    kept = y.copy()
+    kept[weight == 0] = y[np.argmax(weight > 0)]
+    return kept
+
+
 def plain(loss: Loss) -> Loss:
     """As it is trained: of numbers, not labels (targets are translated once, when they arrive), and of any score."""
     return unbounded(loss if loss.labels is None else loss.replaced(labels=None))

@@ -225,6 +225,27 @@ def test_order_of_arguments_and_weights():
     assert objective.metric(f, data) == objective.metric(y, f, weight) == told
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize(("name", "kind"), [("absolute_error", "real"), ("cross_entropy", "class")])
+def test_folds_know_their_rows(name, kind, shift):
+    X, y = targets(kind)
+    y = y + shift if kind == "real" else y
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
+    objective = lm.get(name).to("lightgbm")
+    train = objective.dataset(X, y, weight)
+    folds = [(np.arange(0, 800, 2), np.arange(1, 800, 2)), (np.arange(1, 800, 2), np.arange(0, 800, 2))]
+    told = objective.params(train, PARAMS)
+    cv = lgb.cv(told, train, ROUNDS, folds=folds, feval=objective.metric, return_cvbooster=True)
+    by_hand = []
+    for booster, (_, theirs) in zip(cv["cvbooster"].boosters, folds, strict=True):
+        model = objective.model(booster, train)
+        by_hand.append(lm.get(name)(y[theirs], model.raw(X[theirs]), weight=weight[theirs]))
+    assert cv[f"valid {name}-mean"][-1] == pytest.approx(np.mean(by_hand), rel=1e-5)
+    none = objective.model(booster, train)
+    none._trees = lambda X: np.zeros((len(X), 4) if kind == "class" else len(X))
+    assert cv[f"valid {name}-mean"][-1] < 0.8 * lm.get(name)(y, none.raw(X), weight=weight)
+
+
 def test_scikit_learn_interface():
     X, y = targets("real")
     objective = lm.squared_error().to("lightgbm")

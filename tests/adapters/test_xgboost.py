@@ -110,6 +110,25 @@ def test_native_training_with_a_validation_set():
     assert seen["valid"]["poisson"][-1] == pytest.approx(truth, rel=1e-6)
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize(("name", "kind"), [("absolute_error", "real"), ("cross_entropy", "class")])
+def test_folds_know_their_rows(name, kind, shift):
+    X, y = problem(kind)
+    y = y.astype(float) + shift if kind == "real" else y
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
+    objective = lm.get(name).to("xgboost")
+    train = objective.dataset(X, y, weight)
+    folds = [(np.arange(0, 800, 2), np.arange(799, 0, -2)), (np.arange(1, 800, 2), np.arange(0, 800, 2))]
+    told = objective.params(train, PARAMS)
+    seen = xgb.cv(told, train, ROUNDS, folds=folds, obj=objective, custom_metric=objective.metric, as_pandas=False)
+    by_hand = []
+    for ours, theirs in folds:
+        part = objective.dataset(X[ours], y[ours], weight[ours], reference=train)
+        booster = xgb.train(told, part, ROUNDS, obj=objective)
+        by_hand.append(lm.get(name)(y[theirs], objective.model(booster, part).raw(X[theirs]), weight=weight[theirs]))
+    assert seen[f"test-{name}-mean"][-1] == pytest.approx(np.mean(by_hand), rel=1e-5)
+
+
 def test_scikit_learn_interface():
     X, y = problem("real")
     y = y + 50

@@ -23,6 +23,7 @@ from lossmith.adapters.boosting_rows import (
     Setting,
     Units,
     beside,
+    noted,
     of_positive_weight,
     plain,
     power_of_two,
@@ -341,7 +342,7 @@ def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any,
     if not hasattr(second, "get_label"):
         u, y, rows = np.asarray(second), first, None
     else:
-        u, rows = np.asarray(first), getattr(second, "_lossmith", None)
+        u, rows = np.asarray(first), noted(second)
         y, weight = (None, None) if rows is not None else (second.get_label(), second.get_weight())
     if u.ndim == 2 and u.shape[1] > 1 and np.shape(y) == (u.size,):
         y = np.reshape(y, u.shape)  # several targets a row, which the booster lays out one row after the other

@@ -180,6 +180,10 @@ class Rows:
             narrow = self.y.astype(np.float32) if self.y.dtype == np.float64 else self.y
         return narrow if np.array_equal(narrow, self.y) else self.y
 
+    def part(self, chosen: Any) -> Rows:
+        """Some of the rows, in the units of all."""
+        return Rows(self.y[chosen], None if self.weight is None else self.weight[chosen], self.setting)
+
     def mean_loss(self, loss: Loss, scores: Array) -> float:
         """The weighted mean, over the columns too where there are several targets."""
         columns = not loss.wide and self.y.ndim == 2
@@ -206,9 +210,19 @@ class Rows:
         return weight is None or self.weight is None or np.array_equal(weight, self.weight)
 
 
+def noted(dataset: Any) -> Rows | None:
+    """What an objective's `dataset` noted on a dataset, or on that which it is a part of, as folds are."""
+    rows: Rows | None = getattr(dataset, "_lossmith", None)
+    chosen = getattr(dataset, "used_indices", None)
+    if rows is None and chosen is not None:
+        whole = noted(dataset.reference)
+        rows = dataset._lossmith = None if whole is None else whole.part(np.asarray(chosen))
+    return rows
+
+
 def rows_of(dataset: Any) -> Rows:
-    """What an objective's `dataset` noted on a dataset."""
-    rows = getattr(dataset, "_lossmith", None)
+    """What an objective's `dataset` noted on a dataset; of any other, an error."""
+    rows = noted(dataset)
     if not isinstance(rows, Rows):
         raise ValueError("this dataset was not made by the objective's own dataset(): start and scale are unknown")
     return rows

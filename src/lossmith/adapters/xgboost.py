@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,18 @@ from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
+
+def _noted(data: Any, rows: Rows) -> Any:
+    """The matrix that knows its rows, and whose slices, such as the folds of `xgboost.cv`, know theirs."""
+    known = ref(data)  # nothing that a matrix holds is to keep it alive
+
+    def slice_(rindex: Any, allow_groups: bool = False) -> Any:
+        whole = known()
+        return _noted(type(whole).slice(whole, rindex, allow_groups), rows.part(np.asarray(rindex)))
+
+    data._lossmith, data.slice = rows, slice_
+    return data
+
 
 _MISSING = "missing"
 """The booster's attribute, kept in its file, that says which number stands for a missing one in new rows as well."""
@@ -64,8 +77,7 @@ class XGBoostObjective(Objective):
         margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
         data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
-        data._lossmith = rows
-        return data
+        return _noted(data, rows)
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs = len(rows.setting.units.start)

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import warnings
 
 import lightgbm as lgb
 import numpy as np
@@ -254,6 +255,20 @@ def test_scikit_learn_interface():
     model.fit(X, y, init_score=start)
     peer = lgb.LGBMRegressor(n_estimators=ROUNDS, num_leaves=7, n_jobs=1, verbosity=-1).fit(X, y)
     np.testing.assert_allclose(model.predict(X) + start, peer.predict(X), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "binary_cross_entropy"])
+def test_a_forgotten_start_is_said_aloud_and_a_given_one_is_not(name):
+    X, signal, _ = table(400)
+    y = X[:, 0] + 2 if name == "squared_error" else (signal > np.quantile(signal, 0.932)).astype(float)
+    objective = lm.get(name).to("lightgbm")
+    options = {"objective": objective, "n_estimators": 2, "n_jobs": 1, "verbosity": -1}
+    with pytest.warns(UserWarning, match=f"{name}: training starts at .* init_score"):
+        lgb.LGBMRegressor(**options).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options["objective"] = lm.get(name).to("lightgbm")
+        lgb.LGBMRegressor(**options).fit(X, y, init_score=objective.init_score(y))
 
 
 def test_native_training_with_datasets_that_carry_the_start():

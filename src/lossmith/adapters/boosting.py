@@ -328,7 +328,7 @@ class Derivatives:
             len(u)
             and u.shape[1] == len(start)
             and (u == u[0]).all()
-            and (np.abs(u[0] - start) > 3 * np.asarray(units.scale)).any()
+            and (np.abs(u[0] - start) > np.asarray(units.scale)).any()
         ):
             self._warn_once(
                 "start",

@@ -3,6 +3,7 @@
 * order: natively (prediction, DMatrix), in the scikit-learn interface (y_true, prediction, sample_weight=);
 * sign: the gradient goes downhill as it is;
 * start: a custom objective starts at a margin of 0.5 in every class, unless `base_score` or a `base_margin` says else;
+  XGBClassifier of two classes reads `base_score` as a probability, and starts at its logit;
 * weights: native training does not apply them, the scikit-learn interface hands them over;
 * layout: several scores arrive and leave as (n, k), where `num_class` was told or y has several columns;
 * link: natively `predict` of a custom objective is the margin, of several classes the number of the largest; a saved
@@ -56,7 +57,7 @@ class XGBoostObjective(Objective):
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
     ROUNDS = 10
     LEAST: ClassVar[Mapping[str, float]] = {"min_child_weight": 1.0}
-    START = "base_score or base_margin"
+    START = "base_score (of XGBClassifier, its probability) or base_margin"
     TARGETS = True
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -84,7 +84,8 @@ def test_bst_05_both_derivatives_have_the_shape_of_the_prediction(n):
     for name in ("squared_error", "absolute_error", "binary_cross_entropy", "poisson", "squared_hinge"):
         loss = lm.get(name)
         target = np.round(y) if loss.target_kind == "label" else y
-        for part in loss.to("lightgbm", scale=1.0)(target, np.zeros(n)):
+        objective = loss.to("lightgbm", scale=1.0)
+        for part in objective(target, objective.init_score(target)):
             assert np.shape(part) == (n,)
     for loss, target in ((lm.cross_entropy(), np.arange(n) % 3), (lm.multi_margin(), np.arange(n) % 3)):
         for part in loss.to("lightgbm", classes=3)(target, np.zeros((n, 3), order="F")):

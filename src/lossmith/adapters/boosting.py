@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.adapters.boosting_checks import check_classes, check_scale
 from lossmith.adapters.boosting_classes import size_of_class_loss
 from lossmith.adapters.boosting_rows import (
     RAW,
@@ -89,6 +90,8 @@ class Derivatives:
 
     def __post_init__(self) -> None:
         loss, hessian = self.loss, self.hessian
+        check_classes(self.classes)
+        check_scale(self.scale)
         if not (callable(hessian) or hessian in ("curvature", "exact", "booster")):
             raise ValueError(
                 f'hessian is {hessian!r}: expected "curvature", "exact", "booster" or a function of (y, scores)'
@@ -101,8 +104,6 @@ class Derivatives:
             raise ValueError(f"{loss.name} needs {names} for each sample, which a booster does not pass on")
         if self.in_mads and not scale_parameters(loss):
             raise ValueError(f"in_mads: {loss.name} has no parameter in units of the target")
-        if self.scale is not None and not 0 < self.scale < np.inf:
-            raise ValueError(f"scale is {self.scale!r}: it must be a positive number")
         self._plain = plain(loss)
         self._convention = self.CONVENTIONS[loss.name] if hessian == "booster" else None
         self._warned: set[str] = set()
@@ -114,6 +115,19 @@ class Derivatives:
                 f"{self.FRAMEWORK} shows an objective a few rows at a time, from which {to_be_learned(loss)} of "
                 f"{loss.name} cannot be learned: give them"
             )
+
+    @classmethod
+    def of(cls, loss: Loss, **options: Any) -> Self:
+        """The objective, or which option it does not know."""
+        known = [field.name for field in fields(cls) if field.name != "loss"]
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{cls.FRAMEWORK} takes no option {name!r}; it takes {', '.join(known)}")
+        return cls(loss, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the rows seen last, which a fitted estimator has no more use for, and a file none at all."""
+        return {**self.__dict__, "_known": None}
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
@@ -149,6 +163,8 @@ class Derivatives:
             gradient = np.asarray(loss.gradient(y, f, weight=weight, reduction="none"))
             asked = (loss, y, f) if self._convention is not None else (y, f)
             curvature = np.array(loss.hessian(y, f) if rule == "exact" else rule(*asked), dtype=np.float64)
+            if curvature.shape != f.shape:
+                raise ValueError(f"hessian returned shape {curvature.shape}, expected {f.shape}")
             curvature = curvature if weight is None else (curvature.T * weight).T
         if not _sound(gradient, curvature):
             _check_finite(loss, y, f, gradient, curvature)
@@ -258,7 +274,8 @@ class Derivatives:
         if self.scale is not None:
             return replace(setting, units=replace(setting.units, scale=(self.scale,)))
         if loss.formula.target.domain.high == 1 or loss.target_kind in ("class id", "level"):
-            return replace(setting, units=replace(setting.units, divisor=(size_of_class_loss(Rows(y, weight, setting)),)))
+            size = size_of_class_loss(Rows(y, weight, setting))
+            return replace(setting, units=replace(setting.units, divisor=(size,)))
         return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
 
     def _normalised(self, rows: Rows, residual: float) -> Units:

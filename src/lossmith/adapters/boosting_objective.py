@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Derivatives
+from lossmith.adapters.boosting_checks import check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
 from lossmith.thresholds import best_cuts, parted
 
@@ -63,8 +64,7 @@ class Objective(Derivatives, ABC):
         `params` are the booster's, without objective and metric, which are this loss; further options go to its
         datasets. Returns a model whose `predict` is on the natural scale.
         """
-        if early_stopping is not None and valid is None:
-            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+        check_training(params, rounds, valid, early_stopping)
         train = self.dataset(X, y, weight, **options)
         held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
         booster = self._train(
@@ -94,17 +94,19 @@ class Objective(Derivatives, ABC):
         if not name:
             return
         least = float(params.get(name, self.LEAST[name]))
-        pull, curvature = self._derivatives(rows, np.zeros_like(rows.start()), np.float64)
+        fresh = Rows(rows.y, rows.weight, rows.setting)  # whose memory goes at once
+        pull, curvature = self._derivatives(fresh, np.zeros_like(rows.start()), np.float64)
         most = float(curvature.reshape(len(rows.y), -1).sum(axis=0).max())
         if most < 2 * least and pull.any():
             self._warn_once(
                 "leaves",
                 f"{self.loss.name}: {name} is {least:g}, but the curvature of all rows is {most:.3g} at the start, so "
-                f"no leaf can be split in two: set params={{{name!r}: ...}} below {most / 2:.3g}, or use larger weights",
+                f"no leaf can be split: set params={{{name!r}: ...}} below {most / 2:.3g}, or use larger weights",
             )
 
-    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
+    def _rows(self, y: Any, weight: Any, reference: Any, X: Any = None) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""
+        check_y(X, y)
         target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))

@@ -235,7 +235,11 @@ def beside(weight: Array | None, y: NDArray[Any]) -> Array | None:
 
 def weights(given: Any) -> Array | None:
     """Weights as numbers; boosters say none in several ways."""
-    return None if given is None or not len(given) else np.asarray(given, dtype=np.float64)
+    if given is None or (np.ndim(given) and not len(given)):
+        return None
+    if not np.ndim(given):
+        raise ValueError(f"weight is {given!r}: expected one number for each row")
+    return np.asarray(given, dtype=np.float64)
 
 
 def of_positive_weight(y: NDArray[Any], weight: Array | None) -> NDArray[Any]:
@@ -266,8 +270,8 @@ def unbounded(loss: Loss) -> Loss:
             f"{loss.name}: a booster emits any number, but a prediction must be {domain.describe()}: "
             "write the loss for a raw score"
         )
-    own = _of_scores(loss, links[domain.low, domain.high])
-    return own if own is not None else loss.replaced(link=get_link("identity")).with_link(links[domain.low, domain.high])
+    link = links[domain.low, domain.high]
+    return _of_scores(loss, link) or loss.replaced(link=get_link("identity")).with_link(link)
 
 
 def _of_scores(loss: Loss, link: str) -> Loss | None:

@@ -86,7 +86,7 @@ class CatBoostObjective(_Kept, Objective):
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
-        rows = self._rows(y, weight, reference)
+        rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows
         return pool
@@ -109,9 +109,6 @@ class CatBoostObjective(_Kept, Objective):
         return {"allow_const_label": True, **made}  # equal targets have a best constant, too
 
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
-        for name in ("iterations", "n_estimators", "num_boost_round", "num_trees"):
-            if name in params:
-                raise ValueError(f"params[{name!r}] is {params[name]!r}: say rounds={params[name]!r}")
         quiet = {} if {"verbose", "verbosity", "silent", "logging_level"} & set(params) else {"logging_level": "Silent"}
         params = {"allow_writing_files": False, **quiet, **params, "iterations": rounds}
         try:
@@ -129,7 +126,7 @@ class CatBoostObjective(_Kept, Objective):
         return CatBoostModel(booster, setting.stated, setting.units)
 
 
-adapt = CatBoostObjective  # the options are those of every booster
+adapt = CatBoostObjective.of  # the options are those of every booster
 
 
 _SAMPLING = ("bootstrap_type", "subsample", "mvs_reg", "bagging_temperature")

@@ -25,12 +25,13 @@ from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
 
+
 def _noted(data: Any, rows: Rows) -> Any:
     """The matrix that knows its rows, and whose slices, such as the folds of `xgboost.cv`, know theirs."""
     known = ref(data)  # nothing that a matrix holds is to keep it alive
 
     def slice_(rindex: Any, allow_groups: bool = False) -> Any:
-        whole = known()
+        whole: Any = known()
         return _noted(type(whole).slice(whole, rindex, allow_groups), rows.part(np.asarray(rindex)))
 
     data._lossmith, data.slice = rows, slice_
@@ -74,7 +75,7 @@ class XGBoostObjective(Objective):
         """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
         import xgboost
 
-        rows = self._rows(y, weight, reference)
+        rows = self._rows(y, weight, reference, X)
         margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
         data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
@@ -101,7 +102,7 @@ class XGBoostObjective(Objective):
         return XGBoostModel(booster, setting.stated, setting.units)
 
 
-adapt = XGBoostObjective  # the options are those of every booster
+adapt = XGBoostObjective.of  # the options are those of every booster
 
 
 class Metric:

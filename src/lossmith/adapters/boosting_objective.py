@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -91,16 +92,16 @@ class Objective(Derivatives, ABC):
     def _check_leaves(self, rows: Rows, params: Mapping[str, Any]) -> None:
         """Warn where all rows together have too little curvature for two leaves: boosters then train a constant."""
         name = next((name for name in self.LEAST if name in params), next(iter(self.LEAST), ""))
-        if not name:
+        least = params.get(name, self.LEAST.get(name))
+        if not isinstance(least, Real):  # there is none, or the booster will say what is wrong with it
             return
-        least = float(params.get(name, self.LEAST[name]))
         fresh = Rows(rows.y, rows.weight, rows.setting)  # whose memory goes at once
         pull, curvature = self._derivatives(fresh, np.zeros_like(rows.start()), np.float64)
         most = float(curvature.reshape(len(rows.y), -1).sum(axis=0).max())
-        if most < 2 * least and pull.any():
+        if most < 2 * float(least) and pull.any():
             self._warn_once(
                 "leaves",
-                f"{self.loss.name}: {name} is {least:g}, but the curvature of all rows is {most:.3g} at the start, so "
+                f"{self.loss.name}: {name} is {least}, but the curvature of all rows is {most:.3g} at the start, so "
                 f"no leaf can be split: set params={{{name!r}: ...}} below {most / 2:.3g}, or use larger weights",
             )
 

@@ -73,6 +73,43 @@ def test_training_starts_at_the_best_constant_whatever_the_booster_thinks(booste
 
 
 @on_every_booster
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "brier", "cross_entropy", "huber", "cumulative_logit"])
+def test_a_multiple_of_a_loss_is_trained_as_the_loss(booster, name):
+    loss = lm.get(name, **({"thresholds": (-2.0, 1.5)} if name == "cumulative_logit" else {}))
+    X, y = problem(loss, 200)
+    plain = loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=5).raw(X)
+    assert np.ptp(plain) > 0
+    for factor in (2.0**-10, 2.0**10):
+        multiple = (factor * loss).to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=5)
+        np.testing.assert_allclose(multiple.raw(X), plain, rtol=1e-5, atol=1e-5)
+
+
+@on_every_booster
+def test_the_brier_score_learns_where_positives_are_rare(booster):
+    X, signal, _ = table(4000)
+    share = 0.01
+    y = (signal > np.quantile(signal, 1 - share)).astype(float)
+    p = lm.brier().to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=200).predict(X)
+    assert lm.brier()(y, lm.brier().link(p)) < 0.9 * share * (1 - share)
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+@pytest.mark.parametrize("loss", [lm.binary_cross_entropy(), lm.squared_error()], ids=lambda loss: loss.name)
+def test_weights_too_small_for_any_split_are_said_aloud(booster, loss):
+    X, y = problem(loss)
+    least, small = {"lightgbm": ("min_child_weight", 1e-3), "xgboost": ("min_child_weight", 1.0)}[booster]
+    weight = np.full(len(y), small / len(y))
+    with pytest.warns(UserWarning, match=rf"{loss.name}: .*{least} is .*no leaf can .*larger weights"):
+        none = loss.to(booster).fit(X, y, weight, params={**ONE_THREAD[booster], least: small}, rounds=3)
+    assert np.ptp(none.raw(X)) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        some = loss.to(booster).fit(X, y, weight, params={**ONE_THREAD[booster], least: small / 100}, rounds=3)
+        loss.to(booster).fit(X, y, params=ONE_THREAD[booster], rounds=3)
+    assert np.ptp(some.raw(X)) > 0
+
+
+@on_every_booster
 def test_the_mean_loss_is_the_metric_and_stops_training(booster):
     loss = lm.quantile(q=0.8)
     X, y = problem(loss, 600)
@@ -182,12 +219,53 @@ def test_options_that_do_not_exist_are_refused(booster):
         lm.focal().to(booster, hessian="booster")
     with pytest.raises(ValueError, match="scale is -1"):
         lm.squared_error().to(booster, scale=-1)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=rf"{booster} takes no option 'hesian'; it takes hessian, classes, scale"):
         lm.squared_error().to(booster, hesian="exact")
+    with pytest.raises(ValueError, match="scale is 'a': it must be a positive number"):
+        lm.squared_error().to(booster, scale="a")
+    for classes in ("3", 0, 2.5):
+        with pytest.raises(ValueError, match=f"classes is {classes!r}: it must be the number of classes"):
+            lm.cross_entropy().to(booster, classes=classes)
     reserved = {"lightgbm": "metric", "xgboost": "base_score", "catboost": "loss_function"}[booster]
     X, y = problem(lm.squared_error())
     with pytest.raises(ValueError, match=f"params\\['{reserved}'\\].*come from the loss"):
         lm.squared_error().to(booster).fit(X, y, params={reserved: 0.5})
+
+
+ROWS = np.zeros((6, 2)), np.arange(6.0)
+BAD_ARGUMENTS = [
+    ((ROWS[0], None), {}, "y is None: expected the targets"),
+    ((ROWS[0], 3.0), {}, "y is 3.0: expected the targets"),
+    ((ROWS[0], ROWS[1][1:]), {}, "y has 5 targets, but X has 6 rows"),
+    ((*ROWS, 2.0), {}, "weight is 2.0: expected one number for each row"),
+    ((*ROWS, np.ones(5)), {}, r"weight has shape \(5,\)"),
+    (ROWS, {"valid": ROWS[:1]}, r"valid is a tuple with 1: expected \(X, y\) or \(X, y, weight\)"),
+    (ROWS, {"valid": ROWS[0]}, "valid is a ndarray: expected"),
+    (ROWS, {"valid": (ROWS[0], None)}, "y is None"),
+    (ROWS, {"rounds": -1}, "rounds is -1: it must be a whole number"),
+    (ROWS, {"rounds": 2.5}, "rounds is 2.5: it must be a whole number"),
+    (ROWS, {"params": 3}, "params is 3: expected a dictionary"),
+    (ROWS, {"params": {"n_estimators": 50}}, r"params\['n_estimators'\] is 50: say rounds=50"),
+    (ROWS, {"params": {"num_boost_round": 50}}, r"params\['num_boost_round'\] is 50: say rounds=50"),
+    (ROWS, {"params": {"iterations": 50}}, r"params\['iterations'\] is 50: say rounds=50"),
+    (ROWS, {"valid": ROWS, "early_stopping": 0}, "early_stopping is 0: it must be a whole number"),
+]
+
+
+@on_every_booster
+@pytest.mark.parametrize(("rows", "named", "message"), BAD_ARGUMENTS, ids=[row[2][:24] for row in BAD_ARGUMENTS])
+def test_arguments_are_checked_by_name(booster, rows, named, message):
+    with pytest.raises(ValueError, match=message):
+        lm.squared_error().to(booster).fit(*rows, **named)
+
+
+@on_every_booster
+def test_a_second_order_weight_of_another_shape_is_refused(booster):
+    X, y = problem(lm.squared_error())
+    with pytest.raises(ValueError, match=r"hessian returned shape \(\), expected \(400,\)"):
+        lm.squared_error().to(booster, hessian=lambda y, f: 2.0).fit(X, y)
+    with pytest.raises(ValueError, match=r"hessian returned shape \(400, 1\), expected \(400,\)"):
+        lm.squared_error().to(booster, hessian=lambda y, f: np.ones((len(y), 1))).fit(X, y)
 
 
 # bad input ------------------------------------------------------------------------------------------------------------
@@ -213,6 +291,45 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
         lm.squared_error().to(booster).fit(X, y[:, None])
     with pytest.raises(ValueError, match="not made by"):
         lm.squared_error().to(booster).dataset(X, y, reference=object())
+
+
+@on_every_booster
+@pytest.mark.parametrize(
+    ("loss", "gap"),
+    [(lm.squared_error(), np.nan), (lm.poisson(), -1.0), (lm.binary_cross_entropy(labels=("no", "yes")), "maybe"),
+     (lm.cross_entropy(), np.nan)],
+    ids=lambda part: getattr(part, "name", ""),
+)  # fmt: skip
+def test_what_has_no_weight_needs_no_target(booster, loss, gap):
+    X, y = problem(loss, 150)
+    y = np.asarray(loss.labels)[y.astype(int)] if loss.labels else y
+    weight = (np.arange(150) % 5 > 0).astype(float)
+    gone = np.where(weight > 0, y, gap)
+    options = {"params": ONE_THREAD[booster], "rounds": 5}
+    whole = loss.to(booster).fit(X, y, weight, **options)
+    with_gaps = loss.to(booster).fit(X, gone, weight, valid=(X, gone, weight), **options)
+    np.testing.assert_array_equal(with_gaps.raw(X), whole.raw(X))
+    np.testing.assert_array_equal(loss.to(booster).start(gone, weight), loss.to(booster).start(y, weight))
+    with pytest.raises(ValueError, match=loss.name):
+        loss.to(booster).fit(X, gone)
+
+
+@on_every_booster
+@pytest.mark.parametrize("name", ["huber", "absolute_error", "squared_error"])
+def test_nothing_to_learn_is_the_constant(booster, name):
+    X = table(200)[0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*nothing to learn")
+        model = lm.get(name).to(booster).fit(X, np.ones(200), params=ONE_THREAD[booster], rounds=20)
+    np.testing.assert_allclose(model.raw(X), 1.0, rtol=1e-9)
+
+
+@on_every_booster
+def test_what_is_learned_before_all_errors_are_forgiven_stays(booster):
+    X = table(200)[0]
+    loss = lm.epsilon_insensitive(epsilon=1.0)
+    model = loss.to(booster).fit(X, 2 * X[:, 0], params=ONE_THREAD[booster], rounds=1000)
+    assert loss(2 * X[:, 0], model.predict(X)) < 0.01
 
 
 @on_every_booster
@@ -348,6 +465,15 @@ def test_objectives_copy_and_pickle(booster):
     expected = objective.fit(X, y, params=PLAIN[booster], rounds=3).predict(X)
     for again in (copy.deepcopy(objective), pickle.loads(pickle.dumps(objective))):
         np.testing.assert_array_equal(again.fit(X, y, params=PLAIN[booster], rounds=3).predict(X), expected)
+
+
+def test_a_fitted_estimator_is_kept_without_the_rows_of_its_training():
+    xgboost = pytest.importorskip("xgboost")
+    X, y = problem(lm.squared_error(), 4000)
+    model = xgboost.XGBRegressor(objective=lm.squared_error().to("xgboost"), n_estimators=1, max_depth=1, n_jobs=1)
+    kept = pickle.dumps(model.fit(X, y, base_margin=np.full(len(y), y.mean())))
+    assert len(kept) < y.nbytes and y[:100].tobytes() not in kept
+    np.testing.assert_array_equal(pickle.loads(kept).predict(X), model.predict(X))
 
 
 @on_every_booster

@@ -8,7 +8,7 @@ import pytest
 
 import lossmith as lm
 from adapters.boosters import table, target_for
-from lossmith.adapters.boosting_rows import Scratch
+from lossmith.adapters.boosting_rows import Scratch, unbounded
 from lossmith.formula import Real
 
 POINTWISE = [name for name in lm.names() if lm.get(name).outputs == 1]
@@ -89,7 +89,9 @@ def test_classes_are_read_and_written_as_the_booster_lays_them(name, booster):
     found = objective._derivatives(rows, u)
     f = rows.setting.units.scores(u)
     expected = loss.gradient_and_curvature(y, np.ascontiguousarray(f), weight=weight)
-    bend = loss.hessian(y, np.ascontiguousarray(f), weight=weight)
+    bend = np.array(loss.hessian(y, np.ascontiguousarray(f), weight=weight))
+    rows.setting.units.to_u(*expected)
+    rows.setting.units.to_u(bend, bend)
     for part, wanted in zip(found, expected, strict=True):
         assert part.flags.f_contiguous == by_class
         as_float32(part, wanted, bend)
@@ -150,6 +152,23 @@ def test_what_a_booster_cannot_hold_is_an_error(booster):
     data = objective.dataset(rows, y)
     with pytest.raises(ValueError, match="steep: the gradient at row 0 is not finite"):
         objective(np.ones(8), data)
+
+
+NATURAL = [
+    (name, option) for name in lm.names() for option in ("from_logits", "log_input")
+    if option in lm.get(name).params and lm.get(name).target_kind != "row"
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "option"), NATURAL)
+def test_a_loss_of_means_or_probabilities_has_the_curvature_of_its_form_for_scores(name, option):
+    default = lm.get(name)
+    other = lm.get(name, **{option: not default.params[option]})
+    _, signal, rng = table(50)
+    y, scores = target_for(default, signal, rng), rng.normal(size=(50, 4) if default.outputs != 1 else 50)
+    found = [unbounded(loss).gradient_and_curvature(y, scores, reduction="none") for loss in (default, other)]
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["absolute_error", "huber", "cross_entropy"])

@@ -159,6 +159,25 @@ def test_classes_that_catboost_would_count_otherwise():
         alone.fit(X, two)
 
 
+def test_classes_may_be_rows_of_shares():
+    X, signal, rng = table(120)
+    y = target_for(lm.cross_entropy(), signal, rng, classes=3)
+    loss, train = lm.cross_entropy(), {"params": PARAMS, "rounds": 5}
+    by_id = loss.to("catboost").fit(X, y, **train)
+    for certain in (np.eye(3), np.eye(3, dtype=int)):
+        np.testing.assert_allclose(loss.to("catboost").fit(X, certain[y], **train).raw(X), by_id.raw(X), rtol=1e-9)
+    shares = 0.25 + 0.25 * np.eye(3)[y]  # not their likeliest class, nor the first of their columns
+    soft = loss.to("catboost").fit(X, shares, **train)
+    four, quarter = np.repeat(X, 4, axis=0), np.full(480, 0.25)
+    drawn = np.column_stack([y, np.tile([0, 1, 2], (120, 1))]).ravel()
+    by_share = loss.to("catboost").fit(four, np.repeat(shares, 4, axis=0), quarter, **train)
+    np.testing.assert_allclose(
+        by_share.raw(X), loss.to("catboost").fit(four, drawn, quarter, **train).raw(X), rtol=1e-4, atol=1e-6
+    )
+    seen = loss.to("catboost").fit(X, shares, valid=(X, shares), **train).booster.get_evals_result()["validation"]
+    assert min(next(iter(seen.values()))) == pytest.approx(loss(shares, soft.raw(X)), rel=1e-5)
+
+
 def test_estimators_with_it_can_be_cloned():
     base = pytest.importorskip("sklearn.base")
     objective = lm.huber().to("catboost")

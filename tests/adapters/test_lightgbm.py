@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import warnings
 
 import lightgbm as lgb
 import numpy as np
@@ -83,7 +84,8 @@ def test_bst_05_both_derivatives_have_the_shape_of_the_prediction(n):
     for name in ("squared_error", "absolute_error", "binary_cross_entropy", "poisson", "squared_hinge"):
         loss = lm.get(name)
         target = np.round(y) if loss.target_kind == "label" else y
-        for part in loss.to("lightgbm", scale=1.0)(target, np.zeros(n)):
+        objective = loss.to("lightgbm", scale=1.0)
+        for part in objective(target, objective.init_score(target)):
             assert np.shape(part) == (n,)
     for loss, target in ((lm.cross_entropy(), np.arange(n) % 3), (lm.multi_margin(), np.arange(n) % 3)):
         for part in loss.to("lightgbm", classes=3)(target, np.zeros((n, 3), order="F")):
@@ -225,6 +227,27 @@ def test_order_of_arguments_and_weights():
     assert objective.metric(f, data) == objective.metric(y, f, weight) == told
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize(("name", "kind"), [("absolute_error", "real"), ("cross_entropy", "class")])
+def test_folds_know_their_rows(name, kind, shift):
+    X, y = targets(kind)
+    y = y + shift if kind == "real" else y
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
+    objective = lm.get(name).to("lightgbm")
+    train = objective.dataset(X, y, weight)
+    folds = [(np.arange(0, 800, 2), np.arange(1, 800, 2)), (np.arange(1, 800, 2), np.arange(0, 800, 2))]
+    told = objective.params(train, PARAMS)
+    cv = lgb.cv(told, train, ROUNDS, folds=folds, feval=objective.metric, return_cvbooster=True)
+    by_hand = []
+    for booster, (_, theirs) in zip(cv["cvbooster"].boosters, folds, strict=True):
+        model = objective.model(booster, train)
+        by_hand.append(lm.get(name)(y[theirs], model.raw(X[theirs]), weight=weight[theirs]))
+    assert cv[f"valid {name}-mean"][-1] == pytest.approx(np.mean(by_hand), rel=1e-5)
+    none = objective.model(booster, train)
+    none._trees = lambda X: np.zeros((len(X), 4) if kind == "class" else len(X))
+    assert cv[f"valid {name}-mean"][-1] < 0.8 * lm.get(name)(y, none.raw(X), weight=weight)
+
+
 def test_scikit_learn_interface():
     X, y = targets("real")
     objective = lm.squared_error().to("lightgbm")
@@ -233,6 +256,20 @@ def test_scikit_learn_interface():
     model.fit(X, y, init_score=start)
     peer = lgb.LGBMRegressor(n_estimators=ROUNDS, num_leaves=7, n_jobs=1, verbosity=-1).fit(X, y)
     np.testing.assert_allclose(model.predict(X) + start, peer.predict(X), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "binary_cross_entropy"])
+def test_a_forgotten_start_is_said_aloud_and_a_given_one_is_not(name):
+    X, signal, _ = table(400)
+    y = X[:, 0] + 2 if name == "squared_error" else (signal > np.quantile(signal, 0.932)).astype(float)
+    objective = lm.get(name).to("lightgbm")
+    options = {"objective": objective, "n_estimators": 2, "n_jobs": 1, "verbosity": -1}
+    with pytest.warns(UserWarning, match=f"{name}: training starts at .* init_score"):
+        lgb.LGBMRegressor(**options).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options["objective"] = lm.get(name).to("lightgbm")
+        lgb.LGBMRegressor(**options).fit(X, y, init_score=objective.init_score(y))
 
 
 def test_native_training_with_datasets_that_carry_the_start():

@@ -1,5 +1,7 @@
 """The XGBoost adapter: equal to the built-in objectives, in both of XGBoost's interfaces."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,25 @@ def test_native_training_with_a_validation_set():
     assert seen["valid"]["poisson"][-1] == pytest.approx(truth, rel=1e-6)
 
 
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize(("name", "kind"), [("absolute_error", "real"), ("cross_entropy", "class")])
+def test_folds_know_their_rows(name, kind, shift):
+    X, y = problem(kind)
+    y = y.astype(float) + shift if kind == "real" else y
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
+    objective = lm.get(name).to("xgboost")
+    train = objective.dataset(X, y, weight)
+    folds = [(np.arange(0, 800, 2), np.arange(799, 0, -2)), (np.arange(1, 800, 2), np.arange(0, 800, 2))]
+    told = objective.params(train, PARAMS)
+    seen = xgb.cv(told, train, ROUNDS, folds=folds, obj=objective, custom_metric=objective.metric, as_pandas=False)
+    by_hand = []
+    for ours, theirs in folds:
+        part = objective.dataset(X[ours], y[ours], weight[ours], reference=train)
+        booster = xgb.train(told, part, ROUNDS, obj=objective)
+        by_hand.append(lm.get(name)(y[theirs], objective.model(booster, part).raw(X[theirs]), weight=weight[theirs]))
+    assert seen[f"test-{name}-mean"][-1] == pytest.approx(np.mean(by_hand), rel=1e-5)
+
+
 def test_scikit_learn_interface():
     X, y = problem("real")
     y = y + 50
@@ -124,6 +145,24 @@ def test_scikit_learn_interface():
     assert seen == pytest.approx(lm.squared_error()(y, model.predict(X)), rel=1e-5)
 
 
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "focal"])
+def test_the_classifier_reads_its_start_as_a_probability(name):
+    X, y = problem("label")
+    objective = lm.get(name).to("xgboost")
+    score = objective.start(y)[0]
+    options = {"n_estimators": ROUNDS, "max_depth": 3, "n_jobs": 1}
+    share = 1 / (1 + np.exp(-score))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own = xgb.XGBClassifier(objective=objective, base_score=share, **options).fit(X, y)
+        offset = xgb.XGBRegressor(objective=objective, base_score=score, **options).fit(X, y)
+    close(own.predict(X, output_margin=True), offset.predict(X, output_margin=True))
+    if name == "binary_cross_entropy":
+        close(own.predict_proba(X)[:, 1], objective.fit(X, y, params=PARAMS, rounds=ROUNDS).predict(X))
+    with pytest.warns(UserWarning, match="training starts at .* probability"):
+        xgb.XGBClassifier(objective=lm.get(name).to("xgboost"), base_score=0.999, **options).fit(X, y)
+
+
 def test_scikit_learn_classes_and_clones():
     sklearn = pytest.importorskip("sklearn.base")
     X, y = problem("class")
@@ -135,7 +174,7 @@ def test_scikit_learn_classes_and_clones():
 def test_a_start_that_is_far_from_the_best_is_said_aloud():
     X, y = problem("real")
     objective = lm.absolute_error().to("xgboost")
-    with pytest.warns(UserWarning, match=r"absolute_error: training starts at .* base_score or base_margin"):
+    with pytest.warns(UserWarning, match=r"absolute_error: training starts at .* base_score .* or base_margin"):
         xgb.train({**PARAMS, "base_score": 0.5}, xgb.DMatrix(X, y + 1000), 2, obj=objective)
 
 

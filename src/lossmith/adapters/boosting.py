@@ -9,13 +9,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, Units, beside, plain, power_of_two, weights
+from lossmith.adapters.boosting_checks import check_classes, check_scale
+from lossmith.adapters.boosting_classes import size_of_class_loss
+from lossmith.adapters.boosting_rows import (
+    RAW,
+    Array,
+    Rows,
+    Setting,
+    Units,
+    beside,
+    noted,
+    of_positive_weight,
+    plain,
+    power_of_two,
+    weights,
+)
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
@@ -76,6 +90,8 @@ class Derivatives:
 
     def __post_init__(self) -> None:
         loss, hessian = self.loss, self.hessian
+        check_classes(self.classes)
+        check_scale(self.scale)
         if not (callable(hessian) or hessian in ("curvature", "exact", "booster")):
             raise ValueError(
                 f'hessian is {hessian!r}: expected "curvature", "exact", "booster" or a function of (y, scores)'
@@ -88,8 +104,6 @@ class Derivatives:
             raise ValueError(f"{loss.name} needs {names} for each sample, which a booster does not pass on")
         if self.in_mads and not scale_parameters(loss):
             raise ValueError(f"in_mads: {loss.name} has no parameter in units of the target")
-        if self.scale is not None and not 0 < self.scale < np.inf:
-            raise ValueError(f"scale is {self.scale!r}: it must be a positive number")
         self._plain = plain(loss)
         self._convention = self.CONVENTIONS[loss.name] if hessian == "booster" else None
         self._warned: set[str] = set()
@@ -102,9 +116,22 @@ class Derivatives:
                 f"{loss.name} cannot be learned: give them"
             )
 
+    @classmethod
+    def of(cls, loss: Loss, **options: Any) -> Self:
+        """The objective, or which option it does not know."""
+        known = [field.name for field in fields(cls) if field.name != "loss"]
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{cls.FRAMEWORK} takes no option {name!r}; it takes {', '.join(known)}")
+        return cls(loss, **options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the rows seen last, which a fitted estimator has no more use for, and a file none at all."""
+        return {**self.__dict__, "_known": None}
+
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
-        target, kept = self._targets(y), weights(weight)
+        target, kept = self._checked(y, weight)
         columns = target.T if self._has_columns(target) else [target]
         return np.concatenate([finite_start(self._plain, one, kept, self.classes) for one in columns])
 
@@ -136,6 +163,8 @@ class Derivatives:
             gradient = np.asarray(loss.gradient(y, f, weight=weight, reduction="none"))
             asked = (loss, y, f) if self._convention is not None else (y, f)
             curvature = np.array(loss.hessian(y, f) if rule == "exact" else rule(*asked), dtype=np.float64)
+            if curvature.shape != f.shape:
+                raise ValueError(f"hessian returned shape {curvature.shape}, expected {f.shape}")
             curvature = curvature if weight is None else (curvature.T * weight).T
         if not _sound(gradient, curvature):
             _check_finite(loss, y, f, gradient, curvature)
@@ -245,7 +274,8 @@ class Derivatives:
         if self.scale is not None:
             return replace(setting, units=replace(setting.units, scale=(self.scale,)))
         if loss.formula.target.domain.high == 1 or loss.target_kind in ("class id", "level"):
-            return setting  # of classes and shares: thresholds and penalties are meant for their curvature as it is
+            size = size_of_class_loss(Rows(y, weight, setting))
+            return replace(setting, units=replace(setting.units, divisor=(size,)))
         return replace(setting, units=self._normalised(Rows(y, weight, setting), residual))
 
     def _normalised(self, rows: Rows, residual: float) -> Units:
@@ -263,12 +293,16 @@ class Derivatives:
         divisor = tuple(power_of_two(float(c)) for c in curvature * np.square(scale))
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
-    def _targets(self, y: Any) -> NDArray[Any]:
-        _, target = without_labels(self.loss, to_host(y, "y"))
+    def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
+        """Targets as the loss takes them, and weights."""
+        kept = weights(weight)
+        _, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
-            return target.astype(np.int64)  # boosters hand class ids over as floats
-        return target.astype(np.float64) if target.dtype.kind in "fiub" and kind in ("real", "row") else target
+            target = target.astype(np.int64)  # boosters hand class ids over as floats
+        elif target.dtype.kind in "fiub" and kind in ("real", "row"):
+            target = target.astype(np.float64)
+        return target, kept
 
     # datasets that were not made here
 
@@ -282,7 +316,7 @@ class Derivatives:
         u, y, weight, rows = _arguments(first, second, weight)
         if rows is None:
             self._refuse_in_mads()
-            rows = Rows(self._targets(y), weights(weight), Setting(self.loss, self._plain, RAW))
+            rows = Rows(*self._checked(y, weight), Setting(self.loss, self._plain, RAW))
         loss = rows.setting.loss
         if self._open is not None and self._cuts is not None:  # of the scores before the last tree
             loss = parted(self._open, self._cuts)
@@ -290,7 +324,7 @@ class Derivatives:
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""
-        target, kept = self._targets(y), weights(weight)
+        target, kept = self._checked(y, weight)
         if self._known is not None and self._known.same_as(target, kept):
             return self._known
         self._refuse_in_mads()
@@ -311,7 +345,7 @@ class Derivatives:
             len(u)
             and u.shape[1] == len(start)
             and (u == u[0]).all()
-            and (np.abs(u[0] - start) > 3 * np.asarray(units.scale)).any()
+            and (np.abs(u[0] - start) > np.asarray(units.scale)).any()
         ):
             self._warn_once(
                 "start",
@@ -325,7 +359,7 @@ def _arguments(first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Any,
     if not hasattr(second, "get_label"):
         u, y, rows = np.asarray(second), first, None
     else:
-        u, rows = np.asarray(first), getattr(second, "_lossmith", None)
+        u, rows = np.asarray(first), noted(second)
         y, weight = (None, None) if rows is not None else (second.get_label(), second.get_weight())
     if u.ndim == 2 and u.shape[1] > 1 and np.shape(y) == (u.size,):
         y = np.reshape(y, u.shape)  # several targets a row, which the booster lays out one row after the other

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Derivatives
-from lossmith.adapters.boosting_rows import Rows, rows_of, weights
+from lossmith.adapters.boosting_checks import check_training, check_y
+from lossmith.adapters.boosting_rows import Rows, rows_of
 from lossmith.thresholds import best_cuts, parted
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Objective(Derivatives, ABC):
 
     RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
     ROUNDS: ClassVar[int]  # its own default
+    LEAST: ClassVar[Mapping[str, float]] = {}  # the names of the least curvature of a leaf, and what it is by default
 
     @abstractmethod
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
@@ -62,8 +65,7 @@ class Objective(Derivatives, ABC):
         `params` are the booster's, without objective and metric, which are this loss; further options go to its
         datasets. Returns a model whose `predict` is on the natural scale.
         """
-        if early_stopping is not None and valid is None:
-            raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+        check_training(params, rounds, valid, early_stopping)
         train = self.dataset(X, y, weight, **options)
         held_out = None if valid is None else self.dataset(*valid, **{**options, "reference": train})
         booster = self._train(
@@ -82,12 +84,31 @@ class Objective(Derivatives, ABC):
                 raise ValueError(
                     f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
                 )
+        rows = rows_of(train)
+        self._check_leaves(rows, params)
         own = {} if self._convention is None else self._convention.params
-        return {**own, **params, **self._told(rows_of(train))}
+        return {**own, **params, **self._told(rows)}
 
-    def _rows(self, y: Any, weight: Any, reference: Any) -> Rows:
+    def _check_leaves(self, rows: Rows, params: Mapping[str, Any]) -> None:
+        """Warn where all rows together have too little curvature for two leaves: boosters then train a constant."""
+        name = next((name for name in self.LEAST if name in params), next(iter(self.LEAST), ""))
+        least = params.get(name, self.LEAST.get(name))
+        if not isinstance(least, Real):  # there is none, or the booster will say what is wrong with it
+            return
+        fresh = Rows(rows.y, rows.weight, rows.setting)  # whose memory goes at once
+        pull, curvature = self._derivatives(fresh, np.zeros_like(rows.start()), np.float64)
+        most = float(curvature.reshape(len(rows.y), -1).sum(axis=0).max())
+        if most < 2 * float(least) and pull.any():
+            self._warn_once(
+                "leaves",
+                f"{self.loss.name}: {name} is {least}, but the curvature of all rows is {most:.3g} at the start, so "
+                f"no leaf can be split: set params={{{name!r}: ...}} below {most / 2:.3g}, or use larger weights",
+            )
+
+    def _rows(self, y: Any, weight: Any, reference: Any, X: Any = None) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""
-        target, kept = self._targets(y), weights(weight)
+        check_y(X, y)
+        target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))
         rows = Rows(target, kept, rows_of(reference).setting)

@@ -180,6 +180,10 @@ class Rows:
             narrow = self.y.astype(np.float32) if self.y.dtype == np.float64 else self.y
         return narrow if np.array_equal(narrow, self.y) else self.y
 
+    def part(self, chosen: Any) -> Rows:
+        """Some of the rows, in the units of all."""
+        return Rows(self.y[chosen], None if self.weight is None else self.weight[chosen], self.setting)
+
     def mean_loss(self, loss: Loss, scores: Array) -> float:
         """The weighted mean, over the columns too where there are several targets."""
         columns = not loss.wide and self.y.ndim == 2
@@ -206,9 +210,19 @@ class Rows:
         return weight is None or self.weight is None or np.array_equal(weight, self.weight)
 
 
+def noted(dataset: Any) -> Rows | None:
+    """What an objective's `dataset` noted on a dataset, or on that which it is a part of, as folds are."""
+    rows: Rows | None = getattr(dataset, "_lossmith", None)
+    chosen = getattr(dataset, "used_indices", None)
+    if rows is None and chosen is not None:
+        whole = noted(dataset.reference)
+        rows = dataset._lossmith = None if whole is None else whole.part(np.asarray(chosen))
+    return rows
+
+
 def rows_of(dataset: Any) -> Rows:
-    """What an objective's `dataset` noted on a dataset."""
-    rows = getattr(dataset, "_lossmith", None)
+    """What an objective's `dataset` noted on a dataset; of any other, an error."""
+    rows = noted(dataset)
     if not isinstance(rows, Rows):
         raise ValueError("this dataset was not made by the objective's own dataset(): start and scale are unknown")
     return rows
@@ -221,7 +235,20 @@ def beside(weight: Array | None, y: NDArray[Any]) -> Array | None:
 
 def weights(given: Any) -> Array | None:
     """Weights as numbers; boosters say none in several ways."""
-    return None if given is None or not len(given) else np.asarray(given, dtype=np.float64)
+    if given is None or (np.ndim(given) and not len(given)):
+        return None
+    if not np.ndim(given):
+        raise ValueError(f"weight is {given!r}: expected one number for each row")
+    return np.asarray(given, dtype=np.float64)
+
+
+def of_positive_weight(y: NDArray[Any], weight: Array | None) -> NDArray[Any]:
+    """Targets with, where the weight is 0, that of a row which counts: a gap there is nobody's business."""
+    if weight is None or weight.shape != y.shape[:1] or weight.all() or not (weight > 0).any():
+        return y
+    kept = y.copy()
+    kept[weight == 0] = y[np.argmax(weight > 0)]
+    return kept
 
 
 def plain(loss: Loss) -> Loss:
@@ -243,7 +270,20 @@ def unbounded(loss: Loss) -> Loss:
             f"{loss.name}: a booster emits any number, but a prediction must be {domain.describe()}: "
             "write the loss for a raw score"
         )
-    return loss.replaced(link=get_link("identity")).with_link(links[domain.low, domain.high])
+    link = links[domain.low, domain.high]
+    return _of_scores(loss, link) or loss.replaced(link=get_link("identity")).with_link(link)
+
+
+def _of_scores(loss: Loss, link: str) -> Loss | None:
+    """The catalogue's own form for scores of this link: what it knows of their curvature no derivation finds."""
+    recipe = loss.recipe
+    for option, default in {} if recipe is None else recipe.option_defaults.items():
+        assert recipe is not None
+        params = {**loss.params, option: not loss.params.get(option, default)}
+        other = type(loss).from_recipe(recipe, loss.labels, **params)
+        if other.link.name == link and all(p.domain.any_number for p in other.formula.predictions):
+            return other
+    return None
 
 
 def power_of_two(x: float) -> float:

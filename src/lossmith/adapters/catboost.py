@@ -86,7 +86,7 @@ class CatBoostObjective(_Kept, Objective):
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
-        rows = self._rows(y, weight, reference)
+        rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows
         return pool
@@ -101,7 +101,7 @@ class CatBoostObjective(_Kept, Objective):
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs, measured = len(rows.setting.units.start), Spread(rows.setting, len(rows.y))
-        block = Block(self, rows.setting, _origin(rows.setting), measured)
+        block = Block(self, rows.setting, _origin(rows.setting), measured, rows.y.ndim == 2)
         if outputs == 1:
             made: dict[str, Any] = {"loss_function": Descent(block), "eval_metric": MeanLoss(block)}
         else:
@@ -109,18 +109,16 @@ class CatBoostObjective(_Kept, Objective):
         return {"allow_const_label": True, **made}  # equal targets have a best constant, too
 
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
-        for name in ("iterations", "n_estimators", "num_boost_round", "num_trees"):
-            if name in params:
-                raise ValueError(f"params[{name!r}] is {params[name]!r}: say rounds={params[name]!r}")
         quiet = {} if {"verbose", "verbosity", "silent", "logging_level"} & set(params) else {"logging_level": "Silent"}
-        model = catboost.CatBoost({"allow_writing_files": False, **quiet, **params, "iterations": rounds})
+        params = {"allow_writing_files": False, **quiet, **params, "iterations": rounds}
         try:
-            model.fit(train, eval_set=valid, early_stopping_rounds=patience, use_best_model=patience is not None)
+            return _fitted(params, train, valid, patience)
         except catboost.CatBoostError as error:
-            if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
-                raise error.__context__ from None
-            raise
-        return model
+            if "Too few sampling units" not in str(error):
+                raise
+        # it samples rows by their gradients, and none is left that pulls: without sampling that is no trouble
+        whole = {name: value for name, value in params.items() if name not in _SAMPLING}
+        return _fitted({**whole, "bootstrap_type": "No"}, train, valid, patience)
 
     def model(self, booster: Any, train: Any) -> CatBoostModel:
         """Predictions from a booster trained on a dataset made by `dataset`."""
@@ -128,7 +126,21 @@ class CatBoostObjective(_Kept, Objective):
         return CatBoostModel(booster, setting.stated, setting.units)
 
 
-adapt = CatBoostObjective  # the options are those of every booster
+adapt = CatBoostObjective.of  # the options are those of every booster
+
+
+_SAMPLING = ("bootstrap_type", "subsample", "mvs_reg", "bagging_temperature")
+
+
+def _fitted(params: Mapping[str, Any], train: Any, valid: Any, patience: int | None) -> Any:
+    model = catboost.CatBoost(dict(params))
+    try:
+        model.fit(train, eval_set=valid, early_stopping_rounds=patience, use_best_model=patience is not None)
+    except catboost.CatBoostError as error:
+        if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
+            raise error.__context__ from None
+        raise
+    return model
 
 
 def _of_classes(loss: Loss) -> bool:
@@ -177,12 +189,14 @@ class Block:
     setting: Setting
     origin: float = 0.0
     measured: Spread | None = None
+    whole: bool = False  # whether a target is a row of numbers, such as the shares of classes
 
     def rows(self, target: Any, weight: Any) -> Rows:
-        """Targets: numbers, or of several scores a column each."""
-        y = np.asarray(target, dtype=np.int64 if _of_classes(self.setting.loss) else np.float64)
-        if y.ndim == 2 and self.setting.loss.target_kind != "row":
-            y = y[:, 0]
+        """Targets: rows, or numbers, which of several scores come in a column each."""
+        y = np.asarray(target, dtype=np.float64)
+        if not self.whole:
+            y = y[:, 0] if y.ndim == 2 else y
+            y = y.astype(np.int64) if _of_classes(self.setting.loss) else y
         return Part(
             y + self.origin if self.origin else y, weights(weight), self.setting, measured=self.measured
         )

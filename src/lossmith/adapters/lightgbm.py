@@ -39,6 +39,10 @@ class LightGBMObjective(Objective):
     }
     RESERVED = ("objective", "objective_type", "app", "application", "loss", "metric", "metrics", "num_class")
     ROUNDS = 100
+    LEAST: ClassVar[Mapping[str, float]] = dict.fromkeys(
+        ("min_sum_hessian_in_leaf", "min_sum_hessian_per_leaf", "min_sum_hessian", "min_hessian", "min_child_weight"),
+        1e-3,
+    )
     START = "init_score"
 
     def __call__(self, first: Any, second: Any, weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -54,7 +58,7 @@ class LightGBMObjective(Objective):
         """A `lightgbm.Dataset` that knows its start and scale; of a validation set, `reference` is the training set."""
         import lightgbm
 
-        rows = self._rows(y, weight, reference)
+        rows = self._rows(y, weight, reference, X)
         options.setdefault("free_raw_data", False)
         data = lightgbm.Dataset(X, label=self._shown(rows), weight=rows.weight, reference=reference, **options)
         data._lossmith = rows
@@ -92,7 +96,7 @@ class LightGBMObjective(Objective):
         return np.full(len(y), start[0]) if len(start) == 1 else np.asfortranarray(np.tile(start, (len(y), 1)))
 
 
-adapt = LightGBMObjective  # the options are those of every booster
+adapt = LightGBMObjective.of  # the options are those of every booster
 
 
 class LightGBMModel(BoostedModel):

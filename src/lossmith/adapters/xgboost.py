@@ -3,6 +3,7 @@
 * order: natively (prediction, DMatrix), in the scikit-learn interface (y_true, prediction, sample_weight=);
 * sign: the gradient goes downhill as it is;
 * start: a custom objective starts at a margin of 0.5 in every class, unless `base_score` or a `base_margin` says else;
+  XGBClassifier of two classes reads `base_score` as a probability, and starts at its logit;
 * weights: native training does not apply them, the scikit-learn interface hands them over;
 * layout: several scores arrive and leave as (n, k), where `num_class` was told or y has several columns;
 * link: natively `predict` of a custom objective is the margin, of several classes the number of the largest; a saved
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,19 @@ from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
+
+
+def _noted(data: Any, rows: Rows) -> Any:
+    """The matrix that knows its rows, and whose slices, such as the folds of `xgboost.cv`, know theirs."""
+    known = ref(data)  # nothing that a matrix holds is to keep it alive
+
+    def slice_(rindex: Any, allow_groups: bool = False) -> Any:
+        whole: Any = known()
+        return _noted(type(whole).slice(whole, rindex, allow_groups), rows.part(np.asarray(rindex)))
+
+    data._lossmith, data.slice = rows, slice_
+    return data
+
 
 _MISSING = "missing"
 """The booster's attribute, kept in its file, that says which number stands for a missing one in new rows as well."""
@@ -42,7 +57,8 @@ class XGBoostObjective(Objective):
     }
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
     ROUNDS = 10
-    START = "base_score or base_margin"
+    LEAST: ClassVar[Mapping[str, float]] = {"min_child_weight": 1.0}
+    START = "base_score (of XGBClassifier, its probability) or base_margin"
     TARGETS = True
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -59,12 +75,11 @@ class XGBoostObjective(Objective):
         """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
         import xgboost
 
-        rows = self._rows(y, weight, reference)
+        rows = self._rows(y, weight, reference, X)
         margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
         data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
-        data._lossmith = rows
-        return data
+        return _noted(data, rows)
 
     def _told(self, rows: Rows) -> dict[str, Any]:
         outputs = len(rows.setting.units.start)
@@ -87,7 +102,7 @@ class XGBoostObjective(Objective):
         return XGBoostModel(booster, setting.stated, setting.units)
 
 
-adapt = XGBoostObjective  # the options are those of every booster
+adapt = XGBoostObjective.of  # the options are those of every booster
 
 
 class Metric:

@@ -1,0 +1,59 @@
+"""What a user passes to a booster's objective, checked before anything is made of it: each error names the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+_ROUNDS = (
+    "n_estimators", "num_boost_round", "num_boost_rounds", "iterations", "num_iterations", "num_iteration", "n_iter",
+    "num_tree", "num_trees", "num_round", "num_rounds", "nrounds", "max_iter",
+)  # fmt: skip
+"""What boosters call the number of rounds; some ignore it among the parameters, some obey it against what was said."""
+
+
+def check_classes(classes: Any) -> None:
+    if classes is not None and not _whole(classes, 1):
+        raise ValueError(f"classes is {classes!r}: it must be the number of classes, or None")
+
+
+def check_scale(scale: Any) -> None:
+    if scale is not None and not (isinstance(scale, Real) and 0 < float(scale) < np.inf):
+        raise ValueError(f"scale is {scale!r}: it must be a positive number")
+
+
+def check_training(params: Mapping[str, Any] | None, rounds: Any, valid: Any, early_stopping: Any) -> None:
+    """What `fit` is told beside the rows."""
+    given: Any = {} if params is None else params
+    if not isinstance(given, Mapping):
+        raise ValueError(f"params is {given!r}: expected a dictionary from the booster's parameters to their values")
+    for name in _ROUNDS:
+        if name in given:
+            raise ValueError(f"params[{name!r}] is {given[name]!r}: say rounds={given[name]!r}")
+    if rounds is not None and not _whole(rounds, 0):
+        raise ValueError(f"rounds is {rounds!r}: it must be a whole number, and not negative")
+    if valid is not None and not (isinstance(valid, (tuple, list)) and len(valid) in (2, 3)):
+        count = f" with {len(valid)}" if isinstance(valid, (tuple, list)) else ""
+        raise ValueError(f"valid is a {type(valid).__name__}{count}: expected (X, y) or (X, y, weight)")
+    if early_stopping is None:
+        return
+    if valid is None:
+        raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
+    if not _whole(early_stopping, 1):
+        raise ValueError(f"early_stopping is {early_stopping!r}: it must be a whole number of rounds to wait, from 1")
+
+
+def check_y(X: Any, y: Any) -> None:
+    """That there is a target for each row; tables that say no shape (files, lists of arrays) are the booster's own."""
+    if y is None or np.ndim(y) == 0:
+        raise ValueError(f"y is {y!r}: expected the targets, one for each row of X")
+    shape = getattr(X, "shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and shape[0] != len(y):
+        raise ValueError(f"y has {len(y)} targets, but X has {shape[0]} rows")
+
+
+def _whole(number: Any, least: int) -> bool:
+    return type(number) is not bool and isinstance(number, Integral) and int(number) >= least

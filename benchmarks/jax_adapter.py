@@ -44,7 +44,8 @@ def contest(name: str, classes: int, effort: Effort) -> Contest:
     for who, function, target in ((OURS, loss, y), (HAND, jax_losses()[name], by_hand)):
         compiled, target = jax.jit(jax.value_and_grad(function)), jnp.asarray(target)
         runs[who] = lambda compiled=compiled, target=target: jax.block_until_ready(compiled(prediction, target))
-    return Contest({"loss": name, "predictions": f.size, "classes": classes or "–"}, paired(runs, effort, rounds=min(ROUNDS, 3 * effort.rounds)))
+    case = {"loss": name, "predictions": f.size, "classes": classes or "–"}
+    return Contest(case, paired(runs, effort, rounds=min(ROUNDS, 3 * effort.rounds)))
 
 
 def contests(effort: Effort) -> Iterator[Contest]:

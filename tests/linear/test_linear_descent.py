@@ -70,7 +70,7 @@ def test_too_long_a_step_is_said(table):
     assert model.history_[5].objective > model.history_[0].objective
     assert model.objective_ == model.history_[0].objective  # the best that was seen
     with pytest.raises(ValueError, match="smaller learning_rate"):
-        LinearRegressor("squared_log_error", solver="sgd", learning_rate=1e3).fit(X, np.abs(y - y.mean()))
+        LinearRegressor(lm.poisson(log_input=False), solver="sgd", learning_rate=1e3).fit(X, np.abs(y - y.mean()))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -295,8 +295,6 @@ TAKES_PROBABILITIES = ("binary_cross_entropy", "brier", "focal", "cross_entropy"
     (LinearClassifier, chance(), r'with_link\("logit"\)'),
     *((LinearRegressor, lm.get(name, from_logits=False), rf"{name}\(from_logits=True\)")
       for name in ("binary_cross_entropy", "brier")),
-    *((LinearRegressor, lm.get(name, log_input=False), rf"{name}\(log_input=True\)")
-      for name in ("poisson", "gamma", "tweedie")),
 ])  # fmt: skip
 def test_losses_of_bounded_predictions_are_refused(table, make, loss, use):
     X, y = table

@@ -60,14 +60,13 @@ def check_loss(loss: Loss) -> None:
 
 
 def _check_range(loss: Loss) -> None:
-    """Refuses a loss of probabilities, and one of means that can be told to take their logarithms: linear scores are
-    any numbers. What else is bounded on one side, such as squared_log_error, keeps scores inside by itself."""
-    twin = next((name for name in ("from_logits", "log_input") if loss.params.get(name) is False), None)
+    """Refuses a loss of probabilities: linear scores are any numbers, and classes are told by their signs. What is
+    bounded on one side, such as a positive mean, can be trained as it is: the loss keeps scores inside."""
     for prediction in loss.formula.predictions:
-        low, high = np.isfinite([prediction.domain.low, prediction.domain.high])
-        if (low and high) or (twin and (low or high)):
+        if np.isfinite([prediction.domain.low, prediction.domain.high]).all():
             link = "softmax" if prediction.domain.row else "logit"
-            use = f"{loss.name}({twin}=True)" if twin else f'its with_link("{link}")'
+            logits = loss.params.get("from_logits") is False
+            use = f"{loss.name}(from_logits=True)" if logits else f'its with_link("{link}")'
             raise ValueError(
                 f"{loss.name} takes {prediction.domain} as prediction, but the score of a linear model is any number: "
                 f"use {use}, whose scores are made such by its link"

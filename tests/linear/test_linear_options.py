@@ -162,6 +162,22 @@ def test_a_warm_start_goes_on_from_the_last_fit(table):
     assert exact.fit(X, X @ TRUTH).converged_  # what is left of the loss is no measure of the tolerance
 
 
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "exponential"])
+def test_a_warm_start_far_from_the_optimum_is_cold(loss, table):
+    """In features of other units the last fit overflows."""
+    X, y = table
+    target = {"poisson": np.round(np.exp(y / 4)), "gamma": np.exp(y / 4), "exponential": y > 0}[loss]
+    make = LinearClassifier if loss == "exponential" else LinearRegressor
+    cold, warm = (make(loss, l2=1e-3, warm_start=start).fit(X, target) for start in (False, True))
+    for unit in (-1.0, 1e3, 1e5):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warm.fit(unit * X, target)
+        cold.fit(unit * X, target)
+        assert warm.converged_
+        assert warm.objective_ == pytest.approx(cold.objective_, rel=1e-6)
+
+
 def test_a_warm_start_of_other_features_or_classes_is_cold(table):
     X, y = table
     model = LinearClassifier(l2=0.1, warm_start=True).fit(X, np.digitize(y, [-1, 1]))

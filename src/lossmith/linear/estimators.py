@@ -99,7 +99,7 @@ class LinearModel(BaseEstimator):
                 if local:
                     begin = begin or high_breakdown(make)
                 task, trouble = make(loss), ""
-                solution = self._solve(task, task.constant if begin is None else task.scaled(*begin))
+                solution = self._solve(task, task.start(begin, local=local))
         self._keep(task, solution.theta)
         self.objective_, self.gap_ = solution.objective, solution.gap
         self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason

@@ -219,13 +219,20 @@ class LinearModel(BaseEstimator):
         )
 
     def _unfinished(self, solution: Solution) -> str:
-        if solution.convex:
+        if solution.gap == np.inf:
+            state = f"the objective is {solution.objective:.9g}"
+        elif solution.convex:
             state = (
                 f"the objective, {solution.objective:.9g}, is proven to lie within {solution.gap:.3g} of the optimum"
             )
         else:
             state = f"the loss is not convex; the objective is {solution.objective:.9g}"
-        advice = "increase max_iter" if solution.n_iter >= self.max_iter else "increase tol, or add a penalty"
+        if solution.n_iter >= self.max_iter:
+            advice = "increase max_iter"
+        elif self.l1 or self.l2:
+            advice = "increase tol, or the penalty"
+        else:
+            advice = "add a penalty" if solution.gap == np.inf else "increase tol, or add a penalty"
         if self.solver != "newton":
             advice += ", or let solver='newton' find the optimum"
         return (

@@ -105,7 +105,7 @@ class LinearModel(BaseEstimator):
         self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason
         self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
         self.__dict__.pop("_stream", None)
-        endless = separation(task.problem, solution.theta) if solution.convex else None
+        endless = separation(task.problem, solution.theta, task.constant, convex=solution.convex)
         if not solution.converged:
             self._say(self._unfinished(solution), ConvergenceWarning)
         elif trouble:
@@ -206,13 +206,15 @@ class LinearModel(BaseEstimator):
             for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)
         ]
         more = len(found.features) - len(parts)
-        along = ", ".join(parts) + (f" and {more} more" if more else "") or "the intercept"
+        along = ", ".join(parts) + (f" and {more} more" if more else "")
         count, n = len(found.samples), task.design.n
         if count == n and task.classes is not None:
             what = "the classes are separated perfectly"
         else:
             first = int(found.samples[0] if kept is None else kept[found.samples[0]])
             what = f"{count} of {n} samples, the first of them in row {first}, can be fitted ever better"
+        if not along:
+            return f"{what}, along the intercept: the best one is infinite, and this one is as large as tol asked for"
         return (
             f"{what}, along {along}: without a penalty the best coefficients are infinite, and these are as large as "
             "tol asked for; set l2"

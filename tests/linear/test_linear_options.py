@@ -147,6 +147,18 @@ def test_offsets_of_classes(table):
         LinearClassifier().fit(X, two, offset=offset)
 
 
+def test_a_gap_beside_which_the_objective_vanishes_is_said(table):
+    """High powers of a fit's errors are nothing beside those of the best constant's."""
+    X, y = table
+    with pytest.warns(ConvergenceWarning, match="only proven to lie within .* decrease tol"):
+        rough = LinearRegressor(lm.get("lq", q=50)).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fine = LinearRegressor(lm.get("lq", q=50), tol=1e-30).fit(X, y)
+        LinearRegressor().fit(X, X @ TRUTH)  # nothing is left to prove digits of
+    assert fine.gap_ < 1e-6 * fine.objective_ < 1e-6 * rough.objective_
+
+
 # warm starts ----------------------------------------------------------------------------------------------------------
 
 

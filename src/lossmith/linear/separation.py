@@ -104,7 +104,8 @@ def _of_score(problem: Problem, Z: Array) -> tuple[NDArray[np.intp], Array, Arra
     far = np.full(len(Z), _TURNED * problem.unit)
     with np.errstate(all="ignore"):
         below, above = (np.asarray(problem.loss.gradient(problem.y, f, reduction="none")) for f in (-far, far))
-    way = np.where(above <= 0, 1.0, np.where(below >= 0, -1.0, 0.0))
+    up, down = (above <= 0) & (below < 0), (below >= 0) & (above > 0)  # flat on both sides, it does not fall
+    way = np.where(up, 1.0, np.where(down, -1.0, 0.0))
     falls = np.flatnonzero(way)
     return falls, Z[falls] * way[falls, None], Z[way == 0]
 

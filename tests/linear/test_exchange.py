@@ -1,10 +1,12 @@
 """The walk from kink to kink ends at the minimum: as a linear program says, or where no sample pulls against it."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from lossmith.linear import LinearRegressor
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 from lossmith.linear.exchange import Walk
 
 
@@ -63,6 +65,41 @@ def test_few_samples_take_few_steps(loss, l2):
     model = LinearRegressor(loss, l2=l2).fit(X, X @ rng.normal(size=20) + rng.standard_t(3, 2_000))
     assert model.converged_ and model.gap_ <= 1e-12
     assert model.n_iter_ <= 15
+
+
+def svm(X, y, l1):
+    """The least objective of a hinge with l1, by a linear program; ``y``: -1 or 1."""
+    n, p = X.shape
+    cost = np.concatenate([np.full(2 * p, l1), [0.0, 0.0], np.full(n, 1 / n)])
+    Z = y[:, None] * X
+    margins = np.column_stack([Z, -Z, y, -y, np.eye(n)])
+    return linprog(cost, A_ub=-margins, b_ub=-np.ones(n)).fun
+
+
+@pytest.mark.parametrize("l1", [1e-3, 1e-2])
+@pytest.mark.parametrize(("n", "p", "tables"), [(10, 10, 10), (30, 20, 5), (30, 60, 3), (100, 150, 1)])
+def test_hinge_of_few_samples(n, p, tables, l1):
+    """No sample near its kink says how far a step may go."""
+    for seed in range(tables):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, p)), rng.random(n) > 0.5
+        y[:2] = False, True
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = LinearClassifier("hinge", l1=l1).fit(X, y)
+        best = svm(X, np.where(y, 1.0, -1.0), l1)
+        assert model.converged_
+        assert model.objective_ == pytest.approx(best, rel=1e-8), seed
+
+
+def test_hinge_without_loss_is_about_the_shortest():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 100)), rng.random(30) > 0.5
+    with pytest.warns(ConvergenceWarning, match="separated perfectly"):
+        model = LinearClassifier("hinge").fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="separated perfectly"):
+        smooth = LinearClassifier("squared_hinge").fit(X, y)
+    assert np.linalg.norm(model.coef_) < 20 * np.linalg.norm(smooth.coef_)
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "quantile"])

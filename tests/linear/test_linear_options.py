@@ -147,6 +147,18 @@ def test_offsets_of_classes(table):
         LinearClassifier().fit(X, two, offset=offset)
 
 
+def test_a_gap_beside_which_the_objective_vanishes_is_said(table):
+    """High powers of a fit's errors are nothing beside those of the best constant's."""
+    X, y = table
+    with pytest.warns(ConvergenceWarning, match="only proven to lie within .* decrease tol"):
+        rough = LinearRegressor(lm.get("lq", q=50)).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fine = LinearRegressor(lm.get("lq", q=50), tol=1e-30).fit(X, y)
+        LinearRegressor().fit(X, X @ TRUTH)  # nothing is left to prove digits of
+    assert fine.gap_ < 1e-6 * fine.objective_ < 1e-6 * rough.objective_
+
+
 # warm starts ----------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +172,22 @@ def test_a_warm_start_goes_on_from_the_last_fit(table):
     np.testing.assert_allclose(warm.coef_, cold.coef_, rtol=1e-6)
     exact = LinearRegressor(warm_start=True).fit(X, X @ TRUTH)
     assert exact.fit(X, X @ TRUTH).converged_  # what is left of the loss is no measure of the tolerance
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "exponential"])
+def test_a_warm_start_far_from_the_optimum_is_cold(loss, table):
+    """In features of other units the last fit overflows."""
+    X, y = table
+    target = {"poisson": np.round(np.exp(y / 4)), "gamma": np.exp(y / 4), "exponential": y > 0}[loss]
+    make = LinearClassifier if loss == "exponential" else LinearRegressor
+    cold, warm = (make(loss, l2=1e-3, warm_start=start).fit(X, target) for start in (False, True))
+    for unit in (-1.0, 1e3, 1e5):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warm.fit(unit * X, target)
+        cold.fit(unit * X, target)
+        assert warm.converged_
+        assert warm.objective_ == pytest.approx(cold.objective_, rel=1e-6)
 
 
 def test_a_warm_start_of_other_features_or_classes_is_cold(table):

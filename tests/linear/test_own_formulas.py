@@ -1,13 +1,15 @@
 """Losses as users write them: too long to compile, or in textbook form, which loses digits far out."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import lossmith as lm
 from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import emit
-from lossmith.formula import ClassId, Real, Scores, exp, is_class, log, logsumexp, pick, softplus
-from lossmith.linear import LinearClassifier, LinearRegressor
+from lossmith.formula import ClassId, Real, Scores, exp, is_class, log, logsumexp, pick, softplus, where
+from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
 TERMS = 8
 
@@ -80,3 +82,45 @@ def test_textbook_forms_are_no_kinks():
     found = LinearRegressor(textbook_logistic(), l2=0.01).fit(X, np.where(y > 0, 1.0, -1.0))
     expected = LinearClassifier(l2=0.01).fit(X, y > 0)
     assert found.converged_ and found.objective_ == pytest.approx(expected.objective_, rel=1e-8)
+
+
+@lm.pointwise
+def step(y: Real, f: Real):
+    """Whether the error is large."""
+    return where(abs(f - y) < 1, 0.0, 1.0)
+
+
+@lm.pointwise
+def capped(y: Real, f: Real):
+    """Errors count 1 at most."""
+    return where(abs(f - y) < 1, abs(f - y), 1.0)
+
+
+@lm.pointwise
+def capped_square(y: Real, f: Real):
+    """Squares count 1 at most."""
+    return where(abs(f - y) < 1, (f - y) ** 2, 1.0)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("loss", [step(), capped(), capped_square()], ids=["step", "capped", "capped_square"])
+def test_a_basin_however_narrow_is_seen(loss, unit):
+    X, y = table(120, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LinearRegressor(loss).fit(X, unit * y)
+    assert np.isnan(model.gap_)
+
+
+@lm.pointwise
+def endless(y: Real, f: Real):
+    """The more of what y says, the better."""
+    return f * y
+
+
+def test_what_falls_below_any_bound_is_said():
+    X, y = table(120, 2)
+    with pytest.warns(ConvergenceWarning, match="falls below any bound.*the objective is -.*add a penalty"):
+        model = LinearRegressor(endless()).fit(X, y)
+    assert not model.converged_ and model.gap_ == np.inf
+    assert LinearRegressor(endless(), l2=1.0).fit(X, y - y.mean()).converged_

@@ -114,3 +114,27 @@ def test_strong_features_are_no_separation():
     y = np.where(np.abs(f) > 0.2, f > 0, y).astype(int)
     assert silent(LinearClassifier(), 8 * X, y).converged_
     assert silent(LinearRegressor(), X, 100 * f).converged_
+
+
+@pytest.mark.parametrize("loss", ["focal", "brier"])
+def test_classes_apart_under_a_loss_that_is_not_convex(loss):
+    X, y, f = table(200)
+    with pytest.warns(ConvergenceWarning, match=f"separated perfectly, along -x1, x0, x2: {ENDLESS}"):
+        LinearClassifier(loss).fit(X, f > 0)
+    silent(LinearClassifier(loss), X, y)
+
+
+def test_one_class_of_several_is_apart():
+    """The others have an optimum that the solver is still on the way to."""
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(200, 4)), rng.integers(0, 4, 200)
+    X[:, 3] = (y == 2) * rng.random(200)
+    with pytest.warns(ConvergenceWarning, match=f"{(y == 2).sum()} of 200 samples, .* along x3: {ENDLESS}"):
+        LinearClassifier().fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "tweedie"])
+def test_counts_that_are_all_zero(loss):
+    X, _, _ = table(200)
+    with pytest.warns(ConvergenceWarning, match="200 of 200 samples, .* along the intercept: the best one is infinite"):
+        LinearRegressor(loss).fit(X, np.zeros(200))

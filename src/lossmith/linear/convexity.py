@@ -1,6 +1,7 @@
 """Is the loss convex in the score? Tried out, along lines, far beyond the scores a fit will meet.
 
-The certificate of an optimum rests on convexity. One falling slope disproves it; finding none is evidence, not proof.
+The certificate of an optimum rests on convexity. One falling slope disproves it, or a chord steeper or less steep than
+the slopes at both of its ends, as over a jump; finding none is evidence, not proof.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ TARGETS = 24
 SEEN = 10_000
 STEPS = np.concatenate([-np.geomspace(1e3, 1e-2, 60), [0.0], np.geomspace(1e-2, 1e3, 60)])
 _EVERY = 5  # steps: enough to tell how large slopes are
+NEAR = np.geomspace(1e-9, 1e-2, 36)  # a basin may be as narrow as its own constants are, whatever the targets' spread
+NEAR = np.concatenate([-NEAR[::-1], NEAR])
 CLASS_STEPS = np.linspace(-30.0, 30.0, 121)
 
 
@@ -28,25 +31,42 @@ def looks_convex(loss: Loss, y: NDArray[Any], start: Array, unit: float) -> bool
     if y.ndim == 1:
         some = np.sort(np.append(some, [y.min(), y.max()]))
     picked = some[np.unique(np.linspace(0, len(some) - 1, TARGETS).astype(np.intp))]
-    steps = unit * STEPS if loss.target_kind == "real" and loss.link.name == "identity" else CLASS_STEPS
-    one = not loss.wide
-    if one:
-        picked = picked[np.append(True, picked[1:] != picked[:-1])]  # of a score alone the line is the same
-        domain = loss.formula.predictions[0].domain
-        steps = steps[(start[0] + steps > domain.low) & (start[0] + steps < domain.high)]
-        directions = np.ones((len(picked), 1))
-    else:
+    units = loss.target_kind == "real" and loss.link.name == "identity"
+    steps = unit * STEPS if units else CLASS_STEPS
+    if loss.wide:
         directions = np.random.default_rng(0).normal(size=(len(picked), len(start)))
-    f = start + steps[:, None, None] * directions
-    rows = np.broadcast_to(picked, (len(steps), *picked.shape)).reshape(-1, *picked.shape[1:])
-    flat = f.reshape(-1) if one else f.reshape(-1, len(start))
+        return _rises(loss, picked, start + steps[:, None, None] * directions, steps[:, None], directions)
+    picked = picked[np.append(True, picked[1:] != picked[:-1])]  # of a score alone the line is the same
+    f = np.repeat((start[0] + steps)[:, None], len(picked), axis=1)
+    if units:  # also where residuals, and where scores, are small
+        scales = unit * np.concatenate([STEPS[:60], NEAR, STEPS[61:]])
+        beside = np.broadcast_to(scales[:, None], (len(scales), len(picked)))
+        f = np.sort(np.concatenate([f, beside, picked + beside]), axis=0)
+    domain = loss.formula.predictions[0].domain
+    f = f[((f > domain.low) & (f < domain.high)).all(axis=1)]
+    return _rises(loss, picked, f[:, :, None], f, np.ones((len(picked), 1)))
+
+
+def _rises(loss: Loss, y: NDArray[Any], f: Array, places: Array, directions: Array) -> bool:
+    """Whether slopes rise along lines: ``places`` on them (steps, targets or 1), where scores are f (steps, targets,
+    outputs)."""
+    rows = np.broadcast_to(y, (len(f), *y.shape)).reshape(-1, *y.shape[1:])
+    flat = f.reshape(-1, f.shape[2]) if loss.wide else f.reshape(-1)
     try:
         with np.errstate(all="ignore"):
-            gradient = np.asarray(loss.gradient(rows, flat, reduction="none"), dtype=np.float64)
+            height, gradient = (
+                np.asarray(each, dtype=np.float64) for each in loss.value_and_gradient(rows, flat, reduction="none")
+            )
             parts = gradient.reshape(f.shape) * directions
             slope, size = (np.einsum("stk->st", each) for each in (parts, np.abs(parts)))
             noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
-            return not bool((slope[:-1] - slope[1:] > noise).any())
+            if (slope[:-1] - slope[1:] > noise).any():
+                return False
+            height, length = height.reshape(slope.shape), np.diff(places, axis=0)
+            chord = np.diff(height, axis=0) / length
+            noise = noise + 1e-12 * (np.abs(height[:-1]) + np.abs(height[1:])) / length
+            outside = (slope[:-1] - chord > noise) | (chord - slope[1:] > noise)
+            return not bool((outside & np.isfinite(chord)).any())
     except ValueError:  # scores so far out are not for this loss
         return True
 

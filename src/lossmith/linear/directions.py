@@ -24,6 +24,7 @@ RIDGE = 1e-12
 WORKING_SET = 300
 """With an l1 penalty and many features, this many that want to leave zero join those that have left it."""
 
+_SHORT = 0.3  # of the subgradient per unit of scores: damping that keeps a step over flat ground to a few units
 _QUICK = 1e7  # multiplications that take no longer than a few steps
 _MUCH = 1e10  # multiplications that take longer than finding a step without a matrix
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
@@ -94,7 +95,13 @@ class Directions:
 
     def _ridge(self, point: Point, mean_bend: float) -> float:
         least = 1e-9 * float(np.abs(point.v).max()) / self.problem.unit
-        return max(self.damping, RIDGE) * max(mean_bend, least, float(np.finfo(float).tiny))
+        ridge = max(self.damping, RIDGE) * max(mean_bend, least, float(np.finfo(float).tiny))
+        if point.mu == 0:
+            return ridge
+        # Samples outside their windows bend nothing: of where they would turn the loss, its second derivatives do not
+        # know. Damping in proportion to the gradient leaves Newton's steps as quick as they are near the optimum
+        # (Yamashita and Fukushima 2001, doi:10.1007/978-3-7091-6217-0_18).
+        return max(ridge, _SHORT * self.problem.bound(point).subgradient / self.problem.unit)
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""

@@ -18,11 +18,12 @@ from .design import Design, products
 from .features import Matrix, as_features, check_finite, feature_names, is_sparse
 from .options import check_parameters, reparametrised
 from .robust import high_breakdown, scale_names, with_settled_scale
-from .separation import Separation, separation
+from .separation import separation
 from .smoothing import narrowed
 from .solver import Solution, minimise
 from .stream import Stream
 from .task import Task, design_of
+from .trouble import has_no_loss, says_little, separated, unfinished
 from .validation import as_offset
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Begin: TypeAlias = tuple[Array, Array] | None
 """Coefficients and intercepts; None where nothing is known."""
-
-_VANISHED = 1e-6  # of the loss of the best constant: no loss at all
-_NAMED = 5  # features that a message names
 
 
 class LinearModel(BaseEstimator):
@@ -98,20 +96,26 @@ class LinearModel(BaseEstimator):
                 if local:
                     begin = begin or high_breakdown(make)
                 task, trouble = make(loss), ""
-                solution = self._solve(task, task.constant if begin is None else task.scaled(*begin))
+                solution = self._solve(task, task.start(begin, local=local))
         self._keep(task, solution.theta)
         self.objective_, self.gap_ = solution.objective, solution.gap
         self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason
         self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
         self.__dict__.pop("_stream", None)
-        endless = separation(task.problem, solution.theta) if solution.convex else None
+        endless = separation(task.problem, solution.theta, task.constant, convex=solution.convex)
         if not solution.converged:
-            self._say(self._unfinished(solution), ConvergenceWarning)
+            self._say(unfinished(solution, float(self.tol), int(self.max_iter), task, self.solver), ConvergenceWarning)
         elif trouble:
             self._say(trouble, ConvergenceWarning)
+        elif says_little(solution, float(self.tol), task):
+            self._say(
+                f"the loss of the best constant is so much larger that the objective, {solution.objective:.3g}, is "
+                f"only proven to lie within {solution.gap:.3g} of the optimum; decrease tol",
+                ConvergenceWarning,
+            )
         if endless is not None:
-            self._say(self._separated(endless, task, kept), ConvergenceWarning)
-        elif self._has_no_loss(task, solution):
+            self._say(separated(endless, task, kept, self._feature_names()), ConvergenceWarning)
+        elif has_no_loss(solution, task):
             self._say(
                 "the classes are separated perfectly: without a penalty many coefficients have no loss, and these are "
                 "some of them; set l2",
@@ -194,45 +198,6 @@ class LinearModel(BaseEstimator):
         self.history_.append(step)
         self.objective_, self.gap_, self.converged_ = step.objective, float("nan"), False
         self.n_iter_, self.stopped_ = step.iteration, "the stream may go on"
-
-    def _has_no_loss(self, task: Task, solution: Solution) -> bool:
-        free = not (self.l1 or self.l2) and solution.convex and task.classes is not None
-        return free and solution.objective <= _VANISHED * task.size
-
-    def _separated(self, found: Separation, task: Task, kept: NDArray[np.intp] | None) -> str:
-        """Which samples, and along which features."""
-        names = self._feature_names()
-        parts = [
-            f"{'-' if sign < 0 else ''}{names[j]}"
-            for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)
-        ]
-        more = len(found.features) - len(parts)
-        along = ", ".join(parts) + (f" and {more} more" if more else "") or "the intercept"
-        count, n = len(found.samples), task.design.n
-        if count == n and task.classes is not None:
-            what = "the classes are separated perfectly"
-        else:
-            first = int(found.samples[0] if kept is None else kept[found.samples[0]])
-            what = f"{count} of {n} samples, the first of them in row {first}, can be fitted ever better"
-        return (
-            f"{what}, along {along}: without a penalty the best coefficients are infinite, and these are as large as "
-            "tol asked for; set l2"
-        )
-
-    def _unfinished(self, solution: Solution) -> str:
-        if solution.convex:
-            state = (
-                f"the objective, {solution.objective:.9g}, is proven to lie within {solution.gap:.3g} of the optimum"
-            )
-        else:
-            state = f"the loss is not convex; the objective is {solution.objective:.9g}"
-        advice = "increase max_iter" if solution.n_iter >= self.max_iter else "increase tol, or add a penalty"
-        if self.solver != "newton":
-            advice += ", or let solver='newton' find the optimum"
-        return (
-            f"stopped after {solution.n_iter} iterations before reaching tol={self.tol:g} ({solution.reason}): "
-            f"{state}; {advice}"
-        )
 
     def _say(self, message: str, category: type[Warning]) -> None:
         warnings.warn(f"{type(self).__name__} with {self.loss_.name}: {message}", category, stacklevel=4)

@@ -23,7 +23,8 @@ class Line:
 
     def __init__(self, problem: Problem, point: Point, d: Array) -> None:
         self.problem, self.point, self.d = problem, point, d
-        ahead = problem.at(point.theta + d, point.mu)
+        with np.errstate(all="ignore"):  # a whole step may lead to where the loss overflows
+            ahead = problem.at(point.theta + d, point.mu)
         self._tried, self._ahead = {1.0: ahead}, ahead.f
         self.l2_first = float((problem.l2 @ (point.theta * d)).sum())
         self.l2_second = float((problem.l2 @ d**2).sum())

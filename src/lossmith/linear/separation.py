@@ -2,15 +2,19 @@
 
 A direction in which no sample's loss ever rises, and some fall, proves it (Albert and Anderson 1984,
 doi:10.1093/biomet/71.1.1; of Poisson's loss Santos Silva and Tenreyro 2010). Newton's next step from where a solver
-stopped points along it: where there is an optimum that step is tiny, here it stays as long as a unit of the scores.
+stopped points along it: where there is an optimum that step is tiny, here it stays as long as a unit of the scores. Of
+several classes, some apart and some not, it points along what is left to do as well: of few samples a linear program
+finds the direction then.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, eye_array, hstack
 
 from .directions import Directions
 from .problem import Problem
@@ -21,6 +25,9 @@ _FAR = 5.0  # units from the best constant: no score has to lie further out when
 _LONG = 0.1  # units that a step moves some score by, which at an optimum would be none
 _TIED = 1e-3  # of the largest move of a score: what the solver left undone in those that do not move
 _ENDLESS = 1e3  # units
+_TURNED = 30.0  # units: so far out slopes have the sign they have for ever, and are not yet rounded to 0
+_STEEP = 1e4  # of a direction that moves samples by 1: a steeper one is told from none by rounding alone
+_POSED = 30_000_000  # numbers of a linear program that is solved in about a second
 _NAMED = 0.05  # of the largest part of a direction: what is worth a word
 
 
@@ -33,12 +40,18 @@ class Separation:
     signs: NDArray[np.intp]  # of each: whether its coefficient goes up or down; 0 where classes disagree
 
 
-def separation(problem: Problem, theta: Array) -> Separation | None:
-    """None where there is an optimum, or nothing speaks against it."""
+def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool) -> Separation | None:
+    """None where there is an optimum, or nothing speaks against it. ``constant``: the best one.
+
+    A loss that is not convex has none if every sample is fitted ever better; of some of them nothing follows.
+    """
     if problem.l1.any() or problem.l2.any() or problem.loss.kinked or not _may_fall_for_ever(problem):
         return None
-    if np.abs(problem.changes(theta - theta[0] * (np.arange(len(theta)) == 0)[:, None])).max() < _FAR * problem.unit:
+    if np.abs(problem.changes(theta - constant)).max() < _FAR * problem.unit:
         return None
+    if not convex:
+        found = _by_program(problem, theta - constant)
+        return found if found is not None and len(found.samples) == problem.design.n else None
     point = problem.at(theta)
     with np.errstate(all="ignore"):
         step, _ = Directions(problem).newton(point)
@@ -54,14 +67,64 @@ def separation(problem: Problem, theta: Array) -> Separation | None:
     rises = np.sum(np.asarray(slope).reshape(move.shape) * move, axis=1) > 0
     moved = each > _TIED * longest
     if (rises & moved).any():
+        return _by_program(problem, theta - constant)
+    return Separation(np.flatnonzero(moved if rises.any() else each > 0), *_directed(step))
+
+
+def _by_program(problem: Problem, gone: Array) -> Separation | None:
+    """By the direction that moves samples in as many ways as it can to where their loss falls, and in none to where it
+    rises. ``gone``: how far the solver went along it, which names the features better than one of many such directions.
+    """
+    from scipy.optimize import linprog  # takes long to import, and is seldom needed
+
+    n, outputs = problem.design.n, gone.shape[1]
+    count = gone.size
+    if n * outputs * count > _POSED or problem.y.ndim > 1:
         return None
-    return Separation(np.flatnonzero(moved if rises.any() else each > 0), *_directed(step[1:]))
+    Z = problem.design.rows(np.arange(n))
+    sample, ways, still = _of_score(problem, Z) if outputs == 1 else _of_classes(problem, Z, outputs)
+    ahead: Any = hstack([csr_array(-ways), eye_array(len(sample))])  # what SciPy's stubs do not know it takes
+    held: Any = hstack([csr_array(still), csr_array((len(still), len(sample)))]) if len(still) else None
+    found = linprog(
+        np.append(np.zeros(count), -np.ones(len(sample))),  # each way counts 1 at most
+        A_ub=ahead, b_ub=np.zeros(len(sample)), A_eq=held, b_eq=np.zeros(len(still)) if len(still) else None,
+        bounds=[(-_STEEP, _STEEP)] * count + [(0.0, 1.0)] * len(sample),
+    )  # fmt: skip
+    if found.status != 0 or found.x is None:
+        return None
+    gained = np.bincount(sample[found.x[count:] > 0.5], minlength=n)
+    whole = (gained > 0) & (gained == np.bincount(sample, minlength=n))
+    moved = np.flatnonzero(whole if whole.any() else gained > 0)
+    return Separation(moved, *_directed(gone)) if len(moved) else None
+
+
+def _of_score(problem: Problem, Z: Array) -> tuple[NDArray[np.intp], Array, Array]:
+    """(samples whose loss falls one way, the change of their score that way by coefficients, that of those whose loss
+    rises either way)."""
+    far = np.full(len(Z), _TURNED * problem.unit)
+    with np.errstate(all="ignore"):
+        below, above = (np.asarray(problem.loss.gradient(problem.y, f, reduction="none")) for f in (-far, far))
+    up, down = (above <= 0) & (below < 0), (below >= 0) & (above > 0)  # flat on both sides, it does not fall
+    way = np.where(up, 1.0, np.where(down, -1.0, 0.0))
+    falls = np.flatnonzero(way)
+    return falls, Z[falls] * way[falls, None], Z[way == 0]
+
+
+def _of_classes(problem: Problem, Z: Array, outputs: int) -> tuple[NDArray[np.intp], Array, Array]:
+    """The same of a score per class: that of a sample's own must not fall behind any other."""
+    samples, others = np.nonzero((np.arange(outputs) != problem.y[:, None]) & (problem.y >= 0)[:, None])
+    ways = np.zeros((len(samples), outputs, Z.shape[1]))
+    each = np.arange(len(samples))
+    ways[each, problem.y[samples].astype(np.intp)] = Z[samples]
+    ways[each, others] = -Z[samples]
+    return samples, ways.reshape(len(samples), -1), np.empty((0, outputs * Z.shape[1]))
 
 
 def _directed(step: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    largest, step = float(np.abs(step).max()), step[1:]
     size = np.abs(step).max(axis=1)
     order = np.argsort(-size, kind="stable")
-    features = order[size[order] >= _NAMED * max(float(size.max()), np.finfo(float).tiny)]
+    features = order[size[order] >= _NAMED * max(largest, np.finfo(float).tiny)]
     signs = np.sign(step[features, 0]) if step.shape[1] == 1 else np.zeros(len(features))
     return features, signs.astype(np.intp)
 

@@ -136,6 +136,8 @@ class _Solver:
             converged = self.convex and self._is_near()
         gap = self.gap if self.convex else float("nan")
         reason = arrival(self.gap if self.convex else None) if converged else broken_off(self.n_iter, self.max_iter)
+        if not converged and self.n_iter < self.max_iter and gap > -self.best_objective > 0:
+            gap, reason = np.inf, "the objective falls below any bound"  # only how large numbers may be ended it
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
 
     def _narrowing_windows(self) -> None:
@@ -190,6 +192,8 @@ class _Solver:
         objective = problem.penalised(point) if point.mu == 0 else problem.objective(point.theta, point.f)
         self._offer(point.theta, objective)
         if self.convex:
+            if self.lower > self.best_objective + self.goal.target:  # it spoke of smaller coefficients
+                self.lower = -np.inf
             self.lower = max(self.lower, bound.lower)
         gap = max(objective - self.lower, 0.0)
         self.history.append(Step(self.n_iter, objective, bound.subgradient, self.length, gap, point.mu))

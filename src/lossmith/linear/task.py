@@ -57,6 +57,21 @@ class Task:
         rest = np.where(self.design.constant[:, None], 0.0, coefficients.T * self.design.spread[:, None])
         return np.vstack([intercepts - self.origin + coefficients @ self.design.centre, rest])
 
+    def start(self, begin: tuple[Array, Array] | None, *, local: bool) -> Array:
+        """theta of a model to go on from, or of the best constant where that is nearer to the optimum: features may be
+        others since. ``local``: the optimum is that near the model, however high it is."""
+        if begin is None:
+            return self.constant
+        theta = self.scaled(*begin)
+        try:
+            with np.errstate(all="ignore"):
+                point = self.problem.at(theta)
+                height = self.problem.penalised(point)
+        except ValueError:  # out of the loss's domain
+            return self.constant
+        finite = np.isfinite(height) and np.isfinite(point.v).all()
+        return theta if finite and (local or height <= self.problem.constant(self.constant[0])[0]) else self.constant
+
     def original(self, theta: Array) -> tuple[Array, Array]:
         """(coefficients, intercepts) for the features as they were given."""
         coefficients, intercepts = self.design.original(theta)

@@ -1,0 +1,82 @@
+"""What a fit has to say of its result: how far the solver came, and what no solver could reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossmith.start import sees_residuals
+
+from .separation import Separation
+from .solver import Solution
+from .task import Task
+
+_VANISHED = 1e-6  # of the loss of the best constant: no loss at all
+_EXACT = 1e-6  # of the unit of scores: residuals that are as good as none
+_FAR = 1e3  # times tol,
+_DIGITS = 1e-5  # of the objective: more is not worth a word
+_NAMED = 5  # features that a message names
+
+
+def says_little(solution: Solution, tol: float, task: Task) -> bool:
+    """Whether far less is proven than tol, for the loss there is: high powers of a good fit vanish beside those of the
+    best constant. A fit that is as good as exact leaves no digits to prove."""
+    share = max(_FAR * tol, _DIGITS)
+    if not solution.gap > share * abs(solution.objective) or not sees_residuals(task.problem.loss):
+        return False
+    residuals = np.abs(task.problem.scores(solution.theta) - task.problem.y)
+    return float(residuals.mean()) > _EXACT * task.problem.unit
+
+
+def has_no_loss(solution: Solution, task: Task) -> bool:
+    """Whether classes are separated, where no optimum is missing: as under hinges."""
+    free = not any(task.problem.penalties) and solution.convex and task.classes is not None
+    return free and solution.objective <= _VANISHED * task.size
+
+
+def separated(found: Separation, task: Task, kept: NDArray[np.intp] | None, names: Sequence[str]) -> str:
+    """Which samples, and along which features."""
+    parts = [
+        f"{'-' if sign < 0 else ''}{names[j]}"
+        for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)
+    ]
+    more = len(found.features) - len(parts)
+    along = ", ".join(parts) + (f" and {more} more" if more else "")
+    count, n = len(found.samples), task.design.n
+    if count == n and task.classes is not None:
+        what = "the classes are separated perfectly"
+    else:
+        first = int(found.samples[0] if kept is None else kept[found.samples[0]])
+        what = f"{count} of {n} samples, the first of them in row {first}, can be fitted ever better"
+    if not along:
+        return f"{what}, along the intercept: the best one is infinite, and this one is as large as tol asked for"
+    return (
+        f"{what}, along {along}: without a penalty the best coefficients are infinite, and these are as large as "
+        "tol asked for; set l2"
+    )
+
+
+def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver: str) -> str:
+    """How far the solver came, and what to do."""
+    if solution.gap == np.inf:
+        state = f"the objective is {solution.objective:.9g}"
+    elif solution.convex:
+        state = (
+            f"the objective, {solution.objective:.9g}, is proven to lie within {solution.gap:.3g} of the optimum"
+        )
+    else:
+        state = f"the loss is not convex; the objective is {solution.objective:.9g}"
+    if solution.n_iter >= max_iter:
+        advice = "increase max_iter"
+    elif any(task.problem.penalties):
+        advice = "increase tol, or the penalty"
+    else:
+        advice = "add a penalty" if solution.gap == np.inf else "increase tol, or add a penalty"
+    if solver != "newton":
+        advice += ", or let solver='newton' find the optimum"
+    return (
+        f"stopped after {solution.n_iter} iterations before reaching tol={tol:g} ({solution.reason}): "
+        f"{state}; {advice}"
+    )

@@ -67,8 +67,8 @@ class Call:
         return [self._checked(name, result) for name, result in zip(names, joined, strict=True)] if checked else joined
 
     def value_and_gradient(self, reduction: str) -> tuple[Array, Array]:
-        """Both, reduced, of values that could not be looked at, in the order and form that compilers make most of."""
-        if self.data.formula.kind == "rowwise" and self.data.keep is None:
+        """Both, reduced, in the order and form that compilers make most of."""
+        if self.data.formula.kind == "rowwise" and self.data.keep is None and not self.data.checked:
             return self._of_rows(reduction)
         value, gradient = self.outputs("value", "gradient", checked=False)
         value = self._checked("value", value)

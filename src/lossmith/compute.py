@@ -78,10 +78,10 @@ class Call:
         return self.value(value, reduction), self.derivative(gradient, reduction)
 
     def _of_rows(self, reduction: str) -> tuple[Array, Array]:
-        """Weight, reduction and what is illegal are a number a row, and go into others of which a row has one."""
+        """What a mean divides by and what is illegal are a number a row, and go into others of which a row has one."""
         data, xp, formula = self.data, self.data.xp, self.data.formula
         ones = xp.ones(data.shape, dtype=data.like.dtype, device=device_of(data.like))
-        share = self.derivative(self._checked("gradient", ones), reduction)
+        share = self._weighed(self._checked("gradient", ones), self._divisor(reduction))
         groups = [formula.output("value"), [shared(slope) for slope in formula.output("gradient")]]
         arrays = {**data.arrays, SHARE.data: share[..., None]}
         (value,), slopes = evaluate(groups, arrays, self._params(data.like), xp, rows=True, like=data.like)
@@ -147,9 +147,7 @@ class Call:
         data = self.data
         if reduction == "none":
             with np.errstate(all="ignore"):
-                if data.host:
-                    return self._returned(self._weighed(values))
-                return apply_weight(data.xp, values, data.weight, data.keep)
+                return self._returned(self._weighed(values))
         if reduction == "sum":
             result = total(data.xp, values, data.weight, data.keep)
         else:
@@ -163,6 +161,9 @@ class Call:
             what = "no samples" if not math.prod(data.shape) else "the total weight is 0"
             raise ValueError(f'{self.loss.name}: there is nothing to average ({what}); reduction="sum" gives 0')
         return result
+
+    def _divisor(self, reduction: str) -> Array | None:
+        return None if reduction in ("sum", "none") else self.denominator(reduction)
 
     def behind(self, reduction: str) -> Array:
         """The weight of the kept samples, times their class's weight for "weighted_mean"."""
@@ -179,18 +180,12 @@ class Call:
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""
         data = self.data
-        denominator = self.denominator(reduction) if reduction not in ("sum", "none") else None
+        denominator = self._divisor(reduction)
         if data.host and data.weight is not None and denominator == math.inf and np.max(data.weight) > 1:
             smaller = self._of(replace(data, weight=data.weight / np.max(data.weight)))
             return smaller.derivative(values, reduction, out)  # the weights' own sum overflows; their size is no matter
         with np.errstate(all="ignore"):
-            if data.host:
-                values = self._weighed(values, denominator)
-            else:
-                values = apply_weight(data.xp, values, data.weight, data.keep)
-                if denominator is not None:
-                    wide = hasattr(denominator, "dtype")
-                    values = values / (data.xp.astype(denominator, values.dtype) if wide else denominator)
+            values = self._weighed(values, denominator)
         if out is not None:
             return self._written(values, out)
         return self._typed(values)
@@ -205,8 +200,15 @@ class Call:
         return values[()] if data.host else values
 
     def _weighed(self, values: Array, denominator: Any = None) -> Array:
-        """Values times weight by denominator: in float64 where their own type does not hold every weight."""
-        weight, keep, limits = self.data.weight, self.data.keep, np.finfo(values.dtype)
+        """Values times weight by denominator; on the host in float64 where their type does not hold every weight."""
+        data, weight, keep = self.data, self.data.weight, self.data.keep
+        if not data.host:
+            values = apply_weight(data.xp, values, weight, keep)
+            if denominator is None:
+                return values
+            wide = hasattr(denominator, "dtype")
+            return values / (data.xp.astype(denominator, values.dtype) if wide else denominator)
+        limits = np.finfo(values.dtype)
         if weight is not None and denominator is not None:  # first: weights of any size by their sum are at most 1
             weight, denominator = weight.astype(np.float64) / denominator, None
         if weight is None or np.all((weight == 0) | ((weight >= limits.tiny) & (weight <= limits.max))):

@@ -350,6 +350,14 @@ def test_a_softmax_in_half_precision_is_a_row_of_probabilities(dtype):
         assert made(jnp.zeros((500, 10), dtype), rows) == pytest.approx(np.log(10), rel=1e-2)
 
 
+def test_a_gradient_in_half_precision_is_rounded_once():
+    rng = np.random.default_rng(0)
+    f, y = jnp.asarray(rng.normal(size=(300, 5))).astype(jnp.bfloat16), rng.integers(0, 5, 300)
+    found = jax.jit(jax.grad(lm.cross_entropy().to("jax", reduction="mean")))(f, jnp.asarray(y))
+    wanted = lm.cross_entropy().gradient(y, np.asarray(f, dtype=np.float32))
+    np.testing.assert_array_equal(np.asarray(found), wanted.astype(found.dtype))
+
+
 @pytest.mark.parametrize("left_out", ["where", "weight"])
 @pytest.mark.parametrize(
     ("name", "y", "f"),

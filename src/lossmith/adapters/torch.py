@@ -87,7 +87,11 @@ class LossModule(torch.nn.Module):
 
     def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
         """The loss of raw scores and their targets; raises what the loss raises."""
-        return self._run(self.options.reduction, input, target, weight, where, extras)
+        reduction, (input, target, where) = self.options.reduction, self._arranged(input, target, where)
+        if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
+            return _operator(self._text, reduction, input, target, weight, where, extras)
+        arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
+        return self._found(reduction, input, target, arguments)
 
     def total(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Total:
         """Sum of weight * loss, differentiable, and what the criterion's mean divides that by, as a rule the sum of
@@ -98,13 +102,6 @@ class LossModule(torch.nn.Module):
         arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
         found: Total = self._found(TOTAL, input, target, arguments)
         return _of_mean(found, self.loss, mean, input, {"y_true": target, **arguments})
-
-    def _run(self, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]) -> Any:
-        input, target, where = self._arranged(input, target, where)
-        if torch.compiler.is_dynamo_compiling() or torch.compiler.is_exporting():
-            return _operator(self._text, reduction, input, target, weight, where, extras)
-        arguments = {"weight": weight, "where": where, "validate": self.options.validate, **extras}
-        return self._found(reduction, input, target, arguments)
 
     def _found(self, reduction: str, input: Tensor, target: Any, arguments: dict[str, Any]) -> Any:
         if self.options.engine == "triton":

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-WIDE = 1024  # bytes
+WIDE = 1024
+"""Bytes of a row from which on eight of them are a good part of the nearest cache."""
 LARGE = 200_000
 """From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 

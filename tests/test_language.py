@@ -306,3 +306,14 @@ def test_constants_fold_and_nothing_else_is_rewritten():
     minus = -x
     assert (x * 1) is x and (x + 0) is x and -minus is x and str(x * 0) == "0"
     assert (x - y) is (x - y)
+
+
+def test_a_factor_that_is_0_where_it_is_left_out_is_not_looked_at():
+    from lossmith.formula.derive import gradient
+    from lossmith.formula.expr import const, leaf
+
+    x, y, zero = leaf("input", "x"), leaf("input", "y"), const(0.0)
+    product = where(y == 0, 0, y * x)
+    assert gradient(product, x) is y
+    assert gradient(where(y == 1, 0, y * x), x) is where(y == 1, zero, y)
+    assert gradient(where(y == 0, y * x, 0), x) is where(y == 0, y, zero)

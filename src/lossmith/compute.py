@@ -72,9 +72,11 @@ class Call:
             return self._of_rows(reduction)
         value, gradient = self.outputs("value", "gradient", checked=False)
         value = self._checked("value", value)
-        # Where the value is a number everything was legal. The gradient's check knew that; but told so, a compiler
-        # finishes with the value before it begins with the gradient, which finds the inputs in the caches.
-        gradient = self._checked("gradient", gradient, value == value)
+        data = self.data
+        if data.checked or len(data.unsure(*data.formula.undefined_with("gradient"))) < 2:
+            gradient = self._checked("gradient", gradient)
+        else:  # illegal arguments have made the value NaN, and it is one comparison for all of them
+            gradient = self._or_nan(gradient, value == value)
         return self.value(value, reduction), self.derivative(gradient, reduction)
 
     def _of_rows(self, reduction: str) -> tuple[Array, Array]:
@@ -113,19 +115,19 @@ class Call:
             return parts[0] if group[0].row else parts[0][..., None] + xp.zeros_like(data.like)
         return stacked(xp, parts)
 
-    def _checked(self, name: Output, result: Array, known: Array | bool = False) -> Array:
-        """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere.
+    def _or_nan(self, result: Array, *valid: Array) -> Array:
+        """The result where all of these hold, one after the other: together a compiler keeps them in an array."""
+        xp = self.data.xp
+        nan = xp.full((), math.nan, dtype=result.dtype, device=device_of(result))
+        for condition in valid:
+            result = xp.where(condition[..., None] if result.ndim > condition.ndim else condition, result, nan)
+        return result
 
-        ``known``: where they are legal for sure.
-        """
+    def _checked(self, name: Output, result: Array) -> Array:
+        """NaN from legal inputs means that no limit exists there: an error on the host, NaN elsewhere."""
         data, xp = self.data, self.data.xp
         if not data.checked:
-            valid = data.valid(*data.formula.undefined_with(name))
-            if valid is None:
-                return result
-            valid = valid if known is False else known | valid
-            valid = valid[..., None] if result.ndim > valid.ndim else valid
-            return xp.where(valid, result, xp.full((), math.nan, dtype=result.dtype, device=device_of(result)))
+            return self._or_nan(result, *data.unsure(*data.formula.undefined_with(name)))
         bad = result != result
         if bool(xp.any(bad)):
             keep = True if data.keep is None else (data.keep[..., None] if result.ndim > data.keep.ndim else data.keep)

@@ -51,15 +51,17 @@ class Inputs(Record):
     checked: bool
     legal: dict[str, Array]
 
-    def valid(self, *but: str) -> Array | None:
-        """Where all arguments but these are legal, as far as that is not known; None where it is."""
-        found = [legal for name, legal in self.legal.items() if name not in but]
-        return reduce(operator.and_, found) if found else None
+    def unsure(self, *but: str) -> list[Array]:
+        """Where each argument but these is legal, of those of which that is not known."""
+        return [legal for name, legal in self.legal.items() if name not in but]
 
     def sound(self) -> Array | None:
-        """Where nothing illegal counts: all arguments are legal, or the sample is left out."""
-        valid = self.valid()
-        return valid if valid is None or self.keep is None else valid | ~self.keep
+        """Where nothing illegal counts: all arguments are legal, or the sample is left out; None: everywhere."""
+        found = self.unsure()
+        if not found:
+            return None
+        valid = reduce(operator.and_, found)
+        return valid if self.keep is None else valid | ~self.keep
 
 
 def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
@@ -291,6 +293,8 @@ def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
 
 
 def _legal(xp: ModuleType, x: Array, domain: Domain, classes: int | None) -> Array:
+    if domain.kind == "label":  # fewer comparisons than an interval of whole numbers
+        return (x == domain.low) | (x == domain.high)
     found = []
     if domain.low_open or math.isfinite(domain.low):
         found.append((x > domain.low) if domain.low_open else (x >= domain.low))

@@ -21,7 +21,7 @@ _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
 
 def _sign(xp: ModuleType, x: Array) -> Array:
     one = xp.ones_like(x)
-    return xp.where(x > 0, one, xp.where(x < 0, -one, 0.0 * x))  # NaN stays NaN
+    return xp.where(x > 0, one, xp.where(x < 0, -one, x))  # 0 and NaN stay what they are
 
 
 def _tail(xp: ModuleType, x: Array) -> Array:

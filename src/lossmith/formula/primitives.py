@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from lossmith.formula.expr import ONE, PI, ZERO, Expr, add, apply, const, div, mul, neg, power, sub, where
+from lossmith.formula.expr import ONE, PI, ZERO, Expr, add, apply, const, div, is_const, mul, neg, power, sub, where
 from lossmith.record import Record
 
 Kind = Literal["elementwise", "comparison", "logic", "reduction", "map"]
@@ -95,8 +95,10 @@ def _row(
 
 def _chosen(side: int) -> Push:
     def push(node: Expr, g: Expr) -> Expr:
-        branches = (g, ZERO) if side == 0 else (ZERO, g)
-        return where(node.args[0], *branches)
+        condition = node.args[0]
+        if side == 1 and condition.op == "eq" and condition.args[0] is g and is_const(condition.args[1], 0.0):
+            return g  # 0 where it is left out, like the slope y of "y f, but 0 where y is 0"
+        return where(condition, *((g, ZERO) if side == 0 else (ZERO, g)))
 
     return push
 

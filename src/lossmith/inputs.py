@@ -147,7 +147,11 @@ def prepare(
     device = None if host else device_of(y_pred)
 
     def load(x: Any, name: str) -> Array:
+        if x is None:
+            raise TypeError(f"{loss.name}: {name} is None")
         if not namespace_of(x)[1]:
+            if getattr(x, "is_sparse", False):
+                raise TypeError(f"{loss.name}: {name} is a sparse tensor: pass its to_dense()")
             if "complex" in dtype_name(x.dtype):
                 raise TypeError(f"{loss.name}: {name} has dtype {dtype_name(x.dtype)}, but must hold real numbers")
             return getattr(x, "detach", lambda: x)()
@@ -237,9 +241,11 @@ def _check_shapes(
     expected = tuple(prediction.shape) if formula.target.domain.row or not many else shape
     if tuple(target.shape) != expected:
         if many and not formula.target.domain.row:
+            rows = tuple(target.shape) == tuple(prediction.shape) and formula.target.domain.kind == "class id"
+            hint = "; of rows with a 1 for the class, pass y_true.argmax(-1)" if rows else ""
             raise ValueError(
                 f"{loss.name}: shapes must be equal up to y_pred's last axis: "
-                f"y_true must have shape {expected}, but has {tuple(target.shape)}"
+                f"y_true must have shape {expected}, but has {tuple(target.shape)}{hint}"
             )
         raise _shape_error(loss, ("y_true", "y_pred"), (tuple(target.shape), tuple(prediction.shape)))
     for extra in formula.extras:

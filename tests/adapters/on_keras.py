@@ -211,6 +211,14 @@ def test_samples_of_no_weight_cannot_spoil_the_sum():
     np.testing.assert_allclose(numbers(metric.result()), lm.poisson()([1.0], [0.5]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 2)])
+def test_weights_of_another_number_of_samples_are_refused(shape):
+    loss, zeros = lm.huber().to("keras"), np.zeros(shape)
+    for of in (loss, loss.metric()):
+        with pytest.raises(ValueError, match=r"sample_weight or mask has shape \(3,\), the loss of each sample"):
+            of(zeros, zeros, sample_weight=np.ones(3))
+
+
 def test_lists_are_taken_as_built_in_losses_take_them():
     loss = lm.huber().to("keras")
     assert float(loss([1.0, 2.0], [2.0, 5.0])) == float(keras.losses.Huber()([1.0, 2.0], [2.0, 5.0])) == 1.5

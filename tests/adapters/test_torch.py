@@ -173,6 +173,13 @@ def test_weight_where_and_ignored_targets():
     same(lm.cross_entropy(ignore_index=-100).to("torch")(scores, ids), one.item())
 
 
+def test_targets_in_a_list_may_be_ignored_too():
+    scores, ids = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)), [0, 1, 2, 1]
+    for module in (lm.cross_entropy().to("torch", ignore_index=1), torch.nn.CrossEntropyLoss(ignore_index=1)):
+        target = torch.tensor(ids) if isinstance(module, torch.nn.CrossEntropyLoss) else ids
+        assert module(scores, target).item() == pytest.approx(lm.cross_entropy()([0, 2], scores[[0, 2]].numpy()))
+
+
 def test_torchs_axis_of_classes():
     scores, ids = torch.randn(2, 4, 3, 5, dtype=torch.float64), torch.randint(0, 4, (2, 3, 5))
     scores.requires_grad_()
@@ -465,8 +472,19 @@ def test_no_option_is_ignored():
         lm.huber().to("torch", reduction="average")
     with pytest.raises(ValueError, match="class_dim"):
         lm.huber().to("torch", class_dim=1)
-    with pytest.raises(TypeError, match="must be a tensor"):
-        lm.huber().to("torch")(np.zeros(2), torch.zeros(2))
+    for options in ({}, {"ignore_index": 0}):
+        with pytest.raises(TypeError, match="must be a tensor"):
+            lm.huber().to("torch", **options)(np.zeros(2), torch.zeros(2))
+    with pytest.raises(TypeError, match="y_true is None"):
+        lm.huber().to("torch")(torch.zeros(2), None)
+    with pytest.raises(TypeError, match="y_pred is a sparse tensor"):
+        lm.huber().to("torch")(torch.zeros(2).to_sparse(), torch.zeros(2))
+    for options in ({"class_dim": 1.0}, {"class_dim": "1"}, {"ignore_index": "a"}):
+        with pytest.raises(TypeError, match="must be a"):
+            lm.cross_entropy().to("torch", **options)
+    for axis in (2, -3):
+        with pytest.raises(ValueError, match=f"class_dim is {axis}, but the input has 2 axes"):
+            lm.cross_entropy().to("torch", class_dim=axis)(torch.zeros(4, 3), torch.zeros(4, dtype=int))
     with pytest.raises(ValueError, match=r"no adapter for 'theano'.*torch"):
         lm.huber().to("theano")
 
@@ -501,6 +519,12 @@ def test_a_checkpoint_gives_the_loss_back(loss):
     for again in (pickle.loads(pickle.dumps(module)), copy.deepcopy(module)):
         assert isinstance(again, LossModule) and again.loss == loss and again.options == module.options
     assert loss.name in repr(module) and "reduction='sum'" in repr(module)
+
+
+@pytest.mark.parametrize("state", ["", "{}", "[]", {}, 3, '{"loss": {}, "options": {"speed": 1}}'])
+def test_a_state_of_something_else_is_refused(state):
+    with pytest.raises(ValueError, match="not the saved state of a loss"):
+        lm.huber().to("torch").load_state_dict({"_extra_state": state})
 
 
 def test_a_checkpoint_that_is_none_is_refused():

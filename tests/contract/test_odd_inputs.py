@@ -106,3 +106,12 @@ def test_a_formula_too_long_to_compile_is_computed_without():
     for _ in range(2000):
         f = math.tanh(f) + 0.5e-9
     assert value == pytest.approx(f, rel=1e-12)
+
+
+def test_what_lies_in_the_wrong_form_is_named():
+    ids, rows = np.array([0, 2]), np.eye(3)[[0, 2]]
+    with pytest.raises(ValueError, match=r"must have shape \(2,\), but has \(2, 3\); .* y_true.argmax\(-1\)"):
+        lm.focal_cross_entropy()(rows, np.zeros((2, 3)))
+    assert lm.focal_cross_entropy()(rows.argmax(-1), np.zeros((2, 3))) == lm.focal_cross_entropy()(ids, np.zeros((2, 3)))
+    with pytest.raises(TypeError, match="squared_error: y_true is None"):
+        SQUARED(None, F)

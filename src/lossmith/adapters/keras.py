@@ -161,4 +161,7 @@ def _spread(per_sample: Tensor, shape: tuple[int, ...]) -> Tensor:
     if len(per_sample.shape) == len(shape) + 1 and per_sample.shape[-1] == 1:
         per_sample = ops.squeeze(per_sample, axis=-1)
     axes = tuple(per_sample.shape) + (1,) * (len(shape) - len(per_sample.shape))
+    known = all(isinstance(n, int) for n in (*axes, *shape))  # of what is traced they may not be
+    if known and (len(axes) > len(shape) or any(m not in (1, n) for m, n in zip(axes, shape, strict=True))):
+        raise ValueError(f"sample_weight or mask has shape {tuple(per_sample.shape)}, the loss of each sample {shape}")
     return ops.broadcast_to(ops.reshape(per_sample, axes), shape)

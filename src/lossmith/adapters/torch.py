@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import lru_cache
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, NoneType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -79,6 +79,11 @@ class LossModule(torch.nn.Module):
                 raise ValueError(
                     f"{loss.name}: {name} must be one of {', '.join(known)}, not {getattr(options, name)!r}"
                 )
+        for name, kinds, what in (
+            ("class_dim", int, "a whole number"), ("ignore_index", (int, float, NoneType), "a number or None"),
+        ):  # fmt: skip
+            if not isinstance(getattr(options, name), kinds):
+                raise TypeError(f"{loss.name}: {name} must be {what}, not {getattr(options, name)!r}")
         if options.class_dim != -1 and loss.outputs == 1:
             raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
         self.loss, self.options, self._text = loss, options, _text_of(loss)
@@ -112,7 +117,16 @@ class LossModule(torch.nn.Module):
 
     def _arranged(self, input: Tensor, target: Any, where: Any) -> tuple[Tensor, Any, Any]:
         axis, ignored = self.options.class_dim, self.options.ignore_index
+        if axis == -1 and ignored is None:
+            return input, target, where
+        _refuse_other(self.loss, input)
+        target = torch.as_tensor(target, device=input.device)
         if axis != -1:
+            if not -input.ndim <= axis < input.ndim:
+                raise ValueError(
+                    f"{self.loss.name}: class_dim is {axis}, but the input has {input.ndim} axes: "
+                    f"shape {tuple(input.shape)}"
+                )
             input = input.movedim(axis, -1)
             if target.ndim == input.ndim:
                 target = target.movedim(axis, -1)
@@ -130,8 +144,13 @@ class LossModule(torch.nn.Module):
         return json.dumps({"loss": self.loss.spec(), "options": fields(self.options)})
 
     def set_extra_state(self, state: str) -> None:
-        content = json.loads(state)
-        self._choose(from_spec(content["loss"]), Options(**content["options"]))
+        """Raises ValueError if this is not what ``get_extra_state`` gave."""
+        try:
+            content = json.loads(state)
+            spec, options = content["loss"], Options(**content["options"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"this is not the saved state of a loss, but {state!r:.80}") from error
+        self._choose(from_spec(spec), options)
 
 
 def _copied(function: Any) -> FunctionType:
@@ -156,9 +175,13 @@ def value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, **arguments: Any
     return _value(loss, y_true, y_pred, reduction, arguments)
 
 
+def _refuse_other(loss: Loss, input: Any) -> None:
+    if not isinstance(input, torch.Tensor):
+        raise TypeError(f"{loss.name}: the input must be a tensor, not {type(input).__name__}")
+
+
 def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict[str, Any]) -> Any:
-    if not isinstance(y_pred, torch.Tensor):
-        raise TypeError(f"{loss.name}: the input must be a tensor, not {type(y_pred).__name__}")
+    _refuse_other(loss, y_pred)
     if torch.jit.is_tracing():
         raise RuntimeError(
             f"{loss.name}: torch.jit.trace would fix the number of samples and lose the gradient: "

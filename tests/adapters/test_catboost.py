@@ -183,3 +183,14 @@ def test_estimators_with_it_can_be_cloned():
     objective = lm.huber().to("catboost")
     again = base.clone(cb.CatBoostRegressor(loss_function=objective, eval_metric=objective.metric, **QUIET))
     assert again.get_params()["loss_function"] is objective
+
+
+def test_folds_keep_their_start():
+    loss = lm.huber()
+    X, signal, rng = table(800)
+    y = 1e6 + target_for(loss, signal, rng)
+    objective = loss.to("catboost")
+    train = objective.dataset(X, y)
+    found = cb.cv(train, objective.params(train, {**PARAMS, **QUIET, "iterations": 20}), fold_count=3, verbose=False)
+    lost = found["test-MeanLoss-mean"].to_numpy()
+    assert lost[-1] < lost[0] < 10  # from 0, a fold would be 1e6 away

@@ -10,6 +10,7 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.block import Array, Loaded
 from lossmith.engine.llvm.control import loop, when
 from lossmith.engine.llvm.emit import MASK, Value
+from lossmith.engine.llvm.lower import INDEX
 from lossmith.engine.llvm.memory import Slot, Stored
 from lossmith.engine.llvm.nodes import CHEAP
 from lossmith.engine.llvm.reducers import States
@@ -22,6 +23,10 @@ from lossmith.record import replace
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
 _SOON = 64  # vectors ahead: about a page of memory
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
+
+
+def _shifted(number: Value, by: int) -> Value:
+    return number + by if by else number
 
 
 class Along:
@@ -209,19 +214,24 @@ class Along:
         order = sweep.one.plain.order if plain and sweep.one.plain else sweep.one.order
         several = 1 if sweep.scans or any(node.args and node.op not in CHEAP for node in order) else _SEVERAL
 
+        counting = any(node is INDEX for node in order)
+
         def vectors(first: str, stop: str, states: States, count: int) -> States:
             def step(index: str, states: States) -> States:
-                size = len(states) // count
-                found: States = []
+                number, inner = states[:counting], states[counting:]
+                size = len(inner) // count
+                found = [x + count * width for x in number]
                 if several == 1:
                     self._prefetch(index)
                 for k in range(count):
-                    place = self.place(e.integer("add", index, k * width) if k else index)
-                    found += sweep.at(place, states[k * size : (k + 1) * size], plain=plain)
+                    at = e.integer("add", index, k * width) if k else index
+                    place = Place(at, partial(_shifted, number[0], k * width), None) if counting else self.place(at)
+                    found += sweep.at(place, inner[k * size : (k + 1) * size], plain=plain)
                 return found
 
+            number = [self.place(first).index()] if counting else []  # goes along: to make it anew takes four steps
             inner = [state for _ in range(count) for state in sweep.neutral(states)]
-            found = loop(e, first, stop, count * width, inner, step)
+            found = loop(e, first, stop, count * width, [*number, *inner], step)[counting:]
             size = len(found) // count
             for k in range(count):
                 states = sweep.join(states, found[k * size : (k + 1) * size])
@@ -242,9 +252,10 @@ class Along:
 
         Where that row is read already, what is read soon is brought nearer.
         """
-        e, level = self.e, 2 if self.spec.long and self.staggered is None else 1
+        e, level = self.e, 2 if self.staggered is None else 1
         soon = 0 if self.staggered is None else _SOON * e.lanes
-        there = e.integer("add", e.integer("add", self.classes, soon), index)
+        next_rows = e.integer("mul", self.classes, self.together)
+        there = e.integer("add", e.integer("add", next_rows, soon), index)
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)

@@ -256,14 +256,14 @@ def log1p_unit(e: Emitter, t: Value) -> Value:
 
 def softplus(e: Emitter, x: Value) -> Value:
     """log(1 + e^x): 1.99, 1.84 ULP."""
-    return e.where(x > 0.0, x, 0.0) + log1p_unit(e, exp_nonpositive(e, -e.abs(x)))
+    return e.by_sign(x, x, 0.0) + log1p_unit(e, exp_nonpositive(e, -e.abs(x)))
 
 
 def sigmoid(e: Emitter, x: Value) -> Value:
     """1 / (1 + e^-x), of x and -x with one exponential and one division: 2.18, 2.10 ULP."""
     t = exp_nonpositive(e, -e.abs(x))
     smaller = t / (1.0 + t)
-    return e.where(x >= 0.0, 1.0 - smaller, smaller)
+    return e.by_sign(x, 1.0 - smaller, smaller)
 
 
 def _decay(e: Emitter, a: Value) -> tuple[Value, Value]:

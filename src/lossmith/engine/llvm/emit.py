@@ -289,6 +289,11 @@ class Emitter:
             return left
         return self.instruction(type_, f"select {self.vector(MASK)} {mask}, {vector} {left}, {vector} {right}")
 
+    def by_sign(self, x: Value, a: Number, b: Number) -> Value:
+        """a where x >= 0, else b; of x and -x by one comparison, so at 0 it may be either."""
+        base = self._negated.get(x.name)
+        return self.where(x >= 0.0, a, b) if base is None else self.where(base >= 0.0, b, a)
+
     def polynomial(self, x: Value, coefficients: tuple[float, ...]) -> Value:
         """By Horner's rule; the coefficient of the highest power comes first."""
         result = self.lift(coefficients[0], x.type)

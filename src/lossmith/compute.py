@@ -24,6 +24,7 @@ from lossmith.namespaces import (
     namespace_of,
     stacked,
 )
+from lossmith.parameters import stored, stored_vector
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Call:
         return self.value(self._checked("value", value), reduction), self._typed(gradient)
 
     def _params(self, like: Array) -> dict[str, Any]:
-        xp, single = self.data.xp, dtype_name(like.dtype) == "float32"
+        xp, dtype = self.data.xp, dtype_name(like.dtype)
         values: dict[str, Any] = {"width": self.width}
         numbers = self.loss.numbers
         for argument in self.data.formula.params:
@@ -102,9 +103,10 @@ class Call:
                         f"{self.loss.name}: {argument.name} has {len(value)} numbers, "
                         f"but y_pred has {like.shape[-1]} classes"
                     )
-                values[argument.name] = xp.asarray(list(value), dtype=like.dtype, device=device_of(like))
+                found = stored_vector(self.loss, argument.name, dtype)
+                values[argument.name] = xp.asarray(found, dtype=like.dtype, device=device_of(like))
             else:
-                values[argument.name] = float(np.float32(value)) if single else float(value)
+                values[argument.name] = stored(self.loss, argument.name, value, dtype)
         return values
 
     def _joined(self, name: Output, group: Sequence[Expr], parts: list[Array]) -> Array:
@@ -154,7 +156,16 @@ class Call:
             result = total(data.xp, values, data.weight, data.keep)
         else:
             result = mean(data.xp, values, data.weight, data.keep, self.denominator(reduction))
+        self._check_sum(result, values)
         return self._returned(result if data.host else data.xp.astype(result, values.dtype))
+
+    def _check_sum(self, result: Array, values: Array) -> None:
+        """Each loss has been looked at, but inf and -inf have no sum."""
+        if self.data.checked and bool(result != result):
+            kept = np.asarray(apply_weight(self.data.xp, values, None, self.data.keep))
+            ends = [np.argwhere(kept == x)[:1].tolist() for x in (math.inf, -math.inf)]
+            why = f"inf at index {ends[0][0]}, -inf at {ends[1][0]}" if all(ends) else "parts of it overflow"
+            raise ValueError(f"{self.loss.name}: there is no sum of the losses: {why}")
 
     def denominator(self, reduction: str) -> Array:
         """What a mean divides by; raises ValueError where that is known to be nothing."""
@@ -195,7 +206,7 @@ class Call:
     def _typed(self, values: Array) -> Array:
         data = self.data
         dtype = data.prediction.dtype if is_floating(data.prediction.dtype) else compute_dtype(data.xp, [])
-        dtype = dtype.newbyteorder("=") if data.host else dtype
+        dtype = np.dtype(dtype).newbyteorder("=") if data.host else dtype
         if values.dtype != dtype:
             with np.errstate(all="ignore"):
                 values = values.astype(dtype) if data.host else data.xp.astype(values, dtype)
@@ -243,6 +254,7 @@ class Call:
         (values,) = self.outputs("value")
         weight = total_weight(data.xp, values, data.weight, data.keep)
         result = total(data.xp, values, data.weight, data.keep)
+        self._check_sum(result, values)
         return (
             Total(float(result), float(weight))
             if data.host

@@ -112,8 +112,10 @@ def direct(
     fast, most = loss.roads.get(known, _NO_ROAD)
     if known not in loss.roads:  # the first call does not wait for a road of later ones
         loss.roads[known] = _opening(loss, known, made), made.most
-    run = made.run if fast is None or y_pred.size >= most else fast
-    results: list[Any] | None = run(list(arrays.values()), (places if len(outs) > 1 else places[0]) if fits else None)
+    taken, place = list(arrays.values()), (places if len(outs) > 1 else places[0]) if fits else None
+    results: list[Any] | None = None if fast is None or y_pred.size >= most else fast(taken, place)
+    if results is None:  # there is no road for this layout, or it did not like what it saw
+        results = made.run(taken, place)
     if results is not None and outs:
         for each, result in zip(outs, results[-len(outs) :], strict=True):
             if not fits:

@@ -323,11 +323,17 @@ def _check_domains(
     """Raise at the first illegal value; where values cannot be looked at, return where each argument's are legal."""
     classes = arrays[formula.predictions[0].name].shape[-1] if formula.kind == "rowwise" else None
     found: dict[str, Array] = {}
-    for argument in (formula.target, *formula.predictions, *formula.extras):
+    heads = {p.name: k for k, p in enumerate(formula.predictions)} if len(formula.predictions) > 1 else {}
+    if look and heads:  # what comes first in y_pred is said first
+        arguments = sorted(formula.predictions, key=lambda p: _first(_legal(xp, arrays[p.name], p.domain, None), keep))
+    else:
+        arguments = list(formula.predictions)
+    for argument in (formula.target, *arguments, *formula.extras):
         shown = "y_true" if argument is formula.target else argument.name if argument in formula.extras else "y_pred"
         x, domain = arrays[argument.name], argument.domain
         if look:
-            _refuse_outside(loss, domain, x, shown, keep, xp, classes, raw if argument is formula.target else None)
+            own = raw if argument is formula.target else None
+            _refuse_outside(loss, domain, x, shown, keep, xp, classes, own, heads.get(argument.name))
             continue
         if domain.row and domain.any_number:  # a NaN is the largest of its row, which most formulas ask for anyway
             legal = _legal(xp, xp.max(x, axis=-1), domain, classes)
@@ -341,9 +347,15 @@ def _check_domains(
     return found
 
 
+def _first(legal: Array, keep: Array | None) -> int:
+    """The place of the first that is not, or behind the last."""
+    bad = np.flatnonzero(~np.asarray(legal if keep is None else legal | ~keep))
+    return int(bad[0]) if bad.size else math.prod(legal.shape)
+
+
 def _refuse_outside(
     loss: Loss, domain: Domain, x: Array, shown: str, keep: Array | None, xp: ModuleType, classes: int | None = None,
-    raw: Array | None = None,
+    raw: Array | None = None, head: int | None = None,
 ) -> None:  # fmt: skip
     legal = _legal(xp, x, domain, classes)
     if domain.simplex:
@@ -365,7 +377,8 @@ def _refuse_outside(
         else domain.describe()
     )
     hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
-    raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {number} is not {wanted}{hint}")
+    place = _at(bad if head is None else (*bad, head))
+    raise ValueError(f"{loss.name}: {shown}{place} = {number} is not {wanted}{hint}")
 
 
 def _few(labels: tuple[Any, ...]) -> str:

@@ -39,6 +39,20 @@ def checked_parameters(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, An
     return values
 
 
+def stored(loss: Loss, name: str, value: float, dtype: Any) -> float:
+    """A parameter as numbers of this dtype hold it; raises ValueError where they hold 0 or infinity instead."""
+    with np.errstate(all="ignore"):
+        found = float(np.dtype(dtype).type(value))
+    if (found == 0) != (value == 0) or math.isinf(found) != math.isinf(value):
+        raise ValueError(f"{loss.name}: {name} = {value!r} would be {found} in {np.dtype(dtype)}: pass float64 arrays")
+    return found
+
+
+def stored_vector(loss: Loss, name: str, dtype: Any) -> np.ndarray[Any, Any]:
+    """The same, of a parameter with a number for each class."""
+    return np.array([stored(loss, f"{name}[{k}]", x, dtype) for k, x in enumerate(loss.numbers[name])], dtype)
+
+
 def _checked(loss: str, p: Parameter, value: Any) -> Any:
     if p.ignored_label:
         return _ignored_label(loss, p, value)

@@ -15,6 +15,7 @@ from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ONE, Expr, apply, walk
 from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating
+from lossmith.parameters import stored, stored_vector
 from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def plan(
     by_class = rows and y_pred.ndim == 2 and not y_pred.flags.c_contiguous
     wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result), by_class=by_class)
     numbers = [p.name for p in formula.params if not p.per_class]
-    known = {name: float(compute.type(loss.numbers[name])) for name in numbers}
+    known = {name: stored(loss, name, loss.numbers[name], compute) for name in numbers}
     roots = settled(wanted, {**known, "width": float(request.width)})
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
@@ -212,7 +213,7 @@ def plan(
     made = tuple(np.dtype(o.dtype) if dtype_name(result) != o.dtype else result for o in outputs)
 
     def vectors(spec: Spec) -> tuple[Array, ...]:
-        return tuple(np.asarray(list(loss.numbers[name]), dtype=compute) for name in spec.vectors)
+        return tuple(stored_vector(loss, name, compute) for name in spec.vectors)
 
     def width(k: int) -> int | None:
         return y_pred.shape[-1] if (many and k == 1) or (k == 0 and inputs[0].row) else None

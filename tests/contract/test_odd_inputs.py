@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -115,3 +116,73 @@ def test_what_lies_in_the_wrong_form_is_named():
     assert (rows.argmax(-1) == ids).all()
     with pytest.raises(TypeError, match="squared_error: y_true is None"):
         SQUARED(None, F)
+
+
+@pytest.mark.parametrize("method", ["gradient", "hessian", "value_and_gradient"])
+def test_whole_numbers_have_derivatives_on_every_road(method):
+    y, f, tiny = [1, 2], [3, 5], [1e-310, 1e-310]
+    for loss in (lm.squared_error(), lm.huber()):
+        ask = partial(getattr(loss, method), reduction="mean")
+        wanted = np.hstack(ask(np.array(y, float), np.array(f, float)))
+        for weight in (None, tiny):  # such weights go another road
+            for cast in (list, np.array, lambda x: np.array(x, dtype="i2")):
+                np.testing.assert_allclose(np.hstack(ask(cast(y), cast(f), weight=weight)), wanted, rtol=1e-15)
+        assert ask(y[0], f[0]) == ask(float(y[0]), float(f[0]))
+    assert lm.squared_error().gradient(np.zeros(0, int), np.zeros(0, int), reduction="sum").dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_the_same_call_has_the_same_bits_however_often(dtype):
+    rng = np.random.default_rng(0)
+    y, f = (3 * rng.normal(size=(2, 20_000))).astype(dtype)
+    loss, (y_apart, f_apart) = lm.huber(), (np.repeat(x, 2)[::2] for x in (y, f))
+    wanted, slope = lm.huber()(y, f), lm.huber().gradient(y, f)
+    for _ in range(4):
+        assert loss(y_apart, f_apart) == wanted
+        assert (loss.gradient(y_apart, f_apart) == slope).all()
+
+
+@pytest.mark.parametrize("order", ["lqlqi", "qlqli"])
+def test_two_names_of_one_type_are_one(order):
+    rng = np.random.default_rng(0)
+    y, f = rng.integers(0, 3, 1000), rng.normal(size=(1000, 3))
+    loss = lm.cross_entropy()
+    assert len({loss(y.astype(kind), f) for kind in order}) == 1
+    assert len({loss.gradient(y.astype(kind), f).tobytes() for kind in order}) == 1
+
+
+def test_infinite_losses_of_both_signs_have_no_sum():
+    @lm.pointwise
+    def difference(y: Real, f: Real):
+        """The difference."""
+        return f - y
+
+    y, f = np.zeros(3), np.array([0.0, np.inf, -np.inf])
+    loss = difference()
+    assert loss(y, f, reduction="none").tolist() == f.tolist()
+    for ask in (loss, loss.total, lambda y, f: loss(y, f, reduction="sum")):
+        with pytest.raises(ValueError, match=r"no sum of the losses: inf at index \[1\], -inf at \[2\]"):
+            ask(y, f)
+    assert loss(y, f, where=np.array([True, True, False])) == np.inf
+
+
+def test_the_index_of_several_predictions_is_whole_and_the_first():
+    f = np.zeros((3, 2))
+    f[1, 1] = f[2, 0] = np.nan
+    for place, where in (("1, 1", None), ("2, 0", np.array([True, False, True]))):
+        with pytest.raises(ValueError, match=rf"gaussian_nll: y_pred\[{place}\] = nan is not a real number"):
+            lm.gaussian_nll()(np.zeros(3), f, where=where)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("loss", "named"), [
+    (lm.huber(delta=1e39), "delta = 1e.39 would be inf in float32"),
+    (lm.pseudo_huber(delta=1e-46), "delta = 1e-46 would be 0.0 in float32"),
+    (lm.cross_entropy(class_weight=[1, 1e-50]), r"class_weight\[1\] = 1e-50 would be 0.0 in float32"),
+])  # fmt: skip
+def test_parameters_that_float32_does_not_hold_are_named(loss, named):
+    y, f = np.array([0, 1]), np.zeros((2, 2) if loss.wide else 2)
+    assert np.isfinite(loss(y, f))
+    for call in (loss, loss.gradient):
+        with pytest.raises(ValueError, match=named):
+            call(y.astype("float32") if not loss.wide else y, f.astype("float32"))

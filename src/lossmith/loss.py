@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from lossmith.compute import Call, check_out, check_pair, differentiable
 from lossmith.direct import served
+from lossmith.engine.denormals import denormals
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
@@ -98,8 +99,9 @@ class Loss:
     def _value(
         self, y_true: Any, y_pred: Any, reduction: str, *, weight: Any, where: Any, validate: bool | None, **extras: Any
     ) -> Any:
-        call = Call(self, y_true, y_pred, weight, where, extras, validate)
-        return call.value(call.outputs("value")[0], reduction)
+        with denormals():
+            call = Call(self, y_true, y_pred, weight, where, extras, validate)
+            return call.value(call.outputs("value")[0], reduction)
 
     def gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
                  out: Any = None, validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
@@ -130,8 +132,9 @@ class Loss:
         if found is not None:
             return found[0]
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
-        call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
-        return call.derivative(call.outputs(which)[0], reduction, out)
+        with denormals():
+            call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
+            return call.derivative(call.outputs(which)[0], reduction, out)
 
     def value_and_gradient(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
                            reduction: str = "mean", out: Any = None, validate: bool | None = None,
@@ -141,9 +144,10 @@ class Loss:
         if found is not None:
             return found[0], found[1]
         check_out(self, out, y_pred, y_true, y_pred, weight, where, *extras.values())
-        call = Call(self, y_true, y_pred, weight, where, extras, validate)
-        values, gradients = call.outputs("value", "gradient")
-        return call.value(values, reduction), call.derivative(gradients, reduction, out)
+        with denormals():
+            call = Call(self, y_true, y_pred, weight, where, extras, validate)
+            values, gradients = call.outputs("value", "gradient")
+            return call.value(values, reduction), call.derivative(gradients, reduction, out)
 
     def gradient_and_curvature(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None,
                                reduction: str = "none", out: tuple[Any, Any] | None = None,
@@ -158,9 +162,10 @@ class Loss:
         places = out or (None, None)
         for place, other in zip(places, reversed(places), strict=True):
             check_out(self, place, y_pred, other, *given)
-        call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
-        first, second = call.outputs("gradient", "curvature")
-        return call.derivative(first, reduction, places[0]), call.derivative(second, reduction, places[1])
+        with denormals():
+            call = Call(self, y_true, y_pred, weight, where, extras, validate, width)
+            first, second = call.outputs("gradient", "curvature")
+            return call.derivative(first, reduction, places[0]), call.derivative(second, reduction, places[1])
 
     def total(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, validate: bool | None = None,
               **extras: Any) -> Total:  # fmt: skip
@@ -168,7 +173,8 @@ class Loss:
         found = served(self, _VALUE, TOTAL, y_true, y_pred, weight, where, None, extras)
         if found is not None:
             return found[0]  # type: ignore[no-any-return]
-        return Call(self, y_true, y_pred, weight, where, extras, validate).total()
+        with denormals():
+            return Call(self, y_true, y_pred, weight, where, extras, validate).total()
 
     def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
         """The constant raw score of smallest mean loss, the midpoint where there are many; infinite where the truth is.

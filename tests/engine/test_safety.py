@@ -84,6 +84,25 @@ def test_flush_to_zero_changes_no_bit(case, dtype, flushing):
         assert answers[True] == answers[False]
 
 
+@pytest.mark.parametrize("engine", ["llvm", "arrays"])
+def test_flush_to_zero_changes_nothing_on_the_checked_road(engine, flushing, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
+    y, f, tiny, single = np.zeros(2), np.array([1.0, 3.0]), np.array([1e-310, 3e-310]), np.array(1e-310)
+    answers = {}
+    for mode in (False, True):
+        torch.set_flush_denormal(mode)
+        loss = fresh(lm.squared_error())
+        totals = loss.total(y, f, weight=tiny)
+        found = [loss(y, f, weight=tiny), *loss.value_and_gradient(y, f, weight=tiny), totals.sum, totals.weight]
+        found += [loss.gradient(y, f, weight=tiny), fresh(lm.absolute_error())(0.0, single), loss.gradient(0.0, single)]
+        found += loss.gradient_and_curvature(y, f, weight=tiny)
+        assert flushing() == mode
+        torch.set_flush_denormal(False)
+        answers[mode] = bits(*found)
+    assert answers[True] == answers[False]
+
+
 def test_the_mode_matters():
     """NumPy itself gives other bits: the test above can fail."""
     torch = pytest.importorskip("torch")

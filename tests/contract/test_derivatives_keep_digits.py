@@ -6,7 +6,7 @@ from mpmath import mp, mpf
 
 import lossmith as lm
 from judges.oracle import ulps
-from lossmith.formula import Label, Real, log_normal_cdf, where
+from lossmith.formula import Label, Real, log_normal_cdf, sigmoid, tanh, where, x_minus_log1p
 
 DIGITS = 100
 _STEP = mpf(10) ** -30
@@ -18,12 +18,36 @@ def probit(y: Label, f: Real):
     return -log_normal_cdf(where(y == 1, f, -f))
 
 
+@lm.pointwise
+def bounded(y: Real, f: Real):
+    """From -1 to 1."""
+    return tanh(f - y)
+
+
+@lm.pointwise
+def logistic(y: Real, f: Real):
+    """From 0 to 1."""
+    return sigmoid(f - y)
+
+
+@lm.pointwise
+def fair(y: Real, f: Real):
+    """Between squared and absolute error."""
+    return x_minus_log1p(abs(f))
+
+
 def _inverse_mills(x):
     return mp.npdf(x) / mp.ncdf(x)
 
 
+def _density(x):
+    """Of the logistic distribution."""
+    return mp.sech(x / 2) ** 2 / 4
+
+
 # the loss at y = 0, its first and second derivative in f, and where they are looked at in float32 and float64
 EVERYWHERE = (0.0, 0.3, -0.3, 0.6, 0.9, 1.0, -1.0, 2.0, -2.0, 5.0, -5.0, 12.0, -12.0)
+SMALL = (1e-4, 1e-8, 1e-9, -1e-30, 0.1, 0.99, 1.01)
 CASES = {
     "probit": (
         probit(),
@@ -31,6 +55,9 @@ CASES = {
         lambda f: _inverse_mills(-f) * (_inverse_mills(-f) - f),
         (30.0, 100.0, 1e4, -30.0, 1e10, 1e15),
     ),
+    "bounded": (bounded(), lambda f: mp.sech(f) ** 2, lambda f: -2 * mp.tanh(f) * mp.sech(f) ** 2, SMALL),
+    "logistic": (logistic(), _density, lambda f: -mp.tanh(f / 2) * _density(f), SMALL),
+    "fair": (fair(), lambda f: f / (1 + abs(f)), lambda f: 1 / (1 + abs(f)) ** 2, (*SMALL, 1e9, 1e16, -1e18)),
 }
 ENGINES = ("llvm", "arrays")
 
@@ -48,7 +75,8 @@ def error(got, truth, f, dtype):
 def test_gradient_and_hessian(name, engine, dtype, monkeypatch):
     monkeypatch.setenv("LOSSMITH_ENGINE", engine)
     loss, first, second, places = CASES[name]
-    f = np.array([*EVERYWHERE, *places]).astype(dtype)
+    everywhere = EVERYWHERE[1:] if name == "fair" else EVERYWHERE  # it has a kink at 0
+    f = np.array([*everywhere, *places]).astype(dtype)
     most = {"llvm": 4.0, "arrays": 5.0}[engine]  # the contract is that of machine code
     with mp.workdps(DIGITS):
         for method, truth in ((loss.gradient, first), (loss.hessian, second)):
@@ -62,6 +90,8 @@ def test_gradient_and_hessian(name, engine, dtype, monkeypatch):
 ENDS = [
     (probit(), 1.0, 1.0, 1.0),
     (probit(), -1.0, 0.0, 0.0),
+    (bounded(), 1.0, 0.0, 0.0),
+    (logistic(), 1.0, 0.0, 0.0),
 ]
 
 

@@ -6,7 +6,18 @@ from mpmath import mp, mpf
 
 import lossmith as lm
 from judges.oracle import ulps
-from lossmith.formula import Label, Real, log_normal_cdf, sigmoid, tanh, where, x_minus_log1p
+from lossmith.formula import (
+    Label,
+    Real,
+    arctan,
+    erf,
+    log_normal_cdf,
+    normal_cdf,
+    sigmoid,
+    tanh,
+    where,
+    x_minus_log1p,
+)
 
 DIGITS = 100
 _STEP = mpf(10) ** -30
@@ -36,6 +47,24 @@ def fair(y: Real, f: Real):
     return x_minus_log1p(abs(f))
 
 
+@lm.pointwise
+def angle(y: Real, f: Real):
+    """The angle of a slope."""
+    return arctan(f)
+
+
+@lm.pointwise
+def error_function(y: Real, f: Real):
+    """The error function."""
+    return erf(f)
+
+
+@lm.pointwise
+def share_below(y: Real, f: Real):
+    """The normal distribution function."""
+    return normal_cdf(f)
+
+
 def _inverse_mills(x):
     return mp.npdf(x) / mp.ncdf(x)
 
@@ -57,6 +86,19 @@ CASES = {
     ),
     "bounded": (bounded(), lambda f: mp.sech(f) ** 2, lambda f: -2 * mp.tanh(f) * mp.sech(f) ** 2, SMALL),
     "logistic": (logistic(), _density, lambda f: -mp.tanh(f / 2) * _density(f), SMALL),
+    "angle": (
+        angle(),
+        lambda f: 1 / (1 + f * f),
+        lambda f: -2 * f / (1 + f * f) ** 2,
+        (*SMALL, 1e8, 0.99e9, 1.01e9, 1e18, 1e20, -1e36),
+    ),
+    "error_function": (
+        error_function(),
+        lambda f: 2 * mp.exp(-f * f) / mp.sqrt(mp.pi),
+        lambda f: -4 * f * mp.exp(-f * f) / mp.sqrt(mp.pi),
+        SMALL,
+    ),
+    "share_below": (share_below(), mp.npdf, lambda f: -f * mp.npdf(f), (*SMALL, 37.0, 39.9, 40.0, 41.0, 1e30)),
     "fair": (fair(), lambda f: f / (1 + abs(f)), lambda f: 1 / (1 + abs(f)) ** 2, (*SMALL, 1e9, 1e16, -1e18)),
 }
 ENGINES = ("llvm", "arrays")
@@ -92,6 +134,10 @@ ENDS = [
     (probit(), -1.0, 0.0, 0.0),
     (bounded(), 1.0, 0.0, 0.0),
     (logistic(), 1.0, 0.0, 0.0),
+    (angle(), 1.0, 0.0, 0.0),
+    (angle(), -1.0, 0.0, 0.0),
+    (error_function(), 1.0, 0.0, 0.0),
+    (share_below(), -1.0, 0.0, 0.0),
 ]
 
 

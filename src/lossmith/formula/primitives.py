@@ -106,8 +106,22 @@ def _power_in_base(node: Expr, g: Expr) -> Expr:
     return _unless_zero(exponent, mul(g, mul(exponent, power(base, sub(exponent, ONE)))))
 
 
+def _bell(x: Expr, square: Expr) -> Expr:
+    """e^-square; no product of it where it is 0 in every float, and x, which may be infinite or become so by 2 x."""
+    return where(apply("lt", abs(x), const(40.0)), _f("exp", neg(square)), ZERO)
+
+
+def _erf_slope(x: Expr) -> Expr:
+    return div(mul(const(2.0), _bell(x, mul(x, x))), _f("sqrt", PI))
+
+
 def _normal_pdf(x: Expr) -> Expr:
-    return div(_f("exp", neg(div(mul(x, x), const(2.0)))), _f("sqrt", mul(const(2.0), PI)))
+    return div(_bell(x, div(mul(x, x), const(2.0))), _f("sqrt", mul(const(2.0), PI)))
+
+
+def _arctan_slope(x: Expr) -> Expr:
+    """1 / (1 + x^2), far out 1 / x / x, which does not overflow on the way."""
+    return where(apply("lt", abs(x), const(1e9)), div(ONE, add(ONE, mul(x, x))), div(div(ONE, x), x))
 
 
 def _row(
@@ -158,7 +172,7 @@ _TABLE = (
     _row("log1p", 1, "elementwise", r"\log(1 + {0})", lambda n, g: div(g, add(ONE, _x(n)))),
     _row("sin", 1, "elementwise", r"\sin {0}", lambda n, g: mul(g, _f("cos", _x(n)))),
     _row("cos", 1, "elementwise", r"\cos {0}", lambda n, g: neg(mul(g, _f("sin", _x(n))))),
-    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: div(g, add(ONE, mul(_x(n), _x(n))))),
+    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: mul(g, _arctan_slope(_x(n)))),
     _row("tanh", 1, "elementwise", r"\tanh {0}", lambda n, g: mul(g, _sech2(_x(n)))),
     # stable primitives: the textbook forms of these overflow or cancel
     _row("softplus", 1, "elementwise", r"\operatorname{{sp}}({0})", lambda n, g: mul(g, _f("sigmoid", _x(n)))),
@@ -193,8 +207,7 @@ _TABLE = (
     _row("digamma", 1, "elementwise", r"\psi({0})", lambda n, g: mul(g, _f("trigamma", _x(n)))),
     _row("trigamma", 1, "elementwise", r"\psi_1({0})", lambda n, g: mul(g, _f("tetragamma", _x(n)))),
     _row("tetragamma", 1, "elementwise", r"\psi_2({0})"),
-    _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})",
-         lambda n, g: mul(g, div(mul(const(2.0), _f("exp", neg(mul(_x(n), _x(n))))), _f("sqrt", PI)))),
+    _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})", lambda n, g: mul(g, _erf_slope(_x(n)))),
     _row("normal_cdf", 1, "elementwise", r"\Phi({0})", lambda n, g: mul(g, _normal_pdf(_x(n)))),
     _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})", lambda n, g: mul(g, _f("log_normal_cdf_slope", _x(n)))),
     _row("log_normal_cdf_slope", 1, "elementwise", r"\frac{{\varphi({0})}}{{\Phi({0})}}",

@@ -1,4 +1,4 @@
-"""Derivatives of a user's own formula keep their digits where a textbook's rule would subtract nearly equal numbers."""
+"""Own formulas keep their digits where a textbook's rule for a derivative would subtract nearly equal numbers."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,11 @@ import lossmith as lm
 from judges.oracle import ulps
 from lossmith.formula import (
     Label,
+    NonNegative,
     Real,
     arctan,
     erf,
+    js_term,
     log_normal_cdf,
     normal_cdf,
     sigmoid,
@@ -126,6 +128,19 @@ def test_gradient_and_hessian(name, engine, dtype, monkeypatch):
             got = method(np.zeros_like(f), f, **options)
             errors = [error(g, truth, x, dtype) for g, x in zip(got.tolist(), f.tolist(), strict=True)]
             assert max(errors) <= most, f[np.argmax(errors)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_amounts_of_any_size_are_compared(engine, monkeypatch):
+    @lm.pointwise
+    def divergence(y: NonNegative, f: NonNegative):
+        """Of amounts, not of probabilities."""
+        return js_term(y, f)
+
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
+    y, f = np.array([1e30, 1e-30, 1e30], np.float32), np.array([1e-30, 1e30, 0.0], np.float32)
+    expected = np.maximum(y, f).astype(float) * np.log(2) / 2
+    np.testing.assert_allclose(divergence()(y, f, reduction="none"), expected, rtol=4e-7)
 
 
 # beyond what can be judged by digits: the ends of the floats, where a product must not be infinity times 0

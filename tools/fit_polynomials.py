@@ -90,6 +90,12 @@ def _scaled_erfc(q: mpf) -> mpf:
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
+def _bend(q: mpf) -> mpf:
+    x = mpf("0.5") - mpf("3.75") * (1 + q) / (1 - q)
+    slope = mp.sqrt(2 / mp.pi) / (mp.exp(x * x / 2) * mp.erfc(-x / mp.sqrt(2)))
+    return slope * (x + slope)
+
+
 with mp.workdps(DIGITS):
     _S = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2
     _QUARTER = (mp.pi / 4) ** 2
@@ -138,6 +144,8 @@ with mp.workdps(DIGITS):
               of_square(lambda x: (mp.erf(x) / x - 2 / mp.sqrt(mp.pi)) / x**2), 0, mpf("0.81"), {"double": 11}),
         Table("ERFC", "(1 + 2 x) e^(x^2) erfc(x): 1.5 + p((x - 3.75) / (x + 3.75)), x >= 0",
               lambda q: _scaled_erfc(q) - 1.5, -1, 1, {"double": 26}),
+        Table("NORMAL_BEND", "h (x + h), h = phi(x) / Phi(x): p((t - 3.75) / (t + 3.75)), t = 0.5 - x >= 0",
+              _bend, -1, 1, {"double": 32}),
     )  # fmt: skip
 
 

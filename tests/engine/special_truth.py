@@ -73,6 +73,23 @@ def log_normal_cdf(x):
     return mp.log(normal_cdf(x)) if x < 0 else mp.log1p(-normal_cdf(-x))
 
 
+def log_normal_cdf_slope(x):
+    """h(x), the density over the distribution function; both have the error of a square in the exponent."""
+    if x < -1e12:
+        return -x * (1 + 1 / x**2 - 2 / x**4)
+    with mp.extraprec(100):
+        return mp.exp(-x * x / 2) * mp.sqrt(2 / mp.pi) / mp.erfc(-x / mp.sqrt(2))
+
+
+def log_normal_cdf_bend(x):
+    """h(x) (x + h(x)), whose sum cancels twice the digits of x."""
+    if x < -1e12:
+        return 1 - 1 / x**2 + 6 / x**4
+    with mp.extraprec(100):
+        slope = log_normal_cdf_slope(x)
+        return slope * (x + slope)
+
+
 TRUTH = {
     "lgamma": lgamma,
     "log_factorial": log_factorial,
@@ -83,6 +100,8 @@ TRUTH = {
     "erf": mp.erf,
     "normal_cdf": normal_cdf,
     "log_normal_cdf": log_normal_cdf,
+    "log_normal_cdf_slope": log_normal_cdf_slope,
+    "log_normal_cdf_bend": log_normal_cdf_bend,
 }
 
 

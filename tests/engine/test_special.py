@@ -24,6 +24,8 @@ BOUNDS = {
     "erf": (0.501, 1.3),
     "normal_cdf": (0.501, 1.5),
     "log_normal_cdf": (0.501, 2.5),
+    "log_normal_cdf_slope": (0.501, 2.1),
+    "log_normal_cdf_bend": (0.501, 3.4),
 }
 GAMMAS = ("lgamma", "log_factorial", "stirling", "digamma", "trigamma", "tetragamma")
 MILLION = 1_000_000
@@ -32,6 +34,7 @@ TABLES = {
     "LGAMMA": "lgamma", "LGAMMA_SERIES": "stirling", "SIN_PI": "log_factorial", "DIGAMMA": "digamma",
     "DIGAMMA_SERIES": "digamma", "COT_PI": "digamma", "TRIGAMMA_SERIES": "trigamma", "COT_PI_SLOPE": "trigamma",
     "TETRAGAMMA_SERIES": "tetragamma", "COT_PI_BEND": "tetragamma", "ERF": "erf", "ERFC": "normal_cdf",
+    "NORMAL_BEND": "log_normal_cdf_bend",
 }  # fmt: skip
 # zeros and extrema of the gamma family, and where one way of computing gives way to another
 PLACES = (1, 2, 1.461632144968362, -2.457024738220801, -2.610720868444145, -2.5, -3.5, 6.5, 7.5, 0.5, -0.5, 0.9, -0.9)
@@ -135,11 +138,13 @@ def test_a_few_units_too_many_are_found(name, dtype):
         ("trigamma", lambda x: mp.polygamma(1, x)),
         ("tetragamma", lambda x: mp.polygamma(2, x)),
         ("log_normal_cdf", lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)),
+        ("log_normal_cdf_slope", lambda x: mp.npdf(x) / mp.ncdf(x)),
+        ("log_normal_cdf_bend", lambda x: mp.npdf(x) / mp.ncdf(x) * (x + mp.npdf(x) / mp.ncdf(x))),
     ],
 )
 def test_the_judge_agrees_with_mpmath(name, slow):
     negative = () if name == "stirling" else (-0.7, -2.3, -5.3, -30.3)
-    positive = (9.0, 33.3, 2e6, 1e12) if name != "log_normal_cdf" else (-1e3, -9e5, -1.1e6, 9.0)
+    positive = (9.0, 33.3, 2e6, 1e12) if "normal" not in name else (-1e3, -9e5, -1.1e6, -1e13, 9.0)
     for place in (*negative, *positive, 1e-20, 3e-13, 0.2, 1.001, 2.7):
         with mp.workprec(BITS + 300):
             expected = slow(mpf(place))
@@ -187,8 +192,11 @@ def test_exact_results(dtype, machines):
         0,
         np.dtype(dtype).type(-5e19),
     ]
-    assert at("log_normal_cdf", -INF, -np.finfo(dtype).max) == [-INF, -INF]
-    for name in ("erf", "normal_cdf", "log_normal_cdf"):
+    most = float(np.finfo(dtype).max)
+    assert at("log_normal_cdf", -INF, -most) == [-INF, -INF]
+    assert at("log_normal_cdf_slope", -INF, -most, -1e10, most, INF) == [INF, most, 1e10, 0, 0]
+    assert at("log_normal_cdf_bend", -INF, -most, most, INF) == pytest.approx([1, 1, 0, 0], rel=1e-15, abs=0)
+    for name in ("erf", "normal_cdf", "log_normal_cdf", "log_normal_cdf_slope", "log_normal_cdf_bend"):
         assert np.isnan(at(name, NAN))
 
 

@@ -119,6 +119,21 @@ def _stirling(y: mpf) -> mpf:
         return mpf(0) if y == 0 else _log_factorial(y) - y * mp.log(y) + y
 
 
+def _log_normal_cdf_slope(x: mpf) -> mpf:
+    if x < -mpf(10) ** 20:  # its tail's series: both parts of the quotient have the error of a square in the exponent
+        return -x - 1 / x
+    with mp.extradps(60):
+        return mp.exp(-x * x / 2) * mp.sqrt(2 / mp.pi) / mp.erfc(-x / mp.sqrt(2))
+
+
+def _log_normal_cdf_bend(x: mpf) -> mpf:
+    if x < -mpf(10) ** 20:
+        return 1 - 1 / x**2
+    with mp.extradps(60):
+        slope = _log_normal_cdf_slope(x)
+        return mpf(0) if mp.isinf(x) else slope * (x + slope)
+
+
 def _divide(a: mpf, b: mpf) -> mpf:
     if b == 0:
         return mp.nan if a == 0 or mp.isnan(a) else _sign(a) * mp.inf
@@ -143,6 +158,7 @@ ELEMENTWISE: dict[str, Callable[..., Value]] = {
     "kl_term": _kl_term, "js_term": _js_term, "js_slope": _js_slope, "power_loss": _power_loss,
     "power_slope": _power_slope, "power_bend": _power_bend, "stirling": _stirling,
     "erf": mp.erf, "normal_cdf": mp.ncdf, "log_normal_cdf": lambda x: mp.log(mp.erfc(-x / mp.sqrt(2)) / 2),
+    "log_normal_cdf_slope": _log_normal_cdf_slope, "log_normal_cdf_bend": _log_normal_cdf_bend,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from lossmith.engine import special
+from lossmith.engine.llvm.polynomials import NORMAL_BEND
 from lossmith.namespaces import device_of
 
 Array = Any
@@ -17,6 +18,7 @@ _STIRLING = 8.0  # from here on the series below is exact to the last digit
 _STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 _FADED = 1e-30  # well above the smallest float of every precision
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
+_ZERO_DENSITY = 40.0  # from here e^(-x^2/2) is 0 in every float
 
 
 def _sign(xp: ModuleType, x: Array) -> Array:
@@ -138,6 +140,31 @@ def _stirling(xp: ModuleType, y: Array) -> Array:
     for c in reversed(_STIRLING_TERMS):
         tail = tail * w + c
     return xp.where(y < _STIRLING, near, 0.5 * xp.log(2.0 * math.pi * y) + tail * z)
+
+
+def _left_bend(xp: ModuleType, x: Array) -> Array:
+    """The bend below, for x < 0.5: its sum cancels, the more the further left."""
+    t = 0.5 - xp.where((x < 0.5) & (x > -_HUGE), x, xp.full_like(x, -_HUGE))
+    q = (t - 3.75) / (t + 3.75)
+    bend = xp.zeros_like(x)
+    for c in NORMAL_BEND["double"]:
+        bend = bend * q + c
+    return bend
+
+
+def _log_normal_cdf_slope(xp: ModuleType, x: Array) -> Array:
+    """h(x), the normal density over the distribution function; on the left the root of h (x + h) = bend."""
+    near = xp.where(x > -_HUGE, x, xp.zeros_like(x))
+    left = xp.where(x > -_HUGE, 0.5 * (xp.sqrt(near * near + 4.0 * _left_bend(xp, x)) - near), -x)
+    right = xp.exp(-0.5 * x * x) / (math.sqrt(2.0 * math.pi) * special.special(xp, ("ndtr",))(x))
+    return xp.where(x < 0, left, right)
+
+
+def _log_normal_cdf_bend(xp: ModuleType, x: Array) -> Array:
+    """h(x) (x + h(x))."""
+    slope = _log_normal_cdf_slope(xp, x)
+    bounded = xp.where(x > _ZERO_DENSITY, xp.full_like(x, _ZERO_DENSITY), x)
+    return xp.where(x < 0.5, _left_bend(xp, x), slope * (bounded + slope))
 
 
 # rows: the class axis is the last -------------------------------------------------------------------------------------
@@ -267,6 +294,8 @@ _OWN: dict[str, Function] = {
     "power_slope": _power_slope,
     "power_bend": _power_bend,
     "stirling": _stirling,
+    "log_normal_cdf_slope": _log_normal_cdf_slope,
+    "log_normal_cdf_bend": _log_normal_cdf_bend,
     "first_max": _first_max,
     "sum": _sum,
     "logsumexp": _logsumexp,

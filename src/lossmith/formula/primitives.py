@@ -47,9 +47,26 @@ def _keep(node: Expr, g: Expr) -> Expr:
     return g
 
 
+def _both_sigmoids(x: Expr) -> Expr:
+    """s (1 - s), s = sigmoid(x)."""
+    return mul(_f("sigmoid", x), _f("sigmoid", neg(x)))
+
+
 def _sech2(x: Expr) -> Expr:
     """1 - tanh(x)^2 without the cancellation."""
-    return mul(const(4.0), mul(_f("sigmoid", mul(const(2.0), x)), _f("sigmoid", mul(const(-2.0), x))))
+    return mul(const(4.0), _both_sigmoids(mul(const(2.0), x)))
+
+
+def _factor(side: int) -> Push:
+    """Of a product: but s (1 - s), s = sigmoid(x), is a function of s alone, whose slope 1 - 2 s is -tanh(x / 2)."""
+
+    def push(node: Expr, g: Expr) -> Expr:
+        first = node.args[0]
+        if first.op == "sigmoid" and node is _both_sigmoids(_x(first)):
+            return ZERO if side == 1 else neg(mul(g, _f("tanh", mul(const(0.5), _x(first)))))
+        return mul(g, node.args[1 - side])
+
+    return push
 
 
 def _unless_zero(factor: Expr, product: Expr) -> Expr:
@@ -72,6 +89,12 @@ def _ratio(y: Expr, f: Expr) -> Expr:
     return where(apply("eq", y, ZERO), ZERO, div(y, f))
 
 
+def _over_one_more(x: Expr) -> Expr:
+    """x / (1 + x), for large x as 1 - 1 / (1 + x): the slope of the quotient itself would be a difference of equals."""
+    more = add(ONE, x)
+    return where(apply("lt", x, ONE), div(x, more), sub(ONE, div(ONE, more)))
+
+
 def _cubed_reciprocal(x: Expr) -> Expr:
     """(1 + x^2)^(-3/2)."""
     inverse = div(ONE, add(ONE, _f("sqrt1pm1", x)))
@@ -83,8 +106,22 @@ def _power_in_base(node: Expr, g: Expr) -> Expr:
     return _unless_zero(exponent, mul(g, mul(exponent, power(base, sub(exponent, ONE)))))
 
 
+def _bell(x: Expr, square: Expr) -> Expr:
+    """e^-square; no product of it where it is 0 in every float, and x, which may be infinite or become so by 2 x."""
+    return where(apply("lt", abs(x), const(40.0)), _f("exp", neg(square)), ZERO)
+
+
+def _erf_slope(x: Expr) -> Expr:
+    return div(mul(const(2.0), _bell(x, mul(x, x))), _f("sqrt", PI))
+
+
 def _normal_pdf(x: Expr) -> Expr:
-    return div(_f("exp", neg(div(mul(x, x), const(2.0)))), _f("sqrt", mul(const(2.0), PI)))
+    return div(_bell(x, div(mul(x, x), const(2.0))), _f("sqrt", mul(const(2.0), PI)))
+
+
+def _arctan_slope(x: Expr) -> Expr:
+    """1 / (1 + x^2), far out 1 / x / x, which does not overflow on the way."""
+    return where(apply("lt", abs(x), const(1e9)), div(ONE, add(ONE, mul(x, x))), div(div(ONE, x), x))
 
 
 def _row(
@@ -115,8 +152,7 @@ _TABLE = (
     # arithmetic
     _row("add", 2, "elementwise", r"{0} + {1}", _keep, _keep, fold=lambda a, b: a + b),
     _row("sub", 2, "elementwise", r"{0} - {1}", _keep, lambda n, g: neg(g), fold=lambda a, b: a - b),
-    _row("mul", 2, "elementwise", r"{0} \, {1}", lambda n, g: mul(g, n.args[1]), lambda n, g: mul(g, n.args[0]),
-         fold=lambda a, b: a * b),
+    _row("mul", 2, "elementwise", r"{0} \, {1}", _factor(0), _factor(1), fold=lambda a, b: a * b),
     _row("div", 2, "elementwise", r"\frac{{{0}}}{{{1}}}", lambda n, g: div(g, n.args[1]),
          lambda n, g: neg(div(mul(g, n), n.args[1])), fold=lambda a, b: a / b),
     _row("neg", 1, "elementwise", r"-{0}", lambda n, g: neg(g), fold=lambda a: -a),
@@ -136,12 +172,11 @@ _TABLE = (
     _row("log1p", 1, "elementwise", r"\log(1 + {0})", lambda n, g: div(g, add(ONE, _x(n)))),
     _row("sin", 1, "elementwise", r"\sin {0}", lambda n, g: mul(g, _f("cos", _x(n)))),
     _row("cos", 1, "elementwise", r"\cos {0}", lambda n, g: neg(mul(g, _f("sin", _x(n))))),
-    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: div(g, add(ONE, mul(_x(n), _x(n))))),
+    _row("arctan", 1, "elementwise", r"\arctan {0}", lambda n, g: mul(g, _arctan_slope(_x(n)))),
     _row("tanh", 1, "elementwise", r"\tanh {0}", lambda n, g: mul(g, _sech2(_x(n)))),
     # stable primitives: the textbook forms of these overflow or cancel
     _row("softplus", 1, "elementwise", r"\operatorname{{sp}}({0})", lambda n, g: mul(g, _f("sigmoid", _x(n)))),
-    _row("sigmoid", 1, "elementwise", r"\sigma({0})",
-         lambda n, g: mul(g, mul(n, _f("sigmoid", neg(_x(n)))))),
+    _row("sigmoid", 1, "elementwise", r"\sigma({0})", lambda n, g: mul(g, _both_sigmoids(_x(n)))),
     _row("log_cosh", 1, "elementwise", r"\log\cosh {0}", lambda n, g: mul(g, _f("tanh", _x(n)))),
     _row("sqrt1pm1", 1, "elementwise", r"(\sqrt{{1 + ({0})^2}} - 1)", lambda n, g: mul(g, _f("unit_slope", _x(n)))),
     _row("unit_slope", 1, "elementwise", r"\frac{{{0}}}{{\sqrt{{1 + ({0})^2}}}}",
@@ -150,8 +185,7 @@ _TABLE = (
     _row("signed_power", 2, "elementwise", r"\operatorname{{sign}}({0}) \left|{0}\right|^{{{1}}}",
          _absolute_power("absolute_power"), None),
     _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
-    _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))",
-         lambda n, g: mul(g, div(_x(n), add(ONE, _x(n))))),
+    _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))", lambda n, g: mul(g, _over_one_more(_x(n)))),
     _row("scaled_exp", 2, "elementwise", r"{0} \, e^{{{1}}}", lambda n, g: mul(g, _f("exp", n.args[1])),
          lambda n, g: mul(g, n)),
     # losses whose textbook forms cancel or overflow; derivatives are taken in the prediction, the second argument
@@ -173,12 +207,13 @@ _TABLE = (
     _row("digamma", 1, "elementwise", r"\psi({0})", lambda n, g: mul(g, _f("trigamma", _x(n)))),
     _row("trigamma", 1, "elementwise", r"\psi_1({0})", lambda n, g: mul(g, _f("tetragamma", _x(n)))),
     _row("tetragamma", 1, "elementwise", r"\psi_2({0})"),
-    _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})",
-         lambda n, g: mul(g, div(mul(const(2.0), _f("exp", neg(mul(_x(n), _x(n))))), _f("sqrt", PI)))),
+    _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})", lambda n, g: mul(g, _erf_slope(_x(n)))),
     _row("normal_cdf", 1, "elementwise", r"\Phi({0})", lambda n, g: mul(g, _normal_pdf(_x(n)))),
-    _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})",
-         lambda n, g: mul(g, _f("exp", sub(neg(div(mul(_x(n), _x(n)), const(2.0))),
-                                           add(n, div(_f("log", mul(const(2.0), PI)), const(2.0))))))),
+    _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})", lambda n, g: mul(g, _f("log_normal_cdf_slope", _x(n)))),
+    _row("log_normal_cdf_slope", 1, "elementwise", r"\frac{{\varphi({0})}}{{\Phi({0})}}",
+         lambda n, g: neg(mul(g, _f("log_normal_cdf_bend", _x(n))))),
+    _row("log_normal_cdf_bend", 1, "elementwise",
+         r"\frac{{\varphi({0})}}{{\Phi({0})}} \left({0} + \frac{{\varphi({0})}}{{\Phi({0})}}\right)"),
     # conditions
     _row("lt", 2, "comparison", r"{0} < {1}"),
     _row("le", 2, "comparison", r"{0} \le {1}"),

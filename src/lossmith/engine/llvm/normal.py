@@ -20,6 +20,8 @@ _ERF_SLOPE = (1.1283791670955126, 1.533545961316588e-17)  # 2 / sqrt(pi), a sum 
 _DENSITY_AT_0 = (0.3989422804014327, -2.49232720227773e-17)  # 1 / sqrt(2 pi)
 _NEAR = 0.9
 _UNDERFLOWS = 40.0  # from here e^(-x^2/2) is 0
+_BEND_TO = 0.5  # here one way of computing the bend gives way to another
+_FAR = 1e9  # from here the density at -x is x times the distribution function
 _HUGE = 1e160  # from here x^2 is infinite
 
 
@@ -57,8 +59,8 @@ def erf(e: Emitter, x: Value) -> Value:
     return e.copysign(e.where(a < _NEAR, high + low, 1.0 - _gaussian(e, a, 1.0) * scaled), x)
 
 
-def _both_sides(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
-    """Phi(x), 1 - Phi(x), and Phi(-|x|) e^(x^2/2)."""
+def _both_sides(e: Emitter, x: Value) -> tuple[Value, Value, Value, Value]:
+    """Phi(x), 1 - Phi(x), Phi(-|x|) e^(x^2/2), and e^(-x^2/2)."""
     a = e.abs(x)
     scaled, scaled_low = _scaled_erfc(e, math.sqrt(0.5) * _at_most(e, a, _HUGE))
     gaussian = _gaussian(e, _at_most(e, a, _UNDERFLOWS), 0.5)
@@ -68,22 +70,53 @@ def _both_sides(e: Emitter, x: Value) -> tuple[Value, Value, Value]:
     large = e.where(near, 0.5 + (high + low), 1.0 - tail)
     small = e.where(near, half + (((0.5 - half) - high) - low), tail)
     above = x > 0.0
-    return e.where(above, large, small), e.where(above, small, large), 0.5 * scaled
+    return e.where(above, large, small), e.where(above, small, large), 0.5 * scaled, gaussian
 
 
 def normal_cdf(e: Emitter, x: Value) -> Value:
     """Phi(x), the probability below x. 1.4 ULP."""
-    below, _, _ = _both_sides(e, x)
+    below, *_ = _both_sides(e, x)
     return below
 
 
 def log_normal_cdf(e: Emitter, x: Value) -> Value:
     """log Phi(x): by way of 1 - Phi(x) above 0, of -x^2/2 far below, so that nothing underflows. 2.3 ULP."""
-    below, above, scaled = _both_sides(e, x)
+    below, above, scaled, _ = _both_sides(e, x)
     far = x < -_NEAR
     logarithm = log(e, e.where(far, scaled, below))
     logarithm = e.where(far, e.fma(-0.5 * x, x, logarithm), logarithm)
     return e.where(x > 0.0, log1p(e, -above), logarithm)
 
 
-FUNCTIONS = {"erf": erf, "normal_cdf": normal_cdf, "log_normal_cdf": log_normal_cdf}
+def _left_bend(e: Emitter, x: Value) -> Value:
+    """The bend up to _BEND_TO, a polynomial: its sum cancels, the more the further left."""
+    t = _at_most(e, _BEND_TO - x, _FAR)
+    return series(e, (t - _K) / (t + _K), polynomials.NORMAL_BEND)
+
+
+def log_normal_cdf_slope(e: Emitter, x: Value) -> Value:
+    """h(x), the density over Phi(x); on the left the root of h (x + h) = bend. 2.0 ULP."""
+    below, _, _, gaussian = _both_sides(e, x)
+    high, low = _DENSITY_AT_0
+    top, inverse = gaussian * high, 1.0 / below
+    ratio = top * inverse
+    rest = e.fma(gaussian, high, -top) + e.fma(gaussian, low, e.fma(-ratio, below, top))  # of both products
+    right = e.fma(rest, inverse, ratio)
+    left = 0.5 * (e.sqrt(e.fma(x, x, 4.0 * _left_bend(e, x))) - x)
+    return e.where(x < -_FAR, -x, e.where(x < 0.0, left, right))
+
+
+def log_normal_cdf_bend(e: Emitter, x: Value) -> Value:
+    """-h'(x) = h(x) (x + h(x)). 3.3 ULP."""
+    slope = log_normal_cdf_slope(e, x)
+    right = e.fma(slope, _at_most(e, x, _UNDERFLOWS), slope * slope)
+    return e.where(x < _BEND_TO, _left_bend(e, x), right)
+
+
+FUNCTIONS = {
+    "erf": erf,
+    "normal_cdf": normal_cdf,
+    "log_normal_cdf": log_normal_cdf,
+    "log_normal_cdf_slope": log_normal_cdf_slope,
+    "log_normal_cdf_bend": log_normal_cdf_bend,
+}

@@ -45,7 +45,8 @@ def js_term(e: Emitter, y: Value, f: Value) -> Value:
     d = (f - y) / both
     z = d * d
     near = 0.25 * both * (z * series(e, z, polynomials.JENSEN_SHANNON))
-    of_f, of_y = (e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, 2.0 * x / both)) for x in (f, y))
+    shares = ((x, 2.0 * x / both) for x in (f, y))  # one may be 0 beside the other, where x is not
+    of_f, of_y = (e.where(share.eq(0.0), e.lift(0.0, x.type), x * log(e, share)) for x, share in shares)
     far = 0.5 * (of_f + of_y)
     return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), e.where(z < 0.25, near, far))
 

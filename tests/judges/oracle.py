@@ -120,14 +120,14 @@ def _stirling(y: mpf) -> mpf:
 
 
 def _log_normal_cdf_slope(x: mpf) -> mpf:
-    if x < -mpf(10) ** 20:  # its tail's series: both parts of the quotient have the error of a square in the exponent
+    if x < -(mpf(10) ** 20):  # its tail's series: both parts of the quotient have the error of a square in the exponent
         return -x - 1 / x
     with mp.extradps(60):
         return mp.exp(-x * x / 2) * mp.sqrt(2 / mp.pi) / mp.erfc(-x / mp.sqrt(2))
 
 
 def _log_normal_cdf_bend(x: mpf) -> mpf:
-    if x < -mpf(10) ** 20:
+    if x < -(mpf(10) ** 20):
         return 1 - 1 / x**2
     with mp.extradps(60):
         slope = _log_normal_cdf_slope(x)

@@ -108,7 +108,7 @@ def _power_in_base(node: Expr, g: Expr) -> Expr:
 
 def _bell(x: Expr, square: Expr) -> Expr:
     """e^-square; no product of it where it is 0 in every float, and x, which may be infinite or become so by 2 x."""
-    return where(apply("lt", abs(x), const(40.0)), _f("exp", neg(square)), ZERO)
+    return where(apply("le", const(40.0), abs(x)), ZERO, _f("exp", neg(square)))  # NaN stays what it is
 
 
 def _erf_slope(x: Expr) -> Expr:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention
+from lossmith.adapters.boosting_checks import OF_CLASSES, OF_THE_LOSS, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
@@ -56,6 +57,10 @@ class XGBoostObjective(Objective):
         "pseudo_huber": Convention(),
     }
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
+    UNHEARD: ClassVar[Mapping[str, str]] = {
+        "scale_pos_weight": OF_CLASSES,
+        **dict.fromkeys(("tweedie_variance_power", "huber_slope", "quantile_alpha", "expectile_alpha"), OF_THE_LOSS),
+    }
     ROUNDS = 10
     LEAST: ClassVar[Mapping[str, float]] = {"min_child_weight": 1.0}
     START = "base_score (of XGBClassifier, its probability) or base_margin"
@@ -75,6 +80,7 @@ class XGBoostObjective(Objective):
         """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
         import xgboost
 
+        check_offset(options)
         rows = self._rows(y, weight, reference, X)
         margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
@@ -129,6 +135,8 @@ class XGBoostModel(BoostedModel):
             X = xgboost.DMatrix(X, missing=missing, enable_categorical=True)
             outputs = len(self.units.start)
             X.set_base_margin(np.zeros((X.num_row(), outputs) if outputs > 1 else X.num_row()))
+        elif X.get_base_margin().any():
+            check_offset({"base_margin": X})
         return np.asarray(self.booster.predict(X, output_margin=True, **options))
 
     def _write(self, path: Path) -> None:

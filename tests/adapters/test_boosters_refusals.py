@@ -109,3 +109,40 @@ def test_another_step_is_said_as_the_second_order_weight_and_equals_the_built_in
     data = xgb.DMatrix(X, label=y)
     built_in = {"objective": "count:poisson", "base_score": float(np.exp(model.units.start[0]))}
     np.testing.assert_allclose(model.predict(X), xgb.train({**params, **built_in}, data, 20).predict(data), rtol=1e-6)
+
+
+# predictions ----------------------------------------------------------------------------------------------------------
+
+KINDS = [
+    ("lightgbm", "raw_score", True), ("lightgbm", "pred_leaf", True), ("lightgbm", "pred_contrib", True),
+    ("xgboost", "output_margin", True), ("xgboost", "pred_leaf", True), ("xgboost", "pred_contribs", True),
+    ("xgboost", "approx_contribs", True), ("xgboost", "pred_interactions", True),
+    ("catboost", "prediction_type", "RawFormulaVal"), ("catboost", "prediction_type", "Probability"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("booster", "name", "value"), KINDS, ids=str)
+@pytest.mark.parametrize(("loss", "target"), [("gamma", "positive"), ("cross_entropy", "class")])
+def test_another_kind_of_prediction_is_the_boosters_own(loss, target, booster, name, value):
+    few = slice(0, 100)
+    model = lm.get(loss).to(booster).fit(X[few], TARGETS[target][few], params=ONE_THREAD[booster], rounds=2)
+    for call in (model.predict, model.raw):
+        with pytest.raises(ValueError, match=rf"^{name}: .predict is on the natural scale .*model.booster"):
+            call(X, **{name: value})
+        if value is True:  # what is not asked for is nobody's business
+            np.testing.assert_array_equal(call(X, **{name: False}), call(X))
+
+
+def test_contributions_of_the_booster_sum_to_the_raw_score_in_its_units():
+    model = lm.gamma().to("lightgbm").fit(X, 1000 * TARGETS["positive"], params=ONE_THREAD["lightgbm"], rounds=5)
+    u = model.booster.predict(X, pred_contrib=True).sum(axis=1)
+    np.testing.assert_allclose(model.units.start[0] + model.units.scale[0] * u, model.raw(X), rtol=1e-9)
+
+
+@on_every_booster
+@pytest.mark.filterwarnings("ignore:.*Empty dataset")
+@pytest.mark.parametrize(("loss", "target", "shape"), [("gamma", "positive", (0,)), ("cross_entropy", "class", (0, 4))])
+def test_no_rows_are_predicted_in_the_shape_of_rows(booster, loss, target, shape):
+    few = slice(0, 100)
+    model = lm.get(loss).to(booster).fit(X[few], TARGETS[target][few], params=ONE_THREAD[booster], rounds=2)
+    assert model.predict(X[:0]).shape == model.raw(X[:0]).shape == shape

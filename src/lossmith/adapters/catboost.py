@@ -271,6 +271,7 @@ class CatBoostModel(BoostedModel):
     """A CatBoost booster with its loss; `save` writes CatBoost's own binary format."""
 
     FRAMEWORK, SUFFIX = "catboost", ".cbm"
+    KINDS = ("prediction_type",)
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         return np.asarray(self.booster.predict(X, prediction_type="RawFormulaVal", **options))

@@ -115,6 +115,7 @@ class LightGBMModel(BoostedModel):
     """A LightGBM booster with its loss; `save` writes LightGBM's text format."""
 
     FRAMEWORK, SUFFIX = "lightgbm", ".txt"
+    KINDS = ("raw_score", "pred_leaf", "pred_contrib")
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         return np.asarray(self.booster.predict(X, raw_score=True, **options))

@@ -126,6 +126,7 @@ class XGBoostModel(BoostedModel):
     """An XGBoost booster with its loss; `save` writes XGBoost's UBJSON format."""
 
     FRAMEWORK, SUFFIX = "xgboost", ".ubj"
+    KINDS = ("output_margin", "pred_leaf", "pred_contribs", "approx_contribs", "pred_interactions")
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         import xgboost

@@ -24,6 +24,11 @@ def test_an_offset_is_refused(booster, name):
             call(X, TARGETS["count"], **{name: np.ones(len(X))})
 
 
+@pytest.mark.parametrize(("booster", "name"), [*zip(BOOSTERS, ["init_score", "base_margin", "baseline"], strict=True)])
+def test_no_offset_may_be_said_aloud(booster, name):
+    lm.poisson().to(booster).dataset(X, TARGETS["count"], **{name: None})
+
+
 @on_every_booster
 def test_rates_weighted_by_exposure_do_what_an_offset_is_for(booster):
     rng = np.random.default_rng(0)

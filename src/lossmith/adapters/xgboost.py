@@ -82,9 +82,9 @@ class XGBoostObjective(Objective):
 
         check_offset(options)
         rows = self._rows(y, weight, reference, X)
-        margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
+        options["base_margin"] = np.zeros_like(rows.start())  # the units carry the start, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
-        data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
+        data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, **options)
         return _noted(data, rows)
 
     def _told(self, rows: Rows) -> dict[str, Any]:

@@ -62,6 +62,16 @@ def stacked(xp: ModuleType, parts: Sequence[Array]) -> Array:
     return result
 
 
+def spread(xp: ModuleType, x: Array, shape: tuple[Any, ...]) -> Array:
+    """Repeated to this shape. PyTorch's batched gradients know one of two names for it."""
+    return x.expand(shape) if "torch" in xp.__name__ else xp.broadcast_to(x, shape)
+
+
+def joined(xp: ModuleType, parts: Sequence[Array]) -> Array:
+    """One after the other along the last axis, by the name that PyTorch's batched gradients know."""
+    return xp.cat(parts, dim=-1) if "torch" in xp.__name__ else xp.concat(parts, axis=-1)
+
+
 def dtype_name(dtype: Any) -> str:
     """ "float32" of any library's float32, in any byte order."""
     kind: Any = type(dtype)
@@ -100,11 +110,13 @@ def is_traced(x: Any) -> bool:
 
 def plain_tensor(torch: Any, x: Any) -> bool:
     """Whether a tensor holds the numbers it stands for, and nobody watches what is done to them: no compiler, no
-    exporter, no transformation of torch.func, no dispatch mode, no class with operations of its own."""
+    exporter, no transformation of torch.func, no batch of gradients, no dispatch mode, no class with operations of its
+    own."""
     own = torch._C
     return not (
         type(x).__torch_dispatch__ is not own._disabled_torch_dispatch_impl
         or own._functorch.peek_interpreter_stack() is not None
+        or own._functorch.is_legacy_batchedtensor(x)
         or own._len_torch_dispatch_stack()
         or torch.compiler.is_compiling()
         or torch.jit.is_tracing()

@@ -61,7 +61,7 @@ def test_the_short_road_gives_the_numbers_of_the_long_one(name, weighted):
         return
     u = rng.normal(size=300).astype("float32")
     f = rows.setting.units.scores(u)
-    expected = rows.setting.loss.gradient_and_curvature(rows.y, f, weight=rows.weight)
+    expected = rows.setting.descent.gradient_and_curvature(rows.y, f, weight=rows.weight)
     bend = np.array(rows.setting.loss.hessian(rows.y, f, weight=rows.weight))
     rows.setting.units.to_u(*expected)
     rows.setting.units.to_u(bend, bend)

@@ -163,11 +163,31 @@ def test_what_an_estimator_cannot_answer_is_said():
         lm.poisson().to("sklearn")(PoissonRegressor().fit(X, TARGETS["count"]), X, -np.ones(len(X)))
 
 
-def test_row_targets_and_several_outputs():
+@pytest.mark.parametrize("name", lm.names())
+def test_losses_of_numbers_do_not_score_classifiers(name):
+    """Their scores are no one's classes: what a margin of 9 costs as a count or a residual means nothing."""
+    loss, y = lm.get(name), TARGETS["label"]
+    of_classes = {
+        "binary_cross_entropy", "hinge", "squared_hinge", "modified_huber", "exponential", "focal", "brier",
+        "cross_entropy", "focal_cross_entropy", "multiclass_hinge", "multi_margin",
+    }  # fmt: skip
+    y = TARGETS["class"] if loss.kind == "rowwise" else y
+    model = LogisticRegression().fit(X, y)
+    if name in of_classes:
+        assert np.isfinite(loss.to("sklearn")(model, X, y))
+        return
+    with pytest.raises(ValueError, match=rf"{name}.* (is a loss of numbers, and LogisticRegression|y_true|thresholds)"):
+        loss.to("sklearn")(model, X, y)
+
+
+@WEIGHTED
+def test_row_targets_and_several_outputs(weight):
     Y = np.stack([TARGETS["real"], TARGETS["count"]], axis=1)
     model = MultiOutputRegressor(LinearRegression()).fit(X, Y)
-    expected = lm.squared_error()(Y, model.predict(X))
-    assert lm.squared_error().to("sklearn")(model, X, Y) == pytest.approx(-expected)
+    expected = metrics.mean_squared_error(Y, model.predict(X), sample_weight=weight)
+    assert lm.squared_error().to("sklearn")(model, X, Y, sample_weight=weight) == pytest.approx(-expected)
+    with pytest.raises(ValueError, match=r"weight has shape \(3,\)"):
+        lm.squared_error().to("sklearn")(model, X, Y, sample_weight=[1.0, 2.0, 3.0])
 
 
 def test_weights_are_routed():

@@ -6,8 +6,11 @@ import pickle
 import pytest
 
 import lossmith as lm
+from contract import samples
 
 torch = pytest.importorskip("torch")
+
+from lossmith.adapters.torch import functional  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -31,3 +34,47 @@ def test_copies_are_modules_of_their_own():
         again.load_state_dict(other.state_dict())
         assert torch.equal(again(f, y), other(f, y))
         assert criterion.loss == lm.huber(delta=2.0)
+
+
+def each(call):
+    """A loss of one sample, as torch.func maps it over many."""
+    return lambda score, truth: call(score[None], truth[None])
+
+
+func = torch.func
+TRANSFORMED = {
+    "grad": lambda call, f, y: func.grad(lambda scores: call(scores, y))(f),
+    "vmap": lambda call, f, y: func.vmap(each(call))(f, y),
+    "vmap of grad": lambda call, f, y: func.vmap(func.grad(each(call)))(f, y),
+    "jvp": lambda call, f, y: func.jvp(lambda scores: call(scores, y), (f,), (torch.ones_like(f),)),
+    "jacrev": lambda call, f, y: func.jacrev(lambda scores: call(scores, y))(f),
+    "hessian": lambda call, f, y: func.hessian(lambda scores: call(scores, y))(f),
+}
+
+
+@pytest.mark.parametrize("transformed", TRANSFORMED.values(), ids=TRANSFORMED)
+@pytest.mark.parametrize("name", ["huber", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
+@pytest.mark.parametrize("kind", ["module", "function", "total"])
+def test_what_torch_func_makes_of_a_loss_is_compiled_in_one_graph(kind, name, transformed):
+    torch.compiler.reset()
+    sample = samples.of(name)[0]
+    y, f = torch.tensor(sample.y), torch.tensor(sample.f).to(torch.float64)
+    module = sample.loss.to("torch")
+    call = {
+        "module": module,
+        "function": lambda scores, truth: functional(sample.loss, scores, truth, weight=torch.ones(len(truth))),
+        "total": lambda scores, truth: module.total(scores, truth).sum,
+    }[kind]
+    compiled = torch.compile(lambda f, y: transformed(call, f, y), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(f, y), transformed(call, f, y))
+
+
+def test_what_torch_func_makes_of_huber_is_what_it_makes_of_torchs_own():
+    huber, f, y = lm.huber().to("torch"), torch.linspace(-3, 3, 16).double(), torch.zeros(16).double()
+    for name, transformed in TRANSFORMED.items():
+        torch.compiler.reset()
+        compiled = torch.compile(
+            lambda f, y, of=transformed: of(huber, f, y), fullgraph=True, backend="aot_eager"
+        )
+        theirs = transformed(torch.nn.functional.huber_loss, f, y)
+        torch.testing.assert_close(compiled(f, y), theirs, msg=lambda text, name=name: f"{name}: {text}")

@@ -198,7 +198,7 @@ class Derivatives:
             width = float(np.sqrt(now * setting.residual))
             if setting.reach is not None and now > min(-setting.reach[0], setting.reach[1]):
                 held = y + np.clip(f - y, *setting.reach)
-        gradient, curvature = setting.loss.gradient_and_curvature(
+        gradient, curvature = setting.descent.gradient_and_curvature(
             y, held, weight=rows.weight, reduction="none", width=width,
             out=rows.pair(f),
         )  # fmt: skip
@@ -268,7 +268,8 @@ class Derivatives:
             start = finite_start(loss, y, weight, self.classes)
         reach = redescends(loss)
         matters = has_units(loss) and (reach is not None or _uses_width(loss))
-        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach)
+        share = float(np.average(y, weights=weight)) if loss.target_kind == "label" else None
+        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach, share)
         if self._convention is not None:
             return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
         if self.scale is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -13,6 +13,12 @@ _ROUNDS = (
     "num_tree", "num_trees", "num_round", "num_rounds", "nrounds", "max_iter",
 )  # fmt: skip
 """What boosters call the number of rounds; some ignore it among the parameters, some obey it against what was said."""
+
+_OFFSETS = ("init_score", "base_margin", "baseline", "offset")
+"""What boosters call an offset, which they add to what the trees learn: in units of theirs, and not of the loss."""
+
+OF_CLASSES = "weight classes in the loss: binary_cross_entropy(pos_weight=...), or loss.class_weighted({0: 1, 1: 9})"
+OF_THE_LOSS = "it is for objectives of the booster's own: give it to the loss, as a parameter of that"
 
 
 def check_classes(classes: Any) -> None:
@@ -44,6 +50,39 @@ def check_training(params: Mapping[str, Any] | None, rounds: Any, valid: Any, ea
         raise ValueError(f"early_stopping is {early_stopping}, but there is no validation set: pass valid=(X, y)")
     if not _whole(early_stopping, 1):
         raise ValueError(f"early_stopping is {early_stopping!r}: it must be a whole number of rounds to wait, from 1")
+
+
+def check_offset(options: Mapping[str, Any]) -> None:
+    for name in _OFFSETS:
+        if options.get(name) is not None:
+            raise ValueError(
+                f"{name}: there is no offset here: of counts over an exposure train the rate, y=counts / exposure with "
+                "weight=exposure; of a loss of differences, y - offset; or add it to the start in a dataset of your own"
+            )
+
+
+def check_params(
+    params: Mapping[str, Any], reserved: Collection[str], unheard: Mapping[str, str], own: Mapping[str, Any]
+) -> None:
+    """Parameters that come from the loss, or that a booster passes over in silence beside a loss not its own.
+
+    `unheard` says what to do instead; `own` are those that this training is made for.
+    """
+    for name, value in params.items():
+        if name in reserved:
+            raise ValueError(f"params[{name!r}] is {value!r}: objective, metric, start and classes come from the loss")
+        if name in own and value != own[name]:
+            raise ValueError(
+                f'params[{name!r}] is {value!r}, but hessian="booster" is there for {own[name]}: instead say '
+                f"hessian=lambda y, f: loss.hessian(y, f + {value}), scale=1.0"
+            )
+        if name in unheard and name not in own and not _nothing(value):
+            raise ValueError(f"params[{name!r}] is {value!r}, which has no effect: {unheard[name]}")
+
+
+def _nothing(value: Any) -> bool:
+    """Whether it says of a parameter that nothing is wanted: None, False, a weight of 1."""
+    return value is None or value is False or (isinstance(value, Real) and value is not True and value == 1)
 
 
 def check_y(X: Any, y: Any) -> None:

@@ -20,7 +20,8 @@ def size_of_class_loss(rows: Rows) -> float:
     loss, start = rows.setting.loss, np.asarray(rows.setting.units.start)
     if loss.recipe is not None and loss.recipe.name in _MEASURES:
         return 1.0
-    _, curvature = loss.gradient_and_curvature(rows.y, rows.start(), weight=rows.weight, reduction="none")
+    descent = rows.setting.descent
+    _, curvature = descent.gradient_and_curvature(rows.y, rows.start(), weight=rows.weight, reduction="none")
     total = len(rows.y) if rows.weight is None else float(rows.weight.sum())
     scores = start if len(start) > 1 else np.array([start[0], 0.0])
     p = np.exp(scores - scores.max())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -29,6 +30,7 @@ class BoostedModel(ABC):
 
     FRAMEWORK: ClassVar[str]
     SUFFIX: ClassVar[str]  # of the booster's own file
+    KINDS: ClassVar[tuple[str, ...]]  # options by which the booster predicts something else, or chooses the scale
 
     @abstractmethod
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
@@ -45,13 +47,26 @@ class BoostedModel(ABC):
 
     def raw(self, X: Any, **options: Any) -> Array:
         """Predictions as the loss takes them: (n,), or (n, k) for several."""
-        scores, trained = self.units.scores(self._trees(X, **options)), unbounded(self.loss)
+        scores, trained = self._scores(X, options), unbounded(self.loss)
         return scores if trained is self.loss else np.asarray(trained.link.inverse(scores), dtype=np.float64)
 
     def predict(self, X: Any, **options: Any) -> Array:
         """Mean, quantile, probability ...: whatever the loss's link turns scores into."""
-        scores = self.units.scores(self._trees(X, **options))
+        scores = self._scores(X, options)
         return np.asarray(unbounded(self.loss).link.inverse(scores), dtype=np.float64)
+
+    def _scores(self, X: Any, options: Mapping[str, Any]) -> Array:
+        """Start and trees, together; of what is no score (leaves, contributions) that would make nonsense."""
+        for name in self.KINDS:
+            if options.get(name):
+                raise ValueError(
+                    f"{name}: .predict is on the natural scale and .raw gives scores; for leaves and contributions "
+                    "ask model.booster, whose trees give u of score = start + scale * u (model.units)"
+                )
+        trees = self._trees(X, **{name: value for name, value in options.items() if name not in self.KINDS})
+        outputs = len(self.units.start)
+        # of no rows at all boosters forget how many scores each has
+        return self.units.scores(trees if trees.size or outputs == 1 else trees.reshape(0, outputs))
 
     def save(self, path: str | Path) -> None:
         """The booster's own format and a JSON of loss and units: in a folder, or, of "m.txt", as m.txt and m.json."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Derivatives
-from lossmith.adapters.boosting_checks import check_training, check_y
+from lossmith.adapters.boosting_checks import check_params, check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
 from lossmith.thresholds import best_cuts, parted
 
@@ -29,6 +29,7 @@ class Objective(Derivatives, ABC):
     """
 
     RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
+    UNHEARD: ClassVar[Mapping[str, str]]  # parameters without effect on a loss not its own, and what to do instead
     ROUNDS: ClassVar[int]  # its own default
     LEAST: ClassVar[Mapping[str, float]] = {}  # the names of the least curvature of a leaf, and what it is by default
 
@@ -79,14 +80,10 @@ class Objective(Derivatives, ABC):
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
-        for name in self.RESERVED:
-            if name in params:
-                raise ValueError(
-                    f"params[{name!r}] is {params[name]!r}: objective, metric, start and classes come from the loss"
-                )
+        own = {} if self._convention is None else self._convention.params
+        check_params(params, self.RESERVED, self.UNHEARD, own)
         rows = rows_of(train)
         self._check_leaves(rows, params)
-        own = {} if self._convention is None else self._convention.params
         return {**own, **params, **self._told(rows)}
 
     def _check_leaves(self, rows: Rows, params: Mapping[str, Any]) -> None:

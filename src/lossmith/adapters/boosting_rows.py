@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith import record
+from lossmith.adapters.boosting_guard import guarded
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import substitute
 from lossmith.formula.model import Argument, Formula
@@ -68,6 +69,7 @@ class Setting:
     units: Units
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
+    share: float | None = None  # of ones among the targets, where these are labels
     targets: tuple[Setting, ...] = ()  # what each column settles, where targets are several numbers a row
 
     @classmethod
@@ -81,12 +83,17 @@ class Setting:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what follows from the rest."""
-        return {name: value for name, value in self.__dict__.items() if name != "of_u"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("of_u", "descent")}
+
+    @cached_property
+    def descent(self) -> Loss:
+        """The loss with the curvature that trees divide by."""
+        return self.loss if self.share is None else guarded(self.loss, self.share)
 
     @cached_property
     def of_u(self) -> Loss | None:
         """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""
-        units, (prediction, *more) = self.units, self.loss.formula.predictions
+        loss, units, (prediction, *more) = self.descent, self.units, self.loss.formula.predictions
         if self.residual is not None or more or not prediction.domain.any_number:
             return None
         if len(units.scale) > 1 or len(units.divisor) > 1:
@@ -108,8 +115,8 @@ class Setting:
 
         pairs = zip(arguments, settings.values(), strict=True)
         params = {argument.name: numbers if argument.per_class else numbers[0] for argument, numbers in pairs}
-        formulas = {kind: moved(formula) for kind, formula in self.loss.formulas.items()}
-        return self.loss.replaced(formulas=formulas, params={**self.loss.params, **params})
+        formulas = {kind: moved(formula) for kind, formula in loss.formulas.items()}
+        return loss.replaced(formulas=formulas, params={**loss.params, **params})
 
 
 class Scratch:

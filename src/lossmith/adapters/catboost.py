@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention
+from lossmith.adapters.boosting_checks import OF_CLASSES, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import RAW, Array, Rows, Setting, rows_of, weights
@@ -55,7 +56,13 @@ class CatBoostObjective(_Kept, Objective):
         "tweedie": Convention(),
         "log_cosh": Convention(),
     }
-    RESERVED = ("loss_function", "objective", "eval_metric", "custom_metric", "custom_loss", "classes_count")
+    RESERVED = (
+        "loss_function", "objective", "eval_metric", "custom_metric", "custom_loss", "classes_count",
+        "boost_from_average",
+    )  # fmt: skip
+    UNHEARD: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("class_weights", "auto_class_weights", "scale_pos_weight"), OF_CLASSES
+    )
     ROUNDS = 1000
     START = "baseline"
     HANDED = np.float64
@@ -86,6 +93,7 @@ class CatBoostObjective(_Kept, Objective):
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
+        check_offset(options)
         rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows
@@ -263,6 +271,7 @@ class CatBoostModel(BoostedModel):
     """A CatBoost booster with its loss; `save` writes CatBoost's own binary format."""
 
     FRAMEWORK, SUFFIX = "catboost", ".cbm"
+    KINDS = ("prediction_type",)
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         return np.asarray(self.booster.predict(X, prediction_type="RawFormulaVal", **options))

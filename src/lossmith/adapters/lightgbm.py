@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention
+from lossmith.adapters.boosting_checks import OF_CLASSES, OF_THE_LOSS, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Array, Rows, Units, rows_of
@@ -31,13 +32,23 @@ class LightGBMObjective(Objective):
     CONVENTIONS: ClassVar[Mapping[str, Convention]] = {
         "squared_error": Convention("curvature", multiple=2.0),
         "binary_cross_entropy": Convention("curvature"),
-        "poisson": Convention(lambda loss, y, f: loss.hessian(y, f + 0.7)),  # its poisson_max_delta_step
+        "poisson": Convention(lambda loss, y, f: loss.hessian(y, f + 0.7), params={"poisson_max_delta_step": 0.7}),
         "gamma": Convention(),
         "tweedie": Convention(),
         "cross_entropy": Convention("curvature"),  # k / (k - 1) of the Hessian
         "huber": Convention(lambda loss, y, f: np.ones_like(f)),
     }
-    RESERVED = ("objective", "objective_type", "app", "application", "loss", "metric", "metrics", "num_class")
+    RESERVED = (
+        "objective", "objective_type", "app", "application", "loss", "metric", "metrics", "metric_types", "num_class",
+        "num_classes", "boost_from_average",
+    )  # fmt: skip
+    UNHEARD: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("scale_pos_weight", "is_unbalance", "unbalance", "unbalanced_sets", "class_weight"), OF_CLASSES
+        ),
+        **dict.fromkeys(("alpha", "fair_c", "tweedie_variance_power", "sigmoid", "reg_sqrt"), OF_THE_LOSS),
+        "poisson_max_delta_step": "the second-order weight has it: hessian=lambda y, f: loss.hessian(y, f + step)",
+    }
     ROUNDS = 100
     LEAST: ClassVar[Mapping[str, float]] = dict.fromkeys(
         ("min_sum_hessian_in_leaf", "min_sum_hessian_per_leaf", "min_sum_hessian", "min_hessian", "min_child_weight"),
@@ -58,6 +69,7 @@ class LightGBMObjective(Objective):
         """A `lightgbm.Dataset` that knows its start and scale; of a validation set, `reference` is the training set."""
         import lightgbm
 
+        check_offset(options)
         rows = self._rows(y, weight, reference, X)
         options.setdefault("free_raw_data", False)
         data = lightgbm.Dataset(X, label=self._shown(rows), weight=rows.weight, reference=reference, **options)
@@ -103,6 +115,7 @@ class LightGBMModel(BoostedModel):
     """A LightGBM booster with its loss; `save` writes LightGBM's text format."""
 
     FRAMEWORK, SUFFIX = "lightgbm", ".txt"
+    KINDS = ("raw_score", "pred_leaf", "pred_contrib")
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         return np.asarray(self.booster.predict(X, raw_score=True, **options))

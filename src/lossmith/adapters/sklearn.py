@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
+from lossmith.adapters.boosting_rows import beside
 from lossmith.start import without_labels
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Scorer(BaseEstimator):
             loss, target, scores = _of_classes(self.loss, estimator, X, np.asarray(y))
         else:
             loss, target, scores = self.loss, y, _on_score_scale(self.loss, np.asarray(estimator.predict(X)))
+        if sample_weight is not None and not loss.wide and np.ndim(target) == 2:  # one for each row of targets
+            sample_weight = beside(np.asarray(sample_weight), np.asarray(target))
         return -float(loss(target, scores, weight=sample_weight))
 
     def objective(self, *, hessian: Hessian = "curvature", classes: int | None = None) -> HistGradientBoostingLoss:
@@ -98,6 +101,13 @@ def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Arr
             f"{loss.name} takes a score along its own thresholds, which probabilities of {type(estimator).__name__} do "
             "not tell: score them with cross_entropy"
         )
+    domain = loss.formula.predictions[0].domain
+    of_shares = loss.link.name in ("logit", "softmax") or (domain.low, domain.high) == (0.0, 1.0)
+    if not of_shares and loss.target_kind not in ("label", "class id"):
+        raise ValueError(
+            f"{loss.name} is a loss of numbers, and {type(estimator).__name__} predicts classes: score it with a loss "
+            "of classes, such as binary_cross_entropy, brier or hinge, or score a regressor"
+        )
     known = list(estimator.classes_)
     names = known if loss.labels is None else list(loss.labels)
     if sorted(map(str, names)) != sorted(map(str, known)):
@@ -106,8 +116,7 @@ def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Arr
         raise ValueError(f"{loss.name} is a loss of two classes, but the estimator knows {len(known)}")
     plain, numbers = without_labels(loss.replaced(labels=tuple(_plain(name) for name in names)), y)
     order = [known.index(name) for name in names]
-    domain = loss.formula.predictions[0].domain
-    if loss.link.name not in ("logit", "softmax") and (domain.low, domain.high) != (0.0, 1.0):
+    if not of_shares:
         if not hasattr(estimator, "decision_function"):
             kind = type(estimator).__name__
             raise ValueError(f"{loss.name} is a loss of margins, and {kind} has no decision_function")

@@ -274,5 +274,6 @@ def _traced_total(*operands: Any) -> tuple[Tensor, Tensor]:
 
 _LIBRARY.define(f"value({_ARGUMENTS}, str reduction) -> Tensor")
 _LIBRARY.define(f"total({_ARGUMENTS}, str mean) -> (Tensor, Tensor)")
-_LIBRARY.impl("value", _traced_value, "CompositeImplicitAutograd")
-_LIBRARY.impl("total", _traced_total, "CompositeImplicitAutograd")
+for _key in ("CompositeImplicitAutograd", "FuncTorchDynamicLayerFrontMode"):  # the latter: under torch.func, before it
+    _LIBRARY.impl("value", _traced_value, _key)  # takes the operator for one step, which it has no derivative of
+    _LIBRARY.impl("total", _traced_total, _key)

@@ -18,6 +18,7 @@ from lossmith.compute import Call
 from lossmith.formula.expr import Expr, walk
 from lossmith.formula.model import Formula
 from lossmith.formula.primitives import PRIMITIVES
+from lossmith.namespaces import plain_tensor
 from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Known(torch.autograd.Function):
         gradient, y_pred, *tensors = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
             gradient = Gradient.apply(y_pred, ctx.given, *tensors)
-        elif upstream.ndim == 0 and upstream.item() == 1.0:
+        elif upstream.ndim == 0 and plain_tensor(torch, upstream) and upstream.item() == 1.0:
             return gradient, None, None, *(None for _ in tensors)
         return scaled(gradient, upstream), None, None, *(None for _ in tensors)
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.adapters.boosting import Convention
+from lossmith.adapters.boosting_checks import OF_CLASSES, OF_THE_LOSS, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
 from lossmith.adapters.boosting_rows import Rows, rows_of
@@ -56,6 +57,10 @@ class XGBoostObjective(Objective):
         "pseudo_huber": Convention(),
     }
     RESERVED = ("objective", "base_score", "num_class", "eval_metric", "disable_default_eval_metric")
+    UNHEARD: ClassVar[Mapping[str, str]] = {
+        "scale_pos_weight": OF_CLASSES,
+        **dict.fromkeys(("tweedie_variance_power", "huber_slope", "quantile_alpha", "expectile_alpha"), OF_THE_LOSS),
+    }
     ROUNDS = 10
     LEAST: ClassVar[Mapping[str, float]] = {"min_child_weight": 1.0}
     START = "base_score (of XGBClassifier, its probability) or base_margin"
@@ -75,10 +80,11 @@ class XGBoostObjective(Objective):
         """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
         import xgboost
 
+        check_offset(options)
         rows = self._rows(y, weight, reference, X)
-        margin = np.zeros_like(rows.start())  # the start is carried by the units, whatever base_score says
+        options["base_margin"] = np.zeros_like(rows.start())  # the units carry the start, whatever base_score says
         options.setdefault("enable_categorical", True)  # columns of categories are such, here and in new rows
-        data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, base_margin=margin, **options)
+        data = xgboost.DMatrix(X, label=self._shown(rows), weight=rows.weight, **options)
         return _noted(data, rows)
 
     def _told(self, rows: Rows) -> dict[str, Any]:
@@ -120,6 +126,7 @@ class XGBoostModel(BoostedModel):
     """An XGBoost booster with its loss; `save` writes XGBoost's UBJSON format."""
 
     FRAMEWORK, SUFFIX = "xgboost", ".ubj"
+    KINDS = ("output_margin", "pred_leaf", "pred_contribs", "approx_contribs", "pred_interactions")
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
         import xgboost
@@ -129,6 +136,8 @@ class XGBoostModel(BoostedModel):
             X = xgboost.DMatrix(X, missing=missing, enable_categorical=True)
             outputs = len(self.units.start)
             X.set_base_margin(np.zeros((X.num_row(), outputs) if outputs > 1 else X.num_row()))
+        elif X.get_base_margin().any():
+            check_offset({"base_margin": X})
         return np.asarray(self.booster.predict(X, output_margin=True, **options))
 
     def _write(self, path: Path) -> None:

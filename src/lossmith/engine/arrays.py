@@ -16,7 +16,7 @@ import numpy as np
 from lossmith.engine.functions import FUNCTIONS
 from lossmith.engine.odds import by_class
 from lossmith.formula.expr import Expr, walk
-from lossmith.namespaces import device_of
+from lossmith.namespaces import device_of, spread
 
 Array = Any
 BLOCK = 1 << 15  # numbers per block
@@ -61,7 +61,7 @@ def evaluate_block(
         if not node.args:
             values[node] = _leaf(node, env, classes, xp, like)
         elif node.op == "per_class":
-            values[node] = xp.broadcast_to(array(values[node.args[0]]), (*like.shape[:-1], classes))
+            values[node] = spread(xp, array(values[node.args[0]]), (*like.shape[:-1], classes))
         else:
             values[node] = FUNCTIONS[node.op](xp, *(array(values[arg]) for arg in node.args))
     return [array(values[root]) for root in roots]
@@ -96,11 +96,9 @@ def evaluate(
 
 
 def _shaped(result: Array, root: Expr, like: Array, classes: int | None, xp: ModuleType) -> Array:
-    if classes is None:
-        return xp.broadcast_to(result, like.shape)
-    if root.row:
-        return xp.broadcast_to(result, like.shape)
-    return xp.broadcast_to(result, (*like.shape[:-1], 1))[..., 0]
+    if classes is None or root.row:
+        return spread(xp, result, like.shape)
+    return spread(xp, result, (*like.shape[:-1], 1))[..., 0]
 
 
 def _evaluate_host(

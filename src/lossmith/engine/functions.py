@@ -9,7 +9,7 @@ from typing import Any
 
 from lossmith.engine import special
 from lossmith.engine.llvm.polynomials import NORMAL_BEND
-from lossmith.namespaces import device_of
+from lossmith.namespaces import device_of, joined
 
 Array = Any
 Function = Callable[..., Array]
@@ -228,8 +228,8 @@ def _reverse_cumsum(xp: ModuleType, x: Array) -> Array:
 
 def _others(xp: ModuleType, x: Array) -> Array:
     edge = xp.zeros_like(x[..., :1])
-    before = xp.concat([edge, _cumsum(xp, x[..., :-1])], axis=-1) if x.shape[-1] > 1 else edge
-    after = xp.concat([_reverse_cumsum(xp, x[..., 1:]), edge], axis=-1) if x.shape[-1] > 1 else edge
+    before = joined(xp, [edge, _cumsum(xp, x[..., :-1])]) if x.shape[-1] > 1 else edge
+    after = joined(xp, [_reverse_cumsum(xp, x[..., 1:]), edge]) if x.shape[-1] > 1 else edge
     return before + after
 
 

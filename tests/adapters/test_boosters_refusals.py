@@ -85,6 +85,14 @@ def test_parameters_that_boosters_pass_over_are_refused(booster, name, value, me
         objective.fit(X, TARGETS["label"], params={**ONE_THREAD[booster], name: value}, rounds=2)
 
 
+@pytest.mark.parametrize(("booster", "name", "value"), [
+    ("lightgbm", "is_unbalance", False), ("lightgbm", "scale_pos_weight", 1.0), ("xgboost", "scale_pos_weight", 1),
+])  # fmt: skip
+def test_what_asks_for_nothing_is_no_fault(booster, name, value):
+    params = {**ONE_THREAD[booster], name: value}
+    lm.binary_cross_entropy().to(booster).fit(X, TARGETS["label"], params=params, rounds=2)
+
+
 @pytest.mark.parametrize(("booster", "name"), [("lightgbm", "poisson_max_delta_step"), ("xgboost", "max_delta_step")])
 def test_the_boosters_own_poisson_is_that_of_its_default(booster, name):
     y, train = TARGETS["count"], ONE_THREAD[booster]

@@ -82,7 +82,7 @@ def check_params(
 
 def _nothing(value: Any) -> bool:
     """Whether it says of a parameter that nothing is wanted: None, False, a weight of 1."""
-    return value is None or value is False or (isinstance(value, Real) and value is not True and value == 1)
+    return value is None or value is False or (type(value) in (int, float) and bool(value == 1))
 
 
 def check_y(X: Any, y: Any) -> None:

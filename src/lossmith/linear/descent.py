@@ -188,7 +188,14 @@ class _Descent:
             else:
                 self.point = problem.at(stepped(problem, self.point.theta, self.point.v, rule, rate))
             length = rate
-        return f"max_iter={self.max_iter} was reached"
+        end = f"max_iter={self.max_iter} was reached"
+        if given is not None and self._has_risen():
+            end += f" with the objective above what it was: learning_rate={given:g} is too large"
+        return end
+
+    def _has_risen(self) -> bool:
+        """Whether the last point is worse than one before it, by more than rounding explains."""
+        return self.history[-1].objective > self.best_objective + 1e-12 * self.goal.size
 
     def _ahead(self, rule: Sgd, rate: float) -> Point | None:
         """The point a step leads to, if the objective bends by at most 1 / rate on the way and is not higher there.

@@ -179,7 +179,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         if known is None:
             return solution
         return replace(
-            solution, gap=max(solution.objective - known.lower, 0.0), n_iter=solution.n_iter + known.n_iter,
+            solution, gap=known.proof.gap(solution.objective, task.size), n_iter=solution.n_iter + known.n_iter,
             converged=solution.converged and known.converged,
             reason=solution.reason if known.converged else "no step of thresholds and coefficients made it smaller",
         )  # fmt: skip

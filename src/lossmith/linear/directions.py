@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from .design import parts
+from .design import chosen, parts
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import NOISE, Point, Problem
 from .several import hessian_products
-from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
+from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, enough, matrix_rows
 
 Array = NDArray[np.float64]
 

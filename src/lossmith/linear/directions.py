@@ -78,7 +78,7 @@ class Directions:
             return self.newton(point)
         H, upwards = Sketch(problem, rows).matrix(point, floor=0.0)
         H *= np.broadcast_to(problem.share(rows), len(rows)).sum()
-        least = max(self.damping, RIDGE) * float(np.diag(H).mean())
+        least = self._ridge(point, float(np.diag(H).mean()))
         l2, l1 = (np.tile(each, point.theta.shape[1]) for each in (problem.l2, problem.l1))
         H[np.diag_indices_from(H)] += l2
         if l1.any():

@@ -101,7 +101,7 @@ class Directions:
         # Samples outside their windows bend nothing: of where they would turn the loss, its second derivatives do not
         # know. Damping in proportion to the gradient leaves Newton's steps as quick as they are near the optimum
         # (Yamashita and Fukushima 2001, doi:10.1007/978-3-7091-6217-0_18).
-        return max(ridge, _SHORT * self.problem.bound(point).subgradient / self.problem.unit)
+        return max(ridge, _SHORT * self.problem.steepest(point) / self.problem.unit)
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""

@@ -53,13 +53,13 @@ class Penalty:
         undercut; or as much of v as they ask for at theta itself, at no price. The rest of v, the smallest subgradient,
         falls to the end of what is within reach.
         """
-        left, price = self._subgradient(theta, v), self._price(theta, v)
+        left, price = self.subgradient(theta, v), self._price(theta, v)
         size = reach.size(theta)
         held = price <= np.abs(left) * size
         worth = float(price[held].sum()) + reach.worth(np.where(held, 0.0, left), theta)
         return Bound(support + self.of(theta) - worth, worth, float(np.abs(left).max()), size)
 
-    def _subgradient(self, theta: Array, v: Array) -> Array:
+    def subgradient(self, theta: Array, v: Array) -> Array:
         """The smallest subgradient of the objective."""
         g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
         if not self._has_l1:

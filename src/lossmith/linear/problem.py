@@ -296,6 +296,10 @@ class Problem:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point)."""
         return self._penalty.bound(point.support, point.theta, point.v, self.reach)
 
+    def steepest(self, point: Point) -> float:
+        """The largest entry of the smallest subgradient, for which no bound is needed."""
+        return float(np.abs(self._penalty.subgradient(point.theta, point.v)).max())
+
     @property
     def reach(self) -> Reach:
         """Of these bounds: which models they speak of."""

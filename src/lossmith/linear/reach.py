@@ -25,7 +25,7 @@ REACH = 10.0
 present ones + unit) of the present ones."""
 
 _LEAST = 1024  # samples that tell how far scores move,
-_PER_COEFFICIENT = 10  # and more for many coefficients
+_PER_COEFFICIENT = 4  # and more for many coefficients
 _REGULAR = 1e-3  # of the largest pivot: from here on squares keep enough digits
 _ROUNDING = 100.0  # times that of one number
 

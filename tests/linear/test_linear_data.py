@@ -236,3 +236,26 @@ def test_entries_that_occur_twice_are_summed(gaps, make):
     twice = make(halves, X.shape)
     np.testing.assert_allclose(LinearRegressor().fit(twice, y).coef_, LinearRegressor().fit(X, y).coef_, atol=1e-8)
     np.testing.assert_array_equal(twice.data, halves[0])  # the user's is left as it was
+
+
+@pytest.mark.parametrize("value", [7.0, 0.1, 1.0, -3e5])
+@pytest.mark.parametrize("rows", [1_000, 26_000, 100_000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_constant_column_of_a_long_sparse_table_is_constant(rows, value, weighted):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(rows, 2))
+    X[:, 0] = value
+    weight = rng.uniform(0.5, 2.0, rows) if weighted else None
+    sparse = SparseDesign(sp.csr_array(X), weight)
+    assert sparse.constant.tolist() == [True, False]
+    assert sparse.centre[0] == value
+
+
+def test_a_long_sparse_table_with_a_constant_column_gives_the_model_of_the_dense_one():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(26_000, 3))
+    X[:, 0] = 7.0
+    y = np.digitize(X[:, 1] + rng.standard_t(3, size=26_000), [-1.0, 1.0])
+    dense, sparse = (LinearClassifier(l1=0.01).fit(Z, y) for Z in (X, sp.csr_array(X)))
+    assert sparse.converged_ and not sparse.coef_[:, 0].any()
+    assert sparse.objective_ == pytest.approx(dense.objective_, abs=1e-8)

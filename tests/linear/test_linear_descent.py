@@ -265,3 +265,17 @@ def test_the_history_is_drawn(table, solver):
 def test_there_is_no_history_before_fit():
     with pytest.raises(ValueError, match="call fit first"):
         LinearRegressor().plot_history()
+
+
+@pytest.mark.filterwarnings("ignore::lossmith.linear.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["squared_error", "huber", "absolute_error", "binary_cross_entropy"])
+@pytest.mark.parametrize(("rate", "said"), [(1e3, True), (1e-3, False)])
+def test_gradient_descent_says_that_its_given_steps_are_too_long(name, rate, said):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 2))
+    y = X @ [1.0, 2.0]
+    binary = name == "binary_cross_entropy"
+    model, y = (LinearClassifier, y + rng.normal(size=50) > 0) if binary else (LinearRegressor, y)
+    found = model(name, solver="gradient_descent", learning_rate=rate, max_iter=20, l2=0.1).fit(X, y)
+    assert found.stopped_.startswith("max_iter=20 was reached")
+    assert (f"learning_rate={rate:g} is too large" in found.stopped_) is said

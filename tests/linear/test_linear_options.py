@@ -298,3 +298,15 @@ def test_refused_paths(table):
         LinearRegressor().path(*table, [])
     with pytest.raises(ValueError, match=r"penalties\[0\] is -1"):
         LinearRegressor().path(*table, [-1.0])
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_no_loss_at_all_is_no_cause_for_a_warning(epsilon, slope):
+    """Also where the best constant has none: there are no digits that a smaller tol could prove."""
+    X = np.arange(20.0)[:, None]
+    y = np.arange(20) % 3 + 0.5 + slope * X[:, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = LinearRegressor(lm.epsilon_insensitive(epsilon=epsilon)).fit(X, y)
+    assert model.converged_ and model.objective_ <= 1e-15

@@ -16,7 +16,9 @@ from sklearn.linear_model import (
 from sklearn.svm import SVC
 
 import lossmith as lm
+from lossmith.formula import Positive, Real, maximum, where
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
+from lossmith.linear.convexity import looks_convex
 
 pytestmark = pytest.mark.slow
 
@@ -314,3 +316,34 @@ def test_a_long_valley_of_a_loss_that_is_not_convex_is_followed_to_its_end():
     X, y = load_diabetes(return_X_y=True)
     model = LinearRegressor("gaussian_nll").fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(4.4397012615363, abs=1e-9)
+
+
+@lm.pointwise
+def tube(y: Real, f: Real):
+    """Free within 1."""
+    return maximum(abs(f - y) - 1, 0)
+
+
+@pytest.mark.parametrize(
+    "loss", [tube(), *(lm.epsilon_insensitive(epsilon=e) for e in (0.25, 0.5, 1.0, 2.0, 3.0))], ids=repr
+)
+@pytest.mark.parametrize("shift", [0.0, 0.5, 100.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_kinks_that_targets_on_a_grid_lie_on_are_convex(loss, shift, seed):
+    """Scores that come to a kink by two roads lie a rounding apart, and chords between them say nothing."""
+    rng = np.random.default_rng(seed)
+    X = np.round(rng.normal(size=(200, 3)))
+    y = np.round(X @ [1.0, 1.0, 0.0] + 1.5 * rng.normal(size=200)) + shift
+    model = LinearRegressor(loss).fit(X, y)
+    assert model.converged_ and model.gap_ <= 1e-8 * max(model.objective_, 1.0)
+
+
+@pytest.mark.parametrize("jump", [1e-3, 1.0])
+def test_a_jump_at_a_target_is_still_seen(jump):
+    @lm.pointwise
+    def stepped(y: Real, f: Real, *, height: Positive = 1.0):
+        """A tube with a step at its end."""
+        return maximum(abs(f - y) - 1, 0) + where(abs(f - y) > 1, height, 0.0)
+
+    y = np.round(np.random.default_rng(0).normal(size=100))
+    assert not looks_convex(stepped(height=jump), y, np.zeros(1), 1.0)

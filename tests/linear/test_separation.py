@@ -138,3 +138,28 @@ def test_counts_that_are_all_zero(loss):
     X, _, _ = table(200)
     with pytest.warns(ConvergenceWarning, match="200 of 200 samples, .* along the intercept: the best one is infinite"):
         LinearRegressor(loss).fit(X, np.zeros(200))
+
+
+@pytest.mark.parametrize(("cuts", "along"), [([0.0], "x0"), ([-1, 1], "x0"), ([-1, -0.5, 0, 0.5, 1], "x0")], ids=str)
+def test_levels_that_are_apart(cuts, along):
+    """Scores and thresholds grow together for ever."""
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    with pytest.warns(ConvergenceWarning, match=f"the classes are separated perfectly, along {along}.*: {ENDLESS}"):
+        LinearClassifier("cumulative_logit").fit(X, np.digitize(X[:, 0], cuts))
+
+
+def test_some_levels_are_apart():
+    """All of the highest have the mark, and only these: the others have thresholds and an optimum of their own."""
+    X, _, f = table(200)
+    y = np.digitize(f + np.random.default_rng(1).logistic(size=200), [-1.0, 1.0])
+    X = marked(X, y == 2)
+    with pytest.warns(ConvergenceWarning, match=f"of 200 samples, .* along x3.*: {ENDLESS}"):
+        LinearClassifier("cumulative_logit").fit(X, y)
+
+
+def test_levels_that_overlap_have_an_optimum():
+    X, _, f = table(200)
+    y = np.digitize(f + np.random.default_rng(1).logistic(size=200), [-1.0, 1.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert LinearClassifier("cumulative_logit").fit(X * 100, y).converged_

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lossmith.start import finite_start, has_units, redescends, residual_scale
 
 from .classes import distinct
+from .design import chosen
 from .samples import Samples
-from .sketch import chosen
 from .views import tangent
 
 if TYPE_CHECKING:

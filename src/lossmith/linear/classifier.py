@@ -31,6 +31,7 @@ from .estimators import Begin, LinearModel
 from .features import Matrix
 from .levels import Learned, learn
 from .options import check_loss, known_or_none, named
+from .separation import Separation, levels_apart
 from .solver import Solution
 from .task import Task
 from .validation import as_target, as_weight
@@ -178,10 +179,15 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         if known is None:
             return solution
         return replace(
-            solution, gap=max(solution.objective - known.lower, 0.0), n_iter=solution.n_iter + known.n_iter,
+            solution, gap=known.proof.gap(solution.objective, task.size), n_iter=solution.n_iter + known.n_iter,
             converged=solution.converged and known.converged,
             reason=solution.reason if known.converged else "no step of thresholds and coefficients made it smaller",
         )  # fmt: skip
+
+    def _endless(self, task: Task, solution: Solution) -> Separation | None:
+        if self._learned is None:
+            return super()._endless(task, solution)
+        return levels_apart(task.problem, solution.theta)
 
     def _keep(self, task: Task, theta: Array) -> None:
         super()._keep(task, theta)

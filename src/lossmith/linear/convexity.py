@@ -22,6 +22,7 @@ STEPS = np.concatenate([-np.geomspace(1e3, 1e-2, 60), [0.0], np.geomspace(1e-2, 
 _EVERY = 5  # steps: enough to tell how large slopes are
 NEAR = np.geomspace(1e-9, 1e-2, 36)  # a basin may be as narrow as its own constants are, whatever the targets' spread
 NEAR = np.concatenate([-NEAR[::-1], NEAR])
+_ROUNDING = 4 * np.finfo(float).eps  # of scores and targets
 CLASS_STEPS = np.linspace(-30.0, 30.0, 121)
 
 
@@ -52,23 +53,33 @@ def _rises(loss: Loss, y: NDArray[Any], f: Array, places: Array, directions: Arr
     outputs)."""
     rows = np.broadcast_to(y, (len(f), *y.shape)).reshape(-1, *y.shape[1:])
     flat = f.reshape(-1, f.shape[2]) if loss.wide else f.reshape(-1)
+    far = np.abs(y).reshape(len(y), -1).max(axis=1)[:, None]
     try:
         with np.errstate(all="ignore"):
             height, gradient = (
                 np.asarray(each, dtype=np.float64) for each in loss.value_and_gradient(rows, flat, reduction="none")
             )
-            parts = gradient.reshape(f.shape) * directions
-            slope, size = (np.einsum("stk->st", each) for each in (parts, np.abs(parts)))
+            gradient = gradient.reshape(f.shape)
+            parts = gradient * directions
+            slope, size = _sum(parts), _sum(np.abs(parts, out=parts))
             noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
             if (slope[:-1] - slope[1:] > noise).any():
                 return False
             height, length = height.reshape(slope.shape), np.diff(places, axis=0)
             chord = np.diff(height, axis=0) / length
-            noise = noise + 1e-12 * (np.abs(height[:-1]) + np.abs(height[1:])) / length
+            # Heights are known as well as they, and the scores and targets that they are made of, can be said.
+            away = np.add(np.abs(f, out=parts), far, out=parts)
+            known = 1e-12 * np.abs(height) + _ROUNDING * _sum(np.abs(np.multiply(away, gradient, out=away), out=away))
+            noise = noise + (known[:-1] + known[1:]) / length
             outside = (slope[:-1] - chord > noise) | (chord - slope[1:] > noise)
             return not bool((outside & np.isfinite(chord)).any())
     except ValueError:  # scores so far out are not for this loss
         return True
+
+
+def _sum(parts: Array) -> Array:
+    """Over the outputs."""
+    return np.asarray(np.einsum("stk->st", parts))
 
 
 def _middle(size: Array) -> float:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .convexity import looks_convex
 from .goal import Goal
 from .problem import Point, Problem
+from .proof import Proof
 from .solver import Solution, Step, arrival
 
 Array = NDArray[np.float64]
@@ -136,7 +137,7 @@ class _Descent:
         self.point = problem.at(theta)
         self.goal = Goal(problem, self.point, tol, constant)
         self.convex = looks_convex(problem.loss, problem.y, theta[0], problem.unit)
-        self.best, self.best_objective, self.lower = theta, np.inf, -np.inf
+        self.best, self.best_objective, self.proof = theta, np.inf, Proof()
         self.history: list[Step] = []
 
     def run(self, method: str, rate: float | None, batch_size: int, seed: int | None) -> Solution:
@@ -147,12 +148,16 @@ class _Descent:
             rule = RULES[method]()
             begin = rule.default_rate(self.problem, bend, batch_size) if rate is None else rate
             reason = self._stochastic(rule, begin, batch_size, np.random.default_rng(seed))
-        gap = max(self.best_objective - self.lower, 0.0) if self.convex else float("nan")
+        gap = self.gap if self.convex else float("nan")
         found = self.history[-1].iteration
         return Solution(
             self.best, self.best_objective, gap, reason is None, found, self.convex,
             reason or arrival(gap if self.convex else None), self.history,
         )  # fmt: skip
+
+    @property
+    def gap(self) -> float:
+        return self.proof.gap(self.best_objective, self.goal.size)
 
     def _arrived(self, iteration: int, point: Point, length: float) -> bool:
         """Note where the descent stands; whether that is good enough."""
@@ -162,10 +167,10 @@ class _Descent:
             self.best, self.best_objective = point.theta, objective
         begun = self.history[0].objective if self.history else objective
         if self.convex and objective <= begun:  # steps that are too long lead to where bounds are rounding
-            self.lower = max(self.lower, bound.lower)
-        gap = max(objective - self.lower, 0.0)
+            self.proof.learn(bound)
+        gap = self.gap + objective - self.best_objective
         self.history.append(Step(iteration, objective, bound.subgradient, length, gap, 0.0))
-        return self.goal.is_reached(self.best_objective - self.lower if self.convex else bound.stationarity, point)
+        return self.goal.is_reached(self.gap if self.convex else bound.stationarity, point)
 
     def _plain(self, begin: float, given: float | None) -> str | None:
         """The whole gradient; the given rate, or the longest step of a doubling sequence that the slope promises."""
@@ -188,7 +193,14 @@ class _Descent:
             else:
                 self.point = problem.at(stepped(problem, self.point.theta, self.point.v, rule, rate))
             length = rate
-        return f"max_iter={self.max_iter} was reached"
+        end = f"max_iter={self.max_iter} was reached"
+        if given is not None and self._has_risen():
+            end += f" with the objective above what it was: learning_rate={given:g} is too large"
+        return end
+
+    def _has_risen(self) -> bool:
+        """Whether the last point is worse than one before it, by more than rounding explains."""
+        return self.history[-1].objective > self.best_objective + 1e-12 * self.goal.size
 
     def _ahead(self, rule: Sgd, rate: float) -> Point | None:
         """The point a step leads to, if the objective bends by at most 1 / rate on the way and is not higher there.

@@ -240,3 +240,11 @@ def parts(rows: int, columns: int, tiles: int = 1) -> Iterator[slice]:
 
 def _height(columns: int) -> int:
     return max(1, TILE // columns)
+
+
+def chosen(n: int, count: int) -> NDArray[np.intp]:
+    """That many of n samples, the same ones every time, in order: one at random from each of equal parts."""
+    if count == n:
+        return np.arange(n)
+    ends = np.arange(count + 1) * n // count
+    return np.asarray(np.random.default_rng(0).integers(ends[:-1], ends[1:]), dtype=np.intp)

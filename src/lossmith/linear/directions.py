@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
-from .design import parts
+from .design import chosen, parts
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import NOISE, Point, Problem
 from .several import hessian_products
-from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, chosen, enough, matrix_rows
+from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, enough, matrix_rows
 
 Array = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ class Directions:
             return self.newton(point)
         H, upwards = Sketch(problem, rows).matrix(point, floor=0.0)
         H *= np.broadcast_to(problem.share(rows), len(rows)).sum()
-        least = max(self.damping, RIDGE) * float(np.diag(H).mean())
+        least = self._ridge(point, float(np.diag(H).mean()))
         l2, l1 = (np.tile(each, point.theta.shape[1]) for each in (problem.l2, problem.l1))
         H[np.diag_indices_from(H)] += l2
         if l1.any():
@@ -101,7 +101,7 @@ class Directions:
         # Samples outside their windows bend nothing: of where they would turn the loss, its second derivatives do not
         # know. Damping in proportion to the gradient leaves Newton's steps as quick as they are near the optimum
         # (Yamashita and Fukushima 2001, doi:10.1007/978-3-7091-6217-0_18).
-        return max(ridge, _SHORT * self.problem.bound(point).subgradient / self.problem.unit)
+        return max(ridge, _SHORT * self.problem.steepest(point) / self.problem.unit)
 
     def judge(self, length: float) -> bool:
         """Learn from how far the last direction led; whether there is hope."""

@@ -18,7 +18,7 @@ from .design import Design, products
 from .features import Matrix, as_features, check_finite, feature_names, is_sparse
 from .options import check_parameters, reparametrised
 from .robust import high_breakdown, scale_names, with_settled_scale
-from .separation import separation
+from .separation import Separation, separation
 from .smoothing import narrowed
 from .solver import Solution, minimise
 from .stream import Stream
@@ -102,7 +102,7 @@ class LinearModel(BaseEstimator):
         self.converged_, self.stopped_ = solution.converged and not trouble, trouble or solution.reason
         self.n_iter_, self.history_ = max(solution.n_iter, 1), solution.history
         self.__dict__.pop("_stream", None)
-        endless = separation(task.problem, solution.theta, task.constant, convex=solution.convex)
+        endless = self._endless(task, solution)
         if not solution.converged:
             self._say(unfinished(solution, float(self.tol), int(self.max_iter), task, self.solver), ConvergenceWarning)
         elif trouble:
@@ -162,6 +162,10 @@ class LinearModel(BaseEstimator):
             task.problem, begin, tol, max_iter, task.size, self.solver, self.learning_rate, int(self.batch_size),
             self.random_state,
         )  # fmt: skip
+
+    def _endless(self, task: Task, solution: Solution) -> Separation | None:
+        """Where the loss falls for ever, if it does."""
+        return separation(task.problem, solution.theta, task.constant, convex=solution.convex)
 
     def _keep(self, task: Task, theta: Array) -> None:
         self.loss_ = task.problem.loss

@@ -29,4 +29,5 @@ class Goal:
         if point.theta is self._seen:
             return
         self._seen = point.theta
-        self.target = self.tol * (max(self.problem.size(point), self.least) or 1.0)
+        self.size = max(self.problem.size(point), self.least) or 1.0
+        self.target = self.tol * self.size

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from lossmith.thresholds import Ends, first_cuts
 
@@ -19,7 +20,9 @@ from .design import Design
 from .direction import DENSE, conjugate_gradients, solve, sparse_step
 from .directions import RIDGE, WORKING_SET
 from .goal import NOTHING
-from .penalty import Penalty
+from .penalty import Bound, Penalty
+from .proof import Proof
+from .reach import Reach, moves, rounding
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -36,7 +39,7 @@ class Learned:
 
     cuts: Array  # for the features as they were given
     coefficients: Array
-    lower: float  # no thresholds and coefficients within reach have a smaller objective
+    proof: Proof  # of how far the optimum is, among all thresholds and coefficients within reach
     n_iter: int
     converged: bool
 
@@ -50,17 +53,18 @@ def learn(
     cuts, w = begin
     u = np.concatenate([cuts - w @ design.centre, np.where(design.constant, 0.0, w * design.spread)])
     constant = problem.at(np.concatenate([first_cuts(y, weight), np.zeros(design.p)])).value
-    point, lower, n_iter, converged = problem.at(u), -np.inf, 0, False
+    point, proof, n_iter, converged = problem.at(u), Proof(), 0, False
     while True:
-        lower = max(lower, problem.penalty.bound(point.value, point.u[:, None], point.v[:, None]).lower)
+        proof.learn(problem.bound(point))
         height = point.value + problem.penalty.of(point.u[:, None])
-        converged = height - lower <= tol * max(point.value, NOTHING * constant)
+        size = max(point.value, NOTHING * constant)
+        converged = proof.gap(height, size) <= tol * size
         moved = None if converged or n_iter >= max_iter else problem.further(point, height)
         if moved is None:
             break
         point, n_iter = moved, n_iter + 1
     w = np.where(design.constant, 0.0, point.u[problem.k :] / design.spread)
-    return Learned(point.u[: problem.k] + w @ design.centre, w, lower, n_iter, converged)
+    return Learned(point.u[: problem.k] + w @ design.centre, w, proof, n_iter, converged)
 
 
 @dataclass(frozen=True)
@@ -81,14 +85,20 @@ class _Levels:
         l2, l1 = penalties
         none = np.zeros(self.k)
         self.penalty = Penalty(
-            np.concatenate([none, l2 / design.spread**2]), np.concatenate([none, l1 / design.spread]), 1.0
+            np.concatenate([none, l2 / design.spread**2]), np.concatenate([none, l1 / design.spread])
         )
+        how = moves(design, weight)
+        thresholds = np.eye(self.k)  # each is a score
+        self.reach = Reach(None if how is None else block_diag(thresholds, how[:, 1:]), rounding(design), 1.0)
 
     def at(self, u: Array) -> _Point:
         f = self._scores(u[self.k :])
         each = self.ends.at(u[: self.k], f if self.offset is None else f + self.offset)
         v = np.concatenate([self.ends.slope(each), self._pull(each["f"])])
         return _Point(u, float(self.share @ each["value"]), v, each)
+
+    def bound(self, point: _Point) -> Bound:
+        return self.penalty.bound(point.value, point.u[:, None], point.v[:, None], self.reach)
 
     def further(self, point: _Point, height: float) -> _Point | None:
         """A step down; None where there is none that numbers can say."""

@@ -25,11 +25,9 @@ class Line:
         self.problem, self.point, self.d = problem, point, d
         with np.errstate(all="ignore"):  # a whole step may lead to where the loss overflows
             ahead = problem.at(point.theta + d, point.mu)
-        self._tried, self._ahead = {1.0: ahead}, ahead.f
-        self.l2_first = float((problem.l2 @ (point.theta * d)).sum())
-        self.l2_second = float((problem.l2 @ d**2).sum())
-        self.first = self._slope(0.0, float((point.v * d).sum()))
-        self.last = self._slope(1.0, float((ahead.v * d).sum()))
+            self._tried, self._ahead = {1.0: ahead}, ahead.f
+            self.first = self._slope(0.0, float((point.v * d).sum()))
+            self.last = self._slope(1.0, float((ahead.v * d).sum()))
 
     def end(self, t: float) -> Point:
         """The point at t. Scores that were kept are forgotten."""
@@ -49,14 +47,16 @@ class Line:
                 else:
                     slope = problem.view(point.mu).slope
                     loss = problem.samples.along(slope, point.f, self._ahead, t, point.mu)
+                return self._slope(t, loss)
         except ValueError:  # out of the loss's domain
             return np.inf
-        return self._slope(t, loss)
 
     def _slope(self, t: float, loss: float) -> float:
-        total = loss + self.l2_first + t * self.l2_second
-        if self.problem.penalties[1]:
-            at = self.point.theta + t * self.d
+        """Of the objective, from that of the loss; inf where it is no number."""
+        total, (l2, l1), at = loss, self.problem.penalties, self.point.theta + t * self.d
+        if l2:  # without one there is nothing to add of steps whose squares overflow
+            total += float((self.problem.l2[1:] @ (at[1:] * self.d[1:])).sum())
+        if l1:
             sign = np.where(at != 0, np.sign(at), np.sign(self.d) * (1.0 if t == 0 else -1.0))
             total += float((self.problem.l1 @ (sign * self.d)).sum())
         return total if np.isfinite(total) else np.inf

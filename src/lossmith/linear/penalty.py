@@ -9,62 +9,70 @@ from numpy.typing import NDArray
 
 from lossmith.lazy import cached_property
 
-Array = NDArray[np.float64]
+from .reach import Reach
 
-REACH = 10.0
-"""The certificate speaks of coefficients within this many times the size of the present ones: see `Penalty.bound`."""
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Bound:
     """What a supporting line per sample proves."""
 
-    lower: float  # no coefficients within reach have a smaller objective
+    lower: float  # no model within reach has a smaller objective
     stationarity: float  # what the remaining gradient may still be worth, in units of the objective
     subgradient: float  # the largest entry of the smallest subgradient
+    size: float  # of the models that are within reach
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """l2/2 u^2 + l1 |u| of every row of coefficients. ``unit``: a typical size of the scores' deviations."""
+    """l2/2 u^2 + l1 |u| of every row of coefficients."""
 
     l2: Array
     l1: Array
-    unit: float
 
     @cached_property
-    def _free(self) -> NDArray[np.bool_]:
-        """The rows that have none."""
-        return np.asarray(self.l1 + self.l2 == 0)[:, None]
+    def _curved(self) -> slice | NDArray[np.intp]:
+        """The rows with an l2 penalty."""
+        return np.flatnonzero(self.l2) if self.l2.any() else slice(0, 0)
 
     @cached_property
     def _has_l1(self) -> bool:
         return bool(self.l1.any())
 
     def of(self, theta: Array) -> float:
-        squares = float((self.l2 @ theta**2).sum()) / 2
-        return squares + float((self.l1 @ np.abs(theta)).sum()) if self._has_l1 else squares
+        """Nothing, where there is none, also of coefficients whose squares overflow; of others these are infinite."""
+        with np.errstate(over="ignore"):
+            squares = float((self.l2[self._curved] @ theta[self._curved] ** 2).sum()) / 2
+            return squares + float((self.l1 @ np.abs(theta)).sum()) if self._has_l1 else squares
 
-    def bound(self, support: float, theta: Array, v: Array) -> Bound:
+    def bound(self, support: float, theta: Array, v: Array, reach: Reach) -> Bound:
         """A lower bound of the objective from the supporting lines of the loss at theta: their height, and gradient v.
 
-        A sum of lines is a line; line plus penalty is minimised coordinate by coordinate.
-        Where an unpenalised coordinate's v_j is not exactly 0 the minimum would be -infinity: there theta_j is taken to
-        lie within REACH times (largest present coefficient + unit) of where it is.
+        A sum of lines is a line. Penalties hold it, coordinate by coordinate, at a price that no other coefficients can
+        undercut; or as much of v as they ask for at theta itself, at no price. The rest of v, the smallest subgradient,
+        falls to the end of what is within reach.
         """
-        l2, free = self.l2[:, None], self._free
-        radius, size = REACH * (self.unit + np.abs(theta[1:]).max(initial=0.0)), np.abs(v)
-        excess = np.maximum(size - self.l1[:, None], 0.0)
-        far = radius + np.where(free, 0.0, np.abs(theta))
-        inner = excess < l2 * far  # the minimum of l2/2 u^2 - excess |u| over |u| <= far is inside
-        dip = np.where(inner, -(excess**2) / np.where(inner, 2 * l2, 1.0), far * (l2 * far / 2 - excess))
-        dip = np.where(free, -size * radius, dip - v * theta)
-        left = self._subgradient(theta, v)
-        return Bound(support + float(dip.sum()), float((left * radius).sum()), float(left.max()))
+        left, price = self.subgradient(theta, v), self._price(theta, v)
+        size = reach.size(theta)
+        held = price <= np.abs(left) * size
+        worth = float(price[held].sum()) + reach.worth(np.where(held, 0.0, left), theta)
+        return Bound(support + self.of(theta) - worth, worth, float(np.abs(left).max()), size)
 
-    def _subgradient(self, theta: Array, v: Array) -> Array:
-        """Size, per coordinate, of the smallest subgradient of the objective."""
+    def subgradient(self, theta: Array, v: Array) -> Array:
+        """The smallest subgradient of the objective."""
         g, l1 = v + self.l2[:, None] * theta, self.l1[:, None]
         if not self._has_l1:
-            return np.abs(g)
-        return np.asarray(np.where(theta != 0, np.abs(g + l1 * np.sign(theta)), np.maximum(np.abs(g) - l1, 0.0)))
+            return g
+        return np.asarray(np.where(theta != 0, g + l1 * np.sign(theta), g - np.clip(g, -l1, l1)))
+
+    def _price(self, theta: Array, v: Array) -> Array:
+        """How far, of each coordinate, v u and the penalty of u fall from theta to wherever that is least."""
+        l2, l1, size = self.l2[:, None], self.l1[:, None], np.abs(v)
+        excess = size - l1
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            least = np.where(excess > 0, -(excess**2) / (2 * l2), 0.0)  # over u of v u and the penalty
+            price = np.maximum((l2 / 2 * theta**2 + l1 * np.abs(theta) + v * theta) - least, 0.0)
+            curved = (excess > 0) & (v * theta <= 0)  # on the same side: told by the gradient, to the last digit
+            price = np.where(curved, (size - l1 - l2 * np.abs(theta)) ** 2 / (2 * l2), price)
+        return np.where(np.isnan(price), np.where(excess > 0, np.inf, 0.0), price)

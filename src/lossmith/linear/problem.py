@@ -18,6 +18,7 @@ from lossmith.formula.expr import apply
 from .classes import distinct
 from .design import Design
 from .penalty import Bound, Penalty
+from .reach import Reach, moves, rounding
 from .samples import Samples, can_read
 from .several import Several
 from .views import View, tangent, window
@@ -48,18 +49,19 @@ class Problem:
 
     ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations. ``offset``:
     None, or what is added to each sample's score, or scores. ``sharp``: slopes change fast where kinks were rounded.
+    ``reach``: where it is known.
     """
 
     def __init__(
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float,
-        offset: Array | None = None, *, sharp: bool = False,
+        offset: Array | None = None, *, sharp: bool = False, reach: Reach | None = None,
     ) -> None:  # fmt: skip
         self.sharp = sharp
         self.loss, self.design, self.y, self.weight, self.offset = loss, design, y, weight, offset
         self.penalties, self.unit = (l2, l1), unit
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
-        self._penalty = Penalty(self.l2, self.l1, unit)
+        self._penalty, self._reach = Penalty(self.l2, self.l1), reach
         self.total = float(len(y) if weight is None else weight.sum())
         single = not loss.wide
         self.samples = Samples(loss, y, weight, offset) if single else None
@@ -76,7 +78,10 @@ class Problem:
 
     def rounded(self, loss: Loss, unit: float) -> Problem:
         """The same samples, under a loss that rounds the kinks of this one."""
-        return Problem(loss, self.design, self.y, self.weight, *self.penalties, unit, self.offset, sharp=True)
+        return Problem(
+            loss, self.design, self.y, self.weight, *self.penalties, unit, self.offset, sharp=True,
+            reach=self.reach.of(unit),
+        )  # fmt: skip
 
     def view(self, mu: float) -> View:
         return (window if mu > 0 else tangent)(self.loss.formula)
@@ -289,4 +294,15 @@ class Problem:
 
     def bound(self, point: Point) -> Bound:
         """A lower bound of the objective from one supporting line per sample (a dual feasible point)."""
-        return self._penalty.bound(point.support, point.theta, point.v)
+        return self._penalty.bound(point.support, point.theta, point.v, self.reach)
+
+    def steepest(self, point: Point) -> float:
+        """The largest entry of the smallest subgradient, for which no bound is needed."""
+        return float(np.abs(self._penalty.subgradient(point.theta, point.v)).max())
+
+    @property
+    def reach(self) -> Reach:
+        """Of these bounds: which models they speak of."""
+        if self._reach is None:  # a while's work, and not every problem is asked for a bound
+            self._reach = Reach(moves(self.design, self.weight), rounding(self.design), self.unit)
+        return self._reach

@@ -40,8 +40,10 @@ class LinearRegressor(RegressorMixin, LinearModel):
     finite, like all others; no feature is copied to leave them out.
 
     After `fit`: `coef_`, `intercept_`, `coefficients_` (by name), `objective_`, `gap_` (how far the objective can be
-    from the optimum, proven for a convex loss; NaN where sampling finds the loss not convex), `converged_`, `stopped_`
-    (why the solver stopped), `n_iter_`, `history_` (drawn by `plot_history()`).
+    from the optimum, proven for a convex loss among models whose scores are up to four times as large as those of this
+    one and the unit of y together, however large coefficients are, see `lossmith.linear.reach`; NaN where sampling
+    finds the loss not convex), `converged_`, `stopped_` (why the solver stopped), `n_iter_`, `history_` (drawn by
+    `plot_history()`).
     """
 
     def __init__(

@@ -71,18 +71,35 @@ def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool)
     return Separation(np.flatnonzero(moved if rises.any() else each > 0), *_directed(step))
 
 
-def _by_program(problem: Problem, gone: Array) -> Separation | None:
+def levels_apart(problem: Problem, theta: Array) -> Separation | None:
+    """The same of a loss of levels whose thresholds are learned: they move away from each other as scores do.
+
+    A sample's loss falls for ever where its score leaves both ends of its level behind.
+    """
+    if problem.l1.any() or problem.l2.any() or problem.loss.kinked:
+        return None
+    gone = theta.copy()
+    gone[0] = 0.0  # there is no intercept beside thresholds
+    if np.abs(problem.changes(gone)).max() < _FAR * problem.unit:
+        return None
+    return _by_program(problem, gone, int(problem.y.max()))
+
+
+def _by_program(problem: Problem, gone: Array, thresholds: int = 0) -> Separation | None:
     """By the direction that moves samples in as many ways as it can to where their loss falls, and in none to where it
     rises. ``gone``: how far the solver went along it, which names the features better than one of many such directions.
     """
     from scipy.optimize import linprog  # takes long to import, and is seldom needed
 
     n, outputs = problem.design.n, gone.shape[1]
-    count = gone.size
+    count = gone.size + max(thresholds - 1, 0)
     if n * outputs * count > _POSED or problem.y.ndim > 1:
         return None
     Z = problem.design.rows(np.arange(n))
-    sample, ways, still = _of_score(problem, Z) if outputs == 1 else _of_classes(problem, Z, outputs)
+    if thresholds:
+        sample, ways, still = _of_levels(problem, Z, thresholds)
+    else:
+        sample, ways, still = _of_score(problem, Z) if outputs == 1 else _of_classes(problem, Z, outputs)
     ahead: Any = hstack([csr_array(-ways), eye_array(len(sample))])  # what SciPy's stubs do not know it takes
     held: Any = hstack([csr_array(still), csr_array((len(still), len(sample)))]) if len(still) else None
     found = linprog(
@@ -118,6 +135,18 @@ def _of_classes(problem: Problem, Z: Array, outputs: int) -> tuple[NDArray[np.in
     ways[each, problem.y[samples].astype(np.intp)] = Z[samples]
     ways[each, others] = -Z[samples]
     return samples, ways.reshape(len(samples), -1), np.empty((0, outputs * Z.shape[1]))
+
+
+def _of_levels(problem: Problem, Z: Array, thresholds: int) -> tuple[NDArray[np.intp], Array, Array]:
+    """The same of a score and thresholds, which stand before the coefficients: it must fall behind neither end."""
+    y = problem.y.astype(np.intp)
+    lower, upper = np.flatnonzero(y > 0), np.flatnonzero(y < thresholds)
+    samples, ends = np.concatenate([lower, upper]), np.concatenate([y[lower] - 1, y[upper]])
+    ways = np.zeros((len(samples), thresholds + Z.shape[1] - 1))
+    up = np.where(np.arange(len(samples)) < len(lower), 1.0, -1.0)
+    ways[np.arange(len(samples)), ends] = -up
+    ways[:, thresholds:] = Z[samples, 1:] * up[:, None]
+    return samples, ways, np.empty((0, ways.shape[1]))
 
 
 def _directed(step: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsygvd
 
-from .design import parts
+from .design import chosen, parts
 from .problem import NOISE, Point, Problem
 from .several import hessian_products
 
@@ -48,14 +48,6 @@ def matrix_rows(problem: Problem, outputs: int) -> int:
     """How many of these the matrix is made of, where all of them would take longer than some reads of the features."""
     most, coefficients = enough(problem, outputs), (1 + problem.design.p) * outputs
     return max(min(most, _PASSES * problem.design.n // coefficients), most // 4)
-
-
-def chosen(n: int, count: int) -> NDArray[np.intp]:
-    """That many of n samples, the same ones every time, in order: one at random from each of equal parts."""
-    if count == n:
-        return np.arange(n)
-    ends = np.arange(count + 1) * n // count
-    return np.asarray(np.random.default_rng(0).integers(ends[:-1], ends[1:]), dtype=np.intp)
 
 
 class Sketch:

@@ -23,9 +23,10 @@ from lossmith.record import replace
 
 from .beginning import SOME
 from .convexity import looks_convex
+from .design import chosen
 from .goal import Goal
 from .problem import Point, Problem
-from .sketch import chosen
+from .proof import Proof
 from .solver import Solution, Step, arrival, broken_off, minimise
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ _EXTREMES = ("max", "maximum", "abs")
 _NARROWER = 0.1
 _GAIN = 0.9  # what is left of a gap where a narrower width did nothing
 _FLOOR = 1e-12  # of the unit of scores
-_ROUNDING = 1e-10
 _SHARE = 0.05  # of the gap that a width leaves: how well the next one is solved
 
 
@@ -170,7 +170,7 @@ def narrowed(problem: Problem, theta: Array, tol: float, max_iter: int, constant
     """As `minimise`, of a kinked loss of several scores."""
     goal, unit, rough = Goal(problem, problem.at(theta), tol, constant), _unit(problem, theta, constant), _SHARE
     convex = looks_convex(problem.loss, problem.y, theta[0], unit)
-    width, best, least, lower, reach = unit, theta, np.inf, -np.inf, 0.0
+    width, best, least, proof = unit, theta, np.inf, Proof()
     steps, before, history = 0, np.inf, list[Step]()
     while True:
         loss, heights = _of_width(problem.loss, width)
@@ -182,11 +182,9 @@ def narrowed(problem: Problem, theta: Array, tol: float, max_iter: int, constant
         if objective <= least:
             best, least = theta, objective
         convex = convex and found.convex
-        size = float(np.abs(theta[1:]).max(initial=0.0))
-        if size > reach or lower > least + _ROUNDING * problem.size(exact):  # that bound spoke of smaller coefficients
-            lower = -np.inf
-        reach, lower = max(reach, unit + size), max(lower, bound.lower) if convex else -np.inf
-        gap = max(least - lower, 0.0)
+        if convex:
+            proof.learn(bound)
+        gap = proof.gap(least, goal.size) if convex else np.inf
         history.append(Step(steps, objective, bound.subgradient, found.history[-1].length, gap, width))
         converged = goal.is_reached(gap, exact)
         stuck, before = gap > _GAIN * before, gap

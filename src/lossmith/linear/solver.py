@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .convexity import looks_convex
+from .design import chosen
 from .directions import Directions
 from .goal import Goal
 from .line import Line
 from .penalty import Bound
 from .problem import Point, Problem
-from .sketch import chosen, enough
+from .proof import Proof
+from .sketch import enough
 from .vertex import vertex
 
 Array = NDArray[np.float64]
@@ -112,7 +114,7 @@ class _Solver:
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
-        self.best, self.best_objective, self.lower = start.theta, problem.penalised(start), -np.inf
+        self.best, self.best_objective, self.proof = start.theta, problem.penalised(start), Proof()
         self.n_iter, self.length = 0, 0.0
         self.convex = convex
         self.directions = Directions(problem)
@@ -120,7 +122,7 @@ class _Solver:
 
     @property
     def gap(self) -> float:
-        return max(self.best_objective - self.lower, 0.0)
+        return self.proof.gap(self.best_objective, self.goal.size)
 
     def _is_near(self) -> bool:
         return self.goal.is_reached(self.gap, self.point)
@@ -180,22 +182,21 @@ class _Solver:
         return self.goal.is_reached(bound.stationarity, self.point) and (not self.convex or self._is_near())
 
     def _has_stalled(self) -> bool:
-        """Whether what is proven, or of a loss that is not convex the objective, has not become any better for long."""
-        last = self.history[-_PATIENCE:]
-        if len(last) < _PATIENCE or last[0].window > 0.0:
+        """Whether neither the objective has become any better for long, by what matters, nor what is proven."""
+        first, *others = last = self.history[-_PATIENCE:]
+        if len(last) < _PATIENCE or first.window > 0.0:
             return False
-        first, *others = (step.gap if self.convex else step.objective for step in last)
-        return min(others) >= first
+        matters = self.goal.target if self.convex else 0.0
+        falls = min(step.objective for step in others) < first.objective - matters
+        return not falls and not (self.convex and min(step.gap for step in others) < first.gap)
 
     def _note(self, point: Point, bound: Bound) -> float:
         problem = self.problem
         objective = problem.penalised(point) if point.mu == 0 else problem.objective(point.theta, point.f)
         self._offer(point.theta, objective)
         if self.convex:
-            if self.lower > self.best_objective + self.goal.target:  # it spoke of smaller coefficients
-                self.lower = -np.inf
-            self.lower = max(self.lower, bound.lower)
-        gap = max(objective - self.lower, 0.0)
+            self.proof.learn(bound)
+        gap = self.gap + objective - self.best_objective
         self.history.append(Step(self.n_iter, objective, bound.subgradient, self.length, gap, point.mu))
         return objective
 
@@ -208,7 +209,7 @@ class _Solver:
         problem, point, directions = self.problem, self.point, self.directions
         d, upwards = directions.at(point, bound)
         if not upwards:
-            self.convex, self.lower = False, -np.inf
+            self.convex, self.proof = False, Proof()
         line = Line(problem, point, d)
         length = line.length()
         if not directions.judge(length):
@@ -229,7 +230,7 @@ class _Solver:
             return False
         theta, pulled = found
         if self.convex:
-            self.lower = max(self.lower, problem.bound(pulled).lower)
+            self.proof.learn(problem.bound(pulled))
         try:
             objective = problem.objective(theta)
         except ValueError:  # out of the loss's domain

@@ -23,11 +23,14 @@ class SparseDesign(Design):
         self.X, self.kept, self.n, self.p = X, kept, X.shape[0] if kept is None else len(kept), X.shape[1]
         share = np.full(self.n, 1 / self.n) if weight is None else weight / weight.sum()
         share = self._of_rows(share)
-        self.centre = np.asarray(X.T @ share)
         each = np.repeat(share, np.diff(X.indptr))  # per entry
         counted = each > 0
         present = np.bincount(X.indices, each, minlength=self.p)
         full = np.bincount(X.indices, counted, minlength=self.p) == self.n
+        # Sums are of differences from a number of the column, which of a constant one are 0, however many there are.
+        shift, filled = np.zeros(self.p), counted & full[X.indices]
+        shift[X.indices[filled]] = X.data[filled]
+        self.centre = shift + np.bincount(X.indices, each * (X.data - shift[X.indices]), minlength=self.p)
         absent = np.where(full, 0.0, np.maximum(1.0 - present, 0.0))
         with np.errstate(over="ignore", invalid="ignore"):
             each *= np.square(X.data - self.centre[X.indices])

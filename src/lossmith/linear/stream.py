@@ -59,7 +59,7 @@ class Stream:
         problem, model = task.problem, theta
         theta = model if self.point is None else task.scaled(*self.point)
         point = problem.at(model)
-        objective, gradient = problem.penalised(point), problem.bound(point).subgradient
+        objective, gradient = problem.penalised(point), problem.steepest(point)
         bend = steepness(problem, problem.scores_at(point))  # and a look at every target, which the loss may refuse
         if self.rate is None:
             self.rate = self.rule.default_rate(problem, bend, size) if given is None else given

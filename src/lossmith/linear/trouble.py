@@ -17,14 +17,17 @@ _VANISHED = 1e-6  # of the loss of the best constant: no loss at all
 _EXACT = 1e-6  # of the unit of scores: residuals that are as good as none
 _FAR = 1e3  # times tol,
 _DIGITS = 1e-5  # of the objective: more is not worth a word
+_ROUNDING = 1e-15  # of the loss of the best constant
 _NAMED = 5  # features that a message names
 
 
 def says_little(solution: Solution, tol: float, task: Task) -> bool:
     """Whether far less is proven than tol, for the loss there is: high powers of a good fit vanish beside those of the
-    best constant. A fit that is as good as exact leaves no digits to prove."""
-    share = max(_FAR * tol, _DIGITS)
-    if not solution.gap > share * abs(solution.objective) or not sees_residuals(task.problem.loss):
+    best constant. A fit that is as good as exact leaves no digits to prove, and a gap that is rounding none to gain."""
+    share, height = max(_FAR * tol, _DIGITS), abs(solution.objective)
+    if not solution.gap > share * height or not sees_residuals(task.problem.loss):
+        return False
+    if height == 0 or solution.gap <= _ROUNDING * max(height, task.size) or task.size <= height:
         return False
     residuals = np.abs(task.problem.scores(solution.theta) - task.problem.y)
     return float(residuals.mean()) > _EXACT * task.problem.unit

@@ -87,8 +87,6 @@ def test_an_illegal_number_is_found_in_every_lane(case, dtype):
                 said = judge.refusal(y, f)
                 array[index] = old
                 where = ", ".join(map(str, index))
-                if array.ndim > 1 and not rows:  # several named predictions
-                    where = str(place)
                 assert re.search(rf"{name}\[{where}\] = {re.escape(f'{value:.17g}')} ", said), said
 
 

@@ -285,10 +285,11 @@ def _weights(
         weight = xp.astype(weight, xp.float64 if xp is np else compute_dtype(xp, []))
     if keep is not None:  # whatever stands where a sample is removed: it does not count
         weight = xp.where(keep, weight, xp.zeros_like(weight))
+    legal = _legal(xp, weight, _WEIGHT, None)
     if look:
-        _refuse_outside(loss, _WEIGHT, weight, "weight", None, xp)
+        _refuse_outside(loss, _WEIGHT, weight, legal, "weight", None, xp)
     counted = weight != 0
-    return weight, counted if keep is None else keep & counted, None if look else _legal(xp, weight, _WEIGHT, None)
+    return weight, counted if keep is None else keep & counted, None if look else legal
 
 
 def _split(formula: Formula, prediction: Array) -> dict[str, Array]:
@@ -323,17 +324,18 @@ def _check_domains(
     """Raise at the first illegal value; where values cannot be looked at, return where each argument's are legal."""
     classes = arrays[formula.predictions[0].name].shape[-1] if formula.kind == "rowwise" else None
     found: dict[str, Array] = {}
-    heads = {p.name: k for k, p in enumerate(formula.predictions)} if len(formula.predictions) > 1 else {}
-    if look and heads:  # what comes first in y_pred is said first
-        arguments = sorted(formula.predictions, key=lambda p: _first(_legal(xp, arrays[p.name], p.domain, None), keep))
-    else:
-        arguments = list(formula.predictions)
+    heads = {p.name: k for k, p in enumerate(formula.predictions)} if look and len(formula.predictions) > 1 else {}
+    known = {name: _legal(xp, arrays[name], formula.predictions[k].domain, None) for name, k in heads.items()}
+    arguments = list(formula.predictions)
+    if heads:  # what comes first in y_pred is said first
+        arguments.sort(key=lambda p: _first(known[p.name], keep))
     for argument in (formula.target, *arguments, *formula.extras):
         shown = "y_true" if argument is formula.target else argument.name if argument in formula.extras else "y_pred"
         x, domain = arrays[argument.name], argument.domain
         if look:
             own = raw if argument is formula.target else None
-            _refuse_outside(loss, domain, x, shown, keep, xp, classes, own, heads.get(argument.name))
+            legal = known[argument.name] if argument.name in known else _legal(xp, x, domain, classes)
+            _refuse_outside(loss, domain, x, legal, shown, keep, xp, classes, own, heads.get(argument.name))
             continue
         if domain.row and domain.any_number:  # a NaN is the largest of its row, which most formulas ask for anyway
             legal = _legal(xp, xp.max(x, axis=-1), domain, classes)
@@ -354,10 +356,9 @@ def _first(legal: Array, keep: Array | None) -> int:
 
 
 def _refuse_outside(
-    loss: Loss, domain: Domain, x: Array, shown: str, keep: Array | None, xp: ModuleType, classes: int | None = None,
-    raw: Array | None = None, head: int | None = None,
+    loss: Loss, domain: Domain, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType,
+    classes: int | None = None, raw: Array | None = None, head: int | None = None,
 ) -> None:  # fmt: skip
-    legal = _legal(xp, x, domain, classes)
     if domain.simplex:
         tolerance = row_tolerance(dtype_name((x if raw is None else raw).dtype))
         _refuse_unnormalised(loss, x, legal, shown, keep, xp, tolerance)

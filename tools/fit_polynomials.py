@@ -5,6 +5,7 @@ python tools/fit_polynomials.py > src/lossmith/engine/llvm/polynomials.py
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -103,11 +104,14 @@ with mp.workdps(DIGITS):
     TABLES = (
         Table("EXP", "e^r: 1 + r + r^2 p(r), |r| <= log(2)/2", mp.exp, -mp.log(2) / 2, mp.log(2) / 2,
               {"float": 6, "double": 11}, (1, 1)),
+        Table("EXP_STEP", "the same, |r| <= log(2)/32", mp.exp, -mp.log(2) / 32, mp.log(2) / 32, {"double": 6}, (1, 1)),
         Table("LOG", "2 atanh(s): 2 s + s^3 p(s^2), |s| <= tanh(log(2)/4)", of_square(lambda s: 2 * _atanh_rest(s)),
               0, _S, {"float": 2, "double": 6}),
         Table("LOG_LOW", "2 atanh(s): 2 s + (2/3) s^3 + s^5 p(s^2), the same interval",
               of_square(lambda s: (2 * _atanh_rest(s) - mpf(2) / 3) / s**2), 0, _S, {"double": 7}),
-        Table("LOG1P_UNIT", "log(1 + t): t + t^2 p(t), 0 <= t <= 1", _log1p_rest, 0, 1, {"float": 8, "double": 20}),
+        Table("LOG1P_UNIT", "log(1 + t): t + t^2 p(t), 0 <= t <= 1", _log1p_rest, 0, 1, {"float": 8}),
+        Table("LOG1P_STEP", "the same, -1/32 <= t <= 1/30", lambda t: mp.log1p(t) / t, -mpf(1) / 32, mpf(1) / 30,
+              {"double": 8}, (1,)),
         Table("LOG1P_SMALL", "the same, t <= e^-2, for what is added to more than 0.3", _log1p_rest, 0, mp.exp(-2),
               {"float": 3, "double": 9}),
         Table("LOG_COSH", "log(cosh(x)): x^2/2 + x^4 p(x^2), |x| <= 1",
@@ -149,6 +153,35 @@ with mp.workdps(DIGITS):
     )  # fmt: skip
 
 
+def reciprocals(count: int) -> tuple[list[float], list[float]]:
+    """For each k < count a number c near 1 / (1 + k / (count - 1)), and -log(c), which rounding hardly changes.
+
+    Of the numbers close by, the first whose logarithm is 500 times closer to a double than doubles are to each other
+    (S. Gal, An accurate elementary mathematical library for the IEEE floating point standard, 1991).
+    """
+    found, logs = [1.0], [0.0]
+    with mp.workdps(DIGITS):
+        for k in range(1, count):
+            c = 1 / (1 + k / (count - 1))
+            while abs((exact := -mp.log(c)) - float(exact)) > math.ulp(float(exact)) / 1000:
+                c += 2.0**-40
+            found.append(c)
+            logs.append(float(exact))
+    return found, logs
+
+
+def powers(count: int) -> tuple[list[float], list[float]]:
+    """2^(k / count) for each k < count, and what rounding loses of it, as a part of it."""
+    with mp.workdps(DIGITS):
+        exact = [mpf(2) ** (mpf(k) / count) for k in range(count)]
+        return [float(x) for x in exact], [float(x / float(x) - 1) for x in exact]
+
+
+def printed_numbers(name: str, what: str, numbers: Sequence[float]) -> str:
+    lines = textwrap.fill(", ".join(map(repr, numbers)), 114)
+    return f"# {what}\n{name} = (\n{textwrap.indent(lines, ' ' * 4)},\n)\n"
+
+
 def printed(table: Table) -> str:
     """A table as Python, with what it was fitted to and how well."""
     parts, errors = [], []
@@ -164,3 +197,9 @@ if __name__ == "__main__":
     print('"""Polynomials of the LLVM engine, highest power first, by type. Written by tools/fit_polynomials.py."""\n')
     print("# fmt: off")
     print("".join(printed(table) for table in TABLES), end="")
+    rounded, lost = powers(16)
+    print(printed_numbers("POWERS", "2^(k/16)", rounded), end="")
+    print(printed_numbers("POWERS_LOST", "what that loses by rounding, as a part of it", lost), end="")
+    near, logs = reciprocals(16)
+    print(printed_numbers("RECIPROCALS", "about 1 / (1 + k / 15)", near), end="")
+    print(printed_numbers("LOGS", "their logarithms, but for the sign", logs), end="")

@@ -31,6 +31,20 @@ def held(e: Emitter, x: Value, most: float) -> Value:
     return _each(e, "range", (x, e.lift(most, x.type)), _all(e), f"i32 {_SMALLER_WITH_SIGN_OF_FIRST}")
 
 
+def looked_up(e: Emitter, table: Sequence[float], index: Value) -> Value:
+    """The one of 16 doubles whose number is in the lowest 4 bits of each index: two registers that hold the table."""
+    width = len(table) // 2
+    number, place = f"<{width} x double>", f"<{width} x i64>"
+    function = f"@llvm.x86.avx512.vpermi2var.pd.{8 * _REGISTER}"
+    e.declare(f"{number} {function}({number}, {place}, {number})")
+    low, high = (e.constants(table[k : k + width], "double") for k in (0, width))
+    calls = [
+        f"call {number} {function}({number} {low}, {place} {e.part(index, first, width)}, {number} {high})"
+        for first in range(0, e.lanes, width)
+    ]
+    return _joined(e, [e.instruction("double", call) for call in calls], width)
+
+
 def _all(e: Emitter) -> Value:
     return e.lift(1, MASK)
 

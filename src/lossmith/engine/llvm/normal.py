@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import exp, log, log1p, series
+from lossmith.engine.llvm.elementary import exp_of_sum, log, log1p, series
 from lossmith.engine.llvm.emit import Emitter, Value
 
 _K = 3.75
@@ -48,7 +48,7 @@ def _scaled_erfc(e: Emitter, x: Value) -> tuple[Value, Value]:
 def _gaussian(e: Emitter, x: Value, scale: float) -> Value:
     """e^(-scale x^2), the scale a power of 2."""
     square = scale * x * x
-    return exp(e, -square, -e.fma(scale * x, x, -square))
+    return exp_of_sum(e, -square, -e.fma(scale * x, x, -square))
 
 
 def erf(e: Emitter, x: Value) -> Value:

@@ -17,7 +17,7 @@ from lossmith.record import replace
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the block
 _PAIR = 2  # vectors of samples
 _AHEAD = 2048  # bytes from what is read and written to what is asked for: farther than processors see by themselves
-_MUCH = 0.75  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
+_MUCH = 0.4  # nanoseconds a number from which two vectors at once are faster than one, which waits for itself
 
 
 def text(spec: Spec) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import LOG_2, exp, kind, log, series, split
+from lossmith.engine.llvm.elementary import LOG_2, exp, exp_of_sum, kind, log, series, split
 from lossmith.engine.llvm.emit import Emitter, Value
 
 _TWO_THIRDS = (2 / 3, float.fromhex("0x1.5555555555555p-55"))
@@ -54,7 +54,7 @@ def _size(e: Emitter, x: Value, y: Value) -> Value:
         high, low = long_log(e, x)
         exponent = y * high
         rest = e.fma(y, low, e.fma(y, high, -exponent))
-        size = exp(e, exponent, e.where(e.abs(exponent) < _OVERFLOWS, rest, 0.0))
+        size = exp_of_sum(e, exponent, e.where(e.abs(exponent) < _OVERFLOWS, rest, 0.0))
     return e.where(x.eq(1.0) | y.eq(0.0), e.lift(1.0, x.type), size)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import math
 import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias, Union
@@ -408,18 +407,6 @@ class Emitter:
         """Bring a cache line into the cache of a level; an address that does not exist is harmless."""
         self.declare("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 {4 - level}, i32 1)")
-
-    def looked_up(self, table: Sequence[float], index: Value, type_: str) -> Value:
-        """The number of a table that each index says."""
-        numbers = ", ".join(f"{type_} {literal(x, type_)}" for x in table)
-        name = f"@table{zlib.crc32(numbers.encode()):08x}"
-        self.declarations.add(f"{name} = private constant [{len(table)} x {type_}] [{numbers}], align {LINE}")
-        found = Value(self, "poison", type_)
-        for lane in range(self.lanes):
-            place = self.fresh(f"extractelement {self.vector(index.type)} {index}, i64 {lane}")
-            number = self.load_scalar(self.fresh(f"getelementptr {type_}, ptr {name}, {index.type} {place}"), type_)
-            found = self.instruction(type_, f"insertelement {self.vector(type_)} {found}, {type_} {number}, i64 {lane}")
-        return found
 
     def load_scalar(self, pointer: str, type_: str) -> str:
         return self.fresh(f"load {type_}, ptr {pointer}, align {BYTES[type_]}")

@@ -16,7 +16,8 @@ import math
 from collections.abc import Callable
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import log, series
+from lossmith.engine.llvm.approximate import series
+from lossmith.engine.llvm.elementary import log
 from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.engine.llvm.power import long_log
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import exp_of_sum, log, log1p, series
+from lossmith.engine.llvm.approximate import series
+from lossmith.engine.llvm.elementary import log, log1p
 from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.engine.llvm.exponentials import exp_of_sum
 
 _K = 3.75
 _ERF_SLOPE = (1.1283791670955126, 1.533545961316588e-17)  # 2 / sqrt(pi), a sum of two

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import LOG_2, exp, exp_of_sum, kind, log, series, split
+from lossmith.engine.llvm.approximate import LOG_2, kind, series
+from lossmith.engine.llvm.elementary import log, split
 from lossmith.engine.llvm.emit import Emitter, Value
+from lossmith.engine.llvm.exponentials import exp, exp_of_sum
 
 _TWO_THIRDS = (2 / 3, float.fromhex("0x1.5555555555555p-55"))
 _OVERFLOWS = 1000.0  # an exponent so large that its low part says nothing

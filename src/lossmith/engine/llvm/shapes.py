@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm import polynomials
-from lossmith.engine.llvm.elementary import kind, log, log1p, series, x_minus_log1p
+from lossmith.engine.llvm.approximate import kind, series
+from lossmith.engine.llvm.elementary import log, log1p, x_minus_log1p
 from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.engine.llvm.power import absolute_power
 

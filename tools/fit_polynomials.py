@@ -194,7 +194,7 @@ def printed(table: Table) -> str:
 
 
 if __name__ == "__main__":
-    print('"""Polynomials of the LLVM engine, highest power first, by type, and tables of numbers. Written by tools/fit_polynomials.py."""\n')
+    print('"""Polynomials, highest power first, by type, and tables. Written by tools/fit_polynomials.py."""\n')
     print("# fmt: off")
     print("".join(printed(table) for table in TABLES), end="")
     rounded, lost = powers(16)

@@ -1,4 +1,4 @@
-"""Polynomials of the LLVM engine, highest power first, by type, and tables of numbers. Written by tools/fit_polynomials.py."""
+"""Polynomials, highest power first, by type, and tables. Written by tools/fit_polynomials.py."""
 
 # fmt: off
 # e^r: 1 + r + r^2 p(r), |r| <= log(2)/2; relative error 3.7e-09, 4.1e-18

@@ -37,6 +37,7 @@ _MANY = 4  # times the samples that tell enough: from here on these give the sta
 _PATIENCE = 30  # steps
 _GAIN = 0.1  # of the gap, which makes one more vertex worth its walk
 _ROUGH = 1e-5  # how well the start is solved for: what some samples say is less certain than that
+_ROUNDING = 4 * float(np.finfo(float).eps)  # of the size of the loss
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class _Solver:
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
         self.best, self.best_objective, self.proof = start.theta, problem.penalised(start), Proof()
+        self.lowest = self.best_objective
         self.n_iter, self.length = 0, 0.0
         self.convex = convex
         self.directions = Directions(problem)
@@ -201,8 +203,10 @@ class _Solver:
         return objective
 
     def _offer(self, theta: Array, objective: float) -> None:
-        if objective <= self.best_objective:
+        """Of points whose objectives differ by rounding the last: it is the nearest, by a step of Newton's."""
+        if objective <= self.lowest + _ROUNDING * self.goal.size:
             self.best, self.best_objective = theta, objective
+        self.lowest = min(self.lowest, objective)
 
     def _step(self, bound: Bound) -> bool:
         """To the next point; whether there may be one."""

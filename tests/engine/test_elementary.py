@@ -190,12 +190,12 @@ def test_a_million_floats_keep_their_digits(name, machines):
     assert error <= bound(name, "float32"), place
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("table", TABLES)
+_FITTED = [(table, dtype) for table in TABLES for dtype in DTYPES if FLOATS[dtype].name in getattr(polynomials, table)]
+
+
+@pytest.mark.parametrize(("table", "dtype"), _FITTED)
 def test_a_wrong_coefficient_is_found(table, dtype, monkeypatch):
     coefficients, type_ = getattr(polynomials, table), FLOATS[dtype].name
-    if type_ not in coefficients:
-        pytest.skip("not of this type")
     *others, constant = coefficients[type_]
     monkeypatch.setitem(coefficients, type_, (*others, constant * (1 + 2.0**-10)))
     name = TABLES[table]

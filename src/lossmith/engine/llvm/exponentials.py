@@ -18,10 +18,11 @@ _EXP_RANGE = {"float": (-104.0, 89.0), "double": (-746.0, 710.0)}  # beyond, e^x
 _EXPM1_LEAST = {"float": -20.0, "double": -40.0}  # below, e^x - 1 is -1
 
 
-def _nearest(e: Emitter, x: Value, offset: int = 0) -> tuple[Value, Value]:
-    """The whole number n nearest to x / log(2), and an integer whose lowest bits are those of n + offset."""
-    shifted = e.fma(x, 1 / math.log(2.0), magic(x) + offset)
-    return shifted - (magic(x) + offset), e.bits(shifted)
+def _nearest(e: Emitter, x: Value, offset: int = 0, steps: int = 1) -> tuple[Value, Value]:
+    """The multiple n of 1 / steps nearest to x / log(2), and an integer whose lowest bits are (n + offset) steps."""
+    start = magic(x) / steps + offset
+    shifted = e.fma(x, 1 / math.log(2.0), start)
+    return shifted - start, e.bits(shifted)
 
 
 class _Step(Record):
@@ -35,13 +36,11 @@ class _Step(Record):
 
 def _nearest_step(e: Emitter, x: Value, offset: int = 0) -> _Step:
     steps = _steps(e, x)
+    n, bits = _nearest(e, x, offset, steps)
     if steps == 1:
-        return _Step(*_nearest(e, x, offset), None, None)
-    start = magic(x) / steps + offset
-    shifted = e.fma(x, 1 / math.log(2.0), start)
-    bits = e.bits(shifted)
+        return _Step(n, bits, None, None)
     power, lost = (of_16(e, table, bits) for table in (polynomials.POWERS, polynomials.POWERS_LOST))
-    return _Step(shifted - start, _without_steps(e, bits, x), power, lost)
+    return _Step(n, _without_steps(e, bits, x), power, lost)
 
 
 def _steps(e: Emitter, x: Value) -> int:
@@ -173,7 +172,7 @@ def expm1(e: Emitter, x: Value) -> Value:
     small, x = e.abs(x) < kind(x).epsilon / 4, e.where(x < least, least, x)
     x = e.where(x > most, most, x)
     n, bits = _nearest(e, x, kind(x).bias - 1)
-    half = e.from_bits(bits << kind(x).mantissa)  # of 2^n, which itself may overflow
+    half = _two_to(bits, None, kind(x))  # of 2^n, which itself may overflow
     result = e.fma(half, _left_exactly(e, x, n), half - 0.5)
     return e.where(small, x, result + result)
 
@@ -184,5 +183,5 @@ def decay(e: Emitter, a: Value) -> tuple[Value, Value]:
     x = a * -2.0
     x = e.where(x < least, least, x)
     n, bits = _nearest(e, x, kind(x).bias)
-    scale, left = e.from_bits(bits << kind(x).mantissa), _left_exactly(e, x, n)
+    scale, left = _two_to(bits, None, kind(x)), _left_exactly(e, x, n)
     return e.fma(left, scale, scale), e.fma(left, scale, scale - 1.0)

@@ -113,9 +113,14 @@ def test_two_processes_are_one(tmp_path):
         subprocess.Popen([sys.executable, SCRIPT, str(rank), "2", str(tmp_path)], stderr=subprocess.PIPE, text=True)
         for rank in range(2)
     ]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:  # of a pair that failed neither is left to wait for the other
+            process.kill()
+            process.communicate()
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert one == other  # to the last bit
     model, x, y, weight = shared["problem"]()

@@ -51,6 +51,7 @@ class Plan(Record):
 
     request: Request
     kernel: Kernel
+    guarded: Spec | None  # what to try where the kernel finds something wrong: perhaps no more than an infinite score
     weigh: Kernel | None  # the total weight, where samples do not all count the same
     parameters: Array
     vectors: tuple[tuple[Array, ...], tuple[Array, ...]]  # parameters with a number per class, of the two kernels
@@ -153,7 +154,13 @@ class Plan(Record):
         if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
             return None
         fed = [*(everything[k] for k in main.sources), *main.vectors]
-        found = self.kernel.run(fed, self.parameters, count, self._classes, scale, divisor)
+        job = fed, self.parameters, count, self._classes, scale, divisor
+        found = self.kernel.run(*job)
+        if found is None and self.guarded is not None:
+            from lossmith.engine.llvm.run import kernel
+
+            guarded = kernel(self.guarded)
+            found = None if guarded is None else guarded.run(*job)
         return complex(found, weight) if found is not None and self.request.reduction is TOTAL else found
 
 
@@ -164,6 +171,7 @@ def plan(
     """How calls like this one are served, or None where they cannot be. ``written`` is the dtype of ``out``, if any."""
     if not machine_code():
         return None
+    from lossmith.engine.llvm.finite import unguarded
     from lossmith.engine.llvm.memory import DTYPES, WRITABLE
     from lossmith.engine.llvm.run import Argument, kernel, row_layout
     from lossmith.engine.llvm.settle import settled
@@ -193,10 +201,11 @@ def plan(
     wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result), by_class=by_class)
     numbers = [p.name for p in formula.params if not p.per_class]
     known = {name: stored(loss, name, loss.numbers[name], compute) for name in numbers}
-    roots = settled(wanted, {**known, "width": float(request.width)})
+    fixed = {**known, "width": float(request.width)}
+    bare = wanted if rows else unguarded(wanted)
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
-        compute.name, roots, inputs, (*numbers, "width"), sums, outputs,
+        compute.name, settled(bare, fixed), inputs, (*numbers, "width"), sums, outputs,
         weight=masks[0] if weighted else None, where=masks[-1] if masked else None, checked=True,
         exact=weighted or request.reduction is TOTAL,
         scaled=request.reduction in MEANS and request.outputs != ("value",),
@@ -222,6 +231,7 @@ def plan(
     return Plan(
         request=request,
         kernel=main,
+        guarded=None if bare is wanted else replace(spec, roots=settled(wanted, fixed)),
         weigh=weighing,
         parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),

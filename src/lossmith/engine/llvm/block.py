@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm import spec as job
-from lossmith.engine.llvm.domains import inside, is_kept_above
+from lossmith.engine.llvm.domains import inside, is_kept_above, shortfall
 from lossmith.engine.llvm.emit import FLOATS, Emitter, Value
 from lossmith.engine.llvm.frame import kernel
 from lossmith.engine.llvm.memory import Stored
@@ -36,6 +36,7 @@ class Loaded(Record):
     weight: Value | None  # as stored, a float
     legal: list[Value]  # conditions on what counts
     numbers: list[Value]  # inputs that may be anything but NaN
+    missing: list[Value]  # numbers that are 0 where inputs are legal, else less, or NaN
 
 
 class Block:
@@ -115,8 +116,13 @@ class Block:
 
     # samples ----------------------------------------------------------------------------------------------------------
 
-    def load(self, take: Callable[[Array, Stored], Value], lanes: Value | None) -> Loaded:
-        """Inputs with one number per sample, as ``take`` finds them."""
+    def load(
+        self, take: Callable[[Array, Stored], Value], lanes: Value | None, *, measured: bool = False
+    ) -> Loaded:
+        """Inputs with one number per sample, as ``take`` finds them.
+
+        ``measured``: what is asked of an input may be how far it is from legal, not whether it is.
+        """
         e, spec = self.e, self.spec
         keep: Value | None = None
         legal: list[Value] = []
@@ -132,6 +138,7 @@ class Block:
         values: dict[Expr, Value] = {}
         conditions: list[Value] = []
         numbers: list[Value] = []
+        missing: list[Value] = []
         for given, array in self.inputs.items():
             if given.row:
                 continue
@@ -142,12 +149,17 @@ class Block:
             if given.labels is not None:
                 x = self._label(x, given.labels)
             values[leaf("input", given.name)] = x
-            if given.domain is not None:
+            if given.domain is None:
+                continue
+            short = shortfall(e, given.domain, x) if measured else None
+            if short is not None:
+                missing.append(short)
+            else:
                 found = inside(e, given.domain, x, self.classes, is_whole=not raw.is_float)
                 conditions += found
                 numbers += [] if found else [x]
         legal += [unless(keep, condition) for condition in conditions]
-        return Loaded(values, lanes, keep, weight, legal, numbers)
+        return Loaded(values, lanes, keep, weight, legal, numbers, missing)
 
     def _held(self, weight: Value) -> tuple[Value, Value]:
         """What is asked of a weight: also that results can be multiplied by it in their own type."""
@@ -195,13 +207,27 @@ class Block:
             conditions += inside(self.e, domain, self.weighted(x, loaded), None, is_whole=False)
         return conditions
 
-    def checks(self, loaded: Loaded, results: list[Value], held: Sequence[Value] = ()) -> list[Value]:
-        """What holds where all is well: legal inputs, no NaN from them, and what else is asked."""
+    def checks(self, loaded: Loaded, results: list[Value]) -> list[Value]:
+        """What holds where all is well: legal inputs, and no NaN from them."""
         numbers = [*loaded.numbers, *dict.fromkeys(results)]
         pairs = zip(numbers[::2], [*numbers[1::2], *numbers[-1:]], strict=False)
-        ordered = [a.ordered(b) for a, b in pairs]  # one comparison sees NaN in two
-        conditions = [unless(loaded.keep, condition) for condition in (*ordered, *held)]
-        return [unless(loaded.lanes, condition) for condition in (*loaded.legal, *conditions)]
+        return self.conditions(loaded, [a.ordered(b) for a, b in pairs])  # one comparison sees NaN in two
+
+    def conditions(self, loaded: Loaded, held: Sequence[Value]) -> list[Value]:
+        """What holds where inputs are legal and these conditions on what counts hold."""
+        conditions = [*loaded.legal, *(unless(loaded.keep, condition) for condition in held)]
+        return [unless(loaded.lanes, condition) for condition in conditions]
+
+    def doubts(self, loaded: Loaded, results: list[Value]) -> list[Value | None]:
+        """Numbers to add up where there is no need to look at each: NaN shows in the sum.
+
+        First those of which nothing else is asked (infinities of both signs are NaN too), then what is below 0 where an
+        input is illegal. None where there are none.
+        """
+        kinds = [*loaded.numbers, *dict.fromkeys(results)], loaded.missing
+        sums = [functools.reduce(operator.add, kind) if kind else None for kind in kinds]
+        counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
+        return [x if x is None or counts is None else self.e.where(counts, x, 0.0) for x in sums]
 
     def write(
         self, output: Output, array: Array, results: list[Value], loaded: Loaded, index: str, last: str | None

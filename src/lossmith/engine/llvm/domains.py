@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from lossmith.engine.llvm.emit import Emitter, Value
@@ -35,6 +36,19 @@ def inside(e: Emitter, domain: Domain, x: Value, classes: Value | None, *, is_wh
         rounding = 2.0 ** (23 if x.type == "float" else 52)  # whole domains start at 0: adding this rounds to a whole
         found.append((x + rounding - rounding).eq(x) | (x >= rounding))
     return found
+
+
+def shortfall(e: Emitter, domain: Domain, x: Value) -> Value | None:
+    """0 inside a closed domain, less outside, NaN of NaN. None of a domain of which more is asked.
+
+    Some processors subtract and take the smaller of two beside their multiplications, but compare instead of them.
+    """
+    more = domain.whole or domain.excluded is not None or domain.kind == "class id"
+    if more or domain.low_open or domain.high_open:
+        return None
+    room = [x - domain.low if domain.low else x] if math.isfinite(domain.low) else []
+    room += [domain.high - x] if math.isfinite(domain.high) else []
+    return functools.reduce(e.smaller_of, [*room, e.lift(0.0)]) if room else None
 
 
 def shows_nan(root: Expr, given: Expr) -> bool:

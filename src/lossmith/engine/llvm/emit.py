@@ -294,6 +294,10 @@ class Emitter:
         base = self._negated.get(x.name)
         return self.where(x >= 0.0, a, b) if base is None else self.where(base >= 0.0, b, a)
 
+    def smaller_of(self, a: Value, b: Value) -> Value:
+        """The smaller of two, one instruction; a where they do not compare."""
+        return self.where(b < a, b, a)
+
     def polynomial(self, x: Value, coefficients: tuple[float, ...]) -> Value:
         """By Horner's rule; the coefficient of the highest power comes first."""
         result = self.lift(coefficients[0], x.type)

@@ -25,7 +25,7 @@ _BASIC: dict[str, Function] = {
     "sqrt": lambda e, a: e.sqrt(a),
     "where": lambda e, mask, a, b: e.where(mask, a, b),
     "maximum": lambda e, a, b: e.where(b > a, b, a),  # of it and the minimum: the first owns ties
-    "minimum": lambda e, a, b: e.where(b < a, b, a),
+    "minimum": lambda e, a, b: e.smaller_of(a, b),
     "sign": lambda e, a: e.where(e.abs(a) > 0.0, e.copysign(1.0, a), a),  # 0 and NaN stay what they are
     "lt": lambda e, a, b: a < b,
     "le": lambda e, a, b: a <= b,

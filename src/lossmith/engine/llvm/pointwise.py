@@ -8,7 +8,7 @@ from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block, all_of
 from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.domains import shows_nan
-from lossmith.engine.llvm.emit import BYTES, LINE, Value
+from lossmith.engine.llvm.emit import BYTES, LINE, MASK, Value
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
@@ -29,17 +29,23 @@ def text(spec: Spec) -> str:
     last = e.integer("sub", "%stop", 1)
     wide = [e.lift(0.0, "double") for _ in spec.sums]
     narrow = [e.lift(0.0, _lane_type(spec)) for _ in spec.sums]
-    good = [e.lift(1, "i1")] if spec.checked else []
+    checks = [e.lift(0.0), e.lift(0.0), e.lift(1, MASK)] if spec.checked else []  # two doubts, and where all is well
     at_once = _PAIR if spec.avx512 and cost(spec.roots) > _MUCH else 1  # without AVX-512 there are too few registers
     sampler = block.widened(at_once)
+
+    def added(states: list[Value], found: Sequence[Value | None]) -> list[Value]:
+        """With what one more vector adds to sums and doubts, and asks."""
+        count = len(wide) + len(checks[:-1])
+        sums = [a if b is None else a + b for a, b in zip(states[:count], found[:count], strict=True)]
+        return [*sums, *(all_of(good, filter(None, found[count:])) for good in states[count:])]
 
     def vectors(index: str, states: list[Value]) -> list[Value]:
         if not spec.far:
             _fetch(block, index, at_once * e.lanes)
         with e.wider(at_once) as parts:
-            found = [parts(x) for x in _sample(sampler, index, None, last)]
+            found = [[None] * at_once if x is None else parts(x) for x in _sample(sampler, index, None, last)]
         for vector in zip(*found, strict=True):
-            states = _added(states, vector, len(wide))
+            states = added(states, vector)
         return states
 
     def joined(states: list[Value], found: list[Value]) -> list[Value]:
@@ -52,11 +58,14 @@ def text(spec: Spec) -> str:
 
     def rest(index: str, states: list[Value]) -> list[Value]:
         lanes = e.first_lanes(e.integer("sub", "%stop", index))
-        return joined(states, _added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last), len(wide)))
+        return joined(states, added([*narrow, *states[len(wide) :]], _sample(block, index, lanes, last)))
 
-    states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *good], chunk)
+    states = loop(e, "%start", whole, _CHUNK * e.lanes, [*wide, *checks], chunk)
     states = loop(e, whole, "%stop", e.lanes, states, rest)
-    return block.finish(states[: len(wide)], states[-1] if good else None)
+    if not spec.checked:
+        return block.finish(states, None)
+    *sums, number, missing, good = states
+    return block.finish(sums, good & number.ordered(number) & missing.eq(0.0))
 
 
 def _fetch(block: Block, index: str, count: int) -> None:
@@ -70,22 +79,18 @@ def _fetch(block: Block, index: str, count: int) -> None:
             block.e.prefetch(block.e.address(at, _AHEAD + offset, "i8"), write=write)
 
 
-def _added(states: Sequence[Value], found: Sequence[Value], sums: int) -> list[Value]:
-    """So many sums, and where all is well, with what one more vector adds to them and asks."""
-    added = [a + b for a, b in zip(states[:sums], found[:sums], strict=True)]
-    return [*added, *(all_of(good, found[sums:]) for good in states[sums:])]
-
-
 def _lane_type(spec: Spec) -> str:
     """What a chunk is added up in: float32 where that is asked for no more than float32 values and weights."""
     narrow = spec.float == "float32" and not spec.exact and (spec.weight is None or spec.weight.dtype == "float32")
     return "float" if narrow else "double"
 
 
-def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Value]:
-    """One vector of samples: load, compute, write; what it adds to the sums, and what holds where all is well."""
+def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Value | None]:
+    """One vector of samples: load, compute, write. What it adds to sums and doubts, and what holds if all is well."""
     e, spec = block.e, block.spec
-    loaded = block.load(lambda a, stored: memory.load(e, stored, a.base, a.stride, index, mask, last), mask)
+    loaded = block.load(
+        lambda a, stored: memory.load(e, stored, a.base, a.stride, index, mask, last), mask, measured=True
+    )
     values: dict[Expr, Value] = {**block.invariants, **loaded.values}
     for node in walk(spec.roots):
         if node not in values:
@@ -98,9 +103,9 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
         held += block.held(output, members, loaded)
     sums = [block.counted(results[k], loaded, _lane_type(spec)) for k in spec.sums]
     if not spec.checked:
-        return sums
+        return list(sums)
     seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
     unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
     shown = [x for node, x in loaded.values.items() if any(shows_nan(spec.roots[k], node) for k in seen)]
     loaded = replace(loaded, numbers=[x for x in loaded.numbers if x not in shown])
-    return [*sums, *block.checks(loaded, unseen, held)]
+    return [*sums, *block.doubts(loaded, unseen), *block.conditions(loaded, held)]

@@ -51,22 +51,23 @@ def _chosen(condition: Expr, a: Expr, b: Expr) -> Expr | None:
 
 
 def _sum(a: Expr, b: Expr) -> Expr | None:
-    """a + where(c, 0, b) is where(c, a, a + b); a + where(b == 0, 0, b) is a + b, but for the sign of a zero."""
-    return _changed(a, b, add)
+    """a + where(b == 0, 0, b) is a + b, but for the sign of a zero."""
+    part = _unconditional(b)
+    return None if part is None else add(a, part)
 
 
 def _difference(a: Expr, b: Expr) -> Expr | None:
-    return _changed(a, b, sub)
+    part = _unconditional(b)
+    return None if part is None else sub(a, part)
 
 
-def _changed(a: Expr, b: Expr, by: Callable[[Expr, Expr], Expr]) -> Expr | None:
-    if b.op != "where" or b.args[1] is not ZERO:
+def _unconditional(x: Expr) -> Expr | None:
+    """b where x is where(b == 0, 0, b), or -b for the last one."""
+    if x.op != "where" or x.args[1] is not ZERO:
         return None
-    condition, _, part = b.args
+    condition, _, part = x.args
     size = part.args[0] if part.op == "neg" else part
-    if condition.op == "eq" and condition.args[0] is size and condition.args[1] is ZERO:
-        return by(a, part)
-    return choose(condition, a, by(a, part))
+    return part if condition.op == "eq" and condition.args[0] is size and condition.args[1] is ZERO else None
 
 
 def _largest(a: Expr, b: Expr) -> Expr | None:

@@ -87,7 +87,7 @@ def test_whole_numbers_of_many_features_end_at_the_optimum(seed):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_share_of_ties_makes_targets_small(name):
-    """A long table, a part of which tells the best constant; of ties by the thousand one target in a hundred differs."""
+    """A long table, a part of which tells the best constant; one target in a hundred differs."""
     y = np.where(np.arange(20_000) % 97, 0.1, 3.7)
     constant, unit, spread = beginning(LOSSES[name][0], y, None, None)
     assert abs(constant[0] - 0.1) <= 2e-7

@@ -8,7 +8,7 @@ import math
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from lossmith.compute import Call, check_out, check_pair, differentiable
 from lossmith.direct import served
@@ -324,6 +324,12 @@ class Loss:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a loss is immutable")
+
+    def __copy__(self) -> Self:
+        return self  # it never changes
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         from lossmith.specs import from_spec

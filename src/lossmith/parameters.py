@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossmith.formula.model import Argument
 from lossmith.formula.recipe import Parameter, Recipe
 
 if TYPE_CHECKING:
@@ -37,6 +38,29 @@ def checked_parameters(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, An
         if name not in used and value != known[name].default:
             raise ValueError(f"{recipe.name}: {name} has no meaning together with these options")
     return values
+
+
+def with_parameters(loss: Loss, given: Mapping[str, Any]) -> Loss:
+    """The same loss with other parameters: any, where its recipe is known; else, as of a multiple or of one that was
+    read back, the numbers of its formulas. TypeError names what is no parameter or settled in the formulas."""
+    if loss.recipe is not None:
+        return type(loss).from_recipe(loss.recipe, loss.labels, **{**loss.params, **given})
+    numbers = {p.name: p for formula in loss.formulas.values() for p in formula.params if p.name in loss.params}
+    known = {} if loss.target_kind == "level" else numbers  # those that part levels are also told by the link
+    for name in given:
+        if name not in known:
+            takes = f"it has {', '.join(known)}" if known else "it has none"
+            raise TypeError(
+                f"{loss.name} has no parameter {name!r} that can be set ({takes}){did_you_mean(name, known)}: a loss "
+                "made of others, or read back, keeps all else as it is; make another one"
+            )
+    changed = {
+        name: _vector(loss.name, known[name], value, "one number per class")
+        if known[name].per_class
+        else number(f"{loss.name}: {name}", value, known[name])
+        for name, value in given.items()
+    }
+    return loss.replaced(params={**loss.params, **changed})
 
 
 def stored(loss: Loss, name: str, value: float, dtype: Any) -> float:
@@ -77,7 +101,7 @@ def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
     return int(value)
 
 
-def _vector(loss: str, p: Parameter, value: Any, what: str) -> tuple[float, ...]:
+def _vector(loss: str, p: Parameter | Argument, value: Any, what: str) -> tuple[float, ...]:
     if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
@@ -103,7 +127,7 @@ def _increasing(loss: str, p: Parameter, numbers: tuple[float, ...]) -> tuple[fl
     return numbers
 
 
-def number(what: str, value: Any, p: Parameter) -> float:
+def number(what: str, value: Any, p: Parameter | Argument) -> float:
     """A finite number inside the parameter's domain."""
     assert p.domain is not None
     try:

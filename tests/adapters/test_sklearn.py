@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 import lossmith as lm
 import pages
+from lossmith.formula import Positive, Real, maximum
 
 pytestmark = pytest.mark.slow
 
@@ -239,6 +240,30 @@ def test_grids_over_the_parameters_of_a_loss():
         lm.LinearRegressor(loss="huber").set_params(loss__detla=1.0)
     with pytest.raises(ValueError, match="loss__delta: the loss None has no parameters"):
         lm.LinearClassifier().set_params(loss__delta=1.0)
+
+
+@lm.pointwise
+def lopsided(y: Real, f: Real, *, a: Positive = 1.0, squared: bool = False):
+    """a times what is too much, and what is too little."""
+    e = a * maximum(f - y, 0) + maximum(y - f, 0)
+    return e**2 if squared else e
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "values"),
+    [
+        (lopsided(), "a", [0.5, 2.0]),
+        (lopsided(), "squared", [False, True]),
+        (2 * lm.huber(), "delta", [0.5, 500.0]),
+        (lm.squared_error() + lm.quantile(), "q", [0.1, 0.9]),
+    ],
+)
+def test_grids_over_the_parameters_of_losses_of_ones_own_and_of_composed_ones(loss, name, values):
+    estimator = lm.LinearRegressor(loss)
+    assert clone(estimator).loss is loss
+    search = GridSearchCV(estimator, {f"loss__{name}": values}, cv=3).fit(X, TARGETS["real"])
+    assert [setting[f"loss__{name}"] for setting in search.cv_results_["params"]] == values
+    assert search.best_estimator_.loss.params == {**loss.params, name: search.best_params_[f"loss__{name}"]}
 
 
 # objectives -----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 
 import lossmith as lm
 from lossmith.formula import ClassId, Positive, Real, Scores, exp, is_class, log1p, logsumexp, pick, softplus
+from lossmith.parameters import with_parameters
 
 from . import samples
 
@@ -70,6 +71,50 @@ def same(one, other, y, f):
 def test_copies_are_equal(loss, y, f):
     same(copy.copy(loss), loss, y, f)
     assert copy.deepcopy(loss) == loss
+
+
+def read_back(loss):
+    return lm.from_spec(json.loads(json.dumps(loss.spec())))
+
+
+def pickled(loss):
+    return pickle.loads(pickle.dumps(loss))
+
+
+@pytest.mark.parametrize("sent", [copy.copy, copy.deepcopy, pickled, read_back])
+@pytest.mark.parametrize(
+    ("made", "given", "wrong"),
+    [
+        (contract_cauchy, {"scale": 3.0}, {"scale": 0.0}),
+        (lambda **given: 2 * contract_cauchy(**given), {"scale": 3.0}, {"scale": -1.0}),
+        (lambda **given: 2 * lm.huber(**given), {"delta": 3.0}, {"delta": 0.0}),
+        (lambda delta=1.0, delta_2=9.0: lm.huber(delta=delta) + lm.huber(delta=delta_2), {"delta_2": 4.0},
+         {"delta_2": -1.0}),
+        (lambda **given: lm.expectile(**given).with_link("log"), {"q": 0.7}, {"q": 1.0}),
+        (lambda **given: lm.focal(**given).class_weighted({0: 1, 1: 9}), {"gamma": 0.5}, {"gamma": -1.0}),
+        (lambda class_weights=(1, 1, 1): lm.cross_entropy().class_weighted(dict(enumerate(class_weights))),
+         {"class_weights": (1.0, 2.0, 3.0)}, {"class_weights": (1.0, -1.0, 1.0)}),
+    ],
+)  # fmt: skip
+def test_parameters_of_what_was_sent_or_composed_are_set(made, given, wrong, sent):
+    loss = sent(made())
+    assert with_parameters(loss, given) == made(**given)
+    assert with_parameters(loss, given).params == {**loss.params, **given}
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        with_parameters(loss, wrong)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "message"),
+    [
+        (2 * lm.huber(), "detla", r"2 \* huber has no parameter 'detla' that can be set \(it has delta\); did you"),
+        (lm.cross_entropy() * 2, "label_smoothing", "has no parameter 'label_smoothing' that can be set"),
+        (2 * lm.cumulative_logit(thresholds=(0.0, 1.0)), "thresholds", "has no parameter 'thresholds'"),
+    ],
+)
+def test_what_is_settled_in_a_formula_is_not_set(loss, name, message):
+    with pytest.raises(TypeError, match=message):
+        with_parameters(loss, {name: 0.1})
 
 
 @EVERY

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import (
     GammaRegressor,
     Lasso,
@@ -121,6 +121,33 @@ def test_softmax(l1):
     else:
         assert (model.coef_ == 0).any()
     assert model.converged_
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+@pytest.mark.parametrize(("l1", "l2"), [(1e-3, 1e-3), (1e-2, 0.0), (1e-4, 0.0)])
+def test_softmax_under_l1_takes_a_few_steps(l1, l2, scaled):
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0) if scaled else X
+    model = LinearClassifier(l1=l1, l2=l2).fit(X, y)
+    assert model.converged_
+    assert model.n_iter_ <= 40
+    Z, rows = np.column_stack([X, -X, np.ones(len(X))]), np.eye(3)[y]  # coefficients as differences of positive ones
+
+    def parts(theta):
+        theta = theta.reshape(9, 3)
+        f = Z @ theta
+        p = np.exp(f - f.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        slope = Z.T @ (p - rows) / len(y)
+        slope[:8] += l1 + l2 * theta[:8]
+        return -np.mean(np.log(p[rows == 1])) + l2 / 2 * np.sum(theta[:8] ** 2) + l1 * theta[:8].sum(), slope.ravel()
+
+    w = model.coef_.T
+    here = np.concatenate([np.maximum(w, 0), np.maximum(-w, 0), model.intercept_[None]]).ravel()
+    bounds = [(0, None)] * 24 + [(None, None)] * 3
+    peer = minimize(parts, here, jac=True, bounds=bounds, options={"ftol": 0.0, "gtol": 1e-12, "maxiter": 5000})
+    assert model.objective_ == pytest.approx(parts(here)[0], rel=1e-12)
+    assert model.objective_ - peer.fun <= model.gap_ + 1e-13
 
 
 def quantile_program(X, y, q, l1=0.0, weight=None):

@@ -1,15 +1,18 @@
-"""Where a fit begins: the best constant and the size of what is left, of many targets from some of them.
+"""Where a fit begins: the best constant, of many targets from some of them, and the size of what is left.
 
 A fit needs no more of the best constant than a place to begin, so of a loss of one score it is looked for by the sign
-of the mean slope in a few dozen passes, not to the last bit.
+of the mean slope in a few dozen passes, not to the last bit; but where it is a target, it is that target, from which
+many others may be no distance away at all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import norm
 
 from lossmith.start import finite_start, has_units, redescends, residual_scale
 
@@ -29,10 +32,21 @@ SOME = 1 << 13
 _PART = 1 << 13
 _SCORES = 30.0  # where scores have no units, the best constant is looked for up to this size
 _NEAR, _STEPS = 1e-9, 100
+_TIED = 1e-6  # of the spread: targets that lie this near are tied but for rounding, which is no size of theirs
+_MOST = 3.0  # times the spread: no scale of all targets is larger
 
 
-def beginning(loss: Loss, y: NDArray[Any], weight: Array | None, classes: int | None) -> tuple[Array, float]:
-    """(the best constant, shape (outputs,); how far targets typically lie from it). Refuses illegal targets."""
+class Beginning(NamedTuple):
+    constant: Array
+    """The best constant scores, (outputs,)."""
+    unit: float
+    """How far targets typically lie from it, whatever a few outliers do; 1 where scores have no units."""
+    spread: float
+    """The same in the root of the mean square, of all targets: no share of them that are tied makes it small."""
+
+
+def beginning(loss: Loss, y: NDArray[Any], weight: Array | None, classes: int | None) -> Beginning:
+    """Refuses illegal targets."""
     few, share = y, weight
     if len(y) > SOME:
         rows = chosen(len(y), SOME)
@@ -43,8 +57,20 @@ def beginning(loss: Loss, y: NDArray[Any], weight: Array | None, classes: int | 
         start = finite_start(loss, few, share, classes)
     if not checked:
         _look_at_all(loss, y, start)
-    return start, residual_scale(loss, few, start, share)
+    unit, spread = residual_scale(loss, few, start, share), _spread(loss, y, start, weight)
+    if not spread:
+        return Beginning(start, unit, unit)
+    return Beginning(start, unit if _TIED * spread < unit < _MOST * spread else spread, spread)
 
+
+def _spread(loss: Loss, y: NDArray[Any], start: Array, weight: Array | None) -> float:
+    """0 where there is none, and where scores have no units."""
+    if not has_units(loss):
+        return 0.0
+    parts = (slice(k, k + _PART) for k in range(0, len(y), _PART))
+    sizes = [norm((y[part] - start[0]) * (1.0 if weight is None else np.sqrt(weight[part]))) for part in parts]
+    size = float(norm(sizes)) / math.sqrt(len(y) if weight is None else weight.sum())
+    return size if size < math.inf else 0.0
 
 def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | None:
     """About the best constant; None where it has a closed form, or does not lie between slopes of either sign."""
@@ -65,15 +91,18 @@ def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | N
         share = below / (below - above) if step % 3 else 0.5  # halved now and then: slopes may jump
         middle = low + (high - low) * min(max(share, 1e-3), 1 - 1e-3)
         found = at(middle)
-        if found == 0 or high - low <= enough:
+        if found == 0:
             return np.array([middle])
+        if high - low <= enough:
+            break
         if found < 0:
             low, below = middle, found
         elif found > 0:
             high, above = middle, found
         else:  # not defined there
             return None
-    return np.array([middle])
+    between = y[(low <= y) & (y <= high)]
+    return np.array([between[0] if len(between) else middle], dtype=np.float64)
 
 
 def _look_at_all(loss: Loss, y: NDArray[Any], start: Array) -> None:

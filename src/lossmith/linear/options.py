@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from lossmith.parameters import with_parameters
+
 from .descent import SOLVERS
 from .smoothing import can_round
 
@@ -101,7 +103,6 @@ def _of_name(name: str) -> Loss:
 
 def reparametrised(loss: Any, params: Mapping[str, Any]) -> Loss:
     """The same loss with other parameters."""
-    known = None if loss is None else named(loss)
-    if known is None or known.recipe is None:
-        raise ValueError(f"loss__{next(iter(params))}: the loss {loss!r} has no parameters to set")
-    return type(known).from_recipe(known.recipe, known.labels, **{**known.params, **params})
+    if loss is None:
+        raise ValueError(f"loss__{next(iter(params))}: the loss None has no parameters to set")
+    return with_parameters(named(loss), params)

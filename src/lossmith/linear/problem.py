@@ -47,18 +47,19 @@ class Point:
 class Problem:
     """Minimise mean of loss(y, X w + b), weighted, + l2/2 |w|^2 + l1 |w|_1 over w and b.
 
-    ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations. ``offset``:
-    None, or what is added to each sample's score, or scores. ``sharp``: slopes change fast where kinks were rounded.
+    ``weight``: None, or a positive number per sample. ``unit``: a typical size of the scores' deviations, and
+    ``spread``: that of their root mean square, which is the unit where it is not known. ``offset``: None, or what is
+    added to each sample's score, or scores. ``sharp``: slopes change fast where kinks were rounded.
     ``reach``: where it is known.
     """
 
     def __init__(
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, l2: float, l1: float, unit: float,
-        offset: Array | None = None, *, sharp: bool = False, reach: Reach | None = None,
+        offset: Array | None = None, *, spread: float | None = None, sharp: bool = False, reach: Reach | None = None,
     ) -> None:  # fmt: skip
         self.sharp = sharp
         self.loss, self.design, self.y, self.weight, self.offset = loss, design, y, weight, offset
-        self.penalties, self.unit = (l2, l1), unit
+        self.penalties, self.unit, self.spread = (l2, l1), unit, unit if spread is None else spread
         self.l2 = np.concatenate([[0.0], l2 / design.spread**2])
         self.l1 = np.concatenate([[0.0], l1 / design.spread])
         self._penalty, self._reach = Penalty(self.l2, self.l1), reach
@@ -73,7 +74,7 @@ class Problem:
         weight, offset = (None if x is None else x[chosen] for x in (self.weight, self.offset))
         return Problem(
             self.loss, self.design.part(chosen), self.y[chosen], weight, *self.penalties, self.unit, offset,
-            sharp=self.sharp,
+            spread=self.spread, sharp=self.sharp,
         )  # fmt: skip
 
     def rounded(self, loss: Loss, unit: float) -> Problem:
@@ -304,5 +305,5 @@ class Problem:
     def reach(self) -> Reach:
         """Of these bounds: which models they speak of."""
         if self._reach is None:  # a while's work, and not every problem is asked for a bound
-            self._reach = Reach(moves(self.design, self.weight), rounding(self.design), self.unit)
+            self._reach = Reach(moves(self.design, self.weight), rounding(self.design), self.spread)
         return self._reach

@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 
 REACH = 10.0
 """A bound speaks of models whose scores lie, in the root of the mean square, within this many times (the size of the
-present ones + unit) of the present ones."""
+present ones + unit) of the present ones. The unit is the root of the mean square of the targets' deviations: one far
+too small would let a bound prove what is not true, one too large by a factor asks for a gradient that much smaller."""
 
 _LEAST = 1024  # samples that tell how far scores move,
 _PER_COEFFICIENT = 4  # and more for many coefficients

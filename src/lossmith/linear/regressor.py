@@ -41,9 +41,9 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     After `fit`: `coef_`, `intercept_`, `coefficients_` (by name), `objective_`, `gap_` (how far the objective can be
     from the optimum, proven for a convex loss among models whose scores are up to four times as large as those of this
-    one and the unit of y together, however large coefficients are, see `lossmith.linear.reach`; NaN where sampling
-    finds the loss not convex), `converged_`, `stopped_` (why the solver stopped), `n_iter_`, `history_` (drawn by
-    `plot_history()`).
+    one and the deviations of y from the best constant together, in the root of the mean square, however large
+    coefficients are, see `lossmith.linear.reach`; NaN where sampling finds the loss not convex), `converged_`,
+    `stopped_` (why the solver stopped), `n_iter_`, `history_` (drawn by `plot_history()`).
     """
 
     def __init__(

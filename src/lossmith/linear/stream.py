@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .beginning import Beginning
 from .descent import RULES, batch_gradient, batches, steepness, stepped
 from .design import Design
 from .solver import Step
@@ -28,7 +29,7 @@ class Stream:
     def __init__(self, method: str) -> None:
         self.rule = RULES[method if method in RULES else "adam"]()
         self.total, self.samples, self.steps = 0.0, 0, 0
-        self.begin: tuple[Array, float] | None = None  # best constant scores and their unit, of the first batch
+        self.begin: Beginning | None = None  # of the first batch
         self.point: tuple[Array, Array] | None = None  # where steps have led: coefficients and intercepts
         self.rate: float | None = None
         self.scale: float | None = None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lossmith.lazy import cached_property
 from lossmith.start import sees_residuals
 
-from .beginning import beginning
+from .beginning import Beginning, beginning
 from .design import Design
 from .features import Matrix, is_sparse
 from .problem import Problem
@@ -32,16 +32,16 @@ def design_of(X: Matrix, weight: Array | None, names: Sequence[str] | None, kept
 class Task:
     """Minimise a loss over a design. ``constant`` is the best model without features.
 
-    ``begin``: the best constant scores and the unit of scores, where they need not be found again.
+    ``begin``: the best constant scores and the units of scores, where they need not be found again.
     """
 
     def __init__(
         self, loss: Loss, design: Design, y: NDArray[Any], weight: Array | None, offset: Array | None,
-        penalties: tuple[float, float], classes: int | None = None, begin: tuple[Array, float] | None = None,
+        penalties: tuple[float, float], classes: int | None = None, begin: Beginning | None = None,
     ) -> None:  # fmt: skip
         shifted = offset is not None and sees_residuals(loss)
         seen = y - offset if offset is not None and shifted else y
-        self.begin = start, unit = begin or beginning(loss, seen, weight, classes)
+        self.begin = start, unit, spread = begin or beginning(loss, seen, weight, classes)
         self.origin = float(start[0]) if _shiftable(loss, seen, float(start[0]), unit) else 0.0
         if self.origin:
             y, start = y - self.origin, start - self.origin
@@ -50,7 +50,7 @@ class Task:
         self.constant = np.zeros((design.p + 1, len(start)))
         self.constant[0] = start
         self.design, self.classes = design, classes
-        self.problem = Problem(loss, design, y, weight, *penalties, unit, offset)
+        self.problem = Problem(loss, design, y, weight, *penalties, unit, offset, spread=spread)
 
     def scaled(self, coefficients: Array, intercepts: Array) -> Array:
         """theta of a model of the features as they were given."""

@@ -20,6 +20,7 @@ from lossmith.namespaces import (
     is_traced,
     library_of,
     namespace_of,
+    odd_layout,
     on_host,
 )
 from lossmith.record import Record
@@ -150,7 +151,8 @@ def prepare(
         if x is None:
             raise TypeError(f"{loss.name}: {name} is None")
         if not namespace_of(x)[1]:
-            refuse_layout(loss, x, name)
+            if odd := odd_layout(x):
+                raise TypeError(f"{loss.name}: {name} is {odd}")
             if "complex" in dtype_name(x.dtype):
                 raise TypeError(f"{loss.name}: {name} has dtype {dtype_name(x.dtype)}, but must hold real numbers")
             return getattr(x, "detach", lambda: x)()
@@ -188,20 +190,6 @@ def prepare(
         arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
     like = next(iter(predictions.values()))
     return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, legal)
-
-
-def refuse_layout(loss: Loss, x: Any, name: str) -> None:
-    """Raise TypeError for PyTorch's tensors that are no rectangles of plain numbers."""
-    layout = str(x.layout) if library_of(x) == "torch" else ""
-    found = (
-        ("sparse" in layout, "a sparse tensor", "its to_dense()"),
-        ("mkldnn" in layout, "a tensor of oneDNN's layout", "its to_dense()"),
-        (layout and x.is_quantized, "a quantized tensor", "its dequantize()"),
-        ("strided" in layout and x.is_nested, "a nested tensor of strided layout", "one of layout=torch.jagged"),
-    )
-    for refused, what, instead in found:
-        if refused:
-            raise TypeError(f"{loss.name}: {name} is {what}: pass {instead}")
 
 
 def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:

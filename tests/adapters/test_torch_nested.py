@@ -83,5 +83,5 @@ def test_what_has_no_derivative_says_so_inside_another_too():
         for inner in (jacfwd, jacrev):
             with pytest.raises(RuntimeError, match="in y_pred only"):
                 outer(lambda y, inner=inner: inner(lambda f: lm.pseudo_huber()(y, f))(REAL + 1))(y)
-        with pytest.raises((RuntimeError, ValueError), match="in y_pred only|weight requires a gradient"):
+        with pytest.raises((RuntimeError, ValueError), match=r"in y_pred only|weight requires a gradient"):
             outer(lambda w: jacfwd(lambda f: lm.pseudo_huber()(y, f, weight=w))(REAL + 1))(weight)

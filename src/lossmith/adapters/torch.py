@@ -21,7 +21,7 @@ from lossmith.adapters import torch_host, torch_triton
 from lossmith.adapters.torch_autograd import TOTAL, Given, Value, differentiable_in_target
 from lossmith.adapters.torch_total import gathered, mean_gradients
 from lossmith.engine.reduce import REDUCTIONS, Total
-from lossmith.inputs import refuse_layout
+from lossmith.namespaces import odd_layout
 from lossmith.record import Record, fields
 from lossmith.specs import from_spec, identity
 
@@ -123,7 +123,8 @@ class LossModule(torch.nn.Module):
         _refuse_other(self.loss, input)
         target = torch.as_tensor(target, device=input.device)
         for x, name in ((input, "y_pred"), (target, "y_true")):
-            refuse_layout(self.loss, x, name)
+            if odd := odd_layout(x):
+                raise TypeError(f"{self.loss.name}: {name} is {odd}")
         if axis != -1:
             if not -input.ndim <= axis < input.ndim:
                 raise ValueError(

@@ -39,7 +39,7 @@ def served(
         key = _key(loss, outputs, reduction, width, y_true, y_pred, weight, where, written, extras)
         fast, most = loss.roads.get(key, _NO_ROAD)
         size = y_pred.size
-    except (AttributeError, IndexError, TypeError):  # no arrays, or a reduction that is no word
+    except (AttributeError, IndexError, TypeError, RuntimeError):  # no arrays with a shape, or a reduction of no name
         fast = None
     if fast is not None and size < most:
         arrays = [y_true, y_pred, *extras.values()] if extras else [y_true, y_pred]

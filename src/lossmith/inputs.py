@@ -20,6 +20,7 @@ from lossmith.namespaces import (
     is_traced,
     library_of,
     namespace_of,
+    odd_layout,
     on_host,
 )
 from lossmith.record import Record
@@ -150,8 +151,8 @@ def prepare(
         if x is None:
             raise TypeError(f"{loss.name}: {name} is None")
         if not namespace_of(x)[1]:
-            if getattr(x, "is_sparse", False):
-                raise TypeError(f"{loss.name}: {name} is a sparse tensor: pass its to_dense()")
+            if odd := odd_layout(x):
+                raise TypeError(f"{loss.name}: {name} is {odd}")
             if "complex" in dtype_name(x.dtype):
                 raise TypeError(f"{loss.name}: {name} has dtype {dtype_name(x.dtype)}, but must hold real numbers")
             return getattr(x, "detach", lambda: x)()

@@ -127,3 +127,15 @@ def on_host(x: Any) -> bool:
     """Whether looking at the values is cheap: host memory, not traced."""
     device = str(getattr(x, "device", "cpu")).lower()
     return not is_traced(x) and ("cpu" in device or device == "none")
+
+
+def odd_layout(x: Any) -> str:
+    """Of PyTorch's tensors that are no rectangles of plain numbers: what they are, and what to pass instead."""
+    layout = str(x.layout) if library_of(x) == "torch" else ""
+    found = (
+        ("sparse" in layout, "a sparse tensor: pass its to_dense()"),
+        ("mkldnn" in layout, "a tensor of oneDNN's layout: pass its to_dense()"),
+        (layout and x.is_quantized, "a quantized tensor: pass its dequantize()"),
+        ("strided" in layout and x.is_nested, "a nested tensor of strided layout: pass one of layout=torch.jagged"),
+    )
+    return next((text for odd, text in found if odd), "")

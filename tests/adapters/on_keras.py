@@ -227,6 +227,51 @@ def test_lists_are_taken_as_built_in_losses_take_them():
     assert float(metric.result()) == 1.5
 
 
+CODES = 100_000_001, 100_000_003, 7  # of which float32 does not hold two
+WIDE = np.random.default_rng(0).normal(size=(3, 3000)).astype(np.float32)
+EXACT = [
+    (lm.cross_entropy(), np.array([2049, 257, 2999]), WIDE),
+    (lm.focal_cross_entropy(), np.array([[2049], [257], [2999]]), WIDE),
+    (lm.multiclass_hinge(), np.array([2049, 257, 2999], dtype=np.float32), WIDE),
+    (lm.cross_entropy(ignore_index=301), np.array([513, 301, 299]), WIDE[:, :520]),
+    (lm.cross_entropy(labels=CODES), np.array(CODES), WIDE[:, :3]),
+    (lm.hinge(labels=(2049, 2050)), np.array([[2049.0], [2050.0], [2050.0]]), WIDE[:, :1]),
+    (lm.absolute_error(), np.array([[2049.0], [2047.0], [2053.0]]), 2048 + 0 * WIDE[:, :1]),
+    (lm.poisson(log_input=False), np.array([[2049], [257], [3001]]), 2048 + 0 * WIDE[:, :1]),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(("loss", "y", "f"), EXACT, ids=lambda x: repr(x) if isinstance(x, lm.Loss) else "")
+def test_targets_are_not_rounded_to_the_dtype_of_the_loss(loss, y, f, dtype):
+    made, scores = loss.to("keras", reduction="sum", dtype=dtype), numbers(ops.cast(f, dtype))
+    truth = y[:, 0] if loss.wide and y.ndim == 2 else y
+    expected, coarse = loss(truth, scores, reduction="sum"), 2e-2 if dtype == "bfloat16" else 2e-3
+    np.testing.assert_allclose(numbers(made(y, f)), expected, rtol=coarse)
+    metric = KerasMetric(loss)  # of float32, as Keras's floatx is, so that the digits of a target show
+    metric.update_state(y, scores)
+    np.testing.assert_allclose(numbers(metric.result()), loss(truth, scores), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_class_ids_under_half_precision(dtype):
+    ids, old = np.arange(64) * 46 + 100, keras.config.floatx()
+    keras.config.set_floatx(dtype)
+    try:
+        net, other, loss = model(3000), model(3000), lm.cross_entropy().to("keras")
+        other.compile("sgd", loss)
+        net.compile(keras.optimizers.SGD(0.0), loss, metrics=[loss.metric()])
+        expected = lm.cross_entropy()(ids, numbers(net(X)))
+        for y in (ids, ids[:, None]):
+            found = net.fit(X, y, batch_size=64, verbose=0).history
+            np.testing.assert_allclose([found["loss"][0], found["cross_entropy"][0]], expected, rtol=1e-2)
+        for y in (ids * 1.0, ids[:, None] * 1.0):  # Keras rounds them before anybody sees them
+            with pytest.raises(ValueError, match=f"{dtype}, which does not hold every class id from 0 to 2999: pass"):
+                other.evaluate(X, y, verbose=0)
+    finally:
+        keras.config.set_floatx(old)
+
+
 def masked(y, f, mask):
     f = ops.convert_to_tensor(f.astype(np.float32))
     keras.src.backend.set_keras_mask(f, ops.convert_to_tensor(mask))

@@ -216,6 +216,34 @@ def test_host_arrays_become_jax_arrays():
                 assert np.isfinite(made(f, np.zeros(2))).all()
 
 
+ROWS_OF_ANY_NUMBER = [
+    lm.cross_entropy(), lm.cross_entropy(label_smoothing=0.1, ignore_index=2), lm.multiclass_hinge(),
+    lm.focal_cross_entropy(class_weight=[1.0, 2.0, 3.0, 4.0]), lm.gaussian_nll(), lm.huber(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "weighted_mean"])
+@pytest.mark.parametrize("loss", ROWS_OF_ANY_NUMBER, ids=repr)
+def test_exported_for_any_number_of_samples(loss, reduction):
+    call, (n,) = loss.to("jax", reduction=reduction), jax.export.symbolic_shape("n")
+    ids = loss.target_kind == "class id"
+
+    def everything(f, y, weight, where):
+        def total(f):
+            return jnp.sum(call(f, y, weight=weight, where=where))
+
+        return call(f, y), total(f), jax.grad(total)(f), jax.jvp(jax.grad(total), (f,), (f,))[1]
+
+    f = jnp.linspace(-2, 2, 20).reshape(5, 4)[:, : 4 if ids else loss.outputs]
+    f = f if loss.wide else f[:, 0]
+    y = jnp.array([1, 0, 2, 3, 1]) if ids else jnp.linspace(1, -1, 5)
+    given = f, y, jnp.linspace(0.5, 2, 5), jnp.arange(5) != 1
+    shapes = [jax.ShapeDtypeStruct((n, *x.shape[1:]), x.dtype) for x in given]
+    found = jax.export.export(jax.jit(everything))(*shapes).call(*given)
+    for ours, wanted in zip(found, jax.jit(everything)(*given), strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-7)
+
+
 def test_equal_losses_compile_once():
     traced = []
 

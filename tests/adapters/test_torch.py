@@ -159,6 +159,14 @@ def test_the_mean_over_the_first_axis_is_torchs():
     same(one, other)
 
 
+@pytest.mark.parametrize("reduction", [*REDUCTIONS.args[1], "batchmean", "elementwise_mean"])
+def test_a_number_without_axes_is_one_sample(reduction):
+    module, f, y = lm.huber().to("torch", reduction=reduction), torch.tensor(3.0), torch.tensor(1.0)
+    assert module(f, y).item() == 1.5 == module.total(f, y).sum.item() / module.total(f, y).weight
+    with pytest.raises(ValueError, match="y_pred needs a row of scores"):
+        lm.cross_entropy().to("torch", reduction=reduction)(f, torch.tensor(0))
+
+
 def test_weight_where_and_ignored_targets():
     y, f = torch.tensor([1.0, 2.0, -100.0, 3.0]), torch.tensor([0.5, 0.0, 7.0, 9.0], requires_grad=True)
     weight, where = torch.tensor([1.0, 2.0, 5.0, 7.0]), torch.tensor([True, True, True, False])
@@ -463,6 +471,32 @@ def test_bad_input_raises_with_the_losss_message(loss, f, y, message, grad):
         loss.to("torch")(torch.tensor(f, requires_grad=grad), torch.tensor(y))
 
 
+ODD = {
+    "sparse": lambda x: x.to_sparse(),
+    "sparse rows": lambda x: x.to_sparse_csr(),
+    "oneDNN": lambda x: x.to_mkldnn(),
+    "quantized": lambda x: torch.quantize_per_tensor(x, 1.0, 0, torch.quint8),
+    "nested": lambda x: torch.nested.nested_tensor(list(x)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, of some of these
+@pytest.mark.parametrize("kind", ODD)
+def test_tensors_that_are_no_rectangle_of_plain_numbers_are_refused(kind):
+    plain, loss = torch.ones(2, 2), lm.squared_error()
+    odd, message = ODD[kind](plain), "is a (sparse|quantized|nested|)( ?tensor).*: pass"
+    calls = (
+        *(loss.to("torch", **options) for options in ({}, {"ignore_index": 0}, {"reduction": "batchmean"})),
+        lambda input, target: loss.to("torch").total(input, target), lm.cross_entropy(), loss, loss.gradient,
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(TypeError, match=f"y_pred {message}"):
+            call(odd, odd)
+    for name in ("weight", "where"):
+        with pytest.raises(TypeError, match=f"{name} {message}"):
+            loss.to("torch")(plain, plain, **{name: odd})
+
+
 def test_no_option_is_ignored():
     with pytest.raises(TypeError, match="label_smoothing"):
         lm.cross_entropy().to("torch", label_smoothing=0.1)
@@ -477,8 +511,6 @@ def test_no_option_is_ignored():
             lm.huber().to("torch", **options)(np.zeros(2), torch.zeros(2))
     with pytest.raises(TypeError, match="y_true is None"):
         lm.huber().to("torch")(torch.zeros(2), None)
-    with pytest.raises(TypeError, match="y_pred is a sparse tensor"):
-        lm.huber().to("torch")(torch.zeros(2).to_sparse(), torch.zeros(2))
     for options in ({"class_dim": 1.0}, {"class_dim": "1"}, {"ignore_index": "a"}):
         with pytest.raises(TypeError, match="must be a"):
             lm.cross_entropy().to("torch", **options)

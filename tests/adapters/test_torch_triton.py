@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch")
 # asks for Triton when it is first imported, and would meet the stand-in
 pytest.importorskip("torch._dynamo")
 
+from torch.autograd import forward_ad  # noqa: E402
+
 from lossmith.adapters import torch_print, torch_triton  # noqa: E402
 from lossmith.adapters.torch_lines import NoKernelError  # noqa: E402
 from lossmith.formula import Real, Scores, lgamma, sum  # noqa: E402
@@ -190,6 +192,17 @@ def test_ignored_labels_are_not_looked_at(rows):
 def test_other_calls_are_left_to_tensor_operations(loss, f, given):
     everything = {"weight": None, "where": None, "validate": None, **given}
     assert torch_triton.value(loss, torch.ones_like(f), f, "sum", everything) is None
+
+
+def test_derivatives_that_no_kernel_knows_are_left_to_tensor_operations():
+    y, f = torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([2.0, 0.5])
+    module = lm.squared_error().to("torch", reduction="sum", engine="triton")
+    near(torch.autograd.grad(module(f, y), y)[0], 2 * host(y - f))
+    with forward_ad.dual_level():
+        dual = module(forward_ad.make_dual(f, torch.ones(2)), y.detach())
+        near(forward_ad.unpack_dual(dual).tangent, 2 * host(f - y).sum())
+    with pytest.raises(ValueError, match="weight requires a gradient"):
+        module(f, y.detach(), weight=torch.ones(2, requires_grad=True))
 
 
 def test_shapes_and_dtypes_are_refused_before_anything_runs():

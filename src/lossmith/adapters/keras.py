@@ -47,11 +47,11 @@ class KerasLoss(keras.losses.Loss):
     def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         y_true, y_pred = _array(y_true), _array(y_pred)
         kept = _kept(self.loss, y_true, y_pred, sample_weight)
-        return super().__call__(y_true if kept is None else (y_true, kept), y_pred, sample_weight)
+        return _Beside(self, y_true, kept)((), y_pred, sample_weight)
 
-    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each sample; y_true may come as a pair with the flags of the samples that count."""
-        y_true, kept = y_true if isinstance(y_true, tuple) else (y_true, None)
+    def call(self, y_true: Tensor, y_pred: Tensor, kept: Tensor | None = None) -> Tensor:
+        """The loss of each sample; ``kept`` has the flags of the samples that count."""
+        y_true = _target(self.loss, y_true, y_pred, self.dtype)
         values = _per_sample(self.loss, y_true, y_pred, kept)
         counted = _counted(self.loss, y_true, y_pred)
         if counted is not None:  # as Keras's own losses do: what is ignored is not counted either
@@ -66,6 +66,17 @@ class KerasLoss(keras.losses.Loss):
         return {**super().get_config(), "dtype": self.dtype, "loss": self.loss.spec()}
 
 
+class _Beside(keras.losses.Loss):
+    """One call: Keras rounds what it hands on to the dtype of the loss, so the target does not go through its hands."""
+
+    def __init__(self, loss: KerasLoss, y_true: Tensor, kept: Tensor | None) -> None:
+        super().__init__(name=loss.name, reduction=loss.reduction, dtype=loss.dtype)
+        self.loss, self.y_true, self.kept = loss, y_true, kept
+
+    def call(self, _: tuple[()], y_pred: Tensor) -> Tensor:
+        return self.loss.call(self.y_true, y_pred, self.kept)
+
+
 @keras.saving.register_keras_serializable(package="lossmith")
 class KerasMetric(keras.metrics.Mean):
     """sum of weight * loss / sum of weight, over everything seen."""
@@ -78,7 +89,8 @@ class KerasMetric(keras.metrics.Mean):
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         y_true, y_pred = _array(y_true), _array(y_pred)
         kept = _kept(self.loss, y_true, y_pred, sample_weight)
-        y_true, y_pred = (ops.convert_to_tensor(x, dtype=self.dtype) for x in (y_true, y_pred))
+        y_true = _target(self.loss, y_true, y_pred, self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, dtype=self.dtype)
         for counted in (get_keras_mask(y_pred), _counted(self.loss, y_true, y_pred)):
             if counted is not None:
                 counted = ops.cast(counted, self.dtype)
@@ -114,6 +126,25 @@ def _read(loss: Any) -> Loss:
         names = ", ".join(extra.name for extra in found.formula.extras)
         raise ValueError(f"{found.name} needs {names} for each sample, which Keras does not pass on")
     return found
+
+
+def _target(loss: Loss, y_true: Tensor, y_pred: Tensor, dtype: str) -> Tensor:
+    """y_true in the loss's dtype, or at least float32; classes that come as integers stay what they are.
+
+    Raises ValueError for class ids in half precision that does not hold them all: Keras's ``floatx`` rounds floats
+    before any loss sees them.
+    """
+    own, exact = keras.backend.standardize_dtype(y_true.dtype), {"float16": 2048, "bfloat16": 256}
+    y_true = _aligned(loss, y_true, y_pred)
+    if "int" in own and (loss.labels is not None or loss.target_kind in ("class id", "label", "level")):
+        return ops.convert_to_tensor(y_true)
+    ids = loss.target_kind == "class id" and len(y_true.shape) < len(y_pred.shape)
+    if ids and own in exact and y_pred.shape[-1] - 1 > exact[own]:
+        raise ValueError(
+            f"{loss.name}: y_true has dtype {own}, which does not hold every class id from 0 to "
+            f"{y_pred.shape[-1] - 1}: pass integers"
+        )
+    return ops.convert_to_tensor(y_true, dtype="float32" if dtype in exact else dtype)
 
 
 def _per_sample(loss: Loss, y_true: Tensor, y_pred: Tensor, kept: Tensor | None) -> Tensor:

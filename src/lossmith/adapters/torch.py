@@ -21,6 +21,7 @@ from lossmith.adapters import torch_host, torch_triton
 from lossmith.adapters.torch_autograd import TOTAL, Given, Value, differentiable_in_target
 from lossmith.adapters.torch_total import gathered, mean_gradients
 from lossmith.engine.reduce import REDUCTIONS, Total
+from lossmith.namespaces import odd_layout
 from lossmith.record import Record, fields
 from lossmith.specs import from_spec, identity
 
@@ -31,7 +32,7 @@ __all__ = ["LossModule", "adapt", "functional", "gathered", "mean_gradients", "v
 
 Tensor = Any
 _COUNTS: dict[str, Callable[[Tensor], int]] = {  # torch's means that count no weights
-    "batchmean": lambda y_pred: y_pred.shape[0],
+    "batchmean": lambda y_pred: y_pred.shape[0] if y_pred.ndim else 1,
     "elementwise_mean": lambda y_pred: y_pred.numel(),
 }
 
@@ -121,6 +122,9 @@ class LossModule(torch.nn.Module):
             return input, target, where
         _refuse_other(self.loss, input)
         target = torch.as_tensor(target, device=input.device)
+        for x, name in ((input, "y_pred"), (target, "y_true")):
+            if odd := odd_layout(x):
+                raise TypeError(f"{self.loss.name}: {name} is {odd}")
         if axis != -1:
             if not -input.ndim <= axis < input.ndim:
                 raise ValueError(
@@ -188,10 +192,10 @@ def _value(loss: Loss, y_true: Any, y_pred: Any, reduction: str, arguments: dict
             "use torch.export.export"
         )
     if reduction in _COUNTS:
-        count = _COUNTS[reduction](y_pred)
+        found, count = _value(loss, y_true, y_pred, "sum", arguments), _COUNTS[reduction](y_pred)
         if not count:
             raise ValueError(f'{loss.name}: there is nothing to average (no samples); reduction="sum" gives 0')
-        return _value(loss, y_true, y_pred, "sum", arguments) / count
+        return found / count
     named = {"y_true": y_true, **arguments}
     for name, x in named.items():
         if getattr(x, "requires_grad", False) and not (name == "y_true" and differentiable_in_target(loss, reduction)):

@@ -8,11 +8,13 @@ computed elsewhere, in the same pass as the value.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd import forward_ad
 
 from lossmith.compute import Call
 from lossmith.formula.expr import Expr, walk
@@ -105,11 +107,11 @@ class Value(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor | None, _: None, *others: Tensor | None) -> Tensor:
-        y_pred, *tensors = ctx.saved_tensors
         _refuse_tangents(ctx.given, others)
-        slope = Gradient.apply(y_pred, ctx.given, *tensors)
-        product = (slope * tangent).to(ctx.dtype)
-        return product.sum(dim=tuple(range(ctx.ndim, product.ndim))) if product.ndim > ctx.ndim else product
+        with _further(ctx) as (y_pred, *tensors):
+            slope = Gradient.apply(y_pred, ctx.given, *tensors)
+            product = (slope * tangent).to(ctx.dtype)
+            return product.sum(dim=tuple(range(ctx.ndim, product.ndim))) if product.ndim > ctx.ndim else product
 
 
 class Gradient(torch.autograd.Function):
@@ -136,9 +138,9 @@ class Gradient(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor | None, _: None, *others: Tensor | None) -> Tensor:
-        y_pred, *tensors = ctx.saved_tensors
         _refuse_tangents(ctx.given, others)
-        return Product.apply(y_pred, tangent, ctx.given, *tensors)
+        with _further(ctx) as (y_pred, *tensors):
+            return Product.apply(y_pred, tangent, ctx.given, *tensors)
 
 
 class Product(torch.autograd.Function):
@@ -166,10 +168,10 @@ class Product(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, of_y_pred: Tensor | None, of_vector: Tensor | None, _: None, *others: Tensor | None) -> Tensor:
-        y_pred, *tensors = ctx.saved_tensors
         if of_y_pred is not None:
             raise RuntimeError(f"{ctx.given.loss.name}: third derivatives are not available")
-        return Product.apply(y_pred, of_vector, ctx.given, *tensors)
+        with _further(ctx) as (y_pred, *tensors):
+            return Product.apply(y_pred, of_vector, ctx.given, *tensors)
 
 
 class Known(torch.autograd.Function):
@@ -197,6 +199,22 @@ def _remember(ctx: Any, inputs: tuple[Any, ...]) -> None:
     ctx.save_for_backward(y_pred, *tensors)
     ctx.save_for_forward(y_pred, *tensors)
     ctx.set_materialize_grads(False)  # None is told from a tangent of zeros
+
+
+@contextmanager
+def _further(ctx: Any) -> Iterator[list[Tensor]]:
+    """The tensors of a call, to find its tangent with: without tangents of this level, but with those of outer ones.
+    Meanwhile autograd looks away from all, and what an outer ``jvp`` asks for would be 0."""
+    with forward_ad._set_fwd_grad_enabled(True):
+        yield [_primal(x) for x in ctx.saved_tensors]
+
+
+def _primal(x: Tensor) -> Tensor:
+    """Without the tangent of the innermost level that has any. Batches know no rule for this: they are opened."""
+    own = torch._C._functorch
+    if not own.is_batchedtensor(x):
+        return torch.ops.aten._fw_primal(x, 0)
+    return own._add_batch_dim(_primal(own.get_unwrapped(x)), own.maybe_get_bdim(x), own.maybe_get_level(x))
 
 
 def _refuse_tangents(given: Given, others: Sequence[Tensor | None]) -> None:

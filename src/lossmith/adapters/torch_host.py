@@ -44,7 +44,7 @@ def in_reach(y_pred: Tensor, others: Iterable[Any]) -> bool:
 
 def _readable(x: Tensor) -> bool:
     own = type(x).__torch_dispatch__ is torch._C._disabled_torch_dispatch_impl
-    return bool(own and x.is_cpu and x.dtype in _NUMBERS and x.layout is torch.strided)
+    return bool(own and x.is_cpu and x.dtype in _NUMBERS and x.layout is torch.strided and not x.is_nested)
 
 
 def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, arguments: dict[str, Any]) -> Any:

@@ -65,7 +65,9 @@ def _served(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, others: Any
         importlib.util.find_spec("triton") is not None
         and (y_pred.is_cuda or os.environ.get("TRITON_INTERPRET") == "1")
         and plain_tensor(torch, y_pred)
+        and torch.autograd.forward_ad._current_level < 0
         and all(isinstance(x, torch.Tensor) and x.device == y_pred.device for x in tensors)
+        and not any(x.requires_grad for x in tensors[1:])
         and y_pred.dtype in _FLOATS
         and all(x.dtype != torch.float64 for x in tensors)
         and loss.labels is None

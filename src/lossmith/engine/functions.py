@@ -245,7 +245,9 @@ def _but_class(xp: ModuleType, x: Array, y: Array) -> Array:
 
 
 def _with_class(xp: ModuleType, x: Array, y: Array, new: Array) -> Array:
-    samples = xp.indices(x.shape[:-1], sparse=True)
+    *sizes, _ = x.shape
+    # not indices(): an exporter's number of samples may be a letter
+    samples = [xp.arange(n).reshape(n, *(1 for _ in sizes[k + 1 :])) for k, n in enumerate(sizes)]
     place = (*samples, xp.astype(y[..., 0], xp.int32))
     new = xp.broadcast_to(new, y.shape)
     return x.at[place].set(new[..., 0], mode="drop", indices_are_sorted=True, unique_indices=True)

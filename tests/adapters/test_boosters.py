@@ -289,6 +289,9 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
         lm.squared_error().to(booster).fit(X, y, -np.ones(len(y)))
     with pytest.raises(ValueError, match="shape"):
         lm.squared_error().to(booster).fit(X, y[:, None])
+    for loss, target in ((lm.squared_error(), y), (lm.cross_entropy(), np.arange(len(y)) % 3)):
+        with pytest.raises(ValueError, match=f"{loss.name}: there is nothing to average"):
+            loss.to(booster).fit(X, target, np.zeros(len(y)))
     with pytest.raises(ValueError, match="not made by"):
         lm.squared_error().to(booster).dataset(X, y, reference=object())
 
@@ -312,6 +315,32 @@ def test_what_has_no_weight_needs_no_target(booster, loss, gap):
     np.testing.assert_array_equal(loss.to(booster).start(gone, weight), loss.to(booster).start(y, weight))
     with pytest.raises(ValueError, match=loss.name):
         loss.to(booster).fit(X, gone)
+
+
+IGNORING = [  # names of the classes, the label that is ignored, how many classes are learned
+    (None, 255, 3), (None, -1, 3), (None, 1, 3), (None, 2, 2), ((10, 20, 30), 99, 3), ((10, 20, 30), 20, 3),
+]  # fmt: skip
+
+
+@on_every_booster
+@pytest.mark.parametrize(("labels", "ignored", "classes"), IGNORING)
+def test_rows_of_the_ignored_label_have_no_weight_and_make_no_class(booster, labels, ignored, classes):
+    X, y = problem(lm.cross_entropy(), 150)
+    y = (y % 3 if labels is None else np.asarray(labels)[y % 3]).astype(float)
+    y[::5] = ignored
+    weight = (y != ignored).astype(float)
+    options = {"params": ONE_THREAD[booster], "rounds": 3}
+    heeding = lm.cross_entropy(labels=labels, ignore_index=ignored, class_weight=[1.0, 5.0, 2.0][:classes])
+    plain = lm.cross_entropy(labels=labels, class_weight=[1.0, 5.0, 2.0][:classes])
+    found = heeding.to(booster).fit(X, y, valid=(X, y, weight + 1), **options)
+    expected = plain.to(booster).fit(X, y, weight, **options)
+    assert found.predict(X).shape == (150, classes)
+    assert found.units == expected.units
+    np.testing.assert_array_equal(found.raw(X), expected.raw(X))
+    np.testing.assert_array_equal(heeding.to(booster).start(y), found.units.start)
+    for rows, weights in ((np.full(150, float(ignored)), None), (y, 1 - weight)):
+        with pytest.raises(ValueError, match="cross_entropy: there is nothing to average"):
+            heeding.to(booster).fit(X, rows, weights, **options)
 
 
 @on_every_booster

@@ -101,6 +101,24 @@ def test_scores_probabilities_as_log_loss_does(from_logits, words, weight):
     assert p.shape[1] == 4
 
 
+@WEIGHTED
+@pytest.mark.parametrize("labels", [None, (5, 6, 7, 8), (8, 6, 5, 7)])
+def test_what_the_loss_ignores_is_a_label_and_no_place_among_the_classes(labels, weight):
+    y = TARGETS["class"] + 5
+    model = LogisticRegression().fit(X, y)
+    gone = np.where(np.arange(len(y)) < 100, -1, y)
+    for ignored, target in ((-1, gone), (0, y), (6, y)):
+        kept = target != ignored
+        loss = lm.cross_entropy(ignore_index=ignored, labels=labels)
+        w = None if weight is None else weight[kept]
+        expected = metrics.log_loss(y[kept], model.predict_proba(X)[kept], labels=model.classes_, sample_weight=w)
+        assert loss.to("sklearn")(model, X, target, weight) == pytest.approx(-expected, rel=1e-12)
+    words = np.array(["a", "b", "c", "d"])[TARGETS["class"]]
+    model = LogisticRegression().fit(X, words)
+    scores = [lm.cross_entropy(ignore_index=ignored).to("sklearn")(model, X, words) for ignored in (None, 1)]
+    assert scores[0] == scores[1]
+
+
 def test_a_certain_and_wrong_model_is_infinitely_bad():
     """scikit-learn clips probabilities and says 36.04; the loss has no such limit."""
 
@@ -396,6 +414,8 @@ def test_bad_input_says_what_is_wrong():
         lm.gaussian_nll().to("sklearn").objective()
     with pytest.raises(ValueError, match="one number per sample as target"):
         lm.kl_divergence().to("sklearn").objective()
+    with pytest.raises(ValueError, match=r"cross_entropy: ignore_index=0 has no meaning here.* leave these rows out"):
+        lm.cross_entropy(ignore_index=0).to("sklearn").objective()
     with pytest.raises(ValueError, match="in sorted order"):
         lm.hinge(labels=("yes", "no")).to("sklearn").objective()
     with pytest.raises(ValueError, match="such as binary_cross_entropy"):

@@ -24,6 +24,7 @@ from lossmith.adapters.boosting_rows import (
     Setting,
     Units,
     beside,
+    heeded,
     noted,
     of_positive_weight,
     plain,
@@ -295,9 +296,10 @@ class Derivatives:
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
     def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
-        """Targets as the loss takes them, and weights."""
+        """Targets as the loss takes them, and weights, which are 0 where the loss ignores the target."""
         kept = weights(weight)
-        _, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
+        loss, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
+        target, kept = heeded(loss, target, kept)
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
             target = target.astype(np.int64)  # boosters hand class ids over as floats

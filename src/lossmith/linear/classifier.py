@@ -17,6 +17,7 @@ from .base import ClassifierMixin, available_if
 from .classes import (
     as_classes,
     as_known,
+    check_heeded,
     coded,
     is_binary,
     level_is_free,
@@ -69,6 +70,8 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         """Fit anew; with `warm_start`, from where the last fit ended."""
         loss = None if self.loss is None else self._loss()
         features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
+        if loss is not None:
+            check_heeded(loss, target)
         classes, code = coded(target, loss, ordered_categories(y))
         if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
             del self.coef_  # of other classes: no start for these
@@ -102,6 +105,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 raise ValueError(f"classes is {every.tolist()}: a classifier needs at least two")
         elif every is not None and set(every.tolist()) != set(self.classes_.tolist()):
             raise ValueError(f"classes is {every.tolist()}, but was {self.classes_.tolist()} with the first batch")
+        check_heeded(self._loss(), self.classes_)
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"

@@ -84,6 +84,32 @@ def test_a_multiple_of_a_loss_is_trained_as_the_loss(booster, name):
         np.testing.assert_allclose(multiple.raw(X), plain, rtol=1e-5, atol=1e-5)
 
 
+TWO, THREE = {0: 1.0, 1: 5.0}, {0: 1.0, 1: 5.0, 2: 2.0}
+SPELLINGS = [  # a loss of two or three classes, and with weights of its own; class_weighted says the same
+    (lm.binary_cross_entropy(), lm.binary_cross_entropy(pos_weight=5.0), TWO),
+    (lm.cross_entropy(), lm.cross_entropy(class_weight=THREE), THREE),
+    (lm.focal_cross_entropy(), lm.focal_cross_entropy(class_weight=THREE), THREE),
+    (lm.brier(), None, TWO), (lm.multi_margin(), None, THREE),
+    (lm.cumulative_logit(thresholds=(-2.0, 1.5)), None, THREE),
+]
+
+
+@on_every_booster
+@pytest.mark.parametrize(("loss", "own", "weights"), SPELLINGS, ids=lambda part: getattr(part, "name", ""))
+def test_weights_of_classes_are_weights_of_rows_however_they_are_said(booster, loss, own, weights):
+    X, y = problem(loss, 150)
+    y = np.minimum(y, len(weights) - 1)
+    options, weighted = {"params": ONE_THREAD[booster], "rounds": 5}, loss.class_weighted(weights)
+    said = weighted.to(booster).fit(X, y, **options)
+    others = [same.to(booster).fit(X, y, **options) for same in (2.0**-7 * weighted, own or weighted)]
+    if booster != "catboost":  # which samples rows by their weights
+        by_row = np.array(list(weights.values()))[y.astype(int)]
+        others.append(loss.to(booster).fit(X, y, by_row, **options))
+    for other in others:
+        np.testing.assert_allclose(other.raw(X), said.raw(X), rtol=1e-5, atol=1e-5)
+    assert other.units.divisor == said.units.divisor
+
+
 @on_every_booster
 def test_the_brier_score_learns_where_positives_are_rare(booster):
     X, signal, _ = table(4000)

@@ -315,6 +315,8 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
         lm.squared_error().to(booster).fit(X, y, -np.ones(len(y)))
     with pytest.raises(ValueError, match="shape"):
         lm.squared_error().to(booster).fit(X, y[:, None])
+    with pytest.raises(TypeError, match="y is a masked array: .* with weight 0"):
+        lm.squared_error().to(booster).fit(X, np.ma.masked_array(y, y > 1))
     for loss, target in ((lm.squared_error(), y), (lm.cross_entropy(), np.arange(len(y)) % 3)):
         with pytest.raises(ValueError, match=f"{loss.name}: there is nothing to average"):
             loss.to(booster).fit(X, target, np.zeros(len(y)))
@@ -539,3 +541,15 @@ def test_pandas_tables(booster):
     a = lm.squared_error().to(booster).fit(frame, pd.Series(y), params=PLAIN[booster], rounds=3)
     b = lm.squared_error().to(booster).fit(X, y, params=PLAIN[booster], rounds=3)
     np.testing.assert_array_equal(a.predict(frame), b.predict(X))
+    objective, given = lm.squared_error().to(booster), {"X": frame, "y": pd.Series(y), "weight": pd.Series(np.ones(400))}
+    for first, other in (("X", "y"), ("X", "weight"), ("y", "weight")):
+        rows = given if first == "X" else {**given, "X": X}
+        rows = {**rows, other: rows[other].iloc[::-1]}
+        words = f"{first} and {other} have unequal pandas indexes"
+        for call in (objective.fit, objective.dataset):
+            with pytest.raises(ValueError, match=words):
+                call(**rows)
+        with pytest.raises(ValueError, match=words):
+            objective.fit(X, y, rounds=1, valid=(rows["X"], rows["y"], rows["weight"]))
+    with pytest.raises(ValueError, match="y and weight have unequal"):
+        objective.start(rows["y"], rows["weight"])

@@ -167,6 +167,19 @@ def test_labels_of_the_loss_decide_which_class_is_positive():
         lm.hinge(labels=("x", "y")).to("sklearn")(LinearSVC().fit(X, y == "a"), X, y == "a")
 
 
+def test_rows_pair_up_by_position_so_unequal_indexes_are_refused():
+    pd = pytest.importorskip("pandas")
+    weight = pd.Series(WEIGHT).iloc[::-1]
+    for loss, estimator, target in (
+        (lm.squared_error(), LinearRegression(), "real"), (lm.cross_entropy(), LogisticRegression(), "class"),
+    ):  # fmt: skip
+        y = pd.Series(TARGETS[target])
+        model = estimator.fit(X, y)
+        with pytest.raises(ValueError, match="y and sample_weight have unequal pandas indexes"):
+            loss.to("sklearn")(model, X, y, weight)
+        assert np.isfinite(loss.to("sklearn")(model, X, y, weight.to_numpy()))
+
+
 def test_what_an_estimator_cannot_answer_is_said():
     y = TARGETS["label"]
     with pytest.raises(ValueError, match="LinearSVC has no predict_proba"):

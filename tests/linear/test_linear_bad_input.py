@@ -361,6 +361,20 @@ def test_what_goes_with_the_features_is_named(given, words):
         LinearRegressor().fit(**({"X": np.arange(4.0)[:, None], "y": np.arange(4.0)} | given))
 
 
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+def test_what_has_unequal_indexes_is_not_paired_by_position(table, make):
+    X, _ = table
+    y, other = pd.Series(np.arange(100) % 2), pd.Series(np.ones(100)).iloc[::-1]
+    model = make(loss="binary_cross_entropy", l2=0.1)
+    model.fit(pd.DataFrame(X, index=other.index), y)  # a step before may have made the table anew: nobody can know
+    for call in (model.fit, model.score, model.partial_fit):
+        more = {"classes": [0, 1]} if call == model.partial_fit and make is LinearClassifier else {}
+        for name in ("sample_weight", "offset"):
+            with pytest.raises(ValueError, match=f"y and {name} have unequal pandas indexes"):
+                call(X, y, **more, **{name: other})
+            call(X, y, **more, **{name: np.asarray(other)})
+
+
 def test_a_place_in_a_long_column_is_that_of_the_whole():
     column = pd.Series([1.0] * 20_000 + ["x"], dtype=object)
     with pytest.raises(ValueError, match=r"column 'a' of X, .* must hold numbers, but \[20000\] is 'x'"):

@@ -34,7 +34,7 @@ from lossmith.adapters.boosting_rows import (
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
-from lossmith.inputs import to_host
+from lossmith.inputs import check_index, to_host
 from lossmith.plans import SOUND
 from lossmith.start import (
     finite_start,
@@ -132,6 +132,7 @@ class Derivatives:
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
+        check_index(y=y, weight=weight)
         target, kept = self._checked(y, weight)
         columns = target.T if self._has_columns(target) else [target]
         return np.concatenate([finite_start(self._plain, one, kept, self.classes) for one in columns])

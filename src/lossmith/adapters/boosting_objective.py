@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lossmith.adapters.boosting import Derivatives
 from lossmith.adapters.boosting_checks import check_params, check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
+from lossmith.inputs import check_index
 from lossmith.thresholds import best_cuts, parted
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Objective(Derivatives, ABC):
     def _rows(self, y: Any, weight: Any, reference: Any, X: Any = None) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""
         check_y(X, y)
+        check_index(X=X, y=y, weight=weight)
         target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))

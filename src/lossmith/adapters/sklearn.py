@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
 from lossmith.adapters.boosting_rows import beside
+from lossmith.inputs import check_index
 from lossmith.start import without_labels
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Scorer(BaseEstimator):
         if self.loss.formula.extras:
             names = ", ".join(extra.name for extra in self.loss.formula.extras)
             raise ValueError(f"{self.loss.name} needs {names} for each sample, which scikit-learn does not pass on")
+        check_index(y=y, sample_weight=sample_weight)
         if is_classifier(estimator):
             loss, target, scores = _of_classes(self.loss, estimator, X, np.asarray(y))
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.inputs import check_index
 from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
@@ -69,6 +70,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit anew; with `warm_start`, from where the last fit ended."""
         loss = None if self.loss is None else self._loss()
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
         if loss is not None:
             check_heeded(loss, target)
@@ -92,6 +94,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Self:
         """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are."""
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         again, every = hasattr(self, "coef_"), as_known(classes)
         known = self.classes_ if again else every
         features, target, weight = self._samples(
@@ -253,6 +256,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Accuracy. A class that was not there in `fit` counts as wrong."""
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         predicted = self.predict(X, offset)
         weight = as_weight(sample_weight, len(predicted))
         known = as_classes(as_target(y, len(predicted), who=type(self).__name__), weight)

@@ -274,6 +274,8 @@ BAD_ARGUMENTS = [
     (ROWS, {"params": {"n_estimators": 50}}, r"params\['n_estimators'\] is 50: say rounds=50"),
     (ROWS, {"params": {"num_boost_round": 50}}, r"params\['num_boost_round'\] is 50: say rounds=50"),
     (ROWS, {"params": {"iterations": 50}}, r"params\['iterations'\] is 50: say rounds=50"),
+    (ROWS, {"params": {"early_stopping_rounds": 5}, "valid": ROWS}, r"\['early_stopping_rounds'\] is 5: say early_stopping=5"),
+    (ROWS, {"params": {"od_wait": 5}, "valid": ROWS}, r"params\['od_wait'\] is 5: say early_stopping=5"),
     (ROWS, {"valid": ROWS, "early_stopping": 0}, "early_stopping is 0: it must be a whole number"),
 ]
 

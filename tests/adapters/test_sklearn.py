@@ -11,7 +11,7 @@ from sklearn import metrics
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -241,6 +241,20 @@ def test_weights_are_routed():
         copied = clone(ours)
         again = cross_val_score(estimator, X, y, scoring=copied, params={"sample_weight": WEIGHT})
         np.testing.assert_array_equal(again, scores[0])
+
+
+def test_several_scorers_take_the_weights_of_a_search():
+    scoring = {"ours": lm.binary_cross_entropy().to("sklearn"), "theirs": "neg_log_loss"}
+    search = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, scoring=scoring, refit="ours", cv=3)
+    found = search.fit(X, TARGETS["label"], sample_weight=WEIGHT).cv_results_
+    np.testing.assert_allclose(found["mean_test_ours"], found["mean_test_theirs"], rtol=1e-10)
+
+
+def test_a_threshold_is_no_business_of_a_loss():
+    model = TunedThresholdClassifierCV(LogisticRegression(), scoring=lm.binary_cross_entropy().to("sklearn"), cv=3)
+    with pytest.raises(AttributeError, match="binary_cross_entropy judges probabilities .* such as 'balanced_accuracy'"):
+        model.fit(X, TARGETS["label"])
+    assert not hasattr(lm.hinge().to("sklearn"), "_score_func")  # LogisticRegressionCV looks whether there is one
 
 
 def test_a_scorer_is_plain_data():

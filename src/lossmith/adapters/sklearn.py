@@ -7,7 +7,7 @@ link to probabilities or takes them as they are, ``decision_function`` where it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import sklearn
@@ -62,6 +62,19 @@ class Scorer(BaseEstimator):
         if sample_weight is not None and not loss.wide and np.ndim(target) == 2:  # one for each row of targets
             sample_weight = beside(np.asarray(sample_weight), np.asarray(target))
         return -float(loss(target, scores, weight=sample_weight))
+
+    def _accept_sample_weight(self) -> bool:
+        """What scikit-learn asks of each of several scorers."""
+        return True
+
+    @property
+    def _score_func(self) -> NoReturn:
+        """A function of classes that were predicted, which scikit-learn's own scorers have."""
+        raise AttributeError(
+            f"{self.loss.name} judges probabilities or margins and not the classes that a threshold makes of them, of "
+            "which one wrong answer may cost infinitely much: TunedThresholdClassifierCV needs a score of classes, "
+            "such as 'balanced_accuracy' or make_scorer of a function that counts costs"
+        )
 
     def objective(self, *, hessian: Hessian = "curvature", classes: int | None = None) -> HistGradientBoostingLoss:
         """A loss for ``HistGradientBoostingRegressor(loss=...)`` and the classifier.

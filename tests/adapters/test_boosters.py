@@ -274,7 +274,7 @@ BAD_ARGUMENTS = [
     (ROWS, {"params": {"n_estimators": 50}}, r"params\['n_estimators'\] is 50: say rounds=50"),
     (ROWS, {"params": {"num_boost_round": 50}}, r"params\['num_boost_round'\] is 50: say rounds=50"),
     (ROWS, {"params": {"iterations": 50}}, r"params\['iterations'\] is 50: say rounds=50"),
-    (ROWS, {"params": {"early_stopping_rounds": 5}, "valid": ROWS}, r"\['early_stopping_rounds'\] is 5: say early_stopping=5"),
+    (ROWS, {"params": {"early_stopping_rounds": 5}, "valid": ROWS}, r"rounds'\] is 5: say early_stopping=5"),
     (ROWS, {"params": {"od_wait": 5}, "valid": ROWS}, r"params\['od_wait'\] is 5: say early_stopping=5"),
     (ROWS, {"valid": ROWS, "early_stopping": 0}, "early_stopping is 0: it must be a whole number"),
 ]
@@ -317,7 +317,7 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
         lm.squared_error().to(booster).fit(X, y, -np.ones(len(y)))
     with pytest.raises(ValueError, match="shape"):
         lm.squared_error().to(booster).fit(X, y[:, None])
-    with pytest.raises(TypeError, match="y is a masked array: .* with weight 0"):
+    with pytest.raises(TypeError, match=r"y is a masked array: .* with weight 0"):
         lm.squared_error().to(booster).fit(X, np.ma.masked_array(y, y > 1))
     for loss, target in ((lm.squared_error(), y), (lm.cross_entropy(), np.arange(len(y)) % 3)):
         with pytest.raises(ValueError, match=f"{loss.name}: there is nothing to average"):
@@ -543,7 +543,8 @@ def test_pandas_tables(booster):
     a = lm.squared_error().to(booster).fit(frame, pd.Series(y), params=PLAIN[booster], rounds=3)
     b = lm.squared_error().to(booster).fit(X, y, params=PLAIN[booster], rounds=3)
     np.testing.assert_array_equal(a.predict(frame), b.predict(X))
-    objective, given = lm.squared_error().to(booster), {"X": frame, "y": pd.Series(y), "weight": pd.Series(np.ones(400))}
+    objective = lm.squared_error().to(booster)
+    given = {"X": frame, "y": pd.Series(y), "weight": pd.Series(np.ones(400))}
     for first, other in (("X", "y"), ("X", "weight"), ("y", "weight")):
         rows = given if first == "X" else {**given, "X": X}
         rows = {**rows, other: rows[other].iloc[::-1]}

@@ -252,7 +252,7 @@ def test_several_scorers_take_the_weights_of_a_search():
 
 def test_a_threshold_is_no_business_of_a_loss():
     model = TunedThresholdClassifierCV(LogisticRegression(), scoring=lm.binary_cross_entropy().to("sklearn"), cv=3)
-    with pytest.raises(AttributeError, match="binary_cross_entropy judges probabilities .* such as 'balanced_accuracy'"):
+    with pytest.raises(AttributeError, match=r"binary_cross_entropy judges .* such as 'balanced_accuracy'"):
         model.fit(X, TARGETS["label"])
     assert not hasattr(lm.hinge().to("sklearn"), "_score_func")  # LogisticRegressionCV looks whether there is one
 

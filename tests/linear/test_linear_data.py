@@ -98,8 +98,8 @@ def test_targets_weights_and_offsets_lie_in_memory_as_they_like(make, loss, clas
         given["offset"] = rng.uniform(size=(rows, 3))
     plain = make(loss=loss, l2=0.1).fit(X, **given)
     for spread in (_apart, lambda array: np.ascontiguousarray(array[::-1])[::-1], np.asfortranarray):
-        for name in given:
-            model = make(loss=loss, l2=0.1).fit(X, **{**given, name: spread(given[name])})
+        for name, array in given.items():
+            model = make(loss=loss, l2=0.1).fit(X, **{**given, name: spread(array)})
             np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-8, atol=1e-10)
 
 

@@ -156,10 +156,12 @@ def test_the_best_model_is_kept_where_it_is_asked_for():
         trees(True)
 
 
-def test_equal_targets_are_refused_where_that_is_asked_for():
-    X, _ = problem(lm.brier())
-    with pytest.raises(cb.CatBoostError, match="All train targets are equal"):
-        lm.brier().to("catboost").fit(X, np.ones(len(X)), params={**PARAMS, "allow_const_label": False})
+def test_whether_equal_targets_are_allowed_may_be_said():
+    X, y = problem(lm.squared_error())
+    objective = lm.squared_error().to("catboost")
+    train = objective.dataset(X, y)
+    assert objective.params(train, {})["allow_const_label"]
+    assert not objective.params(train, {"allow_const_label": False})["allow_const_label"]
 
 
 def test_classes_that_catboost_would_count_otherwise():

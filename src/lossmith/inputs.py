@@ -68,7 +68,7 @@ class Inputs(Record):
 def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
     """A NumPy array of numbers, booleans or (for labels) texts; never a view that will be written to."""
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: pass its data, and its mask as where=~mask")
+        raise TypeError(f"{name} is a masked array: pass its data, and what is masked with weight 0, or by where=~mask")
     if hasattr(x, "to_numpy"):
         column = library_of(x) == "pyarrow" and hasattr(x, "null_count")
         x = x.to_numpy(zero_copy_only=False) if column else x.to_numpy()  # texts, booleans and gaps need a copy

@@ -25,18 +25,29 @@ MAD_TO_SIGMA = 1.4826
 """The median absolute deviation of a normal sample, times this, is its standard deviation."""
 
 
+def of_numbers(loss: Loss) -> Loss:
+    """The loss of 0 and 1, or of class ids, whatever it calls its classes; the label that it ignores is then -1."""
+    if loss.labels is None:
+        return loss
+    ignored = {} if loss.params.get("ignore_index") is None else {"ignore_index": -1}
+    return loss.replaced(labels=None, params={**loss.params, **ignored})
+
+
 def without_labels(loss: Loss, y: NDArray[Any]) -> tuple[Loss, NDArray[Any]]:
-    """The loss of 0 and 1, or of class ids, and targets in these terms, whatever the loss calls its classes."""
+    """The loss as `of_numbers` has it, and targets in these terms."""
     if loss.labels is None:
         return loss, y
     seen, place = np.unique(y, return_inverse=True)
     numbers = {label: i for i, label in enumerate(loss.labels)}
+    plain, ignored = of_numbers(loss), loss.params.get("ignore_index")
+    if ignored is not None:
+        numbers[ignored] = plain.params["ignore_index"]
     unknown = [i for i, label in enumerate(seen.tolist()) if label not in numbers]
     if unknown:
         row = int(np.flatnonzero(np.isin(place, unknown))[0])
         raise ValueError(f"{loss.name}: y[{row}] = {y[row]} is not one of the labels {loss.labels}")
     codes = np.array([numbers[label] for label in seen.tolist()], dtype=np.int64)
-    return loss.replaced(labels=None), codes[place]
+    return plain, codes[place]
 
 
 def finite_start(loss: Loss, y: NDArray[Any], weight: Array | None = None, classes: int | None = None) -> Array:
@@ -51,9 +62,9 @@ def finite_start(loss: Loss, y: NDArray[Any], weight: Array | None = None, class
         return np.array([_relaxed_constant(loss, y, weight, reach)])
     if loss.kind == "rowwise" and loss.target_kind == "class id":
         counted = y if weight is None else y[weight > 0]
-        present = np.unique(counted[counted >= 0])  # below 0 there may be an ignored label
+        present = np.unique(counted[counted >= 0])  # what is below 0 is no class
         k = classes if classes is not None else int(present.max(initial=0)) + 1
-        if len(present) < k:  # the loss cannot know of a class that it has not seen
+        if 0 < len(present) < k:  # the loss cannot know of a class that it has not seen
             return _smoothed_log_prior(y, weight, k)
     constant = np.atleast_1d(_best_constant(loss, y, weight))
     if np.isfinite(constant).all():

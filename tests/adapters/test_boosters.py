@@ -84,6 +84,32 @@ def test_a_multiple_of_a_loss_is_trained_as_the_loss(booster, name):
         np.testing.assert_allclose(multiple.raw(X), plain, rtol=1e-5, atol=1e-5)
 
 
+TWO, THREE = {0: 1.0, 1: 5.0}, {0: 1.0, 1: 5.0, 2: 2.0}
+SPELLINGS = [  # a loss of two or three classes, and with weights of its own; class_weighted says the same
+    (lm.binary_cross_entropy(), lm.binary_cross_entropy(pos_weight=5.0), TWO),
+    (lm.cross_entropy(), lm.cross_entropy(class_weight=THREE), THREE),
+    (lm.focal_cross_entropy(), lm.focal_cross_entropy(class_weight=THREE), THREE),
+    (lm.brier(), None, TWO), (lm.multi_margin(), None, THREE),
+    (lm.cumulative_logit(thresholds=(-2.0, 1.5)), None, THREE),
+]
+
+
+@on_every_booster
+@pytest.mark.parametrize(("loss", "own", "weights"), SPELLINGS, ids=lambda part: getattr(part, "name", ""))
+def test_weights_of_classes_are_weights_of_rows_however_they_are_said(booster, loss, own, weights):
+    X, y = problem(loss, 150)
+    y = np.minimum(y, len(weights) - 1)
+    options, weighted = {"params": ONE_THREAD[booster], "rounds": 5}, loss.class_weighted(weights)
+    said = weighted.to(booster).fit(X, y, **options)
+    others = [same.to(booster).fit(X, y, **options) for same in (2.0**-7 * weighted, own or weighted)]
+    if booster != "catboost":  # which samples rows by their weights
+        by_row = np.array(list(weights.values()))[y.astype(int)]
+        others.append(loss.to(booster).fit(X, y, by_row, **options))
+    for other in others:
+        np.testing.assert_allclose(other.raw(X), said.raw(X), rtol=1e-5, atol=1e-5)
+    assert other.units.divisor == said.units.divisor
+
+
 @on_every_booster
 def test_the_brier_score_learns_where_positives_are_rare(booster):
     X, signal, _ = table(4000)
@@ -248,6 +274,8 @@ BAD_ARGUMENTS = [
     (ROWS, {"params": {"n_estimators": 50}}, r"params\['n_estimators'\] is 50: say rounds=50"),
     (ROWS, {"params": {"num_boost_round": 50}}, r"params\['num_boost_round'\] is 50: say rounds=50"),
     (ROWS, {"params": {"iterations": 50}}, r"params\['iterations'\] is 50: say rounds=50"),
+    (ROWS, {"params": {"early_stopping_rounds": 5}, "valid": ROWS}, r"rounds'\] is 5: say early_stopping=5"),
+    (ROWS, {"params": {"od_wait": 5}, "valid": ROWS}, r"params\['od_wait'\] is 5: say early_stopping=5"),
     (ROWS, {"valid": ROWS, "early_stopping": 0}, "early_stopping is 0: it must be a whole number"),
 ]
 
@@ -289,6 +317,11 @@ def test_bad_targets_and_weights_raise_in_the_losss_own_words(booster):
         lm.squared_error().to(booster).fit(X, y, -np.ones(len(y)))
     with pytest.raises(ValueError, match="shape"):
         lm.squared_error().to(booster).fit(X, y[:, None])
+    with pytest.raises(TypeError, match=r"y is a masked array: .* with weight 0"):
+        lm.squared_error().to(booster).fit(X, np.ma.masked_array(y, y > 1))
+    for loss, target in ((lm.squared_error(), y), (lm.cross_entropy(), np.arange(len(y)) % 3)):
+        with pytest.raises(ValueError, match=f"{loss.name}: there is nothing to average"):
+            loss.to(booster).fit(X, target, np.zeros(len(y)))
     with pytest.raises(ValueError, match="not made by"):
         lm.squared_error().to(booster).dataset(X, y, reference=object())
 
@@ -312,6 +345,32 @@ def test_what_has_no_weight_needs_no_target(booster, loss, gap):
     np.testing.assert_array_equal(loss.to(booster).start(gone, weight), loss.to(booster).start(y, weight))
     with pytest.raises(ValueError, match=loss.name):
         loss.to(booster).fit(X, gone)
+
+
+IGNORING = [  # names of the classes, the label that is ignored, how many classes are learned
+    (None, 255, 3), (None, -1, 3), (None, 1, 3), (None, 2, 2), ((10, 20, 30), 99, 3), ((10, 20, 30), 20, 3),
+]  # fmt: skip
+
+
+@on_every_booster
+@pytest.mark.parametrize(("labels", "ignored", "classes"), IGNORING)
+def test_rows_of_the_ignored_label_have_no_weight_and_make_no_class(booster, labels, ignored, classes):
+    X, y = problem(lm.cross_entropy(), 150)
+    y = (y % 3 if labels is None else np.asarray(labels)[y % 3]).astype(float)
+    y[::5] = ignored
+    weight = (y != ignored).astype(float)
+    options = {"params": ONE_THREAD[booster], "rounds": 3}
+    heeding = lm.cross_entropy(labels=labels, ignore_index=ignored, class_weight=[1.0, 5.0, 2.0][:classes])
+    plain = lm.cross_entropy(labels=labels, class_weight=[1.0, 5.0, 2.0][:classes])
+    found = heeding.to(booster).fit(X, y, valid=(X, y, weight + 1), **options)
+    expected = plain.to(booster).fit(X, y, weight, **options)
+    assert found.predict(X).shape == (150, classes)
+    assert found.units == expected.units
+    np.testing.assert_array_equal(found.raw(X), expected.raw(X))
+    np.testing.assert_array_equal(heeding.to(booster).start(y), found.units.start)
+    for rows, weights in ((np.full(150, float(ignored)), None), (y, 1 - weight)):
+        with pytest.raises(ValueError, match="cross_entropy: there is nothing to average"):
+            heeding.to(booster).fit(X, rows, weights, **options)
 
 
 @on_every_booster
@@ -484,3 +543,16 @@ def test_pandas_tables(booster):
     a = lm.squared_error().to(booster).fit(frame, pd.Series(y), params=PLAIN[booster], rounds=3)
     b = lm.squared_error().to(booster).fit(X, y, params=PLAIN[booster], rounds=3)
     np.testing.assert_array_equal(a.predict(frame), b.predict(X))
+    objective = lm.squared_error().to(booster)
+    given = {"X": frame, "y": pd.Series(y), "weight": pd.Series(np.ones(400))}
+    for first, other in (("X", "y"), ("X", "weight"), ("y", "weight")):
+        rows = given if first == "X" else {**given, "X": X}
+        rows = {**rows, other: rows[other].iloc[::-1]}
+        words = f"{first} and {other} have unequal pandas indexes"
+        for call in (objective.fit, objective.dataset):
+            with pytest.raises(ValueError, match=words):
+                call(**rows)
+        with pytest.raises(ValueError, match=words):
+            objective.fit(X, y, rounds=1, valid=(rows["X"], rows["y"], rows["weight"]))
+    with pytest.raises(ValueError, match="y and weight have unequal"):
+        objective.start(rows["y"], rows["weight"])

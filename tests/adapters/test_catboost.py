@@ -141,6 +141,29 @@ def test_rounds_are_said_once():
         lm.squared_error().to("catboost").fit(X, y, params={"iterations": 5})
 
 
+def test_the_best_model_is_kept_where_it_is_asked_for():
+    X, y = problem(lm.squared_error())
+    objective, noise = lm.squared_error().to("catboost"), (X, np.random.default_rng(0).permutation(y))
+
+    def trees(asked, **named):
+        params = {**PARAMS, **({} if asked is None else {"use_best_model": asked})}
+        return objective.fit(X, y, params=params, rounds=30, **named).booster.tree_count_
+
+    assert trees(None, valid=noise) == trees(False, valid=noise) == trees(False) == 30
+    assert trees(True, valid=noise) == trees(None, valid=noise, early_stopping=5) < 10
+    assert trees(False, valid=noise, early_stopping=5) == trees(True, valid=noise) + 5
+    with pytest.raises(ValueError, match=r"params\['use_best_model'\] is True, .* pass valid=\(X, y\)"):
+        trees(True)
+
+
+def test_whether_equal_targets_are_allowed_may_be_said():
+    X, y = problem(lm.squared_error())
+    objective = lm.squared_error().to("catboost")
+    train = objective.dataset(X, y)
+    assert objective.params(train, {})["allow_const_label"]
+    assert not objective.params(train, {"allow_const_label": False})["allow_const_label"]
+
+
 def test_classes_that_catboost_would_count_otherwise():
     """It trains as many scores as it sees classes, and one of two; and of equal targets nothing."""
     X = table(120)[0]

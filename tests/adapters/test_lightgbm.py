@@ -301,6 +301,21 @@ def test_early_stopping_sees_the_loss_itself():
         adapter.fit(X, y, early_stopping=10)
 
 
+def test_what_is_said_of_stopping_and_of_talking_is_heard(capfd):
+    X, y = targets("real")
+    objective, given = lm.squared_error().to("lightgbm"), {"rounds": 20, "valid": (X, y), "early_stopping": 3}
+    quiet = {name: value for name, value in PARAMS.items() if name != "verbosity"}
+    trees = [
+        objective.fit(X, y, params={**quiet, **more}, **given).booster.best_iteration
+        for more in ({}, {"early_stopping_min_delta": 1e6})
+    ]
+    assert trees == [20, 1]
+    assert not capfd.readouterr().out
+    for name in ("verbosity", "verbose"):
+        objective.fit(X, y, params={**quiet, name: 1}, rounds=1)
+        assert "[LightGBM] [Info]" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["quantile", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
 @pytest.mark.parametrize("place", ["model", "model.txt"])
 def test_save_and_load(tmp_path, name, place):

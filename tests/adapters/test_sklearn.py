@@ -11,7 +11,7 @@ from sklearn import metrics
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score, cross_validate
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -102,6 +102,24 @@ def test_scores_probabilities_as_log_loss_does(from_logits, words, weight):
     assert p.shape[1] == 4
 
 
+@WEIGHTED
+@pytest.mark.parametrize("labels", [None, (5, 6, 7, 8), (8, 6, 5, 7)])
+def test_what_the_loss_ignores_is_a_label_and_no_place_among_the_classes(labels, weight):
+    y = TARGETS["class"] + 5
+    model = LogisticRegression().fit(X, y)
+    gone = np.where(np.arange(len(y)) < 100, -1, y)
+    for ignored, target in ((-1, gone), (0, y), (6, y)):
+        kept = target != ignored
+        loss = lm.cross_entropy(ignore_index=ignored, labels=labels)
+        w = None if weight is None else weight[kept]
+        expected = metrics.log_loss(y[kept], model.predict_proba(X)[kept], labels=model.classes_, sample_weight=w)
+        assert loss.to("sklearn")(model, X, target, weight) == pytest.approx(-expected, rel=1e-12)
+    words = np.array(["a", "b", "c", "d"])[TARGETS["class"]]
+    model = LogisticRegression().fit(X, words)
+    scores = [lm.cross_entropy(ignore_index=ignored).to("sklearn")(model, X, words) for ignored in (None, 1)]
+    assert scores[0] == scores[1]
+
+
 def test_a_certain_and_wrong_model_is_infinitely_bad():
     """scikit-learn clips probabilities and says 36.04; the loss has no such limit."""
 
@@ -148,6 +166,19 @@ def test_labels_of_the_loss_decide_which_class_is_positive():
     assert loss.to("sklearn")(model, X, y) == pytest.approx(-expected, rel=1e-10)
     with pytest.raises(ValueError, match=r"labels \('x', 'y'\), but the estimator knows"):
         lm.hinge(labels=("x", "y")).to("sklearn")(LinearSVC().fit(X, y == "a"), X, y == "a")
+
+
+def test_rows_pair_up_by_position_so_unequal_indexes_are_refused():
+    pd = pytest.importorskip("pandas")
+    weight = pd.Series(WEIGHT).iloc[::-1]
+    for loss, estimator, target in (
+        (lm.squared_error(), LinearRegression(), "real"), (lm.cross_entropy(), LogisticRegression(), "class"),
+    ):  # fmt: skip
+        y = pd.Series(TARGETS[target])
+        model = estimator.fit(X, y)
+        with pytest.raises(ValueError, match="y and sample_weight have unequal pandas indexes"):
+            loss.to("sklearn")(model, X, y, weight)
+        assert np.isfinite(loss.to("sklearn")(model, X, y, weight.to_numpy()))
 
 
 def test_what_an_estimator_cannot_answer_is_said():
@@ -211,6 +242,20 @@ def test_weights_are_routed():
         copied = clone(ours)
         again = cross_val_score(estimator, X, y, scoring=copied, params={"sample_weight": WEIGHT})
         np.testing.assert_array_equal(again, scores[0])
+
+
+def test_several_scorers_take_the_weights_of_a_search():
+    scoring = {"ours": lm.binary_cross_entropy().to("sklearn"), "theirs": "neg_log_loss"}
+    search = GridSearchCV(LogisticRegression(), {"C": [0.01, 1.0]}, scoring=scoring, refit="ours", cv=3)
+    found = search.fit(X, TARGETS["label"], sample_weight=WEIGHT).cv_results_
+    np.testing.assert_allclose(found["mean_test_ours"], found["mean_test_theirs"], rtol=1e-10)
+
+
+def test_a_threshold_is_no_business_of_a_loss():
+    model = TunedThresholdClassifierCV(LogisticRegression(), scoring=lm.binary_cross_entropy().to("sklearn"), cv=3)
+    with pytest.raises(AttributeError, match=r"binary_cross_entropy judges .* such as 'balanced_accuracy'"):
+        model.fit(X, TARGETS["label"])
+    assert not hasattr(lm.hinge().to("sklearn"), "_score_func")  # LogisticRegressionCV looks whether there is one
 
 
 def test_a_scorer_is_plain_data():
@@ -421,6 +466,8 @@ def test_bad_input_says_what_is_wrong():
         lm.gaussian_nll().to("sklearn").objective()
     with pytest.raises(ValueError, match="one number per sample as target"):
         lm.kl_divergence().to("sklearn").objective()
+    with pytest.raises(ValueError, match=r"cross_entropy: ignore_index=0 has no meaning here.* leave these rows out"):
+        lm.cross_entropy(ignore_index=0).to("sklearn").objective()
     with pytest.raises(ValueError, match="in sorted order"):
         lm.hinge(labels=("yes", "no")).to("sklearn").objective()
     with pytest.raises(ValueError, match="such as binary_cross_entropy"):

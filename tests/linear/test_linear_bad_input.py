@@ -110,6 +110,24 @@ def test_one_class_is_refused(table):
         LinearClassifier().fit(X, y > 0, sample_weight=(y > 0).astype(float))
 
 
+def test_a_label_that_the_loss_ignores_is_no_class(table):
+    X, y = table
+    labels = np.digitize(y, [-1, 1])
+    plain = LinearClassifier(loss=lm.cross_entropy(), l2=0.1).fit(X, labels + 5)
+    for ignored in (-1, 0, 2):  # labels of nobody, though places of some
+        model = LinearClassifier(loss=lm.cross_entropy(ignore_index=ignored), l2=0.1)
+        np.testing.assert_array_equal(model.fit(X, labels + 5).coef_, plain.coef_)
+        model.fit(X, np.array(["a", "b", "c"])[labels])
+        np.testing.assert_array_equal(model.coef_, plain.coef_)
+    for names in (None, (5, 6, 7)):
+        model = LinearClassifier(loss=lm.cross_entropy(ignore_index=6, labels=names))
+        words = rf"y\[{int(np.argmax(labels == 1))}\] is 6, which cross_entropy ignores .*leave these samples out"
+        with pytest.raises(ValueError, match=words):
+            model.fit(X, labels + 5)
+        with pytest.raises(ValueError, match="is 6, which cross_entropy ignores"):
+            model.partial_fit(X, labels + 5, classes=[5, 6, 7])
+
+
 def test_one_class_of_several_that_the_loss_knows(table):
     """A class without samples of positive weight has a model all the same: one that is rarely the answer."""
     X, y = table
@@ -341,6 +359,20 @@ def test_what_is_no_table_of_numbers_is_named(X, words):
 def test_what_goes_with_the_features_is_named(given, words):
     with pytest.raises(ValueError, match=words):
         LinearRegressor().fit(**({"X": np.arange(4.0)[:, None], "y": np.arange(4.0)} | given))
+
+
+@pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
+def test_what_has_unequal_indexes_is_not_paired_by_position(table, make):
+    X, _ = table
+    y, other = pd.Series(np.arange(100) % 2), pd.Series(np.ones(100)).iloc[::-1]
+    model = make(loss="binary_cross_entropy", l2=0.1)
+    model.fit(pd.DataFrame(X, index=other.index), y)  # a step before may have made the table anew: nobody can know
+    for call in (model.fit, model.score, model.partial_fit):
+        more = {"classes": [0, 1]} if call == model.partial_fit and make is LinearClassifier else {}
+        for name in ("sample_weight", "offset"):
+            with pytest.raises(ValueError, match=f"y and {name} have unequal pandas indexes"):
+                call(X, y, **more, **{name: other})
+            call(X, y, **more, **{name: np.asarray(other)})
 
 
 def test_a_place_in_a_long_column_is_that_of_the_whole():

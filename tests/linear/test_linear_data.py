@@ -83,6 +83,32 @@ def test_a_frame_over_one_array_is_not_copied(table):
     assert np.shares_memory(as_features(pd.DataFrame(X)), X)
 
 
+@pytest.mark.parametrize("rows", [100, 30_000])
+@pytest.mark.parametrize(("make", "loss", "classes"), [
+    (LinearRegressor, "squared_error", 9), (LinearRegressor, "absolute_error", 9),
+    (LinearClassifier, "binary_cross_entropy", 2), (LinearClassifier, "cross_entropy", 3),
+])  # fmt: skip
+def test_targets_weights_and_offsets_lie_in_memory_as_they_like(make, loss, classes, rows):
+    """A column of a pandas table over one array lies apart there, a reversed one backwards."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(rows, 4))
+    y = np.clip(np.round(X[:, 0] + rng.normal(size=rows)) + classes // 2, 0, classes - 1)
+    given = {"y": y, "sample_weight": rng.uniform(size=rows), "offset": rng.uniform(size=rows)}
+    if loss == "cross_entropy":
+        given["offset"] = rng.uniform(size=(rows, 3))
+    plain = make(loss=loss, l2=0.1).fit(X, **given)
+    for spread in (_apart, lambda array: np.ascontiguousarray(array[::-1])[::-1], np.asfortranarray):
+        for name, array in given.items():
+            model = make(loss=loss, l2=0.1).fit(X, **{**given, name: spread(array)})
+            np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-8, atol=1e-10)
+
+
+def _apart(array):
+    memory = np.full((len(array), 2, *array.shape[1:]), 1e3)
+    memory[:, 0] = array
+    return memory[:, 0]
+
+
 def test_columns_of_several_types(table):
     X, y = table
     frame = pd.DataFrame({"a": X[:, 0], "b": np.arange(200) % 7, "c": X[:, 2] > 0, "d": np.float32(X[:, 1])})

@@ -24,6 +24,7 @@ from lossmith.adapters.boosting_rows import (
     Setting,
     Units,
     beside,
+    heeded,
     noted,
     of_positive_weight,
     plain,
@@ -33,7 +34,7 @@ from lossmith.adapters.boosting_rows import (
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
-from lossmith.inputs import to_host
+from lossmith.inputs import check_index, to_host
 from lossmith.plans import SOUND
 from lossmith.start import (
     finite_start,
@@ -131,6 +132,7 @@ class Derivatives:
 
     def start(self, y: Any, weight: Any = None) -> Array:
         """Where training should start: the best constant score, made finite; shape (outputs,), or (targets,)."""
+        check_index(y=y, weight=weight)
         target, kept = self._checked(y, weight)
         columns = target.T if self._has_columns(target) else [target]
         return np.concatenate([finite_start(self._plain, one, kept, self.classes) for one in columns])
@@ -295,9 +297,10 @@ class Derivatives:
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
     def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
-        """Targets as the loss takes them, and weights."""
+        """Targets as the loss takes them, and weights, which are 0 where the loss ignores the target."""
         kept = weights(weight)
-        _, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
+        loss, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
+        target, kept = heeded(loss, target, kept)
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
             target = target.astype(np.int64)  # boosters hand class ids over as floats

@@ -14,6 +14,9 @@ _ROUNDS = (
 )  # fmt: skip
 """What boosters call the number of rounds; some ignore it among the parameters, some obey it against what was said."""
 
+_PATIENCE = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change", "od_wait")
+"""What they call the rounds to wait; some pass it over among the parameters, some stop and keep the trees since."""
+
 _OFFSETS = ("init_score", "base_margin", "baseline", "offset")
 """What boosters call an offset, which they add to what the trees learn: in units of theirs, and not of the loss."""
 
@@ -36,9 +39,10 @@ def check_training(params: Mapping[str, Any] | None, rounds: Any, valid: Any, ea
     given: Any = {} if params is None else params
     if not isinstance(given, Mapping):
         raise ValueError(f"params is {given!r}: expected a dictionary from the booster's parameters to their values")
-    for name in _ROUNDS:
-        if name in given:
-            raise ValueError(f"params[{name!r}] is {given[name]!r}: say rounds={given[name]!r}")
+    for ours, names in (("rounds", _ROUNDS), ("early_stopping", _PATIENCE)):
+        for name in names:
+            if name in given:
+                raise ValueError(f"params[{name!r}] is {given[name]!r}: say {ours}={given[name]!r}")
     if rounds is not None and not _whole(rounds, 0):
         raise ValueError(f"rounds is {rounds!r}: it must be a whole number, and not negative")
     if valid is not None and not (isinstance(valid, (tuple, list)) and len(valid) in (2, 3)):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lossmith.adapters.boosting import Derivatives
 from lossmith.adapters.boosting_checks import check_params, check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
+from lossmith.inputs import check_index
 from lossmith.thresholds import best_cuts, parted
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Objective(Derivatives, ABC):
 
     RESERVED: ClassVar[tuple[str, ...]]  # parameters that come from the loss, or are said to `fit`
     UNHEARD: ClassVar[Mapping[str, str]]  # parameters without effect on a loss not its own, and what to do instead
+    OWN: ClassVar[Mapping[str, Any]] = {}  # parameters where nothing is said
     ROUNDS: ClassVar[int]  # its own default
     LEAST: ClassVar[Mapping[str, float]] = {}  # the names of the least curvature of a leaf, and what it is by default
 
@@ -84,7 +86,7 @@ class Objective(Derivatives, ABC):
         check_params(params, self.RESERVED, self.UNHEARD, own)
         rows = rows_of(train)
         self._check_leaves(rows, params)
-        return {**own, **params, **self._told(rows)}
+        return {**self.OWN, **own, **params, **self._told(rows)}
 
     def _check_leaves(self, rows: Rows, params: Mapping[str, Any]) -> None:
         """Warn where all rows together have too little curvature for two leaves: boosters then train a constant."""
@@ -105,6 +107,7 @@ class Objective(Derivatives, ABC):
     def _rows(self, y: Any, weight: Any, reference: Any, X: Any = None) -> Rows:
         """Checked rows; of a validation set, `reference` is the training set."""
         check_y(X, y)
+        check_index(X=X, y=y, weight=weight)
         target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))

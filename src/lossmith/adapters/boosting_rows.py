@@ -22,7 +22,7 @@ from lossmith.formula.domains import Domain
 from lossmith.formula.expr import substitute
 from lossmith.formula.model import Argument, Formula
 from lossmith.lazy import cached_property
-from lossmith.start import residual_scale
+from lossmith.start import of_numbers, residual_scale
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -258,9 +258,27 @@ def of_positive_weight(y: NDArray[Any], weight: Array | None) -> NDArray[Any]:
     return kept
 
 
+def heeded(loss: Loss, y: NDArray[Any], weight: Array | None) -> tuple[NDArray[Any], Array | None]:
+    """Targets and weights without the label that the loss ignores: such rows weigh 0, and it is not counted as a
+    class."""
+    ignored = loss.params.get("ignore_index")
+    if ignored is None or y.ndim != 1 or (weight is not None and weight.shape != y.shape):
+        return y, weight
+    left_out = y == ignored
+    if not left_out.any():
+        return y, weight
+    weight = np.where(left_out, 0.0, 1.0 if weight is None else weight)
+    if not weight.any():
+        raise ValueError(
+            f"{loss.name}: there is nothing to average: no row of positive weight has another label than {ignored}, "
+            "which is ignored"
+        )
+    return of_positive_weight(y, weight), weight
+
+
 def plain(loss: Loss) -> Loss:
     """As it is trained: of numbers, not labels (targets are translated once, when they arrive), and of any score."""
-    return unbounded(loss if loss.labels is None else loss.replaced(labels=None))
+    return unbounded(of_numbers(loss))
 
 
 def unbounded(loss: Loss) -> Loss:

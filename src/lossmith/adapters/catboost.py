@@ -63,6 +63,7 @@ class CatBoostObjective(_Kept, Objective):
     UNHEARD: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("class_weights", "auto_class_weights", "scale_pos_weight"), OF_CLASSES
     )
+    OWN: ClassVar[Mapping[str, Any]] = {"allow_const_label": True}  # equal targets have a best constant, too
     ROUNDS = 1000
     START = "baseline"
     HANDED = np.float64
@@ -114,11 +115,13 @@ class CatBoostObjective(_Kept, Objective):
             made: dict[str, Any] = {"loss_function": Descent(block), "eval_metric": MeanLoss(block)}
         else:
             made = {"loss_function": DescentOfSeveral(block), "eval_metric": MeanLossOfSeveral(block)}
-        return {"allow_const_label": True, **made}  # equal targets have a best constant, too
+        return made
 
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         quiet = {} if {"verbose", "verbosity", "silent", "logging_level"} & set(params) else {"logging_level": "Silent"}
         params = {"allow_writing_files": False, **quiet, **params, "iterations": rounds}
+        if params.setdefault("use_best_model", patience is not None) and valid is None:
+            raise ValueError("params['use_best_model'] is True, but there is no validation set: pass valid=(X, y)")
         try:
             return _fitted(params, train, valid, patience)
         except catboost.CatBoostError as error:
@@ -143,7 +146,7 @@ _SAMPLING = ("bootstrap_type", "subsample", "mvs_reg", "bagging_temperature")
 def _fitted(params: Mapping[str, Any], train: Any, valid: Any, patience: int | None) -> Any:
     model = catboost.CatBoost(dict(params))
     try:
-        model.fit(train, eval_set=valid, early_stopping_rounds=patience, use_best_model=patience is not None)
+        model.fit(train, eval_set=valid, early_stopping_rounds=patience)
     except catboost.CatBoostError as error:
         if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
             raise error.__context__ from None

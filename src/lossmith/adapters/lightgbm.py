@@ -84,9 +84,11 @@ class LightGBMObjective(Objective):
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         import lightgbm
 
-        stop = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False)]
+        least = params.get("early_stopping_min_delta", 0.0)
+        stop = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False, min_delta=least)]
+        quiet = {} if {"verbose", "verbosity"} & set(params) else {"verbosity": -1}  # which of the two it would obey
         return lightgbm.train(
-            {"verbosity": -1, **params}, train, num_boost_round=rounds, valid_sets=None if valid is None else [valid],
+            {**quiet, **params}, train, num_boost_round=rounds, valid_sets=None if valid is None else [valid],
             feval=None if valid is None else self.metric, callbacks=stop,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ link to probabilities or takes them as they are, ``decision_function`` where it 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import sklearn
@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
 from lossmith.adapters.boosting_rows import beside
+from lossmith.inputs import check_index
 from lossmith.start import without_labels
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Scorer(BaseEstimator):
         if self.loss.formula.extras:
             names = ", ".join(extra.name for extra in self.loss.formula.extras)
             raise ValueError(f"{self.loss.name} needs {names} for each sample, which scikit-learn does not pass on")
+        check_index(y=y, sample_weight=sample_weight)
         if is_classifier(estimator):
             loss, target, scores = _of_classes(self.loss, estimator, X, np.asarray(y))
         else:
@@ -60,6 +62,19 @@ class Scorer(BaseEstimator):
         if sample_weight is not None and not loss.wide and np.ndim(target) == 2:  # one for each row of targets
             sample_weight = beside(np.asarray(sample_weight), np.asarray(target))
         return -float(loss(target, scores, weight=sample_weight))
+
+    def _accept_sample_weight(self) -> bool:
+        """What scikit-learn asks of each of several scorers."""
+        return True
+
+    @property
+    def _score_func(self) -> NoReturn:
+        """A function of classes that were predicted, which scikit-learn's own scorers have."""
+        raise AttributeError(
+            f"{self.loss.name} judges probabilities or margins and not the classes that a threshold makes of them, of "
+            "which one wrong answer may cost infinitely much: TunedThresholdClassifierCV needs a score of classes, "
+            "such as 'balanced_accuracy' or make_scorer of a function that counts costs"
+        )
 
     def objective(self, *, hessian: Hessian = "curvature", classes: int | None = None) -> HistGradientBoostingLoss:
         """A loss for ``HistGradientBoostingRegressor(loss=...)`` and the classifier.

@@ -81,6 +81,12 @@ class HistGradientBoostingLoss(BaseLoss):
                 f"{loss.name}: HistGradientBoosting trains a score per class, and levels have one score: use lightgbm, "
                 "xgboost or catboost"
             )
+        ignored = loss.params.get("ignore_index")
+        if ignored is not None:
+            raise ValueError(
+                f"{loss.name}: ignore_index={ignored} has no meaning here, as HistGradientBoosting numbers the classes "
+                "before a loss sees them: leave these rows out of X and y, and ignore_index too"
+            )
         self.given = (loss, hessian, classes)
         self.trees = _Trees(plain(loss), hessian, classes)
         super().__init__(closs=None, link=_Link(self.trees.loss), n_classes=classes)

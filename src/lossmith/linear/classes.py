@@ -177,8 +177,19 @@ def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def unlabelled(loss: Loss) -> Loss:
-    """The loss of 0 and 1, or of class ids, whatever it calls them."""
-    return loss if loss.labels is None else loss.replaced(labels=None)
+    """The loss of places among the classes, whatever it calls these; of them it ignores none."""
+    heeded = {"ignore_index": None} if "ignore_index" in loss.params else {}
+    return loss.replaced(labels=None, params={**loss.params, **heeded})
+
+
+def check_heeded(loss: Loss, y: NDArray[Any]) -> None:
+    """Refuses the label that the loss ignores: as a class of its own it would be learned all the same."""
+    ignored = loss.params.get("ignore_index")
+    if ignored is not None and (there := np.asarray(y == ignored)).any():
+        raise ValueError(
+            f"y[{int(there.argmax())}] is {ignored}, which {loss.name} ignores (ignore_index={ignored}), but which "
+            "would be a class here: leave these samples out of X and y"
+        )
 
 
 def is_binary(loss: Loss) -> bool:

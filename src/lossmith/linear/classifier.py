@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.inputs import check_index
 from lossmith.links import Levels
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
@@ -17,6 +18,7 @@ from .base import ClassifierMixin, available_if
 from .classes import (
     as_classes,
     as_known,
+    check_heeded,
     coded,
     is_binary,
     level_is_free,
@@ -68,7 +70,10 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit anew; with `warm_start`, from where the last fit ended."""
         loss = None if self.loss is None else self._loss()
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
+        if loss is not None:
+            check_heeded(loss, target)
         classes, code = coded(target, loss, ordered_categories(y))
         if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
             del self.coef_  # of other classes: no start for these
@@ -89,6 +94,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Self:
         """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are."""
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         again, every = hasattr(self, "coef_"), as_known(classes)
         known = self.classes_ if again else every
         features, target, weight = self._samples(
@@ -102,6 +108,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
                 raise ValueError(f"classes is {every.tolist()}: a classifier needs at least two")
         elif every is not None and set(every.tolist()) != set(self.classes_.tolist()):
             raise ValueError(f"classes is {every.tolist()}, but was {self.classes_.tolist()} with the first batch")
+        check_heeded(self._loss(), self.classes_)
         if isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"
@@ -249,6 +256,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """Accuracy. A class that was not there in `fit` counts as wrong."""
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         predicted = self.predict(X, offset)
         weight = as_weight(sample_weight, len(predicted))
         known = as_classes(as_target(y, len(predicted), who=type(self).__name__), weight)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.inputs import check_index
+
 from .base import RegressorMixin
 from .estimators import LinearModel
 from .options import check_loss, known_or_none, named
@@ -56,24 +58,27 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Fit anew; with `warm_start`, from where the last fit ended."""
-        loss, features, target, weight = self._checked(X, y, sample_weight)
+        loss, features, target, weight = self._checked(X, y, sample_weight, offset)
         _check_spread(loss, target, weight)
         self._fit(loss, features, target, weight, offset)
         return self._plain()
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Learn from a batch of a stream, once, and forget it."""
-        loss, features, target, weight = self._checked(X, y, sample_weight, again=hasattr(self, "coef_"))
+        loss, features, target, weight = self._checked(X, y, sample_weight, offset, again=hasattr(self, "coef_"))
         self._stream_in(loss, features, target, weight, offset)
         return self._plain()
 
-    def _checked(self, X: Any, y: Any, sample_weight: Any, *, again: bool = False) -> tuple[Loss, Any, Array, Any]:
+    def _checked(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, *, again: bool = False
+    ) -> tuple[Loss, Any, Array, Any]:
         loss = named(self.loss)
         check_loss(loss)
         if loss.target_kind != "real":  # binary losses that take any number in [0, 1] are welcome
             raise ValueError(
                 f"{loss.name} is a loss of classes (its targets are {loss.target_kind}): use LinearClassifier"
             )
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         features = self._features(X, again=again)
         weight = as_weight(sample_weight, features.shape[0])
         return loss, features, as_numbers(as_target(y, features.shape[0], who=type(self).__name__), weight), weight
@@ -101,6 +106,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """R squared of the predictions; where the loss has several, of the first (the mean, for gaussian_nll)."""
+        check_index(y=y, sample_weight=sample_weight, offset=offset)
         prediction = self.predict(X, offset)
         prediction = prediction if prediction.ndim == 1 else prediction[:, 0]
         weight = as_weight(sample_weight, len(prediction))

@@ -38,8 +38,9 @@ class Samples:
     sample. Targets are kept, and read, in the type they have."""
 
     def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None = None) -> None:
-        self.formula, self.offset = loss.formula, offset
-        self.y, self.weight = np.ascontiguousarray(y if is_readable(y) else y.astype(np.float64)), weight
+        self.formula = loss.formula
+        self.y = np.ascontiguousarray(y if is_readable(y) else y.astype(np.float64))
+        self.weight, self.offset = (None if x is None else np.ascontiguousarray(x) for x in (weight, offset))
         self.total = float(len(y) if weight is None else weight.sum())
         self.score = self.formula.predictions[0].as_input
         self._params = {p.name: float(loss.numbers[p.name]) for p in self.formula.params} | {"width": 1.0}

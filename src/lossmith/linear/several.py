@@ -39,8 +39,8 @@ class Several:
     """``weight`` and ``offset`` (what is added to scores): None, or a number, or a row of them, per sample."""
 
     def __init__(self, loss: Loss, y: NDArray[Any], weight: Array | None, offset: Array | None) -> None:
-        self.y, self.weight = np.ascontiguousarray(y), weight
-        self.offset = None if offset is None else np.ascontiguousarray(offset)
+        self.y = np.ascontiguousarray(y)
+        self.weight, self.offset = (None if x is None else np.ascontiguousarray(x) for x in (weight, offset))
         self.total = float(len(y) if weight is None else weight.sum())
         self._params, self._formula = loss.numbers, loss.formulas.get("class id")
         self._ignored = loss.params.get("ignore_index")

@@ -16,6 +16,7 @@ from lossmith.namespaces import (
     compute_dtype,
     device_of,
     dtype_name,
+    equals,
     is_floating,
     is_traced,
     library_of,
@@ -197,7 +198,7 @@ def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleTy
     if formula.target.domain.row:
         return target, None
     ignore = loss.params.get("ignore_index")
-    ignored = None if ignore is None else target == ignore
+    ignored = None if ignore is None else equals(target, ignore)
     if loss.labels is None:
         if isinstance(target, np.ndarray) and target.dtype.kind in "US":
             raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
@@ -211,7 +212,7 @@ def label_numbers(labels: tuple[Any, ...], target: Array, xp: Any = np) -> Array
     """The number of each label, -1 for an unknown one."""
     numbers = xp.full(target.shape, -1, dtype=xp.int32)
     for number, label in enumerate(labels):
-        numbers = xp.where(target == label, xp.full((), number, dtype=xp.int32), numbers)
+        numbers = xp.where(equals(target, label), xp.full((), number, dtype=xp.int32), numbers)
     return numbers
 
 

@@ -99,6 +99,19 @@ def compute_dtype(xp: ModuleType, arrays: Iterable[Array]) -> Any:
     return xp.float64 if "float64" in names else xp.float32
 
 
+def equals(x: Any, value: Any) -> Any:
+    """x == value, elementwise; nowhere where the whole numbers of its dtype do not reach the value.
+
+    PyTorch and JAX wrap the value around instead: among uint8, 156 would be -100.
+    """
+    name = dtype_name(x.dtype)
+    if name.startswith(("int", "uint")) and isinstance(value, (int, float)):
+        reach = np.iinfo(name)
+        if not reach.min <= value <= reach.max:
+            return x != x
+    return x == value
+
+
 def is_traced(x: Any) -> bool:
     """A placeholder inside jit, vmap or grad: its values are not known yet."""
     jax = sys.modules.get("jax")

@@ -193,3 +193,17 @@ def test_class_weighted_takes_class_ids(name):
 def test_class_weights_must_fit_the_number_of_classes():
     with pytest.raises(ValueError, match="class_weight"):
         lm.cross_entropy(class_weight=[1.0, 2.0])(samples.IDS, samples.SCORES)
+
+
+@pytest.mark.parametrize(("dtype", "ids", "number"), [("uint8", [156, 3, 156], -100), ("int8", [1, 3, 1], 257)])
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
+def test_a_number_that_the_targets_dtype_does_not_hold_is_none_of_them(library, dtype, ids, number):
+    """PyTorch compares 156 as the -100 that 8 bits make of it, JAX too."""
+    xp = pytest.importorskip(library)
+    y, f = xp.asarray(ids, dtype=getattr(xp, dtype)), xp.asarray(np.random.default_rng(0).normal(size=(3, 200)))
+    plain = lm.cross_entropy()
+    assert float(lm.cross_entropy(ignore_index=number)(y, f)) == float(plain(y, f))
+    with pytest.raises(ValueError, match="is not one of the 2 labels"):
+        lm.hinge(labels=(number, 3))(y, f[:, 0])
+    if library == "torch":
+        assert plain.to("torch", ignore_index=number)(f, y).item() == float(plain(y, f))

@@ -21,7 +21,7 @@ from lossmith.adapters import torch_host, torch_triton
 from lossmith.adapters.torch_autograd import TOTAL, Given, Value, differentiable_in_target
 from lossmith.adapters.torch_total import gathered, mean_gradients
 from lossmith.engine.reduce import REDUCTIONS, Total
-from lossmith.namespaces import odd_layout
+from lossmith.namespaces import equals, odd_layout
 from lossmith.record import Record, fields
 from lossmith.specs import from_spec, identity
 
@@ -135,7 +135,7 @@ class LossModule(torch.nn.Module):
             if target.ndim == input.ndim:
                 target = target.movedim(axis, -1)
         if ignored is not None:
-            kept = target != ignored
+            kept = ~equals(target, ignored)
             where = kept if where is None else where & kept
         return input, target, where
 

@@ -19,7 +19,7 @@ from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
 from lossmith.formula.domains import row_tolerance
 from lossmith.formula.model import Formula
 from lossmith.inputs import Inputs, prepare
-from lossmith.namespaces import dtype_name, plain_tensor
+from lossmith.namespaces import dtype_name, equals, plain_tensor
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -89,7 +89,7 @@ def _kept(loss: Loss, formula: Formula, y_true: Tensor, where: Tensor | None) ->
     ignored = None if formula.target.domain.row else loss.params.get("ignore_index")
     if ignored is None:
         return where
-    kept = y_true != ignored
+    kept = ~equals(y_true, ignored)
     return kept if where is None else kept & where
 
 

@@ -114,7 +114,7 @@ def _scaled_exp(xp: ModuleType, y: Array, x: Array) -> Array:
 def _kl_term(xp: ModuleType, y: Array, f: Array) -> Array:
     gap = f - y
     near = y * _x_minus_log1p(xp, gap / y)
-    far = xp.where(y == 0, xp.zeros_like(f), y * (xp.log(y) - xp.log(f) - 1.0)) + f
+    far = xp.where(y == 0, xp.zeros_like(f), y * (_log_ratio(xp, y, f) - 1.0)) + f
     return xp.where(xp.abs(gap) < 0.5 * y, near, far)
 
 

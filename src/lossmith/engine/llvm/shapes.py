@@ -23,7 +23,7 @@ def xlogx(e: Emitter, x: Value) -> Value:
 
 def pseudo_huber(e: Emitter, r: Value, delta: Value) -> Value:
     """delta (sqrt(r^2 + delta^2) - delta), also where r / delta overflows or fades away: 2.5, 2.5 ULP x max(1, condition)."""
-    x = e.abs(r) / delta
+    x = e.abs(e.abs(r) / delta)
     inside = delta * (delta * sqrt1pm1(e, x))
     far = e.where(x > _HUGE, delta * (e.abs(r) - delta), inside)
     return e.where(x < 1.0 / _HUGE, r * (0.5 * r), far)
@@ -31,8 +31,8 @@ def pseudo_huber(e: Emitter, r: Value, delta: Value) -> Value:
 
 def pseudo_huber_slope(e: Emitter, r: Value, delta: Value) -> Value:
     """r delta / sqrt(r^2 + delta^2): 2.3, 2.3 ULP."""
-    x = r / delta
-    return e.where(e.abs(x) > _HUGE, e.copysign(delta, r), r / e.sqrt(e.fma(x, x, 1.0)))
+    a = e.abs(e.abs(r) / delta)  # in the words of the value and its sqrt1pm1, which are shared then
+    return e.where(a > _HUGE, e.copysign(delta, r), r / e.sqrt(e.fma(a, a, 1.0)))
 
 
 def log_ratio(e: Emitter, a: Value, b: Value) -> Value:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossmith.engine import evaluate
 from lossmith.engine.odds import SHARE, shared
-from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, mean, total, total_weight
+from lossmith.engine.reduce import REDUCTIONS, Total, apply_weight, in_proportion, mean, total, total_weight, unruly
 from lossmith.formula.expr import Expr
 from lossmith.formula.model import Formula, Output
 from lossmith.inputs import Inputs, prepare
@@ -194,9 +194,9 @@ class Call:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""
         data = self.data
         denominator = self._divisor(reduction)
-        if data.host and data.weight is not None and denominator == math.inf and np.max(data.weight) > 1:
-            smaller = self._of(replace(data, weight=data.weight / np.max(data.weight)))
-            return smaller.derivative(values, reduction, out)  # the weights' own sum overflows; their size is no matter
+        if data.host and data.weight is not None and denominator is not None and unruly(denominator):
+            relative = self._of(replace(data, weight=in_proportion(data.weight, data.keep)))
+            return relative.derivative(values, reduction, out)
         with np.errstate(all="ignore"):
             values = self._weighed(values, denominator)
         if out is not None:

@@ -151,7 +151,7 @@ class Plan(Record):
             return None
         divisor = weight if mean else 1.0
         scale = 1.0 / divisor
-        if self.kernel.spec.scaled and not self.kernel.smallest <= scale <= self.kernel.largest:
+        if not self.kernel.smallest <= scale <= self.kernel.largest:
             return None
         fed = [*(everything[k] for k in main.sources), *main.vectors]
         job = fed, self.parameters, count, self._classes, scale, divisor

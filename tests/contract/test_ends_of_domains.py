@@ -33,6 +33,29 @@ def test_focal_loss_of_probabilities_near_certainty_goes_on_to_its_end():
     np.testing.assert_allclose(gradient, -1.5 * wrong**0.5 * (1 + 5 / 6 * wrong), rtol=1e-5)
 
 
+# (loss, method, target, prediction, truth): a factor alone overflows or fades away, their product does not
+APART = [
+    (lm.focal(gamma=0.5, from_logits=False), "hessian", 0, 1e-37, 2.3717082451e18),
+    (lm.binary_cross_entropy(pos_weight=1e-3, from_logits=False), "gradient", 1, 7e-40, -1.428569550e36),
+    (lm.binary_cross_entropy(pos_weight=1e-3, from_logits=False), "hessian", 1, 3e-20, 1.1111111111e36),
+    (lm.binary_cross_entropy(pos_weight=1e6), "hessian", 1e-6, -100.0, 7.4401519520e-44),
+    (lm.binary_cross_entropy(pos_weight=0.0, from_logits=False), "__call__", 1, 0.0, 0.0),
+    (lm.smooth_l1(beta=1e-20), "__call__", 0, 1.5e-30, 1.125e-40),
+    (lm.pseudo_huber(delta=1e20), "gradient", 0, 1e-26, 1e-26),
+    (lm.pseudo_huber(delta=1e-20), "curvature", 0, 0.0, 1.0),
+    (lm.poisson(full=True), "__call__", 1e38, 37.5, INF),
+    (lm.poisson(full=True, log_input=False), "__call__", 1e38, 1e38, 44.668055),
+]
+
+
+@pytest.mark.parametrize("engine", ["llvm", "arrays"])
+@pytest.mark.parametrize(("loss", "method", "y", "f", "truth"), APART, ids=str)
+def test_a_product_is_right_where_a_factor_is_not(loss, method, y, f, truth, engine, monkeypatch):
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
+    got = getattr(loss, method)(np.array([y], np.float32), np.array([f], np.float32), reduction="none")
+    np.testing.assert_allclose(got, [truth], rtol=1e-6, atol=2e-45)
+
+
 @pytest.mark.parametrize(("dtype", "large"), [(np.float64, 1.2e308), (np.float32, 3e38)])
 def test_expectile_overflows_only_where_its_own_number_does(dtype, large):
     loss = lm.expectile(q=0.1)

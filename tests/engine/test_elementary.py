@@ -31,6 +31,9 @@ BOUNDS = {
     "log_cosh": (1.7, 1.7),
     "sqrt1pm1": (1.9, 1.9),
     "unit_slope": (2.0, 2.0),
+    "pseudo_huber": (2.5, 2.5),
+    "pseudo_huber_slope": (2.3, 2.3),
+    "log_ratio": (1.2, 1.2),
     "sin": (0.501, 1.1),
     "cos": (0.501, 1.1),
     "arctan": (1.4, 1.4),
@@ -52,7 +55,7 @@ BASIC = {name: nodes.function(name) for name in ("sign", "maximum", "minimum")}
 FUNCTIONS = elementary.FUNCTIONS | power.FUNCTIONS | shapes.FUNCTIONS | BASIC
 DTYPES = ("float32", "float64")
 UNCONDITIONAL = ("power", "absolute_power", "signed_power", "scaled_exp")
-AMOUNTS = ("kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power_bend")  # of numbers >= 0
+AMOUNTS = ("log_ratio", "kl_term", "js_term", "js_slope", "power_loss", "power_slope", "power_bend")  # of numbers >= 0
 MILLION = 1_000_000
 SWEEP = [pytest.param(20_000, id="subset"), pytest.param(MILLION, id="million", marks=pytest.mark.full)]
 TABLES = {
@@ -134,6 +137,12 @@ def _amounts_and_exponents(dtype, count, seed):
     return y, np.choose(rng.integers(0, 2, len(y)), [wanted, 3 * rng.normal(size=len(y))]).astype(dtype)
 
 
+def _errors_and_scales(dtype, count, seed):
+    """Errors of either sign and scales above 0, a few factors apart or anywhere."""
+    r, delta = _pairs(dtype, count, seed)
+    return np.where(np.random.default_rng(seed).integers(0, 2, len(r)), r, -r)[delta > 0], delta[delta > 0]
+
+
 _PAIRS = {
     "scaled_exp": _amounts_and_exponents,
     "maximum": _pairs,
@@ -141,6 +150,9 @@ _PAIRS = {
     "power": _bases_and_exponents,
     "absolute_power": _bases_and_exponents,
     "signed_power": _bases_and_exponents,
+    "pseudo_huber": _errors_and_scales,
+    "pseudo_huber_slope": _errors_and_scales,
+    "log_ratio": _pairs,
     "kl_term": _pairs,
     "js_term": _probabilities,
     "js_slope": _probabilities,

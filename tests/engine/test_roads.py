@@ -223,9 +223,21 @@ def test_weights_of_any_size_meet_float32(size, reduction):
                 np.testing.assert_allclose(found, values, rtol=1e-6, atol=2e-45)
 
 
-def test_weights_whose_sum_overflows_still_share_out_a_gradient():
-    y, f, weight = np.zeros(3), np.arange(3.0), np.full(3, 1e308)
-    np.testing.assert_allclose(lm.squared_error().gradient(y, f, weight=weight), 2 * f / 3, rtol=1e-15)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-300, 1e308])
+def test_weights_of_any_size_share_out_a_mean(size, dtype):
+    """One denormal weight has no digits, but as many as any beside its equals."""
+    y, f = np.array([0, 1, 1, 0], dtype), np.array([0.5, -2, 3, 1], dtype)
+    weight, where = np.array([size, size, size, 0]), np.array([True, True, False, True])
+    loss = lm.binary_cross_entropy()
+    for _ in range(2):
+        for more in ({}, {"where": where}):
+            equal = np.sign(weight)
+            expected = loss(y, f, weight=equal, **more), loss.gradient(y, f, weight=equal, **more)
+            found = loss(y, f, weight=weight, **more), loss.gradient(y, f, weight=weight, **more)
+            for both in (found, loss.value_and_gradient(y, f, weight=weight, **more)):
+                for number, truth in zip(both, expected, strict=True):
+                    np.testing.assert_allclose(number, truth, rtol=1e-6 if dtype is np.float32 else 1e-14)
 
 
 # what the fast road refuses -------------------------------------------------------------------------------------------

@@ -59,6 +59,19 @@ def _unit_slope(x: mpf) -> mpf:
     return _sign(x) if mp.isinf(x) else x / mp.sqrt(1 + x**2)
 
 
+def _pseudo_huber(r: mpf, delta: mpf) -> mpf:
+    return mp.inf if mp.isinf(r) else delta * r * r / (delta + mp.sqrt(r * r + delta * delta))
+
+
+def _pseudo_huber_slope(r: mpf, delta: mpf) -> mpf:
+    return _sign(r) * delta if mp.isinf(r) else r * delta / mp.sqrt(r * r + delta * delta)
+
+
+def _log_ratio(a: mpf, b: mpf) -> mpf:
+    with mp.extradps(60):
+        return _log(_divide(a, b))
+
+
 def _x_minus_log1p(x: mpf) -> mpf:
     if abs(x) < mpf(10) ** -12:
         return x**2 / 2 - x**3 / 3 + x**4 / 4 - x**5 / 5 + x**6 / 6
@@ -115,6 +128,8 @@ def _power_bend(y: mpf, f: mpf, p: mpf) -> mpf:
 
 
 def _stirling(y: mpf) -> mpf:
+    if y > mpf(10) ** 20:  # its series: the terms that cancel have as many digits as y
+        return mp.log(2 * mp.pi * y) / 2 + 1 / (12 * y) - 1 / (360 * y**3)
     with mp.extradps(30):
         return mpf(0) if y == 0 else _log_factorial(y) - y * mp.log(y) + y
 
@@ -151,7 +166,8 @@ ELEMENTWISE: dict[str, Callable[..., Value]] = {
     "signed_power": lambda x, q: mpf(0) if x == 0 else _sign(x) * _power(abs(x), q),
     "sqrt": mp.sqrt, "exp": mp.exp, "expm1": mp.expm1, "log": _log, "log1p": _log1p, "sin": mp.sin, "cos": mp.cos,
     "arctan": mp.atan, "tanh": mp.tanh, "softplus": _softplus, "sigmoid": _sigmoid, "log_cosh": _log_cosh,
-    "sqrt1pm1": _sqrt1pm1, "unit_slope": _unit_slope, "xlogx": lambda x: mpf(0) if x == 0 else x * mp.log(x),
+    "sqrt1pm1": _sqrt1pm1, "unit_slope": _unit_slope, "pseudo_huber": _pseudo_huber,
+    "pseudo_huber_slope": _pseudo_huber_slope, "log_ratio": _log_ratio, "xlogx": lambda x: mpf(0) if x == 0 else x * mp.log(x),
     "scaled_exp": lambda y, x: mpf(0) if y == 0 else y * mp.exp(x),
     "x_minus_log1p": _x_minus_log1p, "log_factorial": _log_factorial, "lgamma": mp.loggamma,
     "digamma": mp.digamma, "trigamma": lambda x: mp.polygamma(1, x), "tetragamma": lambda x: mp.polygamma(2, x),

@@ -10,19 +10,23 @@ import lossmith as lm
 from lossmith.formula.domains import Domain
 
 TINY = {"float64": 5e-324, "float32": 1e-45}
+# near the ends of the floats, where a square, a reciprocal or a quotient alone overflows or fades away
+EXTREME = {"float64": (1e-300, 1e-153, 1e153, 1e299), "float32": (2e-38, 1e-24, 1e18, 1e38)}
+SCALES = {"float64": (-354.0, -720.0), "float32": (-44.0, -89.0, -90.0)}
 SIZES = (1e-8, 0.3, 1.0, 2.5, 37.5, 80.0, 88.0, 700.0, 745.0, 1e4, 1e35)
 
 # beside every loss with its defaults: its options, and parameters at the ends of their domains
 MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ("huber", {"delta": 1.345}), ("huber", {"delta": 1e-3}), ("smooth_l1", {"beta": 0.0}), ("smooth_l1", {"beta": 0.1}),
-    ("pseudo_huber", {"delta": 0.1}), ("quantile", {"q": 0.9}), ("quantile", {"q": 0.01}), ("expectile", {"q": 0.1}),
+    ("smooth_l1", {"beta": 1e-20}), ("pseudo_huber", {"delta": 0.1}), ("pseudo_huber", {"delta": 1e-20}),
+    ("pseudo_huber", {"delta": 1e20}), ("quantile", {"q": 0.9}), ("quantile", {"q": 0.01}), ("expectile", {"q": 0.1}),
     ("lq", {"q": 1.0}), ("lq", {"q": 2.0}), ("lq", {"q": 3.0}), ("epsilon_insensitive", {"epsilon": 0.0}),
     ("binary_cross_entropy", {"label_smoothing": 0.1}), ("binary_cross_entropy", {"pos_weight": 9.0}),
     ("binary_cross_entropy", {"label_smoothing": 1.0, "pos_weight": 0.5}),
     ("binary_cross_entropy", {"from_logits": False}),
     ("binary_cross_entropy", {"from_logits": False, "label_smoothing": 0.1, "pos_weight": 3.0}),
     ("focal", {"gamma": 0.0}), ("focal", {"gamma": 0.5, "alpha": 0.25}), ("focal", {"gamma": 5.0}),
-    ("focal", {"from_logits": False}), ("brier", {"from_logits": False}),
+    ("focal", {"from_logits": False}), ("focal", {"from_logits": False, "gamma": 0.5}), ("brier", {"from_logits": False}),
     ("cross_entropy", {"label_smoothing": 0.1}), ("cross_entropy", {"class_weight": (0.2, 1.0, 5.0)}),
     ("cross_entropy", {"class_weight": (0.2, 1.0, 5.0), "label_smoothing": 0.2, "weighting": "target"}),
     ("cross_entropy", {"class_weight": (0.2, 0.0, 5.0), "label_smoothing": 0.2}),
@@ -68,7 +72,8 @@ def cases() -> list[Case]:
 
 def _numbers(domain: Domain, dtype: str) -> list[float]:
     tiny = TINY[dtype]
-    raw = [0.0, tiny, -tiny, *SIZES, *(-s for s in SIZES), math.inf, -math.inf]
+    sizes = (tiny, *EXTREME[dtype], *SIZES)
+    raw = [0.0, *sizes, *(-s for s in sizes), math.inf, -math.inf]
     if domain.high == 1.0:
         eps = float(np.finfo(dtype).epsneg)
         raw += [1 - eps, 0.5, 0.9, 1e-3, 1e-30]
@@ -81,6 +86,7 @@ def _targets(domain: Domain, dtype: str) -> list[float]:
     if domain.kind == "level":
         return [float(y) for y in range(int(domain.high) + 1)]
     raw = [0.0, 1.0, -2.5, 4.0, 0.3, 1e-8, 1e4, TINY[dtype], 1.0 - float(np.finfo(dtype).epsneg), -0.5]
+    raw += [2 * size for size in EXTREME[dtype]]  # so that no error overflows by itself
     return [y for y in raw if domain.contains(y)]
 
 
@@ -135,8 +141,8 @@ def points(case: Case, dtype: str) -> list[tuple[Any, Any]]:
         pairs = [
             (y, (m, s))
             for y in _targets(target, dtype)
-            for m in (0.0, 1.0, -2.5, 1e4)
-            for s in (0.0, -1.0, 2.5, 37.5, -37.5)
+            for m in (0.0, 1.0, -2.5, 1e4, *EXTREME[dtype])
+            for s in (0.0, -1.0, 2.5, 37.5, -37.5, *SCALES[dtype])
         ]
     else:
         pairs = [

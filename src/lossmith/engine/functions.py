@@ -14,6 +14,7 @@ from lossmith.namespaces import device_of, joined
 Array = Any
 Function = Callable[..., Array]
 _LOG_2 = math.log(2.0)
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _STIRLING = 8.0  # from here on the series below is exact to the last digit
 _STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 _FADED = 1e-30  # well above the smallest float of every precision
@@ -59,6 +60,25 @@ def _unit_slope(xp: ModuleType, x: Array) -> Array:
     return xp.where(xp.abs(x) < _HUGE, bounded / xp.sqrt(1.0 + bounded * bounded), _sign(xp, x))
 
 
+def _pseudo_huber(xp: ModuleType, r: Array, delta: Array) -> Array:
+    x = xp.abs(r) / delta
+    far = xp.where(x > _HUGE, delta * (xp.abs(r) - delta), delta * (delta * _sqrt1pm1(xp, x)))
+    return xp.where(x < 1.0 / _HUGE, r * (0.5 * r), far)
+
+
+def _pseudo_huber_slope(xp: ModuleType, r: Array, delta: Array) -> Array:
+    x = r / delta
+    bounded = xp.where(xp.abs(x) < _HUGE, x, xp.ones_like(x))
+    return xp.where(xp.abs(x) < _HUGE, r / xp.sqrt(1.0 + bounded * bounded), delta * _sign(xp, x))
+
+
+def _log_ratio(xp: ModuleType, a: Array, b: Array) -> Array:
+    ratio = a / b
+    root = xp.log(xp.sqrt(xp.where(a < b, a, b)) / xp.sqrt(xp.where(a < b, b, a)))  # of what may overflow or fade away
+    far = xp.where(ratio < _FADED, 2.0 * root, xp.where(ratio * _FADED > 1.0, -2.0 * root, xp.log(ratio)))
+    return xp.where(xp.abs(a - b) < 0.5 * b, xp.log1p((a - b) / b), far)
+
+
 def _absolute_power(xp: ModuleType, x: Array, q: Array) -> Array:
     return xp.pow(xp.abs(x), q)
 
@@ -94,7 +114,7 @@ def _scaled_exp(xp: ModuleType, y: Array, x: Array) -> Array:
 def _kl_term(xp: ModuleType, y: Array, f: Array) -> Array:
     gap = f - y
     near = y * _x_minus_log1p(xp, gap / y)
-    far = xp.where(y == 0, xp.zeros_like(f), y * (xp.log(y) - xp.log(f) - 1.0)) + f
+    far = xp.where(y == 0, xp.zeros_like(f), y * (_log_ratio(xp, y, f) - 1.0)) + f
     return xp.where(xp.abs(gap) < 0.5 * y, near, far)
 
 
@@ -139,7 +159,7 @@ def _stirling(xp: ModuleType, y: Array) -> Array:
     tail = xp.zeros_like(y)
     for c in reversed(_STIRLING_TERMS):
         tail = tail * w + c
-    return xp.where(y < _STIRLING, near, 0.5 * xp.log(2.0 * math.pi * y) + tail * z)
+    return xp.where(y < _STIRLING, near, 0.5 * xp.log(y) + (_HALF_LOG_2_PI + tail * z))
 
 
 def _left_bend(xp: ModuleType, x: Array) -> Array:
@@ -283,6 +303,9 @@ _OWN: dict[str, Function] = {
     "sigmoid": _sigmoid,
     "log_cosh": _log_cosh,
     "sqrt1pm1": _sqrt1pm1,
+    "pseudo_huber": _pseudo_huber,
+    "pseudo_huber_slope": _pseudo_huber_slope,
+    "log_ratio": _log_ratio,
     "unit_slope": _unit_slope,
     "absolute_power": _absolute_power,
     "signed_power": _signed_power,

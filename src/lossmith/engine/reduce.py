@@ -84,15 +84,26 @@ def total_weight(xp: ModuleType, like: Array, weight: Array | None, keep: Array 
     return xp.sum(apply_weight(xp, ones, None, keep), dtype=dtype)
 
 
+FADING = 2.0**-900  # weights that add up to less may be denormal, and so may their products
+
+
+def unruly(denominator: Array) -> bool:
+    """Whether a host's weights, whose sum this is, are too large or too small to reckon with as they are."""
+    return denominator == math.inf or 0 < denominator < FADING
+
+
+def in_proportion(weight: Array, keep: Array | None) -> Array:
+    """A host's weights in units of the largest that is kept: of a mean their size is no matter."""
+    return weight.astype(np.float64) / np.max(weight if keep is None else weight[keep], initial=0.0)
+
+
 def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None, denominator: Array) -> Array:
     """The sum divided by the denominator, also where the sum itself overflows."""
     with np.errstate(all="ignore"):
         result = total(xp, values, weight, keep) / denominator
         if xp is np and not math.isfinite(result):
             result = total(xp, values / denominator, weight, keep)
-        if xp is np and weight is not None and (denominator == math.inf or not math.isfinite(result)):
-            # the weights' own sum overflowed
-            largest = float(np.max(weight if keep is None else weight[keep], initial=0.0))
-            relative = weight / largest
+        if xp is np and weight is not None and (unruly(denominator) or not math.isfinite(result)):
+            relative = in_proportion(weight, keep)
             result = total(xp, values, relative, keep) / total_weight(xp, values, relative, keep)
     return result

@@ -50,9 +50,14 @@ def tangents(roots: tuple[Expr, ...], variable: Expr) -> dict[Expr, Terms]:
 
 def _elementwise(node: Expr, of: dict[Expr, Terms]) -> Terms:
     terms: Terms = {}
-    for push, arg in zip(PRIMITIVES[node.op].push, node.args, strict=True):
-        if push is None:
+    for place, (push, arg) in enumerate(zip(PRIMITIVES[node.op].push, node.args, strict=True)):
+        if not of[arg]:
             continue
+        if push is None:
+            raise FormulaError(
+                f"argument {place + 1} of {node.op} depends on what is differentiated, and its derivative there is not "
+                "known: keep the prediction out of that argument, or write it with other words, such as exp and log"
+            )
         for (shape, q), p in of[arg].items():
             # a number per sample seen from a row: its derivative in f_j is q_j for every class c
             _collect(terms, (shape, q), push(node, p))

@@ -7,10 +7,10 @@ from lossmith.formula.expr import Expr, FormulaError, Operand, apply, as_expr, c
 
 __all__ = [
     "absolute_power", "arctan", "class_index", "cos", "cumsum", "digamma", "erf", "exp", "expm1", "is_class",
-    "js_term", "kl_term", "lgamma", "log", "log1p", "log_cosh", "log_factorial", "log_normal_cdf", "log_softmax",
-    "logsumexp", "max", "maximum", "minimum", "n_classes", "normal_cdf", "others", "pi", "pick", "power_loss",
-    "reverse_cumsum", "scaled_exp", "sigmoid", "sign", "sin", "softmax", "softplus", "sqrt", "sqrt1pm1", "stirling",
-    "sum", "tanh", "where", "x_minus_log1p", "xlogx", "xlogy", "zero_times",
+    "js_term", "kl_term", "lgamma", "log", "log1p", "log_cosh", "log_factorial", "log_normal_cdf", "log_ratio",
+    "log_softmax", "logsumexp", "max", "maximum", "minimum", "n_classes", "normal_cdf", "others", "pi", "pick",
+    "power_loss", "pseudo_huber", "reverse_cumsum", "scaled_exp", "sigmoid", "sign", "sin", "softmax", "softplus",
+    "sqrt", "sqrt1pm1", "stirling", "sum", "tanh", "where", "x_minus_log1p", "xlogx", "xlogy", "zero_times",
 ]  # fmt: skip
 
 
@@ -83,6 +83,16 @@ def sqrt1pm1(x: Operand) -> Expr:
     return apply("sqrt1pm1", x)
 
 
+def pseudo_huber(r: Operand, delta: Operand) -> Expr:
+    """delta (sqrt(r^2 + delta^2) - delta), exact for r of any size. delta cannot depend on the prediction."""
+    return apply("pseudo_huber", r, delta)
+
+
+def log_ratio(a: Operand, b: Operand) -> Expr:
+    """log(a / b), exact for a close to b, and where the quotient alone overflows or fades away."""
+    return apply("log_ratio", a, b)
+
+
 def absolute_power(x: Operand, q: Operand) -> Expr:
     """abs(x)**q, smooth at 0 where the power is (abs(x) alone has a kink there)."""
     return apply("absolute_power", x, q)
@@ -114,12 +124,12 @@ def js_term(y: Operand, f: Operand) -> Expr:
 
 
 def power_loss(y: Operand, f: Operand, p: Operand) -> Expr:
-    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2."""
+    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2. p cannot depend on the prediction."""
     return apply("power_loss", y, f, p)
 
 
 def stirling(y: Operand) -> Expr:
-    """log y! - y log y + y: what Stirling's leading terms leave of log y!."""
+    """log y! - y log y + y: what Stirling's leading terms leave of log y!. y cannot depend on the prediction."""
     return apply("stirling", y)
 
 
@@ -162,7 +172,7 @@ def minimum(a: Operand, b: Operand) -> Expr:
 
 
 def zero_times(a: Operand, b: Operand) -> Expr:
-    """a * b, where a = 0 gives 0 even if b is infinite: an event without weight costs nothing."""
+    """a * b, where a = 0 gives 0 even if b is infinite: an event without weight costs nothing. At a = 0 the slope in a is 0 too."""
     a = as_expr(a)
     return mul(a, b) if a.op == "const" else where(a == 0, 0.0, mul(a, b))
 

@@ -1,8 +1,9 @@
 """THE table of primitives: name, arity, kind, derivative rule, LaTeX.
 
 There is no other way to ``exp`` or ``log`` in a formula. Every rule is written in the form that keeps its digits:
-``push(node, i, g)`` is ``g`` times the derivative of the node in its i-th argument, and lets a rule divide where
-dividing is exact instead of multiplying by a reciprocal. A rule of None means derivative zero.
+``push[i](node, g)`` is ``g`` times the derivative of the node in its i-th argument, and lets a rule divide where
+dividing is exact instead of multiplying by a reciprocal. A rule of None means that there is none: who asks for that
+derivative is told so.
 
 Kinds: ``elementwise``; ``comparison`` and ``logic`` give conditions; ``reduction`` turns a row of per-class values into
 one number per sample; ``map`` turns a row into a row, each class seeing the others. A map's rule gives its Jacobian
@@ -47,6 +48,10 @@ def _keep(node: Expr, g: Expr) -> Expr:
     return g
 
 
+def _flat(node: Expr, g: Expr) -> Expr:
+    return ZERO
+
+
 def _both_sigmoids(x: Expr) -> Expr:
     """s (1 - s), s = sigmoid(x)."""
     return mul(_f("sigmoid", x), _f("sigmoid", neg(x)))
@@ -64,7 +69,10 @@ def _factor(side: int) -> Push:
         first = node.args[0]
         if first.op == "sigmoid" and node is _both_sigmoids(_x(first)):
             return ZERO if side == 1 else neg(mul(g, _f("tanh", mul(const(0.5), _x(first)))))
-        return mul(g, node.args[1 - side])
+        other = node.args[1 - side]
+        if g.op == "scaled_exp":  # e^x alone may overflow where the product does not
+            return apply("scaled_exp", mul(g.args[0], other), g.args[1])
+        return mul(g, other)
 
     return push
 
@@ -74,12 +82,19 @@ def _unless_zero(factor: Expr, product: Expr) -> Expr:
     return product if factor.op == "const" else where(apply("eq", factor, ZERO), ZERO, product)
 
 
+def _one_less(exponent: Expr) -> Expr:
+    """q - 1, and q where the exponent is q + 1, whose rounding a difference would show."""
+    if exponent.op == "add" and is_const(exponent.args[1], 1.0):
+        return exponent.args[0]
+    return sub(exponent, ONE)
+
+
 def _absolute_power(result: str) -> Push:
     """d |x|^q = q sign(x) |x|^(q-1), d sign(x) |x|^q = q |x|^(q-1): no kink at 0 where the power has none."""
 
     def push(node: Expr, g: Expr) -> Expr:
         x, q = node.args
-        return _unless_zero(q, mul(g, mul(q, apply(result, x, sub(q, ONE)))))
+        return _unless_zero(q, mul(g, mul(q, apply(result, x, _one_less(q)))))
 
     return push
 
@@ -103,7 +118,12 @@ def _cubed_reciprocal(x: Expr) -> Expr:
 
 def _power_in_base(node: Expr, g: Expr) -> Expr:
     base, exponent = node.args
-    return _unless_zero(exponent, mul(g, mul(exponent, power(base, sub(exponent, ONE)))))
+    return _unless_zero(exponent, mul(g, mul(exponent, power(base, _one_less(exponent)))))
+
+
+def _exponent_of(size: Callable[[Expr], Expr]) -> Push:
+    """d x^q / dq = x^q log x, and 0 where the power is: 0 to a positive power stays 0."""
+    return lambda node, g: where(apply("eq", node, ZERO), ZERO, mul(g, mul(node, _f("log", size(_x(node))))))
 
 
 def _bell(x: Expr, square: Expr) -> Expr:
@@ -156,10 +176,9 @@ _TABLE = (
     _row("div", 2, "elementwise", r"\frac{{{0}}}{{{1}}}", lambda n, g: div(g, n.args[1]),
          lambda n, g: neg(div(mul(g, n), n.args[1])), fold=lambda a, b: a / b),
     _row("neg", 1, "elementwise", r"-{0}", lambda n, g: neg(g), fold=lambda a: -a),
-    _row("power", 2, "elementwise", r"{0}^{{{1}}}", _power_in_base,
-         lambda n, g: mul(g, mul(n, _f("log", n.args[0])))),
+    _row("power", 2, "elementwise", r"{0}^{{{1}}}", _power_in_base, _exponent_of(lambda x: x)),
     _row("abs", 1, "elementwise", r"\left|{0}\right|", lambda n, g: mul(g, _f("sign", _x(n))), fold=abs),
-    _row("sign", 1, "elementwise", r"\operatorname{{sign}}{0}", None, fold=lambda a: float((a > 0) - (a < 0))),
+    _row("sign", 1, "elementwise", r"\operatorname{{sign}}{0}", _flat, fold=lambda a: float((a > 0) - (a < 0))),
     _row("maximum", 2, "elementwise", r"\max({0},\, {1})", *_extreme(lambda n: n.args[0] >= n.args[1]), fold=max),
     _row("minimum", 2, "elementwise", r"\min({0},\, {1})", *_extreme(lambda n: n.args[0] <= n.args[1]), fold=min),
     _row("where", 3, "elementwise", "", None, _chosen(0), _chosen(1)),
@@ -178,42 +197,52 @@ _TABLE = (
     _row("softplus", 1, "elementwise", r"\operatorname{{sp}}({0})", lambda n, g: mul(g, _f("sigmoid", _x(n)))),
     _row("sigmoid", 1, "elementwise", r"\sigma({0})", lambda n, g: mul(g, _both_sigmoids(_x(n)))),
     _row("log_cosh", 1, "elementwise", r"\log\cosh {0}", lambda n, g: mul(g, _f("tanh", _x(n)))),
+    _row("log_ratio", 2, "elementwise", r"\log\frac{{{0}}}{{{1}}}", lambda n, g: div(g, n.args[0]),
+         lambda n, g: neg(div(g, n.args[1]))),
     _row("sqrt1pm1", 1, "elementwise", r"(\sqrt{{1 + ({0})^2}} - 1)", lambda n, g: mul(g, _f("unit_slope", _x(n)))),
     _row("unit_slope", 1, "elementwise", r"\frac{{{0}}}{{\sqrt{{1 + ({0})^2}}}}",
          lambda n, g: mul(g, _cubed_reciprocal(_x(n)))),
-    _row("absolute_power", 2, "elementwise", r"\left|{0}\right|^{{{1}}}", _absolute_power("signed_power"), None),
+    _row("absolute_power", 2, "elementwise", r"\left|{0}\right|^{{{1}}}", _absolute_power("signed_power"),
+         _exponent_of(abs)),
     _row("signed_power", 2, "elementwise", r"\operatorname{{sign}}({0}) \left|{0}\right|^{{{1}}}",
-         _absolute_power("absolute_power"), None),
+         _absolute_power("absolute_power"), _exponent_of(abs)),
     _row("xlogx", 1, "elementwise", r"({0}) \log({0})", lambda n, g: mul(g, add(_f("log", _x(n)), ONE))),
     _row("x_minus_log1p", 1, "elementwise", r"(({0}) - \log(1 + {0}))", lambda n, g: mul(g, _over_one_more(_x(n)))),
-    _row("scaled_exp", 2, "elementwise", r"{0} \, e^{{{1}}}", lambda n, g: mul(g, _f("exp", n.args[1])),
+    _row("scaled_exp", 2, "elementwise", r"{0} \, e^{{{1}}}", lambda n, g: apply("scaled_exp", g, n.args[1]),
          lambda n, g: mul(g, n)),
-    # losses whose textbook forms cancel or overflow; derivatives are taken in the prediction, the second argument
-    _row("kl_term", 2, "elementwise", r"({0} \log\frac{{{0}}}{{{1}}} - {0} + {1})", None,
-         lambda n, g: mul(g, sub(ONE, _ratio(*n.args)))),
-    _row("js_term", 2, "elementwise", r"\operatorname{{js}}({0}, {1})", None,
-         lambda n, g: mul(g, apply("js_slope", *n.args))),
-    _row("js_slope", 2, "elementwise", r"\frac{{1}}{{2}} \log\frac{{2 {1}}}{{{0} + {1}}}", None,
+    # losses whose textbook forms cancel or overflow, and their slopes
+    _row("pseudo_huber", 2, "elementwise", r"{1} \left(\sqrt{{({0})^2 + {1}^2}} - {1}\right)",
+         lambda n, g: mul(g, apply("pseudo_huber_slope", *n.args)), None),
+    _row("pseudo_huber_slope", 2, "elementwise", r"\frac{{{0} \, {1}}}{{\sqrt{{({0})^2 + {1}^2}}}}",
+         lambda n, g: mul(g, _cubed_reciprocal(div(*n.args))), None),
+    _row("kl_term", 2, "elementwise", r"({0} \log\frac{{{0}}}{{{1}}} - {0} + {1})",
+         lambda n, g: mul(g, apply("log_ratio", *n.args)), lambda n, g: mul(g, sub(ONE, _ratio(*n.args)))),
+    _row("js_term", 2, "elementwise", r"\operatorname{{js}}({0}, {1})",
+         lambda n, g: mul(g, apply("js_slope", *reversed(n.args))), lambda n, g: mul(g, apply("js_slope", *n.args))),
+    _row("js_slope", 2, "elementwise", r"\frac{{1}}{{2}} \log\frac{{2 {1}}}{{{0} + {1}}}",
+         lambda n, g: neg(div(div(g, const(2.0)), add(*n.args))),
          lambda n, g: mul(g, div(div(_ratio(*n.args), add(*n.args)), const(2.0)))),
-    _row("power_loss", 3, "elementwise", r"\operatorname{{tw}}_{{{2}}}({0}, {1})", None,
+    _row("power_loss", 3, "elementwise", r"\operatorname{{tw}}_{{{2}}}({0}, {1})",
+         lambda n, g: mul(g, div(power(n.args[1], sub(ONE, n.args[2])), sub(n.args[2], ONE))),
          lambda n, g: mul(g, apply("power_slope", *n.args)), None),
-    _row("power_slope", 3, "elementwise", r"\frac{{{1} - {0}}}{{({1})^{{{2}}}}}", None,
+    _row("power_slope", 3, "elementwise", r"\frac{{{1} - {0}}}{{({1})^{{{2}}}}}",
+         lambda n, g: neg(mul(g, power(n.args[1], neg(n.args[2])))),
          lambda n, g: mul(g, apply("power_bend", *n.args)), None),
-    _row("power_bend", 3, "elementwise", r"\frac{{{2} {0} / {1} + 1 - {2}}}{{({1})^{{{2}}}}}"),
+    _row("power_bend", 3, "elementwise", r"\frac{{{2} {0} / {1} + 1 - {2}}}{{({1})^{{{2}}}}}", None, None, None),
     # special functions
-    _row("stirling", 1, "elementwise", r"\log\frac{{{0}! \, e^{{{0}}}}}{{{0}^{{{0}}}}}"),
+    _row("stirling", 1, "elementwise", r"\log\frac{{{0}! \, e^{{{0}}}}}{{{0}^{{{0}}}}}", None),
     _row("log_factorial", 1, "elementwise", r"\log {0}!", lambda n, g: mul(g, _f("digamma", add(_x(n), ONE)))),
     _row("lgamma", 1, "elementwise", r"\log\Gamma({0})", lambda n, g: mul(g, _f("digamma", _x(n)))),
     _row("digamma", 1, "elementwise", r"\psi({0})", lambda n, g: mul(g, _f("trigamma", _x(n)))),
     _row("trigamma", 1, "elementwise", r"\psi_1({0})", lambda n, g: mul(g, _f("tetragamma", _x(n)))),
-    _row("tetragamma", 1, "elementwise", r"\psi_2({0})"),
+    _row("tetragamma", 1, "elementwise", r"\psi_2({0})", None),
     _row("erf", 1, "elementwise", r"\operatorname{{erf}}({0})", lambda n, g: mul(g, _erf_slope(_x(n)))),
     _row("normal_cdf", 1, "elementwise", r"\Phi({0})", lambda n, g: mul(g, _normal_pdf(_x(n)))),
     _row("log_normal_cdf", 1, "elementwise", r"\log\Phi({0})", lambda n, g: mul(g, _f("log_normal_cdf_slope", _x(n)))),
     _row("log_normal_cdf_slope", 1, "elementwise", r"\frac{{\varphi({0})}}{{\Phi({0})}}",
          lambda n, g: neg(mul(g, _f("log_normal_cdf_bend", _x(n))))),
     _row("log_normal_cdf_bend", 1, "elementwise",
-         r"\frac{{\varphi({0})}}{{\Phi({0})}} \left({0} + \frac{{\varphi({0})}}{{\Phi({0})}}\right)"),
+         r"\frac{{\varphi({0})}}{{\Phi({0})}} \left({0} + \frac{{\varphi({0})}}{{\Phi({0})}}\right)", None),
     # conditions
     _row("lt", 2, "comparison", r"{0} < {1}"),
     _row("le", 2, "comparison", r"{0} \le {1}"),

@@ -22,6 +22,7 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
+_NEARLY_RIGHT = 1e-9  # up to here a surprise is wrong + wrong**2 / 2 in every float
 _NO_TAIL = -800.0  # below this softplus is 0 in every float
 
 
@@ -54,7 +55,7 @@ def binary_cross_entropy(
 ) -> Expr:
     """Surprise at the label under the predicted probability: predicts calibrated probabilities."""
     yes, no = _smoothed(y, label_smoothing)
-    return pos_weight * zero_times(yes, softplus(-f)) + zero_times(no, softplus(f))
+    return zero_times(pos_weight * yes, softplus(-f)) + zero_times(no, softplus(f))
 
 
 @binary_cross_entropy.variant(from_logits=False, link="identity")
@@ -62,7 +63,7 @@ def _(
     y: UnitInterval, f: Probability, *, label_smoothing: OffAtZero[UnitInterval] = 0.0, pos_weight: NonNegative = 1.0
 ) -> Expr:
     yes, no = _smoothed(y, label_smoothing)
-    return pos_weight * zero_times(yes, -log(f)) + zero_times(no, -log1p(-f))
+    return zero_times(pos_weight * yes, -log(f)) + zero_times(no, -log1p(-f))
 
 
 @pointwise(
@@ -105,10 +106,11 @@ def focal_surprise(a: Expr, gamma: NonNegative) -> Expr:
 def focal_of_probability(wrong: Expr, surprise: Expr, gamma: NonNegative) -> Expr:
     """wrong**gamma * surprise, surprise = -log(1 - wrong), with the slopes that a gamma below 1 hides at both ends.
 
-    Where nothing is wrong, the surprise is as good as wrong + wrong**2 / 2; where all is, it alone decides.
+    Where almost nothing is wrong, the surprise is as good as wrong + wrong**2 / 2, and powers of what is wrong that
+    are infinite meet no small surprise; where all is wrong, the surprise alone decides.
     """
     near_right = wrong ** (gamma + 1) * (1 + wrong / 2)
-    return where(wrong == 0, near_right, where(surprise == _INFINITE, surprise, wrong**gamma * surprise))
+    return where(wrong < _NEARLY_RIGHT, near_right, where(surprise == _INFINITE, surprise, wrong**gamma * surprise))
 
 
 def _alpha(y: Label, alpha: UnitInterval | None) -> Expr | float:

@@ -10,7 +10,7 @@ from lossmith.formula import (
     Real,
     exp,
     kl_term,
-    log_factorial,
+    log,
     pointwise,
     power_loss,
     scaled_exp,
@@ -29,11 +29,11 @@ _INFINITE = float("inf")
 def poisson(y: NonNegative, f: Real, *, full: bool = False) -> Expr:
     """Negative log-likelihood of a Poisson count; consistent for the mean of any target >= 0."""
     mean = exp(f)
-    loss = where(mean == _INFINITE, mean, mean - zero_times(y, f))
     if not full:
-        return loss
-    # near its minimum the loss is small and log y! is large: there both are taken relative to y log y - y
-    return where(abs(mean - y) < y / 2, kl_term(y, mean) + stirling(y), loss + log_factorial(y))
+        return where(mean == _INFINITE, mean, mean - zero_times(y, f))
+    # near its minimum the loss is small and log y! is large, either may overflow: both relative to y log y - y
+    far = where(mean == _INFINITE, mean, mean + zero_times(y, log(y) - f - 1))
+    return where(abs(mean - y) < y / 2, kl_term(y, mean), far) + stirling(y)
 
 
 @poisson.variant(log_input=False, link="identity")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossmith.formula import Expr, Real, exp, log, pi, pointwise
+from lossmith.formula import Expr, Real, exp, log, pi, pointwise, scaled_exp
 
 
 @pointwise(
@@ -14,4 +14,5 @@ from lossmith.formula import Expr, Real, exp, log, pi, pointwise
 def gaussian_nll(y: Real, mean: Real, log_scale: Real, *, full: bool = False) -> Expr:
     """How unlikely y is under the predicted normal; predictions are the mean and the log of the standard deviation."""
     constant = log(2 * pi) / 2 if full else 0.0
-    return ((y - mean) * exp(-log_scale)) ** 2 / 2 + log_scale + constant
+    z = scaled_exp(mean - y, -log_scale)
+    return z * (0.5 * z) + log_scale + constant  # the square alone may overflow

@@ -12,8 +12,8 @@ from lossmith.formula import (
     Positive,
     Real,
     absolute_power,
-    log,
     log1p,
+    log_ratio,
     maximum,
     pointwise,
     tanh,
@@ -24,7 +24,6 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
-_OVERFLOWING = 1e30
 
 
 @pointwise(source="Gauss 1809, Theoria motus", aliases=("mse", "l2", "mean_squared_error"), elicits="mean")
@@ -101,8 +100,7 @@ def epsilon_insensitive(y: Real, f: Real, *, epsilon: NonNegative = 0.1) -> Expr
 def squared_log_error(y: AboveMinusOne, f: AboveMinusOne) -> Expr:
     """Squared error of log(1 + y): relative errors count, and predictions lie below the mean."""
     ratio = (f - y) / (1 + y)
-    far = where(ratio > _OVERFLOWING, log1p(f) - log1p(y), log((1 + f) / (1 + y)))
-    d = where(abs(ratio) < 0.5, log1p(ratio), far)  # the difference alone cancels when f is close to y
+    d = where(abs(ratio) < 0.5, log1p(ratio), log_ratio(1 + f, 1 + y))  # 1 + f may have lost what f and y differ in
     return where(f == _INFINITE, _INFINITE, d**2)  # the branch has the right limits of value and slope
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lossmith.formula import Expr, NonNegative, Positive, Real, maximum, pointwise, sqrt1pm1, where
+from lossmith.formula import Expr, NonNegative, Positive, Real, maximum, pointwise, where
+from lossmith.formula import pseudo_huber as _pseudo_huber
 
 
 @pointwise(source="Huber 1964, doi:10.1214/aoms/1177703732")
@@ -20,10 +21,10 @@ def _smooth_l1_weight(y: Real, f: Real, beta: NonNegative, width: Positive) -> E
 def smooth_l1(y: Real, f: Real, *, beta: NonNegative = 1.0) -> Expr:
     """Huber divided by its threshold, so that it tends to the absolute error as beta goes to 0."""
     r = f - y
-    return where(abs(r) < beta, r**2 / (2 * beta), abs(r) - beta / 2)
+    return where(abs(r) < beta, r * (r / (2 * beta)), abs(r) - beta / 2)  # the square alone may fade away
 
 
 @pointwise(source="Charbonnier et al. 1994, doi:10.1109/ICIP.1994.413553", aliases=("charbonnier",))
 def pseudo_huber(y: Real, f: Real, *, delta: Positive = 1.0) -> Expr:
     """A smooth Huber: like r^2/2 for small errors, like delta times the error for large ones."""
-    return delta * (delta * sqrt1pm1((f - y) / delta))
+    return _pseudo_huber(f - y, delta)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,7 +35,7 @@ def fast(
     teams = [_team(feed.kernel) for feed in (main, weigh) if feed is not None]
     first = _words(main, arguments, parameters, classes, teams[0])
     start = road.ABOUT + road.WORDS_PER_ARGUMENT * len(arguments)
-    limits = (main.kernel.smallest, main.kernel.largest) if main.kernel.spec.scaled else (0.0, math.inf)
+    limits = (main.kernel.smallest, main.kernel.largest)
     head = struct.pack(
         f"=5q2d3q{len(about)}q", inputs, len(arguments), int(many), int(mean), int(total), *limits,
         id(np.ndarray), 0 if weigh is None else start + len(first) // 8, start, *about,

@@ -17,6 +17,7 @@ from lossmith.engine.llvm import spec as job
 from lossmith.engine.llvm.emit import TooLongError
 from lossmith.engine.llvm.nodes import cost
 from lossmith.engine.llvm.spec import BLOCK, NEVER, Spec
+from lossmith.engine.reduce import FADING
 from lossmith.lazy import cached_property
 from lossmith.record import Record, replace
 
@@ -48,8 +49,9 @@ class Kernel:
         self._added = _ADDED(self._library.addresses["added"])
         self._nanoseconds = cost(spec.roots)  # per number
         self.alone = int(_PARALLEL / self._nanoseconds)  # so many numbers are no work for two threads
-        limits = np.finfo(spec.float)
-        self.smallest, self.largest = float(limits.tiny), float(limits.max)  # of a scale that keeps its digits
+        limits = np.finfo(spec.float)  # of a scale that keeps its digits, and of 1 / weight where sums do
+        self.smallest = float(limits.tiny) if spec.scaled else 0.0
+        self.largest = min(float(limits.max) if spec.scaled else math.inf, 1 / FADING)
         writes = spec.long and all(output.row for output in spec.outputs)
         waits = spec.classes is None and self._nanoseconds < _CHEAP  # for memory, whatever it computes
         self._streams = bool(spec.outputs) and (writes or waits)

@@ -9,14 +9,37 @@ import math
 
 from lossmith.engine.llvm import polynomials
 from lossmith.engine.llvm.approximate import kind, series
-from lossmith.engine.llvm.elementary import log, log1p, x_minus_log1p
+from lossmith.engine.llvm.elementary import log, log1p, sqrt1pm1, x_minus_log1p
 from lossmith.engine.llvm.emit import Emitter, Value
 from lossmith.engine.llvm.power import absolute_power
+
+_HUGE = 1e9  # beside such a number 1 is nothing, in a sum of squares of every float
 
 
 def xlogx(e: Emitter, x: Value) -> Value:
     """x log(x), 0 at 0: 1.60, 1.59 ULP."""
     return e.where(x.eq(0.0), e.lift(0.0, x.type), x * log(e, x))
+
+
+def pseudo_huber(e: Emitter, r: Value, delta: Value) -> Value:
+    """delta (sqrt(r^2 + delta^2) - delta), also where r / delta overflows or fades away: 2.5, 2.5 ULP x max(1, condition)."""
+    x = e.abs(e.abs(r) / delta)
+    inside = delta * (delta * sqrt1pm1(e, x))
+    far = e.where(x > _HUGE, delta * (e.abs(r) - delta), inside)
+    return e.where(x < 1.0 / _HUGE, r * (0.5 * r), far)
+
+
+def pseudo_huber_slope(e: Emitter, r: Value, delta: Value) -> Value:
+    """r delta / sqrt(r^2 + delta^2): 2.3, 2.3 ULP."""
+    a = e.abs(e.abs(r) / delta)  # in the words of the value and its sqrt1pm1, which are shared then
+    return e.where(a > _HUGE, e.copysign(delta, r), r / e.sqrt(e.fma(a, a, 1.0)))
+
+
+def log_ratio(e: Emitter, a: Value, b: Value) -> Value:
+    """log(a / b), which keeps its digits where a is close to b: 1.2, 1.2 ULP x max(1, condition)."""
+    b = b + 0.0  # -0 is 0
+    near = log1p(e, (a - b) / b)
+    return e.where((a > 0.5 * b) & (a < 2.0 * b), near, _log_ratio(e, a, b))
 
 
 def _log_ratio(e: Emitter, a: Value, b: Value) -> Value:
@@ -93,6 +116,9 @@ def power_bend(e: Emitter, y: Value, f: Value, p: Value) -> Value:
 
 FUNCTIONS = {
     "xlogx": xlogx,
+    "pseudo_huber": pseudo_huber,
+    "pseudo_huber_slope": pseudo_huber_slope,
+    "log_ratio": log_ratio,
     "kl_term": kl_term,
     "js_term": js_term,
     "js_slope": js_slope,

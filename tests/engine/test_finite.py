@@ -21,6 +21,7 @@ TARGETS = (0.0, -0.0, 0.25, 1.0, 2.0, 3.5)
     [
         (where(Y == 0, ZERO, Y * softplus(X)), Y * softplus(X)),
         (where(Y == 0, ZERO, -(2 * (X * Y))), -(2 * (X * Y))),
+        (where(X * Y == 0, ZERO, X * Y * softplus(X)), X * Y * softplus(X)),
         (where(exp(X) == INFINITY, exp(X), exp(X) - Y), exp(X) - Y),
         (where(exp(X) == INFINITY, 2 * exp(X), 2 * exp(X) - Y), 2 * exp(X) - Y),
         (maximum(where(Y == 0, ZERO, Y * X), ZERO), maximum(Y * X, ZERO)),  # of two that do not compare the first

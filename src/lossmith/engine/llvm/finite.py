@@ -46,6 +46,4 @@ def _is_guard(condition: Expr, guarded: Expr, plain: Expr) -> bool:
 
 
 def _is_factor(x: Expr, product: Expr) -> bool:
-    if product.op in ("mul", "neg"):
-        return any(_is_factor(x, arg) for arg in product.args)
-    return product is x
+    return product is x or (product.op in ("mul", "neg") and any(_is_factor(x, arg) for arg in product.args))

@@ -202,10 +202,11 @@ def plan(
     numbers = [p.name for p in formula.params if not p.per_class]
     known = {name: stored(loss, name, loss.numbers[name], compute) for name in numbers}
     fixed = {**known, "width": float(request.width)}
-    bare = wanted if rows else unguarded(wanted)
+    bare, exponents = (wanted, ()) if rows else unguarded(wanted)
+    found = settled((*bare, *exponents), fixed)
     masks = [_stored(array) for array in arrays[2 + len(extras) :]]
     spec = Spec(
-        compute.name, settled(bare, fixed), inputs, (*numbers, "width"), sums, outputs,
+        compute.name, found[: len(wanted)], inputs, (*numbers, "width"), sums, outputs, exponents=found[len(wanted) :],
         weight=masks[0] if weighted else None, where=masks[-1] if masked else None, checked=True,
         exact=weighted or request.reduction is TOTAL,
         scaled=request.reduction in MEANS and request.outputs != ("value",),
@@ -231,7 +232,7 @@ def plan(
     return Plan(
         request=request,
         kernel=main,
-        guarded=None if bare is wanted else replace(spec, roots=settled(wanted, fixed)),
+        guarded=None if bare is wanted else replace(spec, roots=settled(wanted, fixed), exponents=()),
         weigh=weighing,
         parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),

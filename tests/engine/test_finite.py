@@ -7,7 +7,7 @@ import lossmith as lm
 from judges.points import cases
 from lossmith.direct import direct
 from lossmith.engine.llvm.finite import unguarded
-from lossmith.formula import exp, log, maximum, softplus, where
+from lossmith.formula import exp, log, maximum, scaled_exp, softplus, where
 from lossmith.formula.expr import const, leaf, walk
 
 X, Y = leaf("input", "x"), leaf("input", "y")
@@ -28,7 +28,13 @@ TARGETS = (0.0, -0.0, 0.25, 1.0, 2.0, 3.5)
     ],
 )
 def test_guards_against_infinite_inputs_are_left_out(asked, found):
-    assert str(unguarded((asked,))[0]) == str(found)
+    (bare,), exponents = unguarded((asked,))
+    assert str(bare) == str(found) and not exponents
+
+
+def test_what_scales_an_exponential_multiplies_it():
+    found, exponents = unguarded((scaled_exp(Y, -X), scaled_exp(Y + 1, -X)))
+    assert list(map(str, found)) == [str(Y * exp(-X)), str((Y + 1) * exp(-X))] and list(map(str, exponents)) == ["-x"]
 
 
 @pytest.mark.parametrize(
@@ -47,12 +53,13 @@ def test_guards_against_infinite_inputs_are_left_out(asked, found):
 )
 def test_other_conditions_stay(asked):
     roots = (asked,)
-    assert unguarded(roots) is roots
+    found, exponents = unguarded(roots)
+    assert found is roots and not exponents
 
 
 def test_nan_that_one_root_shows_may_be_lost_in_another():
     product = where(Y == 0, ZERO, Y * X)
-    found = unguarded((product, maximum(ZERO, product)))
+    found, _ = unguarded((product, maximum(ZERO, product)))
     assert not any(node.op == "where" for node in walk(found))
 
 
@@ -65,20 +72,24 @@ def one_score():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", one_score(), ids=str)
 def test_an_infinite_score_changes_no_other_sample(case, dtype):
+    """Each sample by itself takes the kernel without guards, where it can; beside an infinite one all take the other."""
     loss, formula = case.loss, case.formula
     legal = [y for y in TARGETS if formula.target.domain.contains(y)]
     scores = [f for f in SCORES if abs(f) < float(np.finfo(dtype).max) and formula.predictions[0].domain.contains(f)]
     y, f = (np.ravel(a).astype(dtype) for a in np.meshgrid(legal, scores))
-    outputs = ("value", "gradient")
-    alone = direct(loss, outputs, "none", y, f, None, None, None, {}, 1.0)
+
+    def served(y, f):
+        return direct(loss, ("value", "gradient"), "none", y, f, None, None, None, {}, 1.0)
+
+    alone = [served(y[k : k + 1], f[k : k + 1]) for k in range(len(y))]
     for infinity in (np.inf, -np.inf):
         for label in legal:
-            more = [np.append(a, a.dtype.type(x)) for a, x in ((y, label), (f, infinity))]
-            beside = direct(loss, outputs, "none", *more, None, None, None, {}, 1.0)
-            if alone is None or beside is None:  # the checked road has something to say
-                continue
-            for a, b in zip(alone, beside, strict=True):
-                np.testing.assert_array_equal(a.view(np.uint8), b[:-1].view(np.uint8))
+            beside = served(*(np.append(a, a.dtype.type(x)) for a, x in ((y, label), (f, infinity))))
+            for k, one in enumerate(alone):
+                if one is None or beside is None:  # the checked road has something to say
+                    continue
+                for a, b in zip(one, beside, strict=True):
+                    assert a.tobytes() == b[k : k + 1].tobytes(), (y[k], f[k], a, b[k])
 
 
 @pytest.mark.parametrize(
@@ -93,3 +104,12 @@ def test_where_a_score_is_infinite_the_guards_serve(loss, y, f, n):
     found = direct(loss, ("value", "gradient"), "none", ys, fs, None, None, None, {}, 1.0)
     assert found is not None
     assert found[0][n // 2] == found[1][n // 2] == 0.0 and all(np.isfinite(a).all() for a in found)
+
+
+@pytest.mark.parametrize(("dtype", "large", "score"), [("float32", 1e36, 98.0), ("float64", 1e300, 735.0)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_scales_an_exponential_beyond_the_normal_numbers_leaves_it_its_digits(dtype, large, score, sign):
+    """y e^-f, the second derivative of gamma's loss: e^-f alone is denormal, or infinite."""
+    y, f = np.array([large**sign], dtype), np.array([sign * score], dtype)
+    exact = y.astype(np.longdouble) * np.exp(-f.astype(np.longdouble))
+    np.testing.assert_allclose(lm.gamma().hessian(y, f), exact.astype(dtype), rtol=4 * np.finfo(dtype).eps)

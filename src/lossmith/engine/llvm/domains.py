@@ -39,15 +39,18 @@ def inside(e: Emitter, domain: Domain, x: Value, classes: Value | None, *, is_wh
 
 
 def shortfall(e: Emitter, domain: Domain, x: Value) -> Value | None:
-    """0 inside a closed domain, less outside, NaN of NaN. None of a domain of which more is asked.
+    """0 inside a closed domain, less outside, NaN of NaN. None of a domain of which more is asked."""
+    more = domain.whole or domain.excluded is not None or domain.kind == "class id"
+    return None if more or domain.low_open or domain.high_open else below(e, x, domain.low, domain.high)
+
+
+def below(e: Emitter, x: Value, low: float, high: float) -> Value | None:
+    """0 for a number from low to high, else how far it is outside, less than 0; None where both are infinite.
 
     Some processors subtract and take the smaller of two beside their multiplications, but compare instead of them.
     """
-    more = domain.whole or domain.excluded is not None or domain.kind == "class id"
-    if more or domain.low_open or domain.high_open:
-        return None
-    room = [x - domain.low if domain.low else x] if math.isfinite(domain.low) else []
-    room += [domain.high - x] if math.isfinite(domain.high) else []
+    room = [x - low if low else x] if math.isfinite(low) else []
+    room += [high - x] if math.isfinite(high) else []
     return functools.reduce(e.smaller_of, [*room, e.lift(0.0)]) if room else None
 
 

@@ -1,4 +1,4 @@
-"""Formulas as they are where no input is infinite: what guards against infinities is left out.
+"""Formulas as they are where no input is infinite and no exponential overflows: what guards against that is left out.
 
 A guard is a comparison and a selection, as dear as two multiplications. Where one was needed after all the result is
 NaN, which the kernel sees; then the formula with its guards is asked.
@@ -9,28 +9,38 @@ from __future__ import annotations
 import math
 
 from lossmith.engine.llvm.domains import shows_nan
-from lossmith.formula.expr import ZERO, Expr, rebuild, walk
+from lossmith.formula.expr import ZERO, Expr, apply, mul, rebuild, walk
 
 _FINITE = frozenset((
     "input", "const", "param", "add", "sub", "mul", "neg", "abs", "tanh", "sigmoid", "softplus", "log_cosh",
 ))  # fmt: skip
 
 
-def unguarded(roots: tuple[Expr, ...]) -> tuple[Expr, ...]:
-    """The same numbers, or NaN in some root; the roots themselves where NaN might be lost on the way."""
+REACH = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}  # of x for e^x to be a normal number
+
+
+def unguarded(roots: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:
+    """The same numbers, or NaN in some root; and of every e^x taken by itself the x, to be within ``REACH``.
+
+    The roots themselves where NaN might be lost on the way.
+    """
     new: dict[Expr, Expr] = {}
     bare: dict[Expr, None] = {}
+    exponents: dict[Expr, None] = {}
     for node in walk(roots):
         args = tuple(new[arg] for arg in node.args)
         if node.op == "where" and _is_guard(*args):
             new[node] = args[2]
             bare[args[2]] = None
+        elif node.op == "scaled_exp":  # the same bits where e^x is a normal number
+            new[node] = mul(args[0], apply("exp", args[1]))
+            exponents[args[1]] = None
         else:
             same = all(arg is old for arg, old in zip(args, node.args, strict=True))
             new[node] = node if same else rebuild(node, args)
     found = tuple(new[root] for root in roots)
     seen = all(any(shows_nan(root, node) for root in found) for node in walk(found) if node in bare)
-    return found if bare and seen else roots
+    return (found, tuple(exponents)) if seen and (bare or exponents) else (roots, ())
 
 
 def _is_guard(condition: Expr, guarded: Expr, plain: Expr) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from lossmith.engine.llvm import memory
 from lossmith.engine.llvm.block import Block, all_of
 from lossmith.engine.llvm.control import loop
-from lossmith.engine.llvm.domains import shows_nan
+from lossmith.engine.llvm.domains import below, shows_nan
 from lossmith.engine.llvm.emit import BYTES, LINE, MASK, Value
+from lossmith.engine.llvm.finite import REACH
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
@@ -22,7 +23,7 @@ _MUCH = 0.4  # nanoseconds a number from which two vectors at once are faster th
 
 def text(spec: Spec) -> str:
     """The IR of the kernel."""
-    block = Block(spec, spec.roots)
+    block = Block(spec, (*spec.roots, *spec.exponents))
     e = block.e
     pairs = e.integer("and", e.integer("sub", "%stop", "%start"), -_PAIR * e.lanes)
     whole = e.integer("add", pairs, "%start")
@@ -92,7 +93,7 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
         lambda a, stored: memory.load(e, stored, a.base, a.stride, index, mask, last), mask, measured=True
     )
     values: dict[Expr, Value] = {**block.invariants, **loaded.values}
-    for node in walk(spec.roots):
+    for node in walk((*spec.roots, *spec.exponents)):
         if node not in values:
             values[node] = compute(e, node, values)
     results = [values[root] for root in spec.roots]
@@ -107,5 +108,7 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
     seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
     unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
     shown = [x for node, x in loaded.values.items() if any(shows_nan(spec.roots[k], node) for k in seen)]
-    loaded = replace(loaded, numbers=[x for x in loaded.numbers if x not in shown])
+    numbers = [x for x in loaded.numbers if x not in shown]
+    apart = (below(e, values[x], *REACH[spec.float]) for x in spec.exponents)
+    loaded = replace(loaded, numbers=numbers, missing=[*loaded.missing, *filter(None, apart)])
     return [*sums, *block.doubts(loaded, unseen), *block.conditions(loaded, held)]

@@ -61,6 +61,7 @@ class Spec(Record):
     where: Stored | None = None
     scaled: bool = False  # outputs are multiplied by the job's scale
     exact: bool = False  # float32 values are added up in float64 one by one
+    exponents: tuple[Expr, ...] = ()  # to be checked: e to them is taken for a normal number
     checked: bool = False  # flag blocks with illegal numbers, or with NaN where nothing was left out
     classes: int | None = None  # rows: the number of classes, 0 for one that the job says
     long: bool = False  # rows of so many classes that each is worked on by itself

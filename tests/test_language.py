@@ -23,6 +23,7 @@ from lossmith.formula import (
     class_index,
     cumsum,
     exp,
+    functions,
     is_class,
     lgamma,
     log,
@@ -41,7 +42,6 @@ from lossmith.formula import (
     sqrt,
     where,
 )
-from lossmith.formula import functions
 from lossmith.formula import max as row_max
 from lossmith.formula import sum as row_sum
 

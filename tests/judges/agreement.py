@@ -1,5 +1,6 @@
 """Formula against independent reference, both to 50 digits."""
 
+from math import inf
 from typing import Any
 
 from mpmath import mp, mpf
@@ -21,7 +22,7 @@ def formula_value(case: Case, y: Any, f: Any, value: Any = None) -> mpf:
 def _digits(y: Any, f: Any) -> int:
     """Enough to see the smallest number beside the largest."""
     numbers = [abs(x) for part in (y, f) for x in (part if isinstance(part, tuple) else (part,))]
-    return 400 if any(0 < x < 1e-30 for x in numbers) else oracle.DIGITS
+    return 400 if any(0 < x < 1e-30 or 1e30 < x < inf for x in numbers) else oracle.DIGITS
 
 
 def distance(a: mpf, b: mpf) -> mpf:

@@ -61,7 +61,7 @@ def _unit_slope(xp: ModuleType, x: Array) -> Array:
 
 
 def _pseudo_huber(xp: ModuleType, r: Array, delta: Array) -> Array:
-    x = xp.abs(r) / delta
+    x = xp.abs(xp.abs(r) / delta)
     far = xp.where(x > _HUGE, delta * (xp.abs(r) - delta), delta * (delta * _sqrt1pm1(xp, x)))
     return xp.where(x < 1.0 / _HUGE, r * (0.5 * r), far)
 

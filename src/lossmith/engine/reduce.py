@@ -89,7 +89,7 @@ FADING = 2.0**-900  # weights that add up to less may be denormal, and so may th
 
 def unruly(denominator: Array) -> bool:
     """Whether a host's weights, whose sum this is, are too large or too small to reckon with as they are."""
-    return denominator == math.inf or 0 < denominator < FADING
+    return bool(denominator == math.inf or 0 < denominator < FADING)
 
 
 def in_proportion(weight: Array, keep: Array | None) -> Array:

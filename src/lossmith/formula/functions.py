@@ -124,7 +124,10 @@ def js_term(y: Operand, f: Operand) -> Expr:
 
 
 def power_loss(y: Operand, f: Operand, p: Operand) -> Expr:
-    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2. p cannot depend on the prediction."""
+    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2.
+
+    p cannot depend on the prediction.
+    """
     return apply("power_loss", y, f, p)
 
 
@@ -172,7 +175,10 @@ def minimum(a: Operand, b: Operand) -> Expr:
 
 
 def zero_times(a: Operand, b: Operand) -> Expr:
-    """a * b, where a = 0 gives 0 even if b is infinite: an event without weight costs nothing. At a = 0 the slope in a is 0 too."""
+    """a * b, where a = 0 gives 0 even if b is infinite: an event without weight costs nothing.
+
+    There the slope in a is 0 too.
+    """
     a = as_expr(a)
     return mul(a, b) if a.op == "const" else where(a == 0, 0.0, mul(a, b))
 

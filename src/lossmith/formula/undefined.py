@@ -7,6 +7,8 @@ from functools import lru_cache
 from lossmith.formula.expr import Expr, walk
 from lossmith.formula.primitives import PRIMITIVES
 
+_OF_ANY = ("add", "sub", "mul", "div", "scaled_exp", "log_ratio", "pseudo_huber", "pseudo_huber_slope")
+
 
 @lru_cache(maxsize=1024)
 def hands_on_nan(root: Expr, variable: Expr) -> bool:
@@ -19,7 +21,7 @@ def hands_on_nan(root: Expr, variable: Expr) -> bool:
 
 def _of(node: Expr, nan: list[bool]) -> bool:
     """Of a node, given whether its arguments are NaN."""
-    if node.op in ("add", "sub", "mul", "div"):
+    if node.op in _OF_ANY:
         return any(nan)
     if node.op == "where":  # a condition is never NaN: both branches must be
         return nan[1] and nan[2]

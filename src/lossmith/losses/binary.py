@@ -22,7 +22,7 @@ from lossmith.formula import (
 )
 
 _INFINITE = float("inf")
-_NEARLY_RIGHT = 1e-9  # up to here a surprise is wrong + wrong**2 / 2 in every float
+_NEARLY_RIGHT = 1e-19  # up to here a surprise is wrong + wrong**2 / 2; beyond wrong**-2 is finite in every float
 _NO_TAIL = -800.0  # below this softplus is 0 in every float
 
 

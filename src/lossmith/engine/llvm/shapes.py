@@ -22,7 +22,10 @@ def xlogx(e: Emitter, x: Value) -> Value:
 
 
 def pseudo_huber(e: Emitter, r: Value, delta: Value) -> Value:
-    """delta (sqrt(r^2 + delta^2) - delta), also where r / delta overflows or fades away: 2.5, 2.5 ULP x max(1, condition)."""
+    """delta (sqrt(r^2 + delta^2) - delta), also where r / delta overflows or fades away.
+
+    2.5, 2.5 ULP x max(1, condition).
+    """
     x = e.abs(e.abs(r) / delta)
     inside = delta * (delta * sqrt1pm1(e, x))
     far = e.where(x > _HUGE, delta * (e.abs(r) - delta), inside)

@@ -259,7 +259,7 @@ def _weigh(spec: Spec, formula: Formula, request: Request) -> Spec | None:
     root = ONE if factor is None else factor
     used = {node.data for node in walk((root,)) if node.op in ("input", "param")}
     found = replace(
-        spec, roots=(root,), outputs=(), sums=(0,), scaled=False, exact=True,
+        spec, roots=(root,), exponents=(), outputs=(), sums=(0,), scaled=False, exact=True,
         inputs=tuple(replace(g, domain=None) for g in spec.inputs if g.name in used or g.ignored is not None),
         vectors=tuple(name for name in spec.vectors if name in used),
     )  # fmt: skip

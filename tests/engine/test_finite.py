@@ -73,7 +73,7 @@ def one_score():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", one_score(), ids=str)
 def test_an_infinite_score_changes_no_other_sample(case, dtype):
-    """Each sample by itself takes the kernel without guards, where it can; beside an infinite one all take the other."""
+    """By itself a sample takes the kernel without guards, where it can; beside an infinite one all take the other."""
     loss, formula = case.loss, case.formula
     legal = [y for y in TARGETS if formula.target.domain.contains(y)]
     scores = [f for f in SCORES if abs(f) < float(np.finfo(dtype).max) and formula.predictions[0].domain.contains(f)]

@@ -68,6 +68,8 @@ def test_gradients_against_finite_differences(case):
     loss, domain = case.loss, case.formula.predictions[0].domain
     count = 0
     for y, f in points(case, "float64"):
+        if np.max(y) > 1e4:  # beside it no step of a prediction is seen
+            continue
         numbers = np.ravel(f)
         if not (
             np.abs(numbers).max() < 30 and (numbers > domain.low + 1e-2).all() and (numbers < domain.high - 1e-2).all()

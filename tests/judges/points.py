@@ -10,8 +10,9 @@ import lossmith as lm
 from lossmith.formula.domains import Domain
 
 TINY = {"float64": 5e-324, "float32": 1e-45}
-# near the ends of the floats, where a square, a reciprocal or a quotient alone overflows or fades away
-EXTREME = {"float64": (1e-300, 1e-153, 1e153, 1e299), "float32": (2e-38, 1e-24, 1e18, 1e38)}
+# Towards the ends of the floats, where a square, a reciprocal or a quotient alone overflows or fades away. Neighbours
+# have a normal difference, which JAX needs.
+EXTREME = {"float64": (1e-290, 1e-153, 1e153, 1e299), "float32": (1e-30, 1e-24, 1e18, 1e38)}
 SCALES = {"float64": (-354.0, -720.0), "float32": (-44.0, -89.0, -90.0)}
 SIZES = (1e-8, 0.3, 1.0, 2.5, 37.5, 80.0, 88.0, 700.0, 745.0, 1e4, 1e35)
 

@@ -13,13 +13,13 @@ from lossmith import registry
 SOURCE = '''
 """A family of one."""
 
-from lossmith.formula import Expr, Positive, Real, log1p, pointwise
+from lossmith.formula import Expr, Positive, Real, log1p, pointwise, sqrt1pm1
 
 
 @pointwise(source="Cauchy 1853", aliases=("lorentzian",))
 def temporary_cauchy(y: Real, f: Real, *, c: Positive = 1.0) -> Expr:
     """Grows like the logarithm of the error."""
-    return c**2 / 2 * log1p(((f - y) / c) ** 2)
+    return c**2 * log1p(sqrt1pm1((f - y) / c))  # half of the logarithm of 1 + a square that may overflow
 '''
 
 

@@ -114,3 +114,11 @@ def test_what_scales_an_exponential_beyond_the_normal_numbers_leaves_it_its_digi
     y, f = np.array([large**sign], dtype), np.array([sign * score], dtype)
     exact = y.astype(np.longdouble) * np.exp(-f.astype(np.longdouble))
     np.testing.assert_allclose(lm.gamma().hessian(y, f), exact.astype(dtype), rtol=4 * np.finfo(dtype).eps)
+
+
+def test_infinite_results_of_both_signs_are_no_doubt():
+    """Of certain predictions that were wrong both are what they should be, and machine code says so."""
+    y, p = np.tile([0.0, 1.0], 500), np.tile([1.0, 0.0], 500)
+    loss = lm.binary_cross_entropy(from_logits=False)
+    value, gradient = direct(loss, ("value", "gradient"), "none", y, p, None, None, None, {}, 1.0)
+    assert (value == np.inf).all() and (gradient == np.where(y == 0, np.inf, -np.inf)).all()

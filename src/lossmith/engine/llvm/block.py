@@ -221,11 +221,11 @@ class Block:
     def doubts(self, loaded: Loaded, results: list[Value]) -> list[Value | None]:
         """Numbers to add up where there is no need to look at each: NaN shows in the sum.
 
-        First those of which nothing else is asked (infinities of both signs are NaN too), then what is below 0 where an
-        input is illegal. None where there are none.
+        First the sizes of those of which nothing else is asked (infinities of both signs would be NaN too), then what
+        is below 0 where an input is illegal. None where there are none.
         """
-        kinds = [*loaded.numbers, *dict.fromkeys(results)], loaded.missing
-        sums = [functools.reduce(operator.add, kind) if kind else None for kind in kinds]
+        sizes = [self.e.abs(x) for x in (*loaded.numbers, *dict.fromkeys(results))]
+        sums = [functools.reduce(operator.add, kind) if kind else None for kind in (sizes, loaded.missing)]
         counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
         return [x if x is None or counts is None else self.e.where(counts, x, 0.0) for x in sums]
 

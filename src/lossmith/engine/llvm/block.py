@@ -219,13 +219,12 @@ class Block:
         return [unless(loaded.lanes, condition) for condition in conditions]
 
     def doubts(self, loaded: Loaded, results: list[Value]) -> list[Value | None]:
-        """Numbers to add up where there is no need to look at each: NaN shows in the sum.
+        """Numbers to add up where there is no need to look at each: NaN shows in the sum, as do infinities of both signs.
 
-        First the sizes of those of which nothing else is asked (infinities of both signs would be NaN too), then what
-        is below 0 where an input is illegal. None where there are none.
+        First those of which nothing else is asked, then what is below 0 where an input is illegal; None of none.
         """
-        sizes = [self.e.abs(x) for x in (*loaded.numbers, *dict.fromkeys(results))]
-        sums = [functools.reduce(operator.add, kind) if kind else None for kind in (sizes, loaded.missing)]
+        kinds = [*loaded.numbers, *dict.fromkeys(results)], loaded.missing
+        sums = [functools.reduce(operator.add, kind) if kind else None for kind in kinds]
         counts = loaded.keep if loaded.lanes is None else both(loaded.keep, loaded.lanes)
         return [x if x is None or counts is None else self.e.where(counts, x, 0.0) for x in sums]
 

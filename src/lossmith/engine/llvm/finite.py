@@ -12,7 +12,8 @@ from lossmith.engine.llvm.domains import shows_nan
 from lossmith.formula.expr import ZERO, Expr, apply, mul, rebuild, walk
 
 _FINITE = frozenset((
-    "input", "const", "param", "add", "sub", "mul", "neg", "abs", "tanh", "sigmoid", "softplus", "log_cosh",
+    "input", "const", "param", "add", "sub", "mul", "neg", "abs", "sign", "maximum", "minimum", "tanh", "sigmoid",
+    "softplus", "log_cosh", "where", "lt", "le", "eq", "not", "and", "or",
 ))  # fmt: skip
 
 
@@ -43,13 +44,18 @@ def unguarded(roots: tuple[Expr, ...]) -> tuple[tuple[Expr, ...], tuple[Expr, ..
     return (found, tuple(exponents)) if seen and (bare or exponents) else (roots, ())
 
 
+def is_finite(root: Expr) -> bool:
+    """Whether finite inputs of ordinary size give a finite number, as far as can be told."""
+    return all(node.op in _FINITE for node in walk((root,)))
+
+
 def _is_guard(condition: Expr, guarded: Expr, plain: Expr) -> bool:
     """Whether the plain one is the same, or NaN, where the condition holds and inputs are finite."""
     if condition.op != "eq" or condition.args[1].op != "const":
         return False
     compared, value = condition.args[0], condition.args[1].data
     if value == 0.0 and guarded is ZERO:  # where(a == 0, 0, a b)
-        return _is_factor(compared, plain) and all(node.op in _FINITE for node in walk((plain,)))
+        return _is_factor(compared, plain) and is_finite(plain)
     if value == math.inf and plain.op in ("add", "sub"):  # where(a == inf, a b, a b - c)
         return plain.args[0] is guarded and _is_factor(compared, guarded)
     return False

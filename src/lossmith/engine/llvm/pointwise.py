@@ -9,7 +9,7 @@ from lossmith.engine.llvm.block import Block, all_of
 from lossmith.engine.llvm.control import loop
 from lossmith.engine.llvm.domains import below, shows_nan
 from lossmith.engine.llvm.emit import BYTES, LINE, MASK, Value
-from lossmith.engine.llvm.finite import REACH
+from lossmith.engine.llvm.finite import REACH, is_finite
 from lossmith.engine.llvm.nodes import compute, cost
 from lossmith.engine.llvm.spec import Spec
 from lossmith.formula.expr import Expr, walk
@@ -106,7 +106,11 @@ def _sample(block: Block, index: str, mask: Value | None, last: str) -> list[Val
     if not spec.checked:
         return list(sums)
     seen = {k for output in spec.outputs if output.domain for k in output.roots}.union(spec.sums)
-    unseen = [x for k, x in enumerate(results) if k not in seen]  # NaN in a sum is seen there
+    unseen = [
+        x if is_finite(root) else e.abs(x)  # infinities of both signs are no doubt
+        for k, (root, x) in enumerate(zip(spec.roots, results, strict=True))
+        if k not in seen  # NaN in a sum is seen there
+    ]
     shown = [x for node, x in loaded.values.items() if any(shows_nan(spec.roots[k], node) for k in seen)]
     numbers = [x for x in loaded.numbers if x not in shown]
     apart = (below(e, values[x], *REACH[spec.float]) for x in spec.exponents)

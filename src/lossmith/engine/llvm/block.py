@@ -219,7 +219,7 @@ class Block:
         return [unless(loaded.lanes, condition) for condition in conditions]
 
     def doubts(self, loaded: Loaded, results: list[Value]) -> list[Value | None]:
-        """Numbers to add up where there is no need to look at each: NaN shows in the sum, as do infinities of both signs.
+        """Numbers to add up where there is no need to look at each: NaN shows in the sum, and infinities of both signs.
 
         First those of which nothing else is asked, then what is below 0 where an input is illegal; None of none.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class Plan(Record):
 
     request: Request
     kernel: Kernel
-    guarded: Spec | None  # what to try where the kernel finds something wrong: perhaps no more than an infinite score
+    guarded: Callable[[], Kernel | None] | None  # where that finds something wrong: perhaps an infinite score alone
     weigh: Kernel | None  # the total weight, where samples do not all count the same
     parameters: Array
     vectors: tuple[tuple[Array, ...], tuple[Array, ...]]  # parameters with a number per class, of the two kernels
@@ -156,11 +156,9 @@ class Plan(Record):
         fed = [*(everything[k] for k in main.sources), *main.vectors]
         job = fed, self.parameters, count, self._classes, scale, divisor
         found = self.kernel.run(*job)
-        if found is None and self.guarded is not None:
-            from lossmith.engine.llvm.run import kernel
-
-            guarded = kernel(self.guarded)
-            found = None if guarded is None else guarded.run(*job)
+        guarded = self.guarded() if found is None and self.guarded is not None else None
+        if guarded is not None:
+            found = guarded.run(*job)
         return complex(found, weight) if found is not None and self.request.reduction is TOTAL else found
 
 
@@ -222,6 +220,9 @@ def plan(
     outside = tuple(range(2 + len(extras), len(arrays)))
     made = tuple(np.dtype(o.dtype) if dtype_name(result) != o.dtype else result for o in outputs)
 
+    def with_guards() -> Kernel | None:
+        return kernel(replace(spec, roots=settled(wanted, fixed), exponents=()))
+
     def vectors(spec: Spec) -> tuple[Array, ...]:
         return tuple(stored_vector(loss, name, compute) for name in spec.vectors)
 
@@ -232,7 +233,7 @@ def plan(
     return Plan(
         request=request,
         kernel=main,
-        guarded=None if bare is wanted else replace(spec, roots=settled(wanted, fixed), exponents=()),
+        guarded=None if bare is wanted else cache(with_guards),
         weigh=weighing,
         parameters=np.asarray(values, dtype=np.float64),
         vectors=(vectors(spec), () if weigh is None else vectors(weigh)),

@@ -1,7 +1,7 @@
 """Formulas as they are where no input is infinite and no exponential overflows: what guards against that is left out.
 
 A guard is a comparison and a selection, as dear as two multiplications. Where one was needed after all the result is
-NaN, which the kernel sees; then the formula with its guards is asked.
+NaN, or an exponent out of reach, which the kernel sees; then the formula with its guards is asked.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ _FINITE = frozenset((
     "input", "const", "param", "add", "sub", "mul", "neg", "abs", "sign", "maximum", "minimum", "tanh", "sigmoid",
     "softplus", "log_cosh", "where", "lt", "le", "eq", "not", "and", "or",
 ))  # fmt: skip
-
-
 REACH = {"float32": (-87.0, 88.0), "float64": (-708.0, 709.0)}  # of x for e^x to be a normal number
 
 

@@ -7,11 +7,13 @@ import importlib.util
 import math
 import pkgutil
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
 from lossmith.compute import Call, check_out, check_pair, differentiable
 from lossmith.direct import served
+from lossmith.engine.choice import machine_code
 from lossmith.engine.denormals import denormals
 from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
@@ -59,17 +61,14 @@ class Loss:
         object.__setattr__(self, "roads", {})
         object.__setattr__(self, "wide", self.outputs != 1)
 
-    @classmethod
-    def from_recipe(cls, recipe: Recipe, labels: tuple[Any, ...] | None = None, **given: Any) -> Loss:
-        """A loss of the catalogue, or of a user's decorated function, with these parameters."""
+    @staticmethod
+    def from_recipe(recipe: Recipe, labels: tuple[Any, ...] | None = None, **given: Any) -> Loss:
+        """A loss of the catalogue, or of a user's decorated function, with these parameters.
+
+        One object stands for all that are alike and have no labels: what was found out about it need not be again.
+        """
         params = checked_parameters(recipe, given)
-        found = recipe.formulas(params)
-        settings = next(iter(found.values()))[1]
-        link = level_link(recipe.cuts(params)) if settings.link == "levels" else get_link(settings.link)
-        loss = cls(
-            recipe.name, {kind: formula for kind, (formula, _) in found.items()}, params, link,
-            None, recipe, settings.elicits, recipe.doc, recipe.source,
-        )  # fmt: skip
+        loss = _made(recipe, len(recipe.variants), tuple(params.items()), machine_code())
         return loss if labels is None else loss.replaced(labels=checked_labels(loss, labels))
 
     def replaced(self, **changes: Any) -> Loss:
@@ -349,6 +348,17 @@ class Loss:
         from lossmith.plotting import to_html
 
         return to_html(self)
+
+
+@lru_cache(maxsize=256)  # a search over a parameter makes many
+def _made(recipe: Recipe, variants: int, parameters: tuple[tuple[str, Any], ...], machine_code: bool) -> Loss:
+    """``variants`` and ``machine_code`` tell apart what is not the same any more."""
+    params = dict(parameters)
+    found = recipe.formulas(params)
+    settings = next(iter(found.values()))[1]
+    link = level_link(recipe.cuts(params)) if settings.link == "levels" else get_link(settings.link)
+    formulas = {kind: formula for kind, (formula, _) in found.items()}
+    return Loss(recipe.name, formulas, params, link, None, recipe, settings.elicits, recipe.doc, recipe.source)
 
 
 def _checked_width(loss: Loss, width: float) -> float:

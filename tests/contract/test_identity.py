@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import lossmith as lm
-from lossmith.formula import ClassId, Positive, Real, Scores, exp, is_class, log1p, logsumexp, pick, softplus
+from lossmith.engine.choice import machine_code
+from lossmith.formula import ClassId, Positive, Real, Scores, exp, is_class, log1p, logsumexp, pick, softplus, sqrt
 from lossmith.parameters import with_parameters
 
 from . import samples
@@ -53,6 +54,36 @@ MADE = {
 }
 LOSSES = {each.id: (each.loss, each.y, each.f) for each in samples.everything()} | MADE
 EVERY = pytest.mark.parametrize(("loss", "y", "f"), LOSSES.values(), ids=LOSSES.keys())
+
+
+def test_what_is_asked_for_twice_is_one_object():
+    """So what was found out about a loss, its kernels above all, is known the next time it is asked for by name."""
+    assert lm.get("huber", delta=2) is lm.huber(delta=2.0) is not lm.huber(delta=2.5)
+    assert lm.get("mse") is lm.squared_error()
+    assert lm.cross_entropy(class_weight=[1, 2]) is lm.cross_entropy(class_weight=np.array([1.0, 2.0]))
+    assert lm.binary_cross_entropy(from_logits=False) is not lm.binary_cross_entropy(from_logits=True)
+    assert lm.hinge(labels=(False, True)).labels[1] is True  # though it equals 1
+    assert lm.hinge(labels=(0, 1)).labels[1] is not True
+
+
+def test_another_formula_and_another_engine_are_heard_afterwards(monkeypatch):
+    @lm.pointwise
+    def contract_grows(y: Real, f: Real):
+        """A square, which learns of a root."""
+        return (f - y) ** 2
+
+    before = contract_grows()
+
+    @contract_grows.variant(rooted=True)
+    def contract_grows_rooted(y: Real, f: Real):
+        return sqrt((f - y) ** 2)
+
+    assert contract_grows(rooted=False) is not before and contract_grows(rooted=True)([1.0], [3.0]) == 2.0
+    monkeypatch.setenv("LOSSMITH_ENGINE", "arrays")
+    by_arrays = lm.huber(delta=0.625)
+    assert by_arrays([1.0], [2.0]) > 0 and not by_arrays.roads
+    monkeypatch.delenv("LOSSMITH_ENGINE")
+    assert lm.huber(delta=0.625) is not by_arrays or not machine_code()
 
 
 def same(one, other, y, f):

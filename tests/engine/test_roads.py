@@ -270,7 +270,7 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("method", ["__call__", "gradient", "value_and_gradient"])
 def test_odd_arrays_are_served_by_other_roads(odd, method, roads):
-    loss = lm.huber(delta=0.5)
+    loss = fresh(lm.huber(delta=0.5))
     for _ in range(2):
         getattr(loss, method)(Y, F)
     assert roads == ["direct", "fast"]
@@ -295,7 +295,7 @@ def test_odd_arrays_are_served_by_other_roads(odd, method, roads):
 
 
 def test_a_masked_array_is_refused_also_where_plain_ones_went_before():
-    loss = lm.huber()
+    loss = fresh(lm.huber())
     for _ in range(3):
         loss(Y, F)
     for y, f in ((np.ma.masked_array(Y, Y > 0), F), (Y, np.ma.masked_array(F, F > 0))):
@@ -306,7 +306,7 @@ def test_a_masked_array_is_refused_also_where_plain_ones_went_before():
 
 @pytest.mark.parametrize("method", ["__call__", "gradient", "value_and_gradient"])
 def test_wrong_lengths_are_refused(method):
-    loss = lm.huber()
+    loss = fresh(lm.huber())
     for _ in range(3):
         getattr(loss, method)(Y, F)
     for y, f in (
@@ -340,7 +340,7 @@ OUTS = {
 @pytest.mark.parametrize("before", [0, 3])
 def test_an_out_that_cannot_be_is_refused_and_nothing_is_written(kind, before):
     make, error, words = OUTS[kind]
-    loss, y, f = lm.huber(), Y.copy(), F.copy()
+    loss, y, f = fresh(lm.huber()), Y.copy(), F.copy()
     for _ in range(before):
         loss.gradient(Y, F, out=np.empty(50)), loss.value_and_gradient(Y, F)
     for method in ("gradient", "value_and_gradient", "hessian"):
@@ -350,7 +350,7 @@ def test_an_out_that_cannot_be_is_refused_and_nothing_is_written(kind, before):
 
 
 def test_an_out_that_overlaps_by_one_number_is_refused():
-    memory, loss = np.linspace(-1, 1, 200), lm.huber()
+    memory, loss = np.linspace(-1, 1, 200), fresh(lm.huber())
     before = memory.copy()
     for _ in range(3):
         loss.gradient(Y, F, out=np.empty(50))
@@ -386,7 +386,7 @@ def test_out_may_be_no_input_even_where_the_input_is_copied(layout, which):
 
 
 def test_an_out_that_is_read_only_is_refused():
-    loss, out = lm.huber(), np.zeros(50)
+    loss, out = fresh(lm.huber()), np.zeros(50)
     out.flags.writeable = False
     for _ in range(3):
         with pytest.raises(ValueError, match="read-only"):
@@ -398,13 +398,13 @@ def test_an_out_that_is_read_only_is_refused():
 def test_read_only_inputs_are_taken(roads):
     y, f = Y.copy(), F.copy()
     y.flags.writeable = f.flags.writeable = False
-    loss = lm.huber()
+    loss = fresh(lm.huber())
     assert loss(y, f) == loss(y, f) == loss(Y, F)
     assert roads == ["direct", "fast", "fast"]
 
 
 def test_a_value_outside_the_domain_leaves_the_fast_road(roads):
-    loss, f = lm.binary_cross_entropy(), F.copy()
+    loss, f = fresh(lm.binary_cross_entropy()), F.copy()
     y = (Y > 0).astype(float)
     for _ in range(2):
         loss(y, f)
@@ -415,7 +415,7 @@ def test_a_value_outside_the_domain_leaves_the_fast_road(roads):
 
 
 def test_arguments_that_ask_for_more_leave_the_fast_road():
-    loss, weight = lm.squared_error(), np.linspace(0, 1, 50)
+    loss, weight = fresh(lm.squared_error()), np.linspace(0, 1, 50)
     for _ in range(3):
         loss(Y, F)
     assert loss(Y, F, weight=weight) == pytest.approx(np.average((Y - F) ** 2, weights=weight))
@@ -466,7 +466,7 @@ def test_rows_keep_their_bits_on_every_road_and_for_every_number_of_classes(case
 @pytest.mark.parametrize("method", ["__call__", "gradient", "value_and_gradient"])
 def test_rows_that_do_not_fit_are_refused_by_every_road(method):
     scores, ids = np.linspace(-2, 2, 120).reshape(40, 3), np.arange(40) % 3
-    loss = lm.cross_entropy()
+    loss = fresh(lm.cross_entropy())
     for _ in range(3):
         getattr(loss, method)(ids, scores)
     call = getattr(loss, method)
@@ -523,7 +523,7 @@ def test_a_thread_that_helps_keeps_the_arrays_alive(monkeypatch):
 
 
 def test_no_reference_is_lost_or_kept():
-    loss, out = lm.huber(), np.empty(50)
+    loss, out = fresh(lm.huber()), np.empty(50)
     y, f = Y.copy(), F.copy()
     bad, short, other = F.copy(), F[:-1].copy(), F.astype("f4")
     bad[3] = np.nan
@@ -553,7 +553,7 @@ def test_no_reference_is_lost_or_kept():
 
 
 def test_a_result_is_freed_with_its_last_reference():
-    loss = lm.huber()
+    loss = fresh(lm.huber())
     for _ in range(3):
         gradient = loss.gradient(Y, F)
     dead = weakref.ref(gradient)
@@ -563,7 +563,7 @@ def test_a_result_is_freed_with_its_last_reference():
 
 def test_a_road_outlives_what_it_was_made_of():
     """Other kinds of calls may make a loss forget its plans, and the engine its kernels."""
-    loss = lm.huber(delta=0.75)
+    loss = fresh(lm.huber(delta=0.75))
     right = [loss(Y, F), loss(Y, F), bits(loss.gradient(Y, F))]
     rubbish = []
     for k in range(600):

@@ -178,7 +178,9 @@ def places(y: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
 
 def unlabelled(loss: Loss) -> Loss:
     """The loss of places among the classes, whatever it calls these; of them it ignores none."""
-    heeded = {"ignore_index": None} if "ignore_index" in loss.params else {}
+    heeded = {} if loss.params.get("ignore_index") is None else {"ignore_index": None}
+    if loss.labels is None and not heeded:
+        return loss
     return loss.replaced(labels=None, params={**loss.params, **heeded})
 
 

@@ -65,6 +65,29 @@ def test_with_many_rows_all_consistent_centres_are_proven_equal():
     assert -0.2 < of_squared_error(result).gain < 0.1
 
 
+@pytest.mark.parametrize("aim", ["mean", "median"])
+def test_columns_that_are_nearly_the_same_prove_nothing_against_squared_error(aim):
+    """The noise is normal, so squared error is as good as any; shrunk by one row's worth it would be twice as bad."""
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=300)
+    X = pd.DataFrame({"a": a, "b": a + 0.1 * rng.normal(size=300), "c": rng.normal(size=300)})
+    y = pd.Series(10 * X.a - 10 * X.b + X.c + 0.3 * rng.normal(size=300), name="y")
+    result = choose(X, y, aim=aim, models="linear", jobs=1)
+    assert result.verdict in ("SAME", "NOT SHOWN")
+    design = np.column_stack([np.ones(300), X])
+    left = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    of_least_squares = {"mean": np.sqrt(np.mean(left**2)), "median": np.mean(np.abs(left))}[aim]
+    assert of_squared_error(result).score == pytest.approx(of_least_squares, rel=0.05)
+
+
+def test_rare_counts_have_no_heavy_tail():
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(2, 3000))
+    y = pd.Series(np.minimum(rng.poisson(0.05 * np.exp(1.2 * x - 0.72)), 2), name="claims")
+    result = choose(pd.DataFrame({"x": x, "z": z}), y, aim="mean", models="linear", jobs=1)
+    assert (result.verdict, result.loss.name) == ("USE", "poisson")
+
+
 def test_squared_error_costs_a_median_what_theory_says():
     """Half a percent: too little to be proven more than equal, and never a gain."""
     promised = promised_loss(2.5, 1600, 8)

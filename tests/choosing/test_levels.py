@@ -115,6 +115,7 @@ def test_code_by_hand_runs(raced, tmp_path):
 def test_words_of_a_scale_stand_in_its_order():
     assert on_a_scale(["High", "LOW", "medium"]) == [1, 2, 0]
     assert on_a_scale(["About Right", "Too Little", "Too Much"]) == [1, 0, 2]
+    assert on_a_scale(["very poor", "poor", "fair", "good", "excellent"]) == [0, 1, 2, 3, 4]
     assert on_a_scale(["low", "high"]) is None and on_a_scale(["low", "high", "blue"]) is None
     assert on_a_scale(["low", "Low", "high"]) is None
     for scale in SCALES:

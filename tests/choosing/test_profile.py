@@ -10,7 +10,7 @@ import pytest
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.errors import ChoiceError
 from lossmith.choosing.leverage import leverages
-from lossmith.choosing.pilot import pilot
+from lossmith.choosing.pilot import pilot, within_reach
 from lossmith.choosing.prepare import prepare
 from lossmith.choosing.profile import profile, undecidable
 from lossmith.choosing.residuals import TWO_MODES, describe, held_by_the_largest, separation
@@ -113,6 +113,33 @@ def test_a_row_far_out_is_named():
     assert named(found, "outlying leverage").rows == (42,)
     assert warned(found, "far out in the columns", "data row 42")
     assert 42 in named(found, "gradient of the top 1%").rows
+
+
+def test_a_missing_value_is_not_far_out():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    y = 2 * x + 0.1 * rng.normal(size=300)
+    x[:5] = np.nan
+    found = facts(pd.DataFrame({"x": x, "z": rng.normal(size=300)}), pd.Series(y, name="y"))
+    assert named(found, "outlying leverage").value == 0 and not warned(found, "far out in the columns")
+
+
+@pytest.mark.parametrize(("base", "slip"), [(0.0, 1e7), (50.0, 5e5), (50.0, 5e-3)])
+def test_one_slip_of_the_decimal_point_leads_no_pilot(base, slip):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4))
+    y = base + X @ [1.0, 2.0, 0.0, 0.0] + rng.normal(size=600)
+    clean = facts(pd.DataFrame(X), pd.Series(y, name="y")).residuals.scale
+    y[17] = slip
+    found = facts(pd.DataFrame(X), pd.Series(y, name="y"))
+    assert found.residuals.scale == pytest.approx(clean, rel=0.05)
+    assert named(found, "gradient of the top 1%").rows[0] == 18
+
+
+def test_targets_with_long_tails_are_all_within_reach():
+    rng = np.random.default_rng(0)
+    for y in (rng.normal(size=5000), np.exp(2 * rng.normal(size=5000)), rng.poisson(0.1, 5000), rng.laplace(size=5000)):
+        assert within_reach(y) is y or np.array_equal(within_reach(y), y)
 
 
 def test_that_a_few_rows_decide_is_said_once_and_where():

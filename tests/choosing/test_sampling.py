@@ -12,7 +12,7 @@ from lossmith import cli
 from lossmith.choosing import ChoiceError, by_hand, choose, folds
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.folds import Order
-from lossmith.choosing.models import RATE, RIDGES, least_penalty
+from lossmith.choosing.models import RATE, RIDGES, unit_penalty
 from lossmith.choosing.race import fit_final
 from lossmith.choosing.sampling import FEWEST_WHOLE_GROUPS, SAMPLE, parse_sample, sampled
 from lossmith.choosing.tables import from_any
@@ -127,7 +127,7 @@ def directly(result, y, weight=None):
     assert setting in RIDGES
     scale, loss = model.fitted.scale, model.fitted.losses[0]
     target = (y - scale.shift) / scale.unit
-    l2 = setting * least_penalty(loss, target, weight, 0)
+    l2 = setting * unit_penalty(loss, target, weight, 0)
     found = lm.LinearRegressor(loss=loss, l2=l2, tol=1e-6).fit(encoded(), target, sample_weight=weight)
     return scale.shift + scale.unit * found.predict(encoded())
 
@@ -150,7 +150,7 @@ def test_the_final_linear_model_is_of_all_rows(weight):
 
 def _penalty_shown(result, weight):
     """In the code to copy y has its own units and all rows."""
-    return result.model.fitted.settings[0] * least_penalty(result.chosen.loss(), Y.to_numpy(), weight, 0)
+    return result.model.fitted.settings[0] * unit_penalty(result.chosen.loss(), Y.to_numpy(), weight, 0)
 
 
 def _code(result):
@@ -162,7 +162,7 @@ def test_a_rate_of_all_rows():
     result = choose(X, counts, aim="mean", models="linear", exposure=EXPOSURE, sample=DRAWN, jobs=1)
     poisson = next(c for c in result.candidates if c.name == "poisson")
     fitted, encoder = fit_final(result.problem, poisson, "linear", result.whole)
-    l2 = fitted.settings[0] * least_penalty(fitted.losses[0], counts / EXPOSURE / fitted.scale.unit, EXPOSURE, 0)
+    l2 = fitted.settings[0] * unit_penalty(fitted.losses[0], counts / EXPOSURE / fitted.scale.unit, EXPOSURE, 0)
     peer = lm.LinearRegressor(loss=lm.poisson(), l2=l2, tol=1e-6)
     peer.fit(encoded(), counts / EXPOSURE / fitted.scale.unit, sample_weight=EXPOSURE)
     found = fitted.parts[0].predict(encoder.transform(result.whole.table.without("exposure")))

@@ -141,6 +141,17 @@ def test_hill():
     assert alpha == pytest.approx(2.0, abs=0.25)
 
 
+@pytest.mark.parametrize("rare", [12, 60, 140, 400])
+def test_a_gap_in_the_misses_is_no_tail(rare):
+    """Misses of many zeros, by their small means, and of rare ones; a law with that tail is told as ever."""
+    rng = np.random.default_rng(rare)
+    means = 0.03 * np.exp(1.2 * rng.normal(size=3000 - rare))
+    alpha, (low, _) = hill(np.append(means.clip(max=0.5), 1 - 0.1 * rng.random(rare)))
+    assert alpha > 4 and low > 2
+    seen = [hill(rng.standard_cauchy(3000)) for _ in range(40)]
+    assert sum(high < 2 for _, (_, high) in seen) >= 39
+
+
 def test_exposure():
     counts = make_target(column_from_any([0, 1, 2, 3] * 5, "claims"), parse_aim("mean"))
     table = from_any({"x": np.arange(20.0), "Exposure": np.linspace(1, 2, 20), "gaps": [None] + [1.0] * 19})

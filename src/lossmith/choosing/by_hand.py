@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.choosing.learners import each_level, posed
-from lossmith.choosing.models import BINS, RATE, TOLERANCE, least_leaf, least_penalty
+from lossmith.choosing.models import BINS, RATE, TOLERANCE, least_leaf, unit_penalty
 from lossmith.translation import Row, peers
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Setting:
 def by_hand(result: Result) -> list[Recipe]:
     """One recipe a library, for the loss that was chosen, with the settings of the final model; what that has not, such
     as rounds where it is linear, is what did best in the race."""
-    tuned = Tuned(_best(result, "lightgbm", ROUNDS), _penalties(result), least_leaf(len(result.whole.y)))
+    rounds = tuple(int(each) for each in _best(result, "lightgbm", ROUNDS))
+    tuned = Tuned(rounds, _penalties(result), least_leaf(len(result.whole.y)))
     weighted = result.problem.weight is not None
     found = recipes(result.chosen, len(result.classes), result.chosen.offset, weighted, tuned, result.classes)
     decision = result.evidence.decision
@@ -101,13 +102,13 @@ def by_hand(result: Result) -> list[Recipe]:
     return [Recipe(recipe.library, f"{recipe.code}\n{line}") for recipe in found]
 
 
-def _best(result: Result, kind: str, untold: int) -> tuple[int, ...]:
+def _best(result: Result, kind: str, untold: float) -> tuple[float, ...]:
     """For each level: the final model's setting if it is of this kind, else the median of the race's folds."""
     final = result.model.fitted
     if final.kind == kind:
         return final.settings
     folds = result.settings.get((result.chosen.label, kind), ())
-    return tuple(int(median(level)) for level in zip(*folds, strict=True)) or (untold,) * len(final.settings)
+    return tuple(median(level) for level in zip(*folds, strict=True)) or (untold,) * len(final.settings)
 
 
 def _penalties(result: Result) -> tuple[float, ...]:
@@ -116,7 +117,7 @@ def _penalties(result: Result) -> tuple[float, ...]:
     y, weight, _, unit = posed(chosen, problem.y, problem.weight, problem.exposures(), classes)
     target = y.astype(np.intp) if classes else y
     return tuple(
-        _in_units(each, unit, best * least_penalty(each.loss(unit), target, weight, classes))
+        _in_units(each, unit, best * unit_penalty(each.loss(unit), target, weight, classes))
         for each, best in zip(each_level(chosen), _best(result, "linear", 1), strict=True)
     )
 

@@ -80,7 +80,7 @@ class Fitted:
     parts: tuple[Trained, ...]
     losses: tuple[Loss, ...]
     scale: Scale
-    settings: tuple[int, ...]
+    settings: tuple[float, ...]
 
     def predict(self, rows: Rowset) -> Floats:
         """(rows,), (rows, classes), or (rows, levels), whose levels do not cross."""
@@ -158,7 +158,7 @@ def _shown(scale: Scale, candidate: Candidate) -> Scale:
     return scale if candidate.undo else replace(scale, undo=())
 
 
-def _parts(kind: str, losses: Sequence[Loss], lesson: Lesson, settings: Sequence[int]) -> tuple[Trained, ...]:
+def _parts(kind: str, losses: Sequence[Loss], lesson: Lesson, settings: Sequence[float]) -> tuple[Trained, ...]:
     return tuple(KINDS[kind].train(loss, lesson, best) for loss, best in zip(losses, settings, strict=True))
 
 
@@ -188,7 +188,7 @@ def _banded(scale: Scale, candidate: Candidate, task: Task, rows: Rows, f: Float
     return replace(scale, band=tuple(float(norm.ppf(level)) * spread for level in candidate.levels))
 
 
-def _tuned(kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score) -> tuple[int, Floats]:
+def _tuned(kind: Kind, loss: Loss, lesson: Lesson, task: Task, scale: Scale, judge: Score) -> tuple[float, Floats]:
     """The best setting (of equal ones the first), and what it predicted for the rows held out, in the loss's units."""
     trials = [kind.trials(loss, lesson.take(inside), lesson.X[out]) for inside, out in task.inner]
     costs = np.zeros(len(kind.settings))

@@ -14,7 +14,9 @@ from lossmith.choosing.tables import Floats
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
-RIDGES = (1, 10, 100)  # times the least penalty
+RIDGES = (0.0001, 0.01, 1, 10, 100)
+"""Times a penalty that weighs as much as a row does. Next to none has to be among them: where columns are nearly alike,
+one row's worth can double the miss of squared error, and a loss that gives in to it less would seem the better."""
 TOLERANCE = 1e-6  # of the linear models: far below what folds can tell apart
 STAGES = (10, 20, 40, 70, 100)  # rounds
 RATE = 0.1
@@ -62,7 +64,7 @@ class Kind(Protocol):
     def name(self) -> str: ...
 
     @property
-    def settings(self) -> tuple[int, ...]: ...
+    def settings(self) -> tuple[float, ...]: ...
 
     @property
     def described(self) -> str: ...
@@ -70,7 +72,7 @@ class Kind(Protocol):
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
         """What a model trained under each setting predicts for other rows."""
 
-    def train(self, loss: Loss, lesson: Lesson, setting: int) -> Trained: ...
+    def train(self, loss: Loss, lesson: Lesson, setting: float) -> Trained: ...
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> Trained: ...
 
@@ -107,7 +109,7 @@ class LinearFit:
 @dataclass(frozen=True)
 class Linear:
     name: ClassVar[str] = "linear"
-    settings: ClassVar[tuple[int, ...]] = RIDGES
+    settings: ClassVar[tuple[float, ...]] = RIDGES
     described: ClassVar[str] = (
         f"linear: standardised columns; ridge penalty {', '.join(map(str, RIDGES))} times 1/n times the mean curvature "
         "of the loss; a loss with kinks is smoothed, ever less, until the objective is proven close to its optimum "
@@ -117,17 +119,17 @@ class Linear:
     def trials(self, loss: Loss, lesson: Lesson, asked: Floats) -> Sequence[Floats]:
         if lesson.one_class:
             return [_constant(loss, lesson).predict(asked)] * len(RIDGES)
-        least = least_penalty(loss, lesson.target, lesson.weight, lesson.classes)
+        unit = unit_penalty(loss, lesson.target, lesson.weight, lesson.classes)
         path = _estimator(loss, lesson).path(
-            lesson.X, lesson.target, [least * setting for setting in RIDGES], vary="l2", sample_weight=lesson.weight
+            lesson.X, lesson.target, [unit * setting for setting in RIDGES], vary="l2", sample_weight=lesson.weight
         )
         return [_written(model, lesson).predict(asked) for model in path]
 
-    def train(self, loss: Loss, lesson: Lesson, setting: int) -> LinearFit:
+    def train(self, loss: Loss, lesson: Lesson, setting: float) -> LinearFit:
         if lesson.one_class:
             return _constant(loss, lesson)
-        least = least_penalty(loss, lesson.target, lesson.weight, lesson.classes)
-        model = _estimator(loss, lesson).set_params(l2=setting * least)
+        unit = unit_penalty(loss, lesson.target, lesson.weight, lesson.classes)
+        model = _estimator(loss, lesson).set_params(l2=setting * unit)
         return _written(model.fit(lesson.X, lesson.target, sample_weight=lesson.weight), lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> LinearFit:
@@ -176,7 +178,7 @@ def _start(loss: Loss, y: Floats, weight: Floats | None, classes: int) -> Floats
     return finite_start(loss, y, weight, classes or None)
 
 
-def least_penalty(loss: Loss, y: Any, weight: Floats | None, classes: int) -> float:
+def unit_penalty(loss: Loss, y: Any, weight: Floats | None, classes: int) -> float:
     """The same shrinkage for every loss: 1/n for a loss of curvature 1, and in proportion for one that bends more or
     less. An equal number would shrink squared error, r^2, half as much as Huber's r^2/2: the race would judge that."""
     loss = levels.at_shares(loss, y, weight, classes)
@@ -216,7 +218,7 @@ class BoostedFit:
 @dataclass(frozen=True)
 class Boosted:
     name: ClassVar[str] = "lightgbm"
-    settings: ClassVar[tuple[int, ...]] = STAGES
+    settings: ClassVar[tuple[float, ...]] = STAGES
     described: ClassVar[str] = (
         f"LightGBM: 31 leaves, {BINS} bins a column, rate {RATE}, {', '.join(map(str, STAGES))} rounds"
     )
@@ -233,7 +235,7 @@ class Boosted:
         parted = levels.of_scores(loss, lesson.target, lesson.weight, lesson.classes, scores)
         return replace(fit, model=replace(fit.model, loss=parted))
 
-    def train(self, loss: Loss, lesson: Lesson, setting: int) -> BoostedFit:
+    def train(self, loss: Loss, lesson: Lesson, setting: float) -> BoostedFit:
         if lesson.X.shape[1] == 0:
             raise ValueError("no column to split on")
         params = {
@@ -254,7 +256,7 @@ class Boosted:
             seen, target = np.unique(target, return_inverse=True)
             classes = len(seen)
         objective = trained.to("lightgbm", classes=classes)
-        model = objective.fit(lesson.X, target, weight=lesson.weight, params=params, rounds=setting)
+        model = objective.fit(lesson.X, target, weight=lesson.weight, params=params, rounds=int(setting))
         return self._after(None, BoostedFit(model, lesson.classes), loss, lesson)
 
     def restored(self, loss: Loss, state: dict[str, Any]) -> BoostedFit:

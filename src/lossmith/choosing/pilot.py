@@ -16,6 +16,7 @@ from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.screening import MOST_COLUMNS, strongest
 from lossmith.choosing.tables import Floats, Table
+from lossmith.start import MAD_TO_SIGMA
 
 MOST_ROWS = 10_000
 MOST_CELLS = 2_000_000  # of the encoded matrix: a wide table speaks through fewer rows
@@ -23,6 +24,9 @@ FEWEST_FOR_TREES = 300
 TREES = {"num_leaves": 15, "learning_rate": 0.1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
 ROUNDS = 60
 FLOOR = 1e-3  # of the mean: a mean of zero or less is none for a target of zero or more
+FAR = 15.0
+"""Robust standard deviations from the median. What can be learned and noise reach that far together in very long tails
+only, a decimal point in the wrong place does at once; and it alone would lead every pilot: all of them take means."""
 
 Fit = Callable[[Floats, Floats, Floats, int], Callable[[Floats], Floats]]
 
@@ -36,28 +40,41 @@ def pilot_rows(n: int, columns: int, seed: int) -> Any:
 
 def pilot(table: Table, y: Floats, weight: Floats | None, seed: int, rows: Any) -> PilotRows:
     """`table`, `y` and `weight` are of the rows named in `rows`."""
-    w = np.ones(len(y)) if weight is None else weight
+    w, seen = np.ones(len(y)) if weight is None else weight, within_reach(y)
     fold = np.random.default_rng(seed).permutation(len(y)) % SPLITS
     pilots = {"ridge": _ridge}
-    if y.min() >= 0 and y.max() > 0:
+    if seen.min() >= 0 and seen.max() > 0:
         pilots["log-linear"] = _log_linear
     if len(y) >= FEWEST_FOR_TREES:
         pilots["trees"] = _trees
     found = {name: np.empty(len(y)) for name in pilots}
     for k in range(SPLITS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = strongest(table.take(train), y[train], classes=False)
+        part = strongest(table.take(train), seen[train], classes=False)
         encoder = Encoder.fit(part)
         X, new = encoder.transform(part), encoder.transform(table.take(test))
         for name, fit in pilots.items():
-            if X.shape[1] == 0 or np.ptp(y[train]) == 0:
-                found[name][test] = np.average(y[train], weights=w[train])
+            if X.shape[1] == 0 or np.ptp(seen[train]) == 0:
+                found[name][test] = np.average(seen[train], weights=w[train])
             else:
-                found[name][test] = fit(X, y[train], w[train], seed)(new)
-    judged = {name: _cost(y, _possible(y, f), w) for name, f in found.items()}
+                found[name][test] = fit(X, seen[train], w[train], seed)(new)
+    judged = {name: _cost(seen, _possible(seen, f), w) for name, f in found.items()}
     best = min((name for name in judged if np.isfinite(judged[name])), key=lambda name: judged[name])
-    prediction = _possible(y, found[best])
+    prediction = _possible(seen, found[best])
     return PilotRows(rows, y, prediction, y - prediction, best)
+
+
+def within_reach(y: Floats) -> Floats:
+    """The targets, none of them farther from the median than ``FAR`` says; of positive ones by their logarithms."""
+    positive = bool(y.min() > 0)
+    x = np.log(y) if positive else y
+    middle = np.median(x)
+    reach = FAR * MAD_TO_SIGMA * np.median(np.abs(x - middle))
+    if reach == 0:
+        return y
+    with np.errstate(over="ignore"):
+        low, high = np.exp([middle - reach, middle + reach]) if positive else (middle - reach, middle + reach)
+    return np.clip(y, low, high)
 
 
 def _possible(y: Floats, f: Floats) -> Floats:

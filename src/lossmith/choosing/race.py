@@ -73,7 +73,7 @@ class Race:
     labels: dict[Key, Floats] = field(default_factory=dict)
     failures: dict[Key, str] = field(default_factory=dict)
     gaps: dict[Key, float] = field(default_factory=dict)  # the worst fold's proven distance from its optimum, relative
-    settings: dict[Key, list[list[int]]] = field(default_factory=dict)  # what was tuned, a list for each fold
+    settings: dict[Key, list[list[float]]] = field(default_factory=dict)  # what was tuned, a list for each fold
     remarks: list[str] = field(default_factory=list)  # what the trainers warned of
     constant: Floats = field(default_factory=lambda: np.array([np.nan]))
     constant_predictions: Floats = field(default_factory=lambda: np.array([np.nan]))

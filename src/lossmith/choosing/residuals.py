@@ -98,11 +98,26 @@ def _quantile_skew(x: Floats, p: float) -> float:
 
 
 def hill(size: Floats) -> tuple[float, tuple[float, float]]:
-    """The tail index from the largest 5%, with its 95% band; unknown (infinite) where these are fewer than ten."""
+    """The tail index from the largest 5%, with its 95% band; unknown (infinite) where these are fewer than ten.
+
+    Halves of them must not disagree. Seen from below, a gap looks like a long tail, such as the one between the misses
+    of many zeros and those of rare ones; seen from above the gap there is none, and that is the index then.
+    """
     ordered = np.sort(size[size > 0])[::-1]
     k = int(0.05 * len(ordered))
+    found = float("inf"), (0.0, float("inf"))
     if k < FEWEST_IN_THE_TAIL:
-        return float("inf"), (0.0, float("inf"))
+        return found
+    found = _hill(ordered, k)
+    while k > FEWEST_IN_THE_TAIL:
+        k = max(k // 2, FEWEST_IN_THE_TAIL)
+        lighter = _hill(ordered, k)
+        if lighter[1][0] > found[1][1]:
+            found = lighter
+    return found
+
+
+def _hill(ordered: Floats, k: int) -> tuple[float, tuple[float, float]]:
     excess = float(np.mean(np.log(ordered[:k] / ordered[k])))
     alpha = 1.0 / excess if excess > 0 else float("inf")
     return alpha, (alpha * max(0.0, 1 - 2 / np.sqrt(k)), alpha * (1 + 2 / np.sqrt(k)))

@@ -80,7 +80,7 @@ class Result:
     problem: Problem = field(repr=False)  # the table as it was raced
     whole: Problem = field(repr=False)  # with all rows that have a target and a weight: the final model's
     scores: Mapping[Key, Floats] = field(repr=False)  # of each fold
-    settings: Mapping[Key, Sequence[Sequence[int]]] = field(repr=False)  # what was tuned, for each fold
+    settings: Mapping[Key, Sequence[Sequence[float]]] = field(repr=False)  # what was tuned, for each fold
     judged: Rows = field(repr=False)  # the rows that predictions are for
     rows: Rows = field(repr=False)  # where in the user's table the raced rows stand
     classes: tuple[str, ...]  # their names, in the order of the ids; none of numbers

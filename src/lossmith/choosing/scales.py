@@ -8,12 +8,13 @@ from collections.abc import Sequence
 SCALES = tuple(
     words.split()
     for words in (
-        "low medium high",
-        "small medium large",
-        "none mild moderate severe",
+        "very_low low medium high very_high",
+        "very_small small medium large very_large",
+        "none mild moderate severe very_severe",
         "never rarely sometimes often always",
-        "poor fair good very_good excellent",
-        "bad ok good",
+        "very_poor poor fair good very_good excellent",
+        "very_bad bad ok good very_good",
+        "very_unlikely unlikely neutral likely very_likely",
         "strongly_disagree disagree neutral agree strongly_agree",
         "very_dissatisfied dissatisfied neutral satisfied very_satisfied",
         "too_little about_right too_much",

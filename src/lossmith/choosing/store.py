@@ -31,7 +31,7 @@ class Finished:
     labels: dict[Key, Floats] = field(default_factory=dict)
     failures: dict[Key, str] = field(default_factory=dict)
     gaps: dict[Key, float] = field(default_factory=dict)
-    settings: dict[Key, list[int]] = field(default_factory=dict)
+    settings: dict[Key, list[float]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 

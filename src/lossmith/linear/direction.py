@@ -80,14 +80,16 @@ def sparse_step(H: Array, g: Array, u: Array, l1: Array) -> Array:
     it is gone as makes things better.
     """
     z, r = u.copy(), g.copy()  # r = g + H (z - u)
-    diagonal = np.diag(H).copy()
+    bends = zip(H.diagonal().tolist(), l1.tolist(), strict=True)
+    each = [(j, bend, penalty / bend) for j, (bend, penalty) in enumerate(bends) if bend]
     signs = np.sign(z)
     for sweep in range(1, SWEEPS + 1):
-        for j in range(len(z)):
-            target = z[j] - r[j] / diagonal[j]
-            new = np.sign(target) * max(abs(target) - l1[j] / diagonal[j], 0.0)
-            if new != z[j]:
-                r += H[:, j] * (new - z[j])
+        for j, bend, held in each:
+            old = z.item(j)
+            target = old - r.item(j) / bend
+            new = target - held if target > held else target + held if target < -held else 0.0
+            if new != old:
+                r += H[j] * (new - old)
                 z[j] = new
         before, signs = signs, np.sign(z)
         if sweep % 5 and not np.array_equal(signs, before):

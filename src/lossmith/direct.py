@@ -59,9 +59,12 @@ def _key(
     loss: Loss, outputs: tuple[str, ...], reduction: Any, width: float, y_true: Any, y_pred: Any, weight: Any,
     where: Any, written: Any, extras: Mapping[str, Any],
 ) -> tuple[Any, ...]:  # fmt: skip
-    """What decides how a call is served; ``written`` is the dtype of ``out``, where it is not that of y_pred."""
+    """What decides how a call is served; ``written`` is the dtype of ``out``, where it is not that of y_pred.
+
+    The type keeps apart libraries whose dtypes do not like to be compared.
+    """
     key = (
-        outputs, reduction, width, y_true.dtype, y_pred.dtype, written,
+        type(y_pred), outputs, reduction, width, y_true.dtype, y_pred.dtype, written,
         None if weight is None else weight.dtype, None if where is None else where.dtype,
         (y_pred.shape[-1], y_true.ndim == y_pred.ndim) if loss.wide else None,
     )  # fmt: skip

@@ -14,10 +14,6 @@ _CLIPPED = "Keras moves probabilities into [1e-7, 1 - 1e-7]: beyond that the los
 _NORMALISED = f"{_CLIPPED} It divides a row of probabilities by its sum, and gradients go through that division."
 _ONE_HOT = "Keras takes one-hot rows; class ids serve as well here."
 _CLASS_IDS = "Keras takes one-hot rows, this loss class ids: y_true.argmax(axis=-1)."
-_AVERAGED = (
-    'Of K outputs a sample, "sum" and "none" are K times smaller than here, where each output is a number of its own: '
-    "the same for a last axis of 1. The means are the same."
-)
 _WHOLE = "it compares whole arrays, not one sample at a time"
 
 
@@ -64,16 +60,16 @@ def _unsmoothed(label_smoothing: float) -> None:
         refuse("lossmith's focal losses have no label smoothing")
 
 
-def _each(names: str, loss: Callable[..., Loss], notes: str = "", **more: Any) -> Row:
-    """A loss that Keras averages over the outputs of a sample before it reduces."""
-    reductions = {"sum": None, "none": None, "None": None}
-    return Row(names, loss, reductions=reductions, notes=f"{_AVERAGED} {notes}".strip(), **more)
+def _each(names: str, loss: Callable[..., Loss], **more: Any) -> Row:
+    """A loss of each output, which Keras averages over those of a sample before it reduces."""
+    return Row(names, loss, reductions={"sum": None, "none": None, "None": None}, **more)
 
 
 PEER = Peer(
     "keras", ".",
     notes="Keras is called as (y_true, y_pred), as lossmith is. It averages the last axis of a sample first (in "
-    "float32, of float64 numbers too), and divides a weighted sum by the number of samples, not by the sum of weights.",
+    "float32, of float64 numbers too): of K outputs with a loss each its sum and none are K times smaller than here, "
+    "where each is a number of its own. It divides a weighted sum by the number of samples, not by the sum of weights.",
     reductions={"sum_over_batch_size": "mean", "mean": "mean", "sum": "sum", "mean_with_sample_weight": "mean",
                 "none": "none", "None": "none"},
     rows=(

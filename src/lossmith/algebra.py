@@ -13,6 +13,7 @@ from lossmith.formula.expr import Expr, const, mul
 from lossmith.formula.model import Argument, Formula
 from lossmith.links import AnyLink, Link
 from lossmith.loss import Loss
+from lossmith.parameters import by_class
 from lossmith.record import replace
 
 _NON_NEGATIVE: Domain = NonNegative.__metadata__[0]
@@ -56,6 +57,12 @@ def added(first: Loss, second: Any) -> Loss:
         )
     if first.labels != second.labels:
         raise ValueError(f"{first.name} and {second.name} have different labels")
+    ignored = [loss.params.get("ignore_index") for loss in (first, second)]
+    if ignored[0] != ignored[1]:
+        raise ValueError(
+            f"{first.name} has ignore_index={ignored[0]}, {second.name} ignore_index={ignored[1]}: a sample is left out "
+            "of a sum or it is not, so give both the same"
+        )
     first, second = _apart(first), _apart(second)
     second, params = _renamed(first, second)
     kinds = [kind for kind in first.formulas if kind in second.formulas]
@@ -125,7 +132,8 @@ def _sum(a: Formula, b: Formula) -> Formula:
         q.as_input: p.as_input for p, q in zip(predictions, b.predictions, strict=True)
     }
     b = _substituted(b, mapping)
-    extras = {e.name: e for e in (*b.extras, *a.extras)}
+    extras = {e.name: e for e in b.extras}
+    extras |= {e.name: Argument(e.name, _both(e.domain, extras.get(e.name, e).domain)) for e in a.extras}
     declared = tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True))
     return Formula(
         a.kind,
@@ -174,7 +182,8 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
 
 def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     """The loss times the weight of the sample's class; soft targets take the mean of the classes' weights."""
-    if not (hasattr(weights, "keys") and len(weights)):
+    weights = by_class(weights)
+    if not (isinstance(weights, Mapping) and len(weights)):
         raise TypeError("class weights are a dictionary from class to weight, such as {0: 1, 1: 9}")
     order = (
         list(loss.labels)

@@ -289,7 +289,10 @@ class Loss:
         return linked(self, get_link(link))
 
     def class_weighted(self, weights: Mapping[Any, float]) -> Loss:
-        """The loss times a weight of the sample's class: ``loss.class_weighted({0: 1, 1: 9})``."""
+        """The loss times a weight of the sample's class: ``loss.class_weighted({0: 1, 1: 9})``.
+
+        A pandas Series is read by its index. Raises ValueError for a class without a weight and a weight of no class.
+        """
         from lossmith.algebra import class_weighted
 
         return class_weighted(self, weights)

@@ -101,12 +101,25 @@ def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
     return int(value)
 
 
+def by_class(weights: Any) -> Any:
+    """A pandas Series as the dictionary that its index makes of it: there its classes stand, in any order."""
+    if not (hasattr(weights, "iloc") and getattr(weights, "ndim", 0) == 1 and hasattr(weights, "items")):
+        return weights
+    found = dict(weights.items())
+    if len(found) != len(weights):
+        twice = weights.index[weights.index.duplicated()].tolist()[0]
+        raise ValueError(f"a number per class: the index of the Series names the class {twice!r} more than once")
+    return found
+
+
 def _vector(loss: str, p: Parameter | Argument, value: Any, what: str) -> tuple[float, ...]:
+    value = by_class(value) if p.per_class else value
     if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
             raise ValueError(
-                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing"
+                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing; of classes "
+                "with other names, pass a list in their order"
             )
         value = [value[i] for i in range(len(value))]
     try:

@@ -60,8 +60,8 @@ def added(first: Loss, second: Any) -> Loss:
     ignored = [loss.params.get("ignore_index") for loss in (first, second)]
     if ignored[0] != ignored[1]:
         raise ValueError(
-            f"{first.name} has ignore_index={ignored[0]}, {second.name} ignore_index={ignored[1]}: a sample is left out "
-            "of a sum or it is not, so give both the same"
+            f"{first.name} has ignore_index={ignored[0]}, {second.name} ignore_index={ignored[1]}: a sample is left "
+            "out of a sum or it is not, so give both one"
         )
     first, second = _apart(first), _apart(second)
     second, params = _renamed(first, second)

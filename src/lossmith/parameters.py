@@ -118,8 +118,8 @@ def _vector(loss: str, p: Parameter | Argument, value: Any, what: str) -> tuple[
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
             raise ValueError(
-                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing; of classes "
-                "with other names, pass a list in their order"
+                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing; of "
+                "classes with other names, pass a list in their order"
             )
         value = [value[i] for i in range(len(value))]
     try:
@@ -148,7 +148,7 @@ def number(what: str, value: Any, p: Parameter | Argument) -> float:
     except (TypeError, ValueError, OverflowError):
         result = math.nan
     if not (math.isfinite(result) and p.domain.contains(result)):
-        raise ValueError(f"{what} must be {p.domain.describe()}, not {value!r}")
+        raise ValueError(f"{what} must be {p.domain.describe(finite=True)}, not {value!r}")
     return result
 
 

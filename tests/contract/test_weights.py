@@ -203,7 +203,7 @@ def test_a_pandas_series_of_class_weights_is_read_by_its_index():
     named = w.rename(index={0: "no", 1: "yes"})
     labelled = lm.hinge(labels=("no", "yes"))
     assert labelled.class_weighted(named) == labelled.class_weighted(named.to_dict())
-    with pytest.raises(ValueError, match="must name the classes 0 to 1, but 0 is missing; .* list in their order"):
+    with pytest.raises(ValueError, match=r"must name the classes 0 to 1, but 0 is missing; .* list in their order"):
         lm.cross_entropy(class_weight=named)
     with pytest.raises(ValueError, match="names the class 1 more than once"):
         lm.hinge().class_weighted(pandas.Series([1.0, 2.0], index=[1, 1]))

@@ -18,6 +18,7 @@ from lossmith.record import replace
 
 _NON_NEGATIVE: Domain = NonNegative.__metadata__[0]
 _REAL: Domain = Real.__metadata__[0]
+_OF_SCORES = {"from_logits", "log_input"}
 
 
 def _number(value: Any, what: str) -> float:
@@ -170,6 +171,8 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
         )
     if not isinstance(link, Link) or (link.row and loss.kind != "rowwise"):
         raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")
+    if known := _of_scores(loss, link):
+        return known
     formulas = {}
     for kind, f in loss.formulas.items():
         (p,) = f.predictions
@@ -178,6 +181,17 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
     return loss.replaced(
         name=f"{loss.name} with {link.name} link", formulas=formulas, link=link, recipe=None, claim=loss.claim
     )
+
+
+def _of_scores(loss: Loss, link: AnyLink) -> Loss | None:
+    """The author's own formula for scores of this link, where there is one: log(sigmoid(f)) has no digits far out."""
+    if loss.recipe is None:
+        return None
+    for option in _OF_SCORES & set(loss.recipe.option_defaults):
+        found = Loss.from_recipe(loss.recipe, loss.labels, **{**loss.params, option: True})
+        if found.link == link:
+            return found
+    return None
 
 
 def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:

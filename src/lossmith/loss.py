@@ -283,7 +283,10 @@ class Loss:
         return scaled(self, 1.0 / divisor)
 
     def with_link(self, link: str | AnyLink) -> Loss:
-        """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means."""
+        """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means.
+
+        Of a loss that has a form for such scores, as ``from_logits=True``, it is that form.
+        """
         from lossmith.algebra import linked
 
         return linked(self, get_link(link))

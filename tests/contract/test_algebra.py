@@ -186,6 +186,24 @@ def test_with_link_is_another_loss_over_the_same_truth():
         plain.with_link("no such link")
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "link"),
+    [
+        *((name, "from_logits", "logit") for name in ("binary_cross_entropy", "focal", "brier")),
+        *((name, "from_logits", "softmax") for name in ("cross_entropy", "focal_cross_entropy")),
+        *((name, "log_input", "log") for name in ("poisson", "gamma", "tweedie", "kl_divergence")),
+    ],
+)
+def test_a_link_that_a_loss_has_a_form_for_leads_to_that_form(name, option, link):
+    assert lm.get(name, **{option: False}).with_link(link) == lm.get(name, **{option: True})
+
+
+def test_a_probability_by_way_of_its_log_odds_keeps_its_digits():
+    linked = lm.binary_cross_entropy(from_logits=False, labels=("a", "b")).with_link("logit")
+    assert linked(["b"], [40.0]) == pytest.approx(np.exp(-40.0), rel=1e-15)
+    assert linked.gradient(["b"], [-746.0]) == -1.0
+
+
 # what is shown
 @EVERY
 def test_every_loss_has_a_formula_to_show(sample):

@@ -197,7 +197,7 @@ def _of_scores(loss: Loss, link: AnyLink) -> Loss | None:
 def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     """The loss times the weight of the sample's class; soft targets take the mean of the classes' weights."""
     weights = by_class(weights)
-    if not (isinstance(weights, Mapping) and len(weights)):
+    if not (hasattr(weights, "keys") and len(weights)):
         raise TypeError("class weights are a dictionary from class to weight, such as {0: 1, 1: 9}")
     order = (
         list(loss.labels)

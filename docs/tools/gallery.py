@@ -132,7 +132,7 @@ def _call(entry: dict, loss: Loss) -> list[str]:
         lines.append(f"| prediction | `{p.name}` | {p.domain.describe()} |")
     for p in recipe.parameters.values():
         choices = " or ".join(f"`{choice!r}`" for choice in p.choices)
-        meaning = p.domain.describe() if p.domain else choices or "a label whose rows are left out"
+        meaning = p.domain.describe(finite=True) if p.domain else choices or "a label whose rows are left out"
         optional = ", or `None`" if p.optional else ""
         each = "per class, " if p.per_class else ""
         lines.append(f"| parameter | `{p.name}` = `{p.default!r}` | {each}{meaning}{optional} |")

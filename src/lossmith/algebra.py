@@ -13,10 +13,12 @@ from lossmith.formula.expr import Expr, const, mul
 from lossmith.formula.model import Argument, Formula
 from lossmith.links import AnyLink, Link
 from lossmith.loss import Loss
+from lossmith.parameters import by_class
 from lossmith.record import replace
 
 _NON_NEGATIVE: Domain = NonNegative.__metadata__[0]
 _REAL: Domain = Real.__metadata__[0]
+_OF_SCORES = {"from_logits", "log_input"}
 
 
 def _number(value: Any, what: str) -> float:
@@ -56,6 +58,12 @@ def added(first: Loss, second: Any) -> Loss:
         )
     if first.labels != second.labels:
         raise ValueError(f"{first.name} and {second.name} have different labels")
+    ignored = [loss.params.get("ignore_index") for loss in (first, second)]
+    if ignored[0] != ignored[1]:
+        raise ValueError(
+            f"{first.name} has ignore_index={ignored[0]}, {second.name} ignore_index={ignored[1]}: a sample is left "
+            "out of a sum or it is not, so give both one"
+        )
     first, second = _apart(first), _apart(second)
     second, params = _renamed(first, second)
     kinds = [kind for kind in first.formulas if kind in second.formulas]
@@ -125,7 +133,8 @@ def _sum(a: Formula, b: Formula) -> Formula:
         q.as_input: p.as_input for p, q in zip(predictions, b.predictions, strict=True)
     }
     b = _substituted(b, mapping)
-    extras = {e.name: e for e in (*b.extras, *a.extras)}
+    extras = {e.name: e for e in b.extras}
+    extras |= {e.name: Argument(e.name, _both(e.domain, extras.get(e.name, e).domain)) for e in a.extras}
     declared = tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True))
     return Formula(
         a.kind,
@@ -162,6 +171,8 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
         )
     if not isinstance(link, Link) or (link.row and loss.kind != "rowwise"):
         raise ValueError(f"{loss.name} has one prediction per sample; the link {link.name} is for another kind")
+    if known := _of_scores(loss, link):
+        return known
     formulas = {}
     for kind, f in loss.formulas.items():
         (p,) = f.predictions
@@ -172,8 +183,20 @@ def linked(loss: Loss, link: AnyLink) -> Loss:
     )
 
 
+def _of_scores(loss: Loss, link: AnyLink) -> Loss | None:
+    """The author's own formula for scores of this link, where there is one: log(sigmoid(f)) has no digits far out."""
+    if loss.recipe is None:
+        return None
+    for option in _OF_SCORES & set(loss.recipe.option_defaults):
+        found = Loss.from_recipe(loss.recipe, loss.labels, **{**loss.params, option: True})
+        if found.link == link:
+            return found
+    return None
+
+
 def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     """The loss times the weight of the sample's class; soft targets take the mean of the classes' weights."""
+    weights = by_class(weights)
     if not (hasattr(weights, "keys") and len(weights)):
         raise TypeError("class weights are a dictionary from class to weight, such as {0: 1, 1: 9}")
     order = (

@@ -93,7 +93,7 @@ def to_host(x: Any, name: str) -> np.ndarray[Any, Any]:
 def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     """Python numbers in an object array become float64; texts stay as they are, for labels to translate."""
     flat = array.ravel()
-    if any(isinstance(value, str) for value in flat) and all(_is_text_or_gap(value) for value in flat):
+    if any(isinstance(value, str) for value in flat) and all(isinstance(x, str) or _is_gap(x) for x in flat):
         return array.astype(str)
     if all(isinstance(value, (bool, np.bool_)) for value in flat):
         return array.astype(bool)
@@ -102,15 +102,16 @@ def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any
         try:
             if isinstance(value, (str, bytes)):
                 raise TypeError
-            numbers[i] = math.nan if value is None else float(value)
+            numbers[i] = math.nan if _is_gap(value) else float(value)
         except (TypeError, ValueError, OverflowError):
             index = np.unravel_index(i, array.shape)
             raise TypeError(f"{name}{_at(index)} = {value!r} is not a number") from None
     return numbers.reshape(array.shape)
 
 
-def _is_text_or_gap(value: Any) -> bool:
-    return isinstance(value, str) or value is None or (isinstance(value, float) and math.isnan(value))
+def _is_gap(value: Any) -> bool:
+    """None, NaN, or pandas.NA, which is known by its name, so that pandas need not be there."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
 
 
 def _at(index: tuple[Any, ...]) -> str:

@@ -283,13 +283,19 @@ class Loss:
         return scaled(self, 1.0 / divisor)
 
     def with_link(self, link: str | AnyLink) -> Loss:
-        """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means."""
+        """The same loss of a prediction on another scale: ``squared_error().with_link("log")`` takes log-means.
+
+        Of a loss that has a form for such scores, as ``from_logits=True``, it is that form.
+        """
         from lossmith.algebra import linked
 
         return linked(self, get_link(link))
 
     def class_weighted(self, weights: Mapping[Any, float]) -> Loss:
-        """The loss times a weight of the sample's class: ``loss.class_weighted({0: 1, 1: 9})``."""
+        """The loss times a weight of the sample's class: ``loss.class_weighted({0: 1, 1: 9})``.
+
+        A pandas Series is read by its index. Raises ValueError for a class without a weight and a weight of no class.
+        """
         from lossmith.algebra import class_weighted
 
         return class_weighted(self, weights)

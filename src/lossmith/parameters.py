@@ -101,12 +101,25 @@ def _ignored_label(loss: str, p: Parameter, value: Any) -> int | None:
     return int(value)
 
 
+def by_class(weights: Any) -> Any:
+    """A pandas Series as the dictionary that its index makes of it: there its classes stand, in any order."""
+    if not (hasattr(weights, "iloc") and getattr(weights, "ndim", 0) == 1 and hasattr(weights, "items")):
+        return weights
+    found = dict(weights.items())
+    if len(found) != len(weights):
+        twice = weights.index[weights.index.duplicated()].tolist()[0]
+        raise ValueError(f"a number per class: the index of the Series names the class {twice!r} more than once")
+    return found
+
+
 def _vector(loss: str, p: Parameter | Argument, value: Any, what: str) -> tuple[float, ...]:
+    value = by_class(value) if p.per_class else value
     if isinstance(value, Mapping):  # {0: 1.0, 1: 9.0}
         missing = [i for i in range(len(value)) if i not in value]
         if missing:
             raise ValueError(
-                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing"
+                f"{loss}: {p.name} must name the classes 0 to {len(value) - 1}, but {missing[0]} is missing; of "
+                "classes with other names, pass a list in their order"
             )
         value = [value[i] for i in range(len(value))]
     try:
@@ -135,7 +148,7 @@ def number(what: str, value: Any, p: Parameter | Argument) -> float:
     except (TypeError, ValueError, OverflowError):
         result = math.nan
     if not (math.isfinite(result) and p.domain.contains(result)):
-        raise ValueError(f"{what} must be {p.domain.describe()}, not {value!r}")
+        raise ValueError(f"{what} must be {p.domain.describe(finite=True)}, not {value!r}")
     return result
 
 

@@ -120,7 +120,8 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
                     or not math.isfinite(number)
                     or not argument.domain.contains(number)
                 ):
-                    raise ValueError(f"spec: {argument.name} must be {argument.domain.describe()}, not {shown(number)}")
+                    wanted = argument.domain.describe(finite=True)
+                    raise ValueError(f"spec: {argument.name} must be {wanted}, not {shown(number)}")
         found[kind] = formula
     chosen = get_link(link)
     for formula in found.values():

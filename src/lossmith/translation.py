@@ -45,7 +45,8 @@ class Row(Record):
     factor: float | Callable[..., float] = 1.0
     shift: float | Callable[..., float | Shift] = 0.0
     reductions: Mapping[str, str | None] = {}  # where they differ from the peer's others
-    reduction: str | None = None  # likewise
+    reduction: str | Callable[..., str | None] = ""  # likewise; of some parameters, None where lossmith has none
+    weighted: str = ""  # its reduction of a loss with class weights, where that divides by them
     notes: str = ""  # what of its arguments differs from the peer's others
     differs: str = ""  # where the peer's number is not what its definition says, and the reason
 
@@ -227,7 +228,8 @@ def _translated(peer: Peer, name: str, row: Row | Missing, params: dict[str, Any
         factor, shift = (_of(part, values) for part in (row.factor, row.shift))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{full}({shown}): {error}") from error
-    kept = reductions[str(reduction)] if reductions else row.reduction or peer.reduction
+    own = _of(row.reduction, values) if row.reduction else peer.reduction
+    kept = reductions[str(reduction)] if reductions else own
     notes = tuple(filter(None, (peer.notes, row.notes)))
     return Translation(f"{full}({shown})", loss, factor, shift, kept, notes, row.differs)
 
@@ -301,12 +303,12 @@ def from_sklearn(estimator: Any) -> Translation:
         return from_sklearn(loss)
     name = f"sklearn.{kind}:{loss}" if loss is not None else f"sklearn.{kind}"
     found = _read(name, lambda key: settings[key] if key in settings else getattr(estimator, f"{key}_", None), kind)
-    weights = settings.get("class_weight")
-    return found if weights is None else _class_weighted(found, weights)
+    weights, row = settings.get("class_weight"), _find(name)[2]
+    return found if weights is None or isinstance(row, Missing) else _class_weighted(found, weights, row)
 
 
-def _class_weighted(found: Translation, weights: Any) -> Translation:
-    """With scikit-learn's weights of classes, which are 1 where they are not named; its means divide by them."""
+def _class_weighted(found: Translation, weights: Any, row: Row) -> Translation:
+    """With scikit-learn's weights of classes, which are 1 where they are not named."""
     if not isinstance(weights, Mapping):
         raise ValueError(
             f"{found.peer}: class_weight={weights!r} depends on the targets: give the weights that it comes to, such "
@@ -314,7 +316,7 @@ def _class_weighted(found: Translation, weights: Any) -> Translation:
         )
     classes = found.loss.labels or range(max([2, *(1 + key for key in weights if isinstance(key, int))]))
     loss = found.loss.class_weighted({**dict.fromkeys(classes, 1.0), **weights})
-    return replace(found, loss=loss, reduction="weighted_mean" if found.reduction == "mean" else found.reduction)
+    return replace(found, loss=loss, reduction=row.weighted or found.reduction)
 
 
 def _loss_attribute(loss: Any, key: str) -> Any:

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 import sklearn
 from sklearn import metrics
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, RidgeClassifierCV
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV, cross_val_score, cross_validate
-from sklearn.multioutput import MultiOutputRegressor
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -193,6 +196,28 @@ def test_what_an_estimator_cannot_answer_is_said():
         lm.cross_entropy().to("sklearn")(LogisticRegression().fit(X, y), X[:3], np.array([0, 1, 7]))
     with pytest.raises(ValueError, match=r"poisson: y_true\[0\] = -1 is not"):
         lm.poisson().to("sklearn")(PoissonRegressor().fit(X, TARGETS["count"]), X, -np.ones(len(X)))
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy", "hinge"])
+@pytest.mark.parametrize(
+    "estimator",
+    [MultiOutputClassifier(LogisticRegression()), RandomForestClassifier(2), MLPClassifier((2,), max_iter=200)],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_several_targets_a_row_are_refused_by_name(name, estimator):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted = clone(estimator).fit(X, X > 0)
+    with pytest.raises(ValueError, match=f"{name} judges one target a row, and {type(estimator).__name__} predicts"):
+        lm.get(name).to("sklearn")(fitted, X, X > 0)
+
+
+@pytest.mark.parametrize("loss", [lm.hinge(), lm.hinge(labels=(-1, 1)), lm.multiclass_hinge()], ids=repr)
+def test_a_search_that_hides_the_classes_from_its_scorer_is_refused(loss):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    with pytest.raises(ValueError, match=r"RidgeClassifierCV hides the targets .* GridSearchCV"):
+        RidgeClassifierCV(scoring=loss.to("sklearn")).fit(X, np.where(X[:, 0] > 0, 1, -1))
 
 
 @pytest.mark.parametrize("name", lm.names())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+from lossmith.formula import PerSample, Positive, Real
 
 from . import samples
 
@@ -62,6 +63,40 @@ def test_the_domain_of_a_sum_is_that_of_its_parts():
     narrower = lm.squared_error() + lm.absolute_percentage_error()
     with pytest.raises(ValueError):
         narrower([0.0], [0.0])
+
+
+def test_the_inputs_of_a_sum_are_what_both_of_its_parts_take():
+    @lm.pointwise
+    def wide(y: Real, f: Real, *, t: PerSample[Real]):
+        return t * (f - y) ** 2
+
+    @lm.pointwise
+    def narrow(y: Real, f: Real, *, t: PerSample[Positive]):
+        return (f - y) ** 2 / t
+
+    for both in (wide() + narrow(), narrow() + wide()):
+        assert both([1.0], [3.0], t=[2.0]) == 10.0
+        with pytest.raises(ValueError, match=r"t\[0\] = -1 is not"):
+            both([1.0], [3.0], t=[-1.0])
+
+
+PLAIN, LEFT_OUT, OTHERS_OUT = lm.cross_entropy(), lm.cross_entropy(ignore_index=0), lm.cross_entropy(ignore_index=-1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(PLAIN, LEFT_OUT), (LEFT_OUT, PLAIN), (lm.focal_cross_entropy(), LEFT_OUT), (OTHERS_OUT, 2 * LEFT_OUT)],
+    ids=repr,
+)
+def test_losses_that_leave_out_different_labels_are_not_added(first, second):
+    with pytest.raises(ValueError, match=r"ignore_index=.*ignore_index=.*give both one"):
+        first + second
+
+
+def test_a_sum_leaves_out_the_label_that_both_leave_out():
+    y, f = [0, 1], [[0.0, 1.0], [1.0, 2.0]]
+    both = LEFT_OUT + 2 * LEFT_OUT
+    np.testing.assert_allclose(both(y, f, reduction="none"), 3 * LEFT_OUT(y, f, reduction="none"), rtol=1e-15)
 
 
 @pytest.mark.parametrize("factor", [np.nan, np.inf, "two", None, lm.huber()])
@@ -149,6 +184,24 @@ def test_with_link_is_another_loss_over_the_same_truth():
     assert linked == lm.squared_error().with_link("log")
     with pytest.raises(ValueError):
         plain.with_link("no such link")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "link"),
+    [
+        *((name, "from_logits", "logit") for name in ("binary_cross_entropy", "focal", "brier")),
+        *((name, "from_logits", "softmax") for name in ("cross_entropy", "focal_cross_entropy")),
+        *((name, "log_input", "log") for name in ("poisson", "gamma", "tweedie", "kl_divergence")),
+    ],
+)
+def test_a_link_that_a_loss_has_a_form_for_leads_to_that_form(name, option, link):
+    assert lm.get(name, **{option: False}).with_link(link) == lm.get(name, **{option: True})
+
+
+def test_a_probability_by_way_of_its_log_odds_keeps_its_digits():
+    linked = lm.binary_cross_entropy(from_logits=False, labels=("a", "b")).with_link("logit")
+    assert linked(["b"], [40.0]) == pytest.approx(np.exp(-40.0), rel=1e-15)
+    assert linked.gradient(["b"], [-746.0]) == -1.0
 
 
 # what is shown

@@ -56,6 +56,28 @@ def test_a_product_is_right_where_a_factor_is_not(loss, method, y, f, truth, eng
     np.testing.assert_allclose(got, [truth], rtol=1e-6, atol=2e-45)
 
 
+_HALF = {"class_weight": [0.0, 1.0]}
+# (loss, target, prediction): of infinite loss, but for its weight
+WEIGHTLESS = [
+    (lm.focal(alpha=0.0), 1, -INF), (lm.focal(alpha=1.0), 0, INF), (lm.focal(alpha=0.0, gamma=0.0), 1, -INF),
+    (lm.focal(alpha=0.0, from_logits=False), 1, 0.0), (lm.focal(alpha=0.0, gamma=1e-10, from_logits=False), 1, 1e-300),
+    (lm.focal_cross_entropy(**_HALF), 0, [-INF, 0.0]), (lm.focal_cross_entropy(**_HALF, from_logits=False), 0, [0, 1]),
+    (lm.cross_entropy(**_HALF), 0, [-INF, 0.0]), (lm.cross_entropy(**_HALF, from_logits=False), 0, [0, 1]),
+    (lm.bce(pos_weight=0.0), 1, -INF), (lm.bce(pos_weight=0.0, from_logits=False), 1, 0.0),
+    (lm.translate("lightgbm:binary", sigmoid=2.0, scale_pos_weight=0.0).loss, 1, -INF),
+    (lm.exponential().class_weighted({0: 1, 1: 0}), 1, -INF), (0 * lm.hinge(), 1, -INF),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["llvm", "arrays"])
+@pytest.mark.parametrize(("loss", "y", "f"), WEIGHTLESS, ids=str)
+def test_an_infinite_loss_of_no_weight_is_0(loss, y, f, engine, monkeypatch):
+    monkeypatch.setenv("LOSSMITH_ENGINE", engine)
+    for method in ("__call__", "gradient", "hessian"):
+        got = getattr(loss, method)(np.array([y]), np.array([f], float), reduction="none")
+        np.testing.assert_array_equal(got, np.zeros_like(got), method)
+
+
 @pytest.mark.parametrize(("dtype", "large"), [(np.float64, 1.2e308), (np.float32, 3e38)])
 def test_expectile_overflows_only_where_its_own_number_does(dtype, large):
     loss = lm.expectile(q=0.1)

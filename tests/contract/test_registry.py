@@ -120,6 +120,7 @@ def test_what_is_no_name_of_a_loss_is_refused(wrong):
         ("expectile", {"q": 2.0}, "q"),
         ("lq", {"q": 0.5}, "q"),
         ("epsilon_insensitive", {"epsilon": -0.1}, "epsilon"),
+        ("huber", {"delta": np.inf}, r"delta must be a positive number \(0, inf\), not inf"),
         ("binary_cross_entropy", {"label_smoothing": -0.1}, "label_smoothing"),
         ("binary_cross_entropy", {"label_smoothing": 1.5}, "label_smoothing"),
         ("binary_cross_entropy", {"pos_weight": -1.0}, "pos_weight"),

@@ -77,6 +77,29 @@ def test_pandas_missing_values_are_nan():
         lm.huber()(pandas.Series([1, None], dtype="Int64"), [1.0, 2.0])
 
 
+@pytest.mark.parametrize("dtype", ["string", "string[pyarrow]", "object", "category", "category of string"])
+@pytest.mark.parametrize("left_out", [{"where": [True, False]}, {"weight": [1.0, 0.0]}], ids=["where", "weight"])
+def test_a_missing_label_of_pandas_can_be_left_out(dtype, left_out):
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    y = pandas.Series(["a", pandas.NA], dtype="string" if dtype == "category of string" else dtype)
+    y = y.astype("category") if dtype == "category of string" else y
+    loss, f = lm.cross_entropy(labels=("a", "b")), np.zeros((2, 2))
+    assert loss(y, f, **left_out) == pytest.approx(np.log(2))
+    with pytest.raises(ValueError, match=r"y_true\[1\] = .* is not one of the 2 labels"):
+        loss(y, f)
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "bool[pyarrow]", "Int64", "Float64", "object"])
+def test_a_missing_number_of_pandas_can_be_left_out(dtype):
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    y = pandas.Series([True, pandas.NA], dtype="boolean").astype(dtype)
+    for left_out in ({"where": [True, False]}, {"weight": [1.0, 0.0]}):
+        assert lm.hinge()(y, [0.5, 2.0], **left_out) == 0.5
+        assert lm.hinge()([1, 0], y, **left_out) == 0.0
+    with pytest.raises(ValueError, match=r"y_true\[1\] = nan is not a label 0 or 1"):
+        lm.hinge()(y, [0.5, 2.0])
+
+
 # dtypes
 @PLAIN
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

@@ -190,6 +190,26 @@ def test_class_weighted_takes_class_ids(name):
     assert loss(y, f) == pytest.approx(expected.mean(), rel=1e-14)
 
 
+def test_a_pandas_series_of_class_weights_is_read_by_its_index():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series([1, 1, 1, 0])
+    w = 1 / y.value_counts(normalize=True)
+    assert w.index.tolist() == [1, 0]
+    for weights in (w, w.astype("float32"), w.rename(index=float), w.convert_dtypes()):
+        known = pytest.approx(weights.to_dict()[0]), pytest.approx(weights.to_dict()[1])
+        assert lm.cross_entropy(class_weight=weights).params["class_weight"] == known
+        assert lm.cross_entropy().class_weighted(weights).params["class_weights"] == known
+    assert lm.hinge().class_weighted(w) == lm.hinge().class_weighted(w.to_dict())
+    named = w.rename(index={0: "no", 1: "yes"})
+    labelled = lm.hinge(labels=("no", "yes"))
+    assert labelled.class_weighted(named) == labelled.class_weighted(named.to_dict())
+    with pytest.raises(ValueError, match=r"must name the classes 0 to 1, but 0 is missing; .* list in their order"):
+        lm.cross_entropy(class_weight=named)
+    with pytest.raises(ValueError, match="names the class 1 more than once"):
+        lm.hinge().class_weighted(pandas.Series([1.0, 2.0], index=[1, 1]))
+    assert lm.cumulative_logit(thresholds=pandas.Series([-1.0, 1.0], index=[5, 3])).params["thresholds"] == (-1.0, 1.0)
+
+
 def test_class_weights_must_fit_the_number_of_classes():
     with pytest.raises(ValueError, match="class_weight"):
         lm.cross_entropy(class_weight=[1.0, 2.0])(samples.IDS, samples.SCORES)

@@ -26,6 +26,12 @@ def test_there_is_less_to_compute():
     }
 
 
+def test_whether_a_weight_is_0_is_asked_only_where_it_may_be():
+    guarded = lm.focal(alpha=0.25)
+    assert nodes(guarded) < nodes(guarded, alpha=0.0)
+    assert nodes(lm.focal(gamma=3.0)) < nodes(lm.focal(gamma=0.0))
+
+
 def test_a_condition_is_asked_once():
     x = leaf("input", "x")
     c, d = x > 0, x > 1

@@ -66,14 +66,18 @@ def test_a_common_level_of_coefficients_has_a_price_under_l1(table):
 # class weights --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("class_weight", [{"low": 3.0, "top": 0.5}, {"top": 2.0}, "balanced"], ids=str)
+@pytest.mark.parametrize(
+    "class_weight",
+    [{"low": 3.0, "top": 0.5}, {"top": 2.0}, pd.Series({"top": 2.0, "mid": 1.0, "low": 0.5}), "balanced"],
+    ids=["two of three", "one", "a series", "balanced"],
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_class_weights_multiply_sample_weights(table, class_weight, weighted):
     X, y = table
     labels = np.array(["low", "mid", "top"])[np.digitize(y, [-30, 5])]
     weight = np.random.default_rng(1).uniform(0.5, 2, 200) if weighted else None
     model = LinearClassifier(l2=0.1, class_weight=class_weight).fit(X, labels, sample_weight=weight)
-    if class_weight == "balanced":
+    if isinstance(class_weight, str):
         share = compute_class_weight("balanced", classes=model.classes_, y=labels, sample_weight=weight)
         class_weight = dict(zip(model.classes_, share, strict=True))
     every = np.array([class_weight.get(label, 1.0) for label in labels]) * (1.0 if weight is None else weight)

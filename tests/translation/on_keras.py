@@ -1,13 +1,14 @@
 """What a translation says of a Keras loss is what Keras computes: run by test_keras.py, in a process of its own."""
 
 import keras
+import numpy as np
 import pytest
 from keras import losses
 from torch import nn
 
 import lossmith as lm
 from lossmith.translation import entries
-from translation.cases import cases, fewer
+from translation.cases import cases, fewer, points
 from translation.departures import DEPARTURES
 from translation.judge import agree, depart_as_said, notice_a_wrong_factor, notice_wrong_parameters
 from translation.offered import OFFERED
@@ -64,13 +65,31 @@ def test_what_is_read_is_what_the_name_and_parameters_say(case):
 
 def test_from_keras_reads_factor_and_reduction():
     assert lm.from_keras(losses.CategoricalFocalCrossentropy(0.5)).factor == 0.5
-    assert lm.from_keras(losses.Huber(reduction="sum")).reduction == "sum"
-    assert lm.from_keras(losses.Huber(reduction=None)).reduction == "none"
+    assert lm.from_keras(losses.CategoricalCrossentropy(reduction="sum")).reduction == "sum"
+    assert lm.from_keras(losses.CategoricalCrossentropy(reduction=None)).reduction == "none"
+
+
+@pytest.mark.parametrize("case", [case for case in FIRST if case.name[7].isupper()], ids=str)
+@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size"])
+def test_a_reduction_that_is_said_is_that_of_several_outputs_too(case, reduction):
+    theirs = getattr(losses, case.name.removeprefix("losses."))(reduction=reduction, dtype="float64", **case.params)
+    found = lm.from_keras(theirs)
+    y, f = points(found, hard=False)
+    ids = f.ndim == 2 and y.ndim == 1
+    y, f = (y, f) if f.ndim == 2 else (y.reshape(-1, 3), f.reshape(-1, 3))
+    told = np.eye(3)[y] if ids and "Sparse" not in case.name and "eneralized" not in case.name else y
+    value = float(theirs(told, f))
+    if found.reduction is None:
+        assert value == pytest.approx(found.factor * found.loss(y, f, reduction="sum") / 3, rel=1e-5)
+    else:
+        assert value == pytest.approx(found.factor * found.loss(y, f, reduction=found.reduction), rel=1e-5)
 
 
 def test_from_keras_refuses_what_lossmith_cannot_say():
-    with pytest.raises(ValueError, match="axis=1"):
-        lm.from_keras(losses.CategoricalCrossentropy(axis=1))
+    for loss in ("CategoricalCrossentropy", "CategoricalFocalCrossentropy", "BinaryCrossentropy",
+                 "BinaryFocalCrossentropy"):  # fmt: skip
+        with pytest.raises(ValueError, match="axis=0"):
+            lm.from_keras(getattr(losses, loss)(axis=0))
     with pytest.raises(ValueError, match="CosineSimilarity"):
         lm.from_keras(losses.CosineSimilarity())
     with pytest.raises(TypeError, match=r"a loss of keras\.losses"):

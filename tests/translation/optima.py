@@ -11,6 +11,7 @@ from translation.cases import Array, Case
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(80, 2))
 REAL = X @ [1.0, -2.0] + RNG.standard_t(3, size=80)
+CLASS = np.argmax(X @ [[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]] + RNG.gumbel(size=(80, 3)), axis=1)
 LABEL = (X @ [1.0, -1.0] + RNG.logistic(size=80) > 0).astype(float)
 TIGHT = {"tol": 1e-10, "max_iter": 1_000_000}
 
@@ -18,7 +19,7 @@ Objective = Callable[[Array, Callable[[Array], Array]], float]  # of the coeffic
 
 
 def _l2(strength: float, size: float, reduce: Callable[[Array], Any]) -> Objective:
-    return lambda w, loss: strength * float(w @ w) + size * float(reduce(loss(X @ w)))
+    return lambda w, loss: strength * float((w * w).sum()) + size * float(reduce(loss(X @ w)))
 
 
 def _l1(strength: float, reduce: Callable[[Array], Any]) -> Objective:
@@ -48,9 +49,13 @@ OPTIMA: dict[str, tuple[Callable[..., Any], Objective]] = {
             epsilon=epsilon, C=0.02, loss="squared_epsilon_insensitive", fit_intercept=False, **TIGHT),
         _l2(0.5, 0.02, np.sum)),
     "svm.LinearSVC:hinge": (
-        lambda classes=None: svm.LinearSVC(C=0.02, loss="hinge", fit_intercept=False, **TIGHT), _l2(0.5, 0.02, np.sum)),
+        lambda classes=None, multi_class="ovr": svm.LinearSVC(
+            C=0.02, loss="hinge", multi_class=multi_class, fit_intercept=False, **TIGHT),
+        _l2(0.5, 0.02, np.sum)),
     "svm.LinearSVC:squared_hinge": (
-        lambda classes=None: svm.LinearSVC(C=0.02, fit_intercept=False, **TIGHT), _l2(0.5, 0.02, np.sum)),
+        lambda classes=None, multi_class="ovr": svm.LinearSVC(
+            C=0.02, multi_class=multi_class, fit_intercept=False, **TIGHT),
+        _l2(0.5, 0.02, np.sum)),
     "svm.SVR": (
         lambda epsilon=0.1: svm.SVR(kernel="linear", epsilon=epsilon, C=0.02, tol=1e-8), _l2(0.5, 0.02, np.sum)),
     "svm.SVC": (lambda classes=None: svm.SVC(kernel="linear", C=0.02, tol=1e-8), _l2(0.5, 0.02, np.sum)),
@@ -62,12 +67,12 @@ def gap(case: Case) -> float:
     make, objective = OPTIMA[case.name]
     found = case.translation
     binary = found.loss.target_kind == "label" or found.loss.formula.target.domain.high == 1.0
-    y = LABEL if binary else REAL
+    y = CLASS if found.loss.kind == "rowwise" else LABEL if binary else REAL
     labels = case.params.get("classes")
     y = np.asarray(labels)[y.astype(int)] if isinstance(labels, list) else y
     model = make(**case.params).fit(X, y)
-    w, b = np.ravel(model.coef_), float(np.ravel(model.intercept_)[0])
+    w, b = np.squeeze(np.transpose(model.coef_)), np.ravel(model.intercept_)[0]
     kept = lambda f: found.factor * found.loss(y, f + b, reduction="none")  # noqa: E731
     best = objective(w, kept)
-    steps = np.random.default_rng(1).normal(size=(400, 2)) * np.logspace(-4, -1, 400)[:, None]
-    return max(0.0, best - min(objective(w + step, kept) for step in steps)) / best
+    steps = np.random.default_rng(1).normal(size=(400, w.size)) * np.logspace(-4, -1, 400)[:, None]
+    return max(0.0, best - min(objective(w + step.reshape(w.shape), kept) for step in steps)) / best

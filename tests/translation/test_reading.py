@@ -58,7 +58,8 @@ def _shown(case):
 
 
 READ = [case for case in cases("torch") if ".functional." not in case.name and "NLLLoss2d" not in case.name]
-READ += [case for case in cases("sklearn") if not {"classes", "scale"} & set(case.params)]
+FITTED = {"classes", "scale", "n_outputs", "out_activation"}  # what the data say
+READ += [case for case in cases("sklearn") if not FITTED & set(case.params)]
 
 
 @pytest.mark.parametrize("case", READ, ids=str)
@@ -72,6 +73,16 @@ def test_torch_reductions_that_lossmith_has_not_are_none():
     assert lm.from_torch(nn.KLDivLoss()).reduction is None
     assert lm.from_torch(nn.MultiLabelSoftMarginLoss(reduction="sum")).reduction is None
     assert lm.from_torch(nn.MultiLabelSoftMarginLoss()).reduction == "mean"
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 4), (4,)])
+def test_batchmean_divides_by_the_length_of_the_first_axis(shape):
+    f = np.log(np.random.default_rng(2).dirichlet(np.ones(shape[-1]), shape[:-1]))
+    y = np.full(shape, 1 / shape[-1])
+    module = nn.KLDivLoss(reduction="batchmean")
+    ours = lm.from_torch(module).loss(y, f, reduction="sum") / shape[0]
+    assert module(torch.tensor(f), torch.tensor(y)).item() == pytest.approx(ours, rel=1e-12)
+    assert '"sum" here divided by that length' in str(lm.from_torch(module))
 
 
 # from objects ---------------------------------------------------------------------------------------------------------
@@ -127,8 +138,39 @@ def test_from_sklearn_reads_what_a_fitted_estimator_knows():
     assert (found.factor, found.shift) == (2 / fitted.scale_, fitted.scale_)
     y = rng.integers(0, 3, 60)
     assert lm.from_sklearn(linear_model.LogisticRegression().fit(X, y)).loss == lm.cross_entropy()
+    three = svm.LinearSVC(multi_class="crammer_singer").fit(X, np.array(["a", "b", "c"])[y])
+    assert lm.from_sklearn(three).loss == lm.multiclass_hinge(labels=("a", "b", "c"))
     names = np.array(["no", "yes"])[y % 2]
+    two = svm.LinearSVC(multi_class="crammer_singer").fit(X, names)
+    assert lm.from_sklearn(two).loss == lm.hinge(labels=("no", "yes"))
     assert lm.from_sklearn(linear_model.SGDClassifier().fit(X, names)).loss == lm.hinge(labels=("no", "yes"))
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_from_sklearn_reads_a_network_of_several_labels(labels):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    Y = (X @ rng.normal(size=(2, labels)) + rng.normal(size=(60, labels)) > 0).astype(int)
+    settings = {"activation": "identity", "hidden_layer_sizes": (2,), "alpha": 0.0, "solver": "lbfgs", "tol": 1e-12}
+    fitted = neural_network.MLPClassifier(**settings, max_iter=2000, random_state=0).fit(X, Y)
+    found = lm.from_sklearn(fitted)
+    assert (found.loss, found.reduction) == (lm.binary_cross_entropy(), None)
+    scores = lm.binary_cross_entropy().link(fitted.predict_proba(X))
+    assert found.loss(Y, scores, reduction="none").sum(1).mean() == pytest.approx(fitted.loss_, rel=1e-6)
+
+
+def test_the_mean_of_stochastic_descent_counts_samples_not_class_weights():
+    """Its penalty is beside sum(w L) / n: the optimum of that, not the one of sum(w L) / sum(w)."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1))
+    y = (X[:, 0] + 2 * rng.logistic(size=4000) > 0).astype(int)
+    options = {"alpha": 0.5, "class_weight": {0: 1, 1: 9}, "average": True, "tol": None, "max_iter": 100}
+    options |= {"fit_intercept": False, "random_state": 0}
+    fitted = linear_model.SGDClassifier(loss="log_loss", learning_rate="invscaling", eta0=0.05, **options).fit(X, y)
+    found = lm.from_sklearn(fitted)
+    assert found.reduction == lm.from_sklearn(linear_model.Perceptron(class_weight={0: 1, 1: 9})).reduction == "mean"
+    slope = X[:, 0] @ found.loss.gradient(y, fitted.decision_function(X), reduction=found.reduction)
+    assert slope + 0.5 * fitted.coef_[0, 0] == pytest.approx(0.0, abs=0.01 * abs(slope))
 
 
 def test_from_sklearn_reads_the_weights_of_classes():

@@ -111,19 +111,29 @@ def _on_score_scale(loss: Loss, prediction: Array) -> Array:
 
 def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Array, Array]:
     """The loss of class numbers, the numbers of y, and scores with classes in the loss's own order."""
+    kind = type(estimator).__name__
     if loss.target_kind == "level":
         raise ValueError(
-            f"{loss.name} takes a score along its own thresholds, which probabilities of {type(estimator).__name__} do "
-            "not tell: score them with cross_entropy"
+            f"{loss.name} takes a score along its own thresholds, which probabilities of {kind} do not tell: "
+            "score them with cross_entropy"
         )
     domain = loss.formula.predictions[0].domain
     of_shares = loss.link.name in ("logit", "softmax") or (domain.low, domain.high) == (0.0, 1.0)
     if not of_shares and loss.target_kind not in ("label", "class id"):
         raise ValueError(
-            f"{loss.name} is a loss of numbers, and {type(estimator).__name__} predicts classes: score it with a loss "
-            "of classes, such as binary_cross_entropy, brier or hinge, or score a regressor"
+            f"{loss.name} is a loss of numbers, and {kind} predicts classes: score it with a loss of "
+            "classes, such as binary_cross_entropy, brier or hinge, or score a regressor"
+        )
+    if isinstance(estimator.classes_, list) or y.ndim > 1:
+        raise ValueError(
+            f"{loss.name} judges one target a row, and {kind} predicts several: score a classifier of each by itself"
         )
     known = list(estimator.classes_)
+    if len(known) == 1 and not of_shares:
+        raise ValueError(
+            f"{loss.name} needs margins of two classes or more, and {kind} tells of one, as RidgeClassifierCV hides "
+            "the targets of two classes from its scorers: search over RidgeClassifier with GridSearchCV instead"
+        )
     names = known if loss.labels is None else list(loss.labels)
     if sorted(map(str, names)) != sorted(map(str, known)):
         raise ValueError(f"{loss.name} has the labels {tuple(names)}, but the estimator knows {tuple(known)}")
@@ -133,13 +143,12 @@ def _of_classes(loss: Loss, estimator: Any, X: Any, y: Array) -> tuple[Loss, Arr
     order = [known.index(name) for name in names]
     if not of_shares:
         if not hasattr(estimator, "decision_function"):
-            kind = type(estimator).__name__
             raise ValueError(f"{loss.name} is a loss of margins, and {kind} has no decision_function")
         return plain, numbers, _margins(loss, np.asarray(estimator.decision_function(X)), order)
     if not hasattr(estimator, "predict_proba"):
         raise ValueError(
-            f"{loss.name} is a loss of probabilities, and {type(estimator).__name__} has no predict_proba: calibrate "
-            "it (sklearn.calibration), or score it with a loss of margins such as hinge"
+            f"{loss.name} is a loss of probabilities, and {kind} has no predict_proba: calibrate it "
+            "(sklearn.calibration), or score it with a loss of margins such as hinge"
         )
     p = np.asarray(estimator.predict_proba(X), dtype=np.float64)[:, order]
     if loss.link.name in ("logit", "softmax"):

@@ -34,13 +34,17 @@ class Domain(Record):
         bounded = math.isfinite(self.low) or math.isfinite(self.high) or self.low_open or self.high_open
         return not (bounded or self.whole or self.simplex) and self.excluded is None
 
-    def describe(self) -> str:
-        """What errors and docs call the domain: its name, and its bounds where the name does not say them."""
+    def describe(self, *, finite: bool = False) -> str:
+        """What errors and docs call the domain: its name, and its bounds where the name does not say them.
+
+        ``finite``: of a parameter, which is never infinite.
+        """
         if self.kind == "label":
             return self.name
         if self.kind == "level" and math.isfinite(self.high):
             return f"{self.name} from {self.low:g} to {self.high:g}"
-        left, right = "(["[not self.low_open], ")]"[not self.high_open]
+        left = "(" if self.low_open or (finite and self.low == -math.inf) else "["
+        right = ")" if self.high_open or (finite and self.high == math.inf) else "]"
         interval = f"{left}{self.low:g}, {self.high:g}{right}"
         return f"{self.name} {interval}" if math.isfinite(self.low) or math.isfinite(self.high) else self.name
 

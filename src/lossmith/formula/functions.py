@@ -43,10 +43,12 @@ def sqrt(x: Operand) -> Expr:
 
 
 def sin(x: Operand) -> Expr:
+    """The sine. Machine code has fewer digits from 2^45 = 3.5e13 on, and takes every x from 2^51 on for 0."""
     return apply("sin", x)
 
 
 def cos(x: Operand) -> Expr:
+    """The cosine. Machine code has fewer digits from 2^45 = 3.5e13 on, and takes every x from 2^51 on for 0."""
     return apply("cos", x)
 
 

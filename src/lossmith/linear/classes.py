@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.parameters import by_class
 from lossmith.start import without_labels
 
 from .arrays import as_array, shown
@@ -204,6 +205,7 @@ def weighted_by_class(
     class_weight: Any, classes: NDArray[Any], code: NDArray[Any], weight: Array | None
 ) -> Array | None:
     """Sample weights times class weights: what a dict says of a class (else 1), or "balanced": as much for each."""
+    class_weight = by_class(class_weight)
     if class_weight is None:
         return weight
     if isinstance(class_weight, Mapping):

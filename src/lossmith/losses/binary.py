@@ -120,13 +120,13 @@ def _alpha(y: Label, alpha: UnitInterval | None) -> Expr | float:
 @pointwise(source="Lin et al. 2017, arXiv:1708.02002", aliases=("focal_loss",), link="logit")
 def focal(y: Label, f: Real, *, gamma: NonNegative = 2.0, alpha: UnitInterval | None = None) -> Expr:
     """Cross-entropy that fades for easy samples. Not calibrated: its minimiser is not the probability."""
-    return _alpha(y, alpha) * focal_surprise(margin(y, f), gamma)
+    return zero_times(_alpha(y, alpha), focal_surprise(margin(y, f), gamma))
 
 
 @focal.variant(from_logits=False, link="identity")
 def _(y: Label, f: Probability, *, gamma: NonNegative = 2.0, alpha: UnitInterval | None = None) -> Expr:
     surprise = -where(y == 1, log(f), log1p(-f))
-    return _alpha(y, alpha) * focal_of_probability(where(y == 1, 1 - f, f), surprise, gamma)
+    return zero_times(_alpha(y, alpha), focal_of_probability(where(y == 1, 1 - f, f), surprise, gamma))
 
 
 @pointwise(source="Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2", link="logit", elicits="mean")

@@ -145,7 +145,7 @@ def focal_cross_entropy(
     y: ClassId, f: Scores, *, gamma: NonNegative = 2.0, class_weight: PerClass[NonNegative] | None = None
 ) -> Expr:
     """Softmax cross-entropy that fades for easy samples. Not calibrated."""
-    return _weight_of_class(y, class_weight) * focal_surprise(-_odds_against(y, f), gamma)
+    return zero_times(_weight_of_class(y, class_weight), focal_surprise(-_odds_against(y, f), gamma))
 
 
 @focal_cross_entropy.variant(from_logits=False, link="identity")
@@ -153,7 +153,7 @@ def _(
     y: ClassId, f: Probabilities, *, gamma: NonNegative = 2.0, class_weight: PerClass[NonNegative] | None = None
 ) -> Expr:
     p = pick(f, y)
-    return _weight_of_class(y, class_weight) * focal_of_probability(1 - p, -log(p), gamma)
+    return zero_times(_weight_of_class(y, class_weight), focal_of_probability(1 - p, -log(p), gamma))
 
 
 def _lead_of_others(y: ClassId, f: Scores) -> Expr:

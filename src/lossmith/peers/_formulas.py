@@ -181,7 +181,7 @@ def hinge_embedding(y: Label, f: Real, *, margin: Real = 1.0) -> Expr:
 def scaled_logistic(y: UnitInterval, f: Real, *, sigmoid: Positive = 1.0, pos_weight: NonNegative = 1.0) -> Expr:
     """Binary cross-entropy of a score in other units."""
     z = sigmoid * f
-    return pos_weight * zero_times(y, softplus(-z)) + zero_times(1 - y, softplus(z))
+    return zero_times(pos_weight * y, softplus(-z)) + zero_times(1 - y, softplus(z))
 
 
 @pointwise(source="Martins and Astudillo 2016, arXiv:1602.02068")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,20 @@ from lossmith.translation import Missing, Peer, Row, Shift, refuse
 _PASSIVE = "each step makes the loss of one sample small at once; no sum over samples is minimised"
 _OF_LABELS = "SGDClassifier takes it of labels -1 and 1 as numbers."
 
+_ALL_AT_ONCE = "With multi_class='crammer_singer' scikit-learn leaves loss= unread: the loss is multiclass_hinge."
+
+
+def _labels(classes: Any) -> list[Any] | None:
+    """Classes by name; None where they are numbered from 0, or not known."""
+    names = None if np.ndim(classes) == 0 else np.asarray(classes).tolist()
+    return None if names is None or names == list(range(len(names))) else names
+
 
 def _two(loss: Any, classes: Any) -> Loss:
     """A loss of two classes with the labels of a fitted classifier."""
-    labels = None if classes is None or np.ndim(classes) == 0 or len(classes) != 2 else np.asarray(classes).tolist()
+    labels = _labels(classes)
     make = (lambda **given: get(loss, **given)) if isinstance(loss, str) else loss
-    return make(labels=None if labels in (None, [0, 1]) else labels)
+    return make(labels=None if labels is None or len(labels) != 2 else labels)
 
 
 def _log_loss(classes: Any = 2) -> Loss:
@@ -27,8 +36,29 @@ def _log_loss(classes: Any = 2) -> Loss:
     count = 2 if classes is None else int(classes) if np.ndim(classes) == 0 else len(classes)
     if count == 2:
         return _two("binary_cross_entropy", classes)
-    labels = None if np.ndim(classes) == 0 else np.asarray(classes).tolist()
-    return get("cross_entropy", labels=None if labels == list(range(count)) else labels)
+    return get("cross_entropy", labels=_labels(classes))
+
+
+def _has_labels(n_outputs: int | None, out_activation: str | None) -> bool:
+    """Whether a network tells of several labels each whether it holds."""
+    return (n_outputs or 1) > 1 and out_activation == "logistic"
+
+
+def _network(classes: Any = 2, n_outputs: int | None = 1, out_activation: str | None = "logistic") -> Loss:
+    return get("binary_cross_entropy") if _has_labels(n_outputs, out_activation) else _log_loss(classes)
+
+
+def _linear_svm(loss: str) -> Callable[..., Loss]:
+    """All classes at once leave ``loss`` unread; of two the score is the difference, and its loss the hinge."""
+
+    def of(classes: Any = None, multi_class: str = "ovr") -> Loss:
+        if multi_class != "crammer_singer":
+            return _two(loss, classes)
+        if classes is not None and len(classes) == 2:
+            return _two("hinge", classes)
+        return get("multiclass_hinge", labels=_labels(classes))
+
+    return of
 
 
 def _power(power: float, log: bool) -> Loss:
@@ -136,17 +166,23 @@ PEER = Peer(
             notes="n_classes is the number of scores."),
         Row("linear_model.LogisticRegression ensemble.HistGradientBoostingClassifier:log_loss "
             "ensemble.GradientBoostingClassifier:log_loss",
-            _log_loss, notes="classes are the classes, or how many: two (as assumed where they are not known) make "
+            _log_loss, weighted="weighted_mean",
+            notes="classes are the classes, or how many: two (as assumed where they are not known) make "
             "binary_cross_entropy, more make cross_entropy."),
-        Row("neural_network.MLPClassifier", _log_loss, notes="classes as for LogisticRegression.",
+        Row("neural_network.MLPClassifier", _network,
+            reduction=lambda n_outputs, out_activation: None if _has_labels(n_outputs, out_activation) else "mean",
+            notes="classes as for LogisticRegression. Of several labels (n_outputs, each with out_activation "
+            "'logistic') each number is a binary_cross_entropy of its own; scikit-learn adds up those of a row and "
+            "averages the rows.",
             differs="It takes logarithms of probabilities, rounded and at least 2.2e-16 away from 0 and 1: a score of "
             "40 on the wrong side costs 36."),
         Row("_loss.ExponentialLoss", lambda: get("exponential")),
         Row("ensemble.GradientBoostingClassifier:exponential", lambda classes=None: _two("exponential", classes)),
         Row("linear_model.SGDClassifier:hinge", lambda classes=None: _two("hinge", classes)),
-        Row("svm.LinearSVC:hinge svm.SVC", lambda classes=None: _two("hinge", classes), reduction="sum"),
+        Row("svm.LinearSVC:hinge", _linear_svm("hinge"), reduction="sum", notes=_ALL_AT_ONCE),
+        Row("svm.SVC", lambda classes=None: _two("hinge", classes), reduction="sum"),
         Row("linear_model.SGDClassifier:squared_hinge", lambda classes=None: _two("squared_hinge", classes)),
-        Row("svm.LinearSVC:squared_hinge", lambda classes=None: _two("squared_hinge", classes), reduction="sum"),
+        Row("svm.LinearSVC:squared_hinge", _linear_svm("squared_hinge"), reduction="sum", notes=_ALL_AT_ONCE),
         Row("linear_model.SGDClassifier:modified_huber", lambda classes=None: _two("modified_huber", classes)),
         Row("linear_model.SGDClassifier:perceptron linear_model.Perceptron",
             lambda classes=None: _two(own.perceptron, classes),

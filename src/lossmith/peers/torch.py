@@ -111,8 +111,10 @@ PEER = Peer(
             lambda log_target=False: get("kl_divergence", log_input=True),
             reductions={"mean": None, "batchmean": "mean", "none": None},
             notes="The input holds log-probabilities, and so does the target with log_target=True: hand its "
-            'exponential to the loss here. torch\'s "mean" divides by all n * K numbers, which is no divergence; '
-            '"batchmean" is the mean here, and "none" gives the K terms of each row.',
+            'exponential to the loss here. torch\'s "mean" divides by all n * K numbers, which is no divergence. '
+            '"batchmean" divides by the length of the first axis: the mean here of rows (n, K); of inputs with more '
+            'axes, or of a single row, it is the "sum" here divided by that length. "none" gives the K terms of each '
+            "row.",
             differs="With log_target=True torch gives NaN where a target's probability is 0.",
         ),
         Row(

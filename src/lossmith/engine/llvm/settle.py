@@ -1,6 +1,6 @@
-"""Formulas with parameters that are known to be 1 or 2, as most are by default: less is left to compute.
+"""Formulas with parameters that are known to be 1 or 2, as most are by default, or not 0: less is left to compute.
 
-Only such numbers are settled, so that a search over a parameter does not compile a kernel for each of its values.
+Only that is settled, so that a search over a parameter does not compile a kernel for each of its values.
 """
 
 from __future__ import annotations
@@ -23,9 +23,24 @@ def settled(roots: tuple[Expr, ...], params: Mapping[str, Any]) -> tuple[Expr, .
             new[node] = const(float(params[node.data]))
             continue
         args = tuple(new[arg] for arg in node.args)
+        if node.op == "eq" and args[1] is ZERO and _is_never_zero(args[0], params):
+            args = (ONE, ZERO)
         same = all(arg is old for arg, old in zip(args, node.args, strict=True))
         new[node] = node if same and node.op not in _RULES else _settled(node, args)
     return tuple(new[root] for root in roots)
+
+
+def _is_never_zero(x: Expr, params: Mapping[str, Any]) -> bool:
+    """Whether a number made of parameters alone, perhaps chosen for the sample, is known not to be 0."""
+    if x.op == "where":
+        return all(_is_never_zero(branch, params) for branch in x.args[1:])
+    known = [_number(arg, params) for arg in (x.args if x.op == "sub" else (x, ZERO))]
+    return None not in known and known[0] != known[1]
+
+
+def _number(x: Expr, params: Mapping[str, Any]) -> float | None:
+    found = x.data if x.op == "const" else params.get(x.data) if x.op == "param" else None
+    return found if isinstance(found, float) else None
 
 
 def _settled(node: Expr, args: tuple[Expr, ...]) -> Expr:

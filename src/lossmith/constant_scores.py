@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 Floats = NDArray[np.float64]
-_WIDTHS = 10.0 ** -np.arange(13.0)  # of kinks, in units of scores
+_NARROWER = 0.1
+_WIDTHS = _NARROWER ** np.arange(13.0)  # of kinks, in units of scores
 _SHARE = 1e-4  # of what a width adds to the loss: how well all but the last are solved
 _SWEEPS = 2
 _TOLD = 1 << 12  # targets that tell which start is best
@@ -155,9 +156,12 @@ def _start(mean: _Mean, count: int) -> Floats:
 
 def _descended(mean: _Mean, start: Floats) -> Floats:
     """Of the points that the searches find, the one of the smallest loss."""
-    best = there = start
+    best = there = before = start
     for smooth, enough in _smoothed(mean, start):
-        there = _lowered(smooth, there, enough)
+        # what is left of the way shrinks as the width does
+        ahead = np.where(np.isfinite(there), there + _NARROWER * (there - before), there)
+        nearer = ahead if smooth.at(ahead).value < smooth.at(there).value else there
+        before, there = there, _lowered(smooth, nearer, enough)
         best = there if mean.at(there).value <= mean.at(best).value else best
     return best
 

@@ -1,4 +1,4 @@
-"""The best constant prediction: one score is found by bisection on the sign of the gradient, exact to the last float."""
+"""The best constant prediction: one score is found by bisection on the gradient's sign, exact to the last float."""
 
 from __future__ import annotations
 

@@ -145,6 +145,8 @@ def _start(mean: _Mean, count: int) -> Floats:
     if mean.loss.kind == "rowwise":
         return np.zeros(count)
     middle, spread = moments(mean.numbers(), mean.share)
+    if math.isnan(spread):
+        raise ValueError(f"{mean.loss.name}: y_true holds inf or -inf, of which no constant is best: give it weight 0")
     some = mean.of(slice(None, None, -(-len(mean.y) // _TOLD)))
     sizes = [middle, np.log(spread), 0.0, spread, np.log(np.abs(middle))]
     found = np.zeros(count)

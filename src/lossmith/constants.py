@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lossmith.compute import Call
 from lossmith.constant_scores import best_scores, is_lowest
 from lossmith.formula.domains import Domain
-from lossmith.inputs import to_host
+from lossmith.inputs import check_index, to_host
 from lossmith.kinks import known_classes
 from lossmith.turning import boundary, crossing
 
@@ -49,25 +49,25 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
 
     The largest weight is about 1, so that no sum of them overflows. Raises what a call would.
     """
-    y = to_host(y_true, "y_true")
+    check_index(y_true=y_true, weight=weight, **extras)
+    y, w = to_host(y_true, "y_true"), None if weight is None else to_host(weight, "weight")
+    named = {name: to_host(value, name) for name, value in extras.items()}
     rows = "row" in loss.formulas and (len(loss.formulas) == 1 or _looks_like_rows(y))
-    counted = _counted(loss, y, weight, rows=rows)
+    counted = _counted(loss, y, w, rows=rows)
     count = loss.outputs or (y.shape[-1] if rows and y.ndim else _classes(loss, y[counted]))
     shape = (y.shape[:-1] if rows else y.shape) + ((count,) if loss.wide else ())
     inside = [_inside(p.domain) for p in loss.formula.predictions]
     prediction = np.broadcast_to(inside if loss.wide else inside[0], shape)
-    Call(loss, y_true, prediction, weight, None, extras)  # checks everything, in the places that the user knows
+    Call(loss, y, prediction, w, None, named)  # checks everything, in the places that the user knows
     if not counted.any():
         raise ValueError(f"{loss.name}: there is nothing to average: no samples, or a total weight of zero")
-    w = np.ones(counted.shape) if weight is None else to_host(weight, "weight").astype(np.float64)
-    named = {name: to_host(value, name)[counted] for name, value in extras.items()}
-    return y[counted], np.ldexp(w[counted], -np.frexp(w[counted].max())[1]), named, count
+    kept = np.ones(int(counted.sum())) if w is None else w[counted].astype(np.float64)
+    return y[counted], np.ldexp(kept, -np.frexp(kept.max())[1]), {n: x[counted] for n, x in named.items()}, count
 
 
-def _counted(loss: Loss, y: Any, weight: Any, *, rows: bool) -> NDArray[np.bool_]:
+def _counted(loss: Loss, y: Any, w: Any, *, rows: bool) -> NDArray[np.bool_]:
     """Which samples have a weight, and a label that is not ignored."""
     shape = y.shape[:-1] if rows else y.shape
-    w = None if weight is None else to_host(weight, "weight")
     counted = np.ones(shape, dtype=bool) if w is None or w.shape != shape else w != 0
     ignore = loss.params.get("ignore_index")
     return counted if ignore is None or rows else counted & (y != ignore)

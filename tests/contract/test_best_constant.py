@@ -208,6 +208,7 @@ def test_a_mean_that_no_score_gives():
         (lm.poisson(), [5.0, 3.0, -1.0], None, r"y_true\[2\] = -1"),
         (lm.poisson(), [-5.0, 3.0, -1.0], [0.0, 1.0, 1.0], r"y_true\[2\] = -1"),
         (lm.gaussian_nll(), [5.0, np.nan], None, r"y_true\[1\] = nan"),
+        (lm.gaussian_nll(), [5.0, np.inf], None, "y_true holds inf"),
         (lm.squared_error(), [1.0, 2.0], [1.0, -1.0], r"weight\[1\] = -1"),
         (lm.squared_error(), [1.0, 2.0], [1.0, np.nan], r"weight\[1\] = nan"),
         (lm.squared_error(), [1.0, 2.0], [[1.0], [2.0]], "weight has shape"),
@@ -224,6 +225,11 @@ def test_unequal_pandas_indexes_are_refused():
     y, weight = pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], index=[1, 0])
     with pytest.raises(ValueError, match="unequal pandas indexes"):
         lm.squared_error().best_constant(y, weight=weight)
+
+
+def test_targets_of_another_library_on_the_host():
+    torch = pytest.importorskip("torch")
+    assert lm.squared_error().best_constant(torch.tensor([1.0, 5.0]), weight=torch.tensor([3.0, 1.0])) == 2.0
 
 
 def test_a_column_of_class_ids_is_no_row_of_one_class():

@@ -69,7 +69,8 @@ def added(first: Loss, second: Any) -> Loss:
     kinds = [kind for kind in first.formulas if kind in second.formulas]
     pairs = {kind: (first.formulas[kind], second.formulas[kind]) for kind in kinds} or _across(first, second)
     formulas = {kind: _sum(a, b) for kind, (a, b) in pairs.items()}
-    claim = first.claim if first.claim == second.claim else None
+    same = first.claim == second.claim and first.params.get("q") == second.params.get("q")  # of one level
+    claim = first.claim if same else None
     name = f"{first.name} + {second.name}"
     return Loss(
         name, formulas, params, first.link, first.labels, claim=claim, doc=f"Sum of {first.name} and {second.name}."

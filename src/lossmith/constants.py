@@ -1,4 +1,4 @@
-"""The best constant prediction: found by bisection on the sign of the gradient, exact to the last float."""
+"""The best constant prediction: one score is found by bisection on the gradient's sign, exact to the last float."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.compute import Call
+from lossmith.constant_scores import best_scores, is_lowest
 from lossmith.formula.domains import Domain
-from lossmith.inputs import to_host
+from lossmith.inputs import check_index, to_host
+from lossmith.kinks import known_classes
 from lossmith.turning import boundary, crossing
 
 if TYPE_CHECKING:
@@ -28,57 +30,66 @@ _CANDIDATES = 65  # points at which a loss is checked for a lower valley than th
 
 def best_constant(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> Any:
     """See ``Loss.best_constant``."""
-    y, w, extras = _kept(loss, y_true, weight, extras)
+    y, w, extras, count = _kept(loss, y_true, weight, extras)
     with np.errstate(all="ignore"):  # the ends of the number line overflow
-        return _found(loss, y, w, extras)
+        return _found(loss, y, w, extras, count)
 
 
-def _found(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Any:
-    if not loss.wide:
-        return _one(loss, y, w, extras)
-    if loss.kind == "rowwise" and loss.elicits == "mean" and not extras:
-        return _mean_row(loss, y, w)
-    return _many(loss, y, w, extras)
+def _found(loss: Loss, y: Any, w: Floats, extras: dict[str, Any], count: int) -> Any:
+    if loss.kind == "rowwise" and loss.elicits == "mean":
+        return _mean_row(loss, y, w, count)
+    if y.ndim == 1 and not extras:  # equal targets once, with their weights added
+        y, inverse = np.unique(y, return_inverse=True)
+        w = np.bincount(inverse, weights=w).astype(np.float64)
+    return best_scores(loss, y, w, extras, count) if loss.wide else _one(loss, y, w, extras)
 
 
-def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple[Any, Floats, dict[str, Any]]:
-    """Samples flattened to one axis, those without weight dropped."""
-    y = to_host(y_true, "y_true")
+def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple[Any, Floats, dict[str, Any], int]:
+    """Samples flattened to one axis, those without weight dropped; and how many scores a constant has.
+
+    The largest weight is about 1, so that no sum of them overflows. Raises what a call would.
+    """
+    check_index(y_true=y_true, weight=weight, **extras)
+    y, w = to_host(y_true, "y_true"), None if weight is None else to_host(weight, "weight")
+    named = {name: to_host(value, name) for name, value in extras.items()}
     rows = "row" in loss.formulas and (len(loss.formulas) == 1 or _looks_like_rows(y))
-    y = y.reshape(-1, y.shape[-1]) if rows else y.reshape(-1)
-    w = np.ones(len(y)) if weight is None else to_host(weight, "weight").astype(np.float64).reshape(-1)
-    if w.shape != y.shape[:1]:
-        raise ValueError(f"{loss.name}: weight has {len(w)} numbers, but y_true {len(y)} samples")
-    if not (np.isfinite(w) & (w >= 0)).all():
-        raise ValueError(
-            f"{loss.name}: weight[{int(np.argmin(np.isfinite(w) & (w >= 0)))}] is not a finite number >= 0"
-        )
-    keep = w > 0
-    ignore = loss.params.get("ignore_index")
-    if ignore is not None and not rows:
-        keep &= y != ignore
-    if not keep.any():
+    counted = _counted(loss, y, w, rows=rows)
+    count = loss.outputs or (y.shape[-1] if rows and y.ndim else _classes(loss, y[counted]))
+    shape = (y.shape[:-1] if rows else y.shape) + ((count,) if loss.wide else ())
+    inside = [_inside(p.domain) for p in loss.formula.predictions]
+    prediction = np.broadcast_to(inside if loss.wide else inside[0], shape)
+    Call(loss, y, prediction, w, None, named)  # checks everything, in the places that the user knows
+    if not counted.any():
         raise ValueError(f"{loss.name}: there is nothing to average: no samples, or a total weight of zero")
-    named = {name: to_host(value, name).reshape(-1)[keep] for name, value in extras.items()}
-    return y[keep], w[keep], named
+    kept = np.ones(int(counted.sum())) if w is None else w[counted].astype(np.float64)
+    return y[counted], np.ldexp(kept, -np.frexp(kept.max())[1]), {n: x[counted] for n, x in named.items()}, count
+
+
+def _counted(loss: Loss, y: Any, w: Any, *, rows: bool) -> NDArray[np.bool_]:
+    """Which samples have a weight, and a label that is not ignored."""
+    shape = y.shape[:-1] if rows else y.shape
+    counted = np.ones(shape, dtype=bool) if w is None or w.shape != shape else w != 0
+    ignore = loss.params.get("ignore_index")
+    return counted if ignore is None or rows else counted & (y != ignore)
 
 
 def _looks_like_rows(y: Any) -> bool:
-    """Target rows rather than a matrix of class ids: each sums to 1."""
-    return y.ndim > 1 and y.dtype.kind in "fiub" and bool(np.all(np.abs(y.sum(axis=-1, dtype=np.float64) - 1) < 1e-3))
+    """Target rows rather than a matrix of class ids: each sums to 1, or holds what is no class id."""
+    if y.ndim < 2 or y.shape[-1] < 2 or y.dtype.kind not in "fiub":
+        return False
+    whole = y.dtype.kind != "f" or bool((y == np.floor(y)).all())
+    return not whole or bool(np.all(np.abs(y.sum(axis=-1, dtype=np.float64) - 1) < 1e-3))
 
 
 # one number per sample ------------------------------------------------------------------------------------------------
 
 
 def _one(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> float:
-    if not extras:  # equal targets once, with their weights added
-        y, inverse = np.unique(y, return_inverse=True)
-        w = np.bincount(inverse, weights=w).astype(np.float64)
-
-    call = Call(loss, y, np.full(len(y), _inside(loss)), None, None, extras)  # checks the targets
+    call = Call(loss, y, np.full(len(y), _inside(loss.formula.predictions[0].domain)), None, None, extras)
     if loss.elicits == "mean":
-        return float(loss.link(float(np.average(_numbers(loss, y).astype(np.float64), weights=w))))
+        score = float(loss.link(float(_average(_numbers(loss, y), w))))
+        if not math.isnan(score):  # a mean that the link leads to
+            return score
 
     def slope(c: float) -> float:
         """The sign of d(mean loss)/dc, 0 within rounding."""
@@ -111,9 +122,15 @@ def _numbers(loss: Loss, y: Any) -> NDArray[Any]:
     return np.asarray(y if loss.labels is None else [loss.labels.index(label) for label in y.tolist()])
 
 
-def _inside(loss: Loss) -> float:
+def _average(y: NDArray[Any], w: Floats) -> Any:
+    """The weighted mean of numbers or of rows, of which no sum overflows."""
+    exponent = int(np.frexp(np.abs(y).max())[1])
+    return np.ldexp(np.average(np.ldexp(y.astype(np.float64), -exponent), axis=0, weights=w), exponent)
+
+
+def _inside(domain: Domain) -> float:
     """A legal prediction, to check the targets with."""
-    low, high = _ends(loss.formula.predictions[0].domain)
+    low, high = _ends(domain)
     return min(max(0.5, low), high)
 
 
@@ -191,147 +208,76 @@ def _lowest_valley(
     return float(refined.x) if refined.fun <= values[best] else float(grid[best])
 
 
-# rows and several predictions -----------------------------------------------------------------------------------------
+# a row of scores ------------------------------------------------------------------------------------------------------
 
 
 def _classes(loss: Loss, y: Any) -> int:
     """How many classes class ids stand for: as many as labels or class weights say, else as many as were seen."""
-    if loss.labels is not None:
-        return len(loss.labels)
-    sizes = [len(v) for p in loss.formula.params if p.per_class and isinstance(v := loss.numbers[p.name], tuple)]
-    return max([*sizes, int(np.max(y)) + 1, 2])
+    seen = y[np.isfinite(y)] if loss.labels is None and y.dtype.kind in "fiub" else np.zeros(0)
+    return max(known_classes(loss), int(seen.max(initial=1)) + 1)
 
 
-def _mean_row(loss: Loss, y: Any, w: Floats) -> Floats:
+def _mean_row(loss: Loss, y: Any, w: Floats, count: int) -> Floats:
     """The link of the class shares; classes never seen get -inf, and the finite scores sum to 0."""
     if y.ndim == 2:
-        shares = w @ y / w.sum()
+        shares = _average(y, w)
     else:
-        k = _classes(loss, y)
-        ids = _numbers(loss, y).astype(np.int64)
-        loss.total(y, np.full((len(y), k), 1.0 / k), weight=w)  # refuses labels that are not classes
-        shares = np.bincount(ids, weights=w, minlength=k) / w.sum()
+        shares = np.bincount(_numbers(loss, y).astype(np.int64), weights=w, minlength=count) / w.sum()
     if loss.link.name == "identity":
         return np.asarray(shares)
-    with np.errstate(divide="ignore"):
-        scores = np.log(shares)
+    scores = np.log(shares)
     centred: Floats = scores - (scores[np.isfinite(scores)].mean() if loss.link.name == "softmax" else 0.0)
     return centred
 
 
-_FAR = 700.0  # a score of this size on a log or logit scale is infinite for every purpose
-
-
-def _many(loss: Loss, y: Any, w: Floats, extras: dict[str, Any]) -> Floats:
-    """Minimise over a few numbers by quasi-Newton steps on our gradient, polished by Newton's."""
-    from scipy import optimize
-
-    minimize: Any = optimize.minimize
-    count = loss.outputs or (y.shape[-1] if y.ndim == 2 else _classes(loss, y))
-    shares = loss.kind == "rowwise" and loss.formula.predictions[0].domain.high == 1.0
-
-    unseen = _unseen(loss, y, count)
-
-    def objective(z: Floats) -> tuple[float, Floats]:
-        c = _softmax(z) if shares else np.where(unseen, -np.inf, z)
-        pred = np.broadcast_to(c, (len(y), count))
-        value, slope = Call(loss, y, pred, None, None, extras).outputs("value", "gradient", checked=False)
-        g = w @ slope / w.sum()
-        return float(w @ value / w.sum()), c * (g - c @ g) if shares else g
-
-    start = np.zeros(count)
-    scales = ["softmax"] * count if shares else [link.name for link in getattr(loss.link, "links", [loss.link] * count)]
-    if scales[0] == "identity" and loss.kind == "pointwise":
-        start[0] = float(np.average(np.asarray(y, dtype=np.float64), weights=w))
-    low = loss.formula.predictions[0].domain.low
-    bounds = [
-        (max(low, 1e-300) if low >= 0 and not shares else None, None) if s == "identity" else (-_FAR, _FAR)
-        for s in scales
-    ]
-    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}
-    found = np.asarray(minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
-    far = np.array(
-        [
-            s != "identity" and (abs(c) > 0.99 * _FAR or (abs(c) > 30 and _flat(objective, found, i)))
-            for i, (s, c) in enumerate(zip(scales, found, strict=True))
-        ]
-    )
-    if not far.any():
-        found = _polished(lambda z: objective(z)[1], found)
-    if shares:
-        return _softmax(found)
-    found = np.where(far, np.copysign(np.inf, found), np.where(unseen, -np.inf, found))
-    if loss.kind == "rowwise" and loss.link.name != "identity":
-        found = found - found[np.isfinite(found)].mean()
-    return found
-
-
-def _unseen(loss: Loss, y: Any, count: int) -> NDArray[np.bool_]:
-    """Classes that no sample has: under a softmax their best score is -infinity."""
-    if loss.link.name != "softmax" or y.ndim == 2:
-        return np.zeros(count, dtype=bool)
-    known = list(loss.labels) if loss.labels is not None else list(range(count))
-    seen = set(y.tolist())
-    return np.array([label not in seen for label in known])
-
-
-def _flat(objective: Callable[[Floats], tuple[float, Floats]], c: Floats, i: int) -> bool:
-    """Whether going further out in one coordinate still lowers the loss, however little."""
-    further = c.copy()
-    further[i] *= 2
-    return objective(further)[0] <= objective(c)[0]
-
-
-def _softmax(z: Floats) -> Floats:
-    e = np.exp(z - z.max())
-    return np.asarray(e / e.sum())
-
-
-def _polished(gradient: Callable[[Floats], Floats], c: Floats) -> Floats:
-    """Newton steps with a differenced Jacobian, kept while they shrink the gradient."""
-    for _ in range(20):
-        g = gradient(c)
-        h = 1e-6 * np.maximum(1.0, np.abs(c))
-        jacobian = np.array(
-            [(gradient(c + step) - gradient(c - step)) / (2 * h[i]) for i, step in enumerate(np.diag(h))]
-        ).T
-        step = np.linalg.lstsq(jacobian, -g, rcond=1e-8)[0]
-        if not np.isfinite(step).all() or not np.linalg.norm(gradient(c + step)) < np.linalg.norm(g):
-            break
-        c = c + step
-    return c
+# what a loss asks for -------------------------------------------------------------------------------------------------
 
 
 def elicits(loss: Loss, claim: str | None) -> str | None:
-    """The claim about what the loss asks for, if a test on small distributions bears it out.
+    """The claim about what the loss asks for; of the mean, if a test on small distributions bears it out.
 
-    Weights in the loss may break it.
+    Weights in the loss may break it, and so may sums.
     """
     if claim is None or loss.formula.extras:
         return None
-    if claim != "mean" or loss.outputs != 1:
-        return claim if loss.formula.class_factor is None or _neutral_factor(loss) else None
-    low = loss.formula.target.domain.low
-    y = (
-        np.array([0.25, 0.75])
-        if loss.formula.target.domain.high == 1
-        else np.array([max(low, 0.0) + 1.0, max(low, 0.0) + 4.0])
-    )
-    if loss.formula.target.domain.whole:
-        y = np.array([0.0, 1.0])
-    if loss.labels is not None:
-        y = np.array(loss.labels)
-    for share in (0.3, 0.8):
-        w = np.array([1 - share, share])
-        numbers = np.array([0.0, 1.0]) if loss.labels is not None else y
-        score = loss.link(float(w @ numbers))
-        g = w * loss.gradient(y, np.full(2, score), reduction="none")
-        if abs(g.sum()) > 1e-9 * np.abs(g).sum():
-            return None
-    return claim
+    if claim != "mean":
+        return claim if loss.formula.class_factor is None else None
+    with np.errstate(all="ignore"):
+        asks = _asks_for_shares if loss.kind == "rowwise" else _asks_for_mean
+        return claim if asks(loss) else None
 
 
-def _neutral_factor(loss: Loss) -> bool:
-    """Whether the loss's own class weights are all equal, and nothing is smoothed."""
-    weights = [v for p in loss.formula.params if p.per_class and (v := loss.numbers[p.name]) is not None]
-    return all(len(set(v)) == 1 for v in weights) and not loss.params.get("label_smoothing")
+def _asks_for_mean(loss: Loss) -> bool:
+    """Whether the best score, or the first of several, is the link of the mean."""
+    domain = loss.formula.target.domain
+    numbers = np.array([0.25, 0.75])  # which every link takes
+    if domain.whole or loss.labels is not None:
+        numbers = np.array([0.0, 1.0])
+    elif not all(map(domain.contains, numbers)):
+        numbers = np.array([max(domain.low, 0.0) + 1.0, max(domain.low, 0.0) + 4.0])
+    y = numbers if loss.labels is None else np.array(loss.labels)
+    asks = _first_is if loss.wide else _has_no_slope_at
+    weights = [np.array([1 - share, share]) for share in (0.3, 0.8)]
+    return all(asks(loss, y, w, float(w @ numbers)) for w in weights)
+
+
+def _first_is(loss: Loss, y: NDArray[Any], w: Floats, mean: float) -> bool:
+    first = getattr(loss.link, "links", (loss.link,))[0]
+    best = best_scores(loss, y, w, {}, len(loss.formula.predictions))[0]
+    return math.isclose(best, first(mean), rel_tol=1e-6, abs_tol=1e-9)
+
+
+def _has_no_slope_at(loss: Loss, y: NDArray[Any], w: Floats, mean: float) -> bool:
+    score = float(loss.link(mean))
+    if math.isnan(score):
+        return False
+    g = w * loss.gradient(y, np.full(len(y), score), reduction="none")
+    return bool(abs(g.sum()) <= 1e-9 * np.abs(g).sum())
+
+
+def _asks_for_shares(loss: Loss) -> bool:
+    """Whether the best row of scores is the link of the classes' shares."""
+    count = known_classes(loss) or 3
+    ids = np.eye(count) if loss.target_kind == "row" else np.array(loss.labels or range(count))
+    shares = np.arange(1.0, count + 1)
+    return is_lowest(loss, ids, shares, loss.link(shares / shares.sum()))

@@ -160,7 +160,7 @@ def prepare(
             return getattr(x, "detach", lambda: x)()
         x = to_host(x, name)
         if x.dtype.kind in "US":
-            if name != "y_true":
+            if name != "y_true" or loss.target_kind == "row":
                 raise TypeError(f"{loss.name}: {name} holds texts, not numbers")
             return x
         return x if host else xp.asarray(x, device=device)
@@ -196,13 +196,13 @@ def prepare(
 
 def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
     """(target as 0 and 1, class ids or numbers, with -1 for an unknown label; which samples have the ignored label)."""
+    if loss.labels is None and isinstance(target, np.ndarray) and target.dtype.kind in "US":
+        raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
     if formula.target.domain.row:
         return target, None
     ignore = loss.params.get("ignore_index")
     ignored = None if ignore is None else equals(target, ignore)
     if loss.labels is None:
-        if isinstance(target, np.ndarray) and target.dtype.kind in "US":
-            raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
         return target, ignored
     if isinstance(target, np.ndarray):  # texts are translated before they leave the host
         return xp.asarray(label_numbers(loss.labels, target)), ignored

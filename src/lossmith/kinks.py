@@ -20,6 +20,12 @@ _NOISE = 64 * np.finfo(np.float64).eps  # of a typical gradient: where terms can
 _JUMP = 1e-3  # of the gradient's size before closing in; a steep root still moves by 1e-5 between floats
 
 
+def known_classes(loss: Loss) -> int:
+    """How many classes labels, or parameters with a number for each, say that there are; 0 where nothing does."""
+    sizes = [len(v) for p in loss.formula.params if p.per_class and isinstance(v := loss.numbers[p.name], tuple)]
+    return len(loss.labels or ()) or max(sizes, default=0)
+
+
 def example_target(loss: Loss, classes: int = 3) -> list[Any]:
     """A few legal targets, one per element."""
     domain = loss.formula.target.domain
@@ -62,7 +68,7 @@ def has_kink(loss: Loss) -> bool:
     """Whether some line through ordinary predictions meets a jump of the gradient."""
     if loss.formula.extras:
         return False
-    classes = max([3, *(len(loss.numbers[p.name]) for p in loss.formula.params if p.per_class)])
+    classes = known_classes(loss) or 3
     for y in example_target(loss, classes):
         for line in _lines(loss, y, classes):
             if len(line) > 1 and _jumps(loss, y, line):

@@ -178,7 +178,9 @@ class Loss:
     def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
         """The constant raw score of smallest mean loss, the midpoint where there are many; infinite where the truth is.
 
-        A float; an array for several predictions or a row of scores (which then sum to 0).
+        A float; an array for several predictions or a row of scores (which then sum to 0). ``weight`` and extras have
+        the shape of the per-sample loss. Raises ValueError where there is nothing to average, and what a call would
+        raise for values outside a domain, naming argument, index and value.
         """
         from lossmith.constants import best_constant
 

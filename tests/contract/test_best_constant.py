@@ -137,6 +137,105 @@ def test_a_normal_is_fitted_by_its_mean_and_log_standard_deviation():
     assert log_scale == pytest.approx(np.log(np.sqrt((w * (y - 3.75) ** 2).sum() / 4)), rel=1e-9)
 
 
+CE = lm.cross_entropy()
+
+
+@pytest.mark.parametrize(
+    ("loss", "claim"),
+    [
+        (CE + CE, "mean"),
+        (lm.cross_entropy(class_weight=[2.0, 2.0]), "mean"),
+        (CE + lm.cross_entropy(class_weight=[5.0, 1.0]), None),
+        (CE + lm.cross_entropy(label_smoothing=0.5), None),
+        (lm.cross_entropy(from_logits=False) + lm.cross_entropy(from_logits=False, label_smoothing=0.5), None),
+        (lm.quantile(q=0.1) + lm.quantile(q=0.1), "quantile"),
+        (lm.quantile(q=0.1) + lm.quantile(q=0.9), None),
+        (lm.expectile(q=0.1) + lm.expectile(q=0.9), None),
+        (lm.gaussian_nll() + 2 * lm.gaussian_nll(), "mean"),
+        (lm.squared_error().with_link("logit"), "mean"),
+    ],
+    ids=str,
+)
+def test_a_sum_asks_for_what_both_ask_for(loss, claim):
+    assert loss.elicits == claim
+
+
+HUGE = np.full(3, 1e308)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "weight", "truth"),
+    [
+        *((getattr(lm, name)(), [0.0, 1.0, 5.0], HUGE, truth) for name, truth in [
+            ("squared_error", 2.0), ("absolute_error", 1.0), ("huber", 1.0), ("log_cosh", 1.1749571670169767),
+            ("epsilon_insensitive", 1.0),
+        ]),
+        (lm.binary_cross_entropy(), [0, 1, 1], HUGE, np.log(2.0)),
+        (CE, [0, 1, 1], HUGE, np.log(2.0) * np.array([-0.5, 0.5])),
+        *((getattr(lm, name)(), [1e308, 1.5e308], None, 1.25e308) for name in ("squared_error", "absolute_error")),
+        *((getattr(lm, name)(), [1e308, 1.5e308], None, np.log(1.25) + 308 * np.log(10))
+          for name in ("gamma", "poisson", "tweedie")),
+        (lm.generalized_kl_divergence(), [[1e308, 1.0], [1.5e308, 3.0]], None, [1.25e308, 2.0]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_sum_overflows(loss, y, weight, truth):
+    np.testing.assert_allclose(loss.best_constant(y, weight=weight), truth, rtol=1e-9)
+
+
+def test_a_mean_that_no_score_gives():
+    squared = lm.squared_error().with_link("logit")
+    assert squared.best_constant([0.2, 0.4]) == pytest.approx(np.log(0.3 / 0.7), rel=1e-9)
+    assert squared.best_constant([0.2, 4.0]) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "weight", "message"),
+    [
+        (lm.kl_divergence(), [[0.5, 0.6]], None, r"y_true\[0\] sums to 1.1"),
+        (lm.kl_divergence(), [[0.5, 0.5], [-0.5, 1.5]], None, r"y_true\[1, 0\] = -0.5"),
+        (lm.kl_divergence(), [[np.nan, 0.6]], None, r"y_true\[0, 0\] = nan"),
+        (lm.kl_divergence(log_input=True), [[-0.5, 1.5]], None, r"y_true\[0, 0\] = -0.5"),
+        (lm.kl_divergence(), [["a", "b"]], None, "y_true holds texts"),
+        (lm.generalized_kl_divergence(), [[0.5, -0.5]], None, r"y_true\[0, 1\] = -0.5"),
+        (lm.js_divergence(), [[-0.5, 1.5]], None, r"y_true\[0, 0\] = -0.5"),
+        (CE, [[-0.5, 1.5]], None, r"y_true\[0, 0\] = -0.5"),
+        (CE, [[np.nan, 0.5], [0.5, 0.5]], None, r"y_true\[0, 0\] = nan"),
+        (CE, [np.nan, 1.0], None, r"y_true\[0\] = nan"),
+        (CE, ["a", "b"], None, "y_true holds texts"),
+        (lm.squared_error(), [5.0, np.nan, 2.0], None, r"y_true\[1\] = nan"),
+        (lm.squared_error(), [[5.0, 2.0], [np.nan, 2.0]], None, r"y_true\[1, 0\] = nan"),
+        (lm.poisson(), [5.0, 3.0, -1.0], None, r"y_true\[2\] = -1"),
+        (lm.poisson(), [-5.0, 3.0, -1.0], [0.0, 1.0, 1.0], r"y_true\[2\] = -1"),
+        (lm.gaussian_nll(), [5.0, np.nan], None, r"y_true\[1\] = nan"),
+        (lm.gaussian_nll(), [5.0, np.inf], None, "y_true holds inf"),
+        (lm.squared_error(), [1.0, 2.0], [1.0, -1.0], r"weight\[1\] = -1"),
+        (lm.squared_error(), [1.0, 2.0], [1.0, np.nan], r"weight\[1\] = nan"),
+        (lm.squared_error(), [1.0, 2.0], [[1.0], [2.0]], "weight has shape"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_named_where_the_user_has_it(loss, y, weight, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        loss.best_constant(y, weight=weight)
+
+
+def test_unequal_pandas_indexes_are_refused():
+    pandas = pytest.importorskip("pandas")
+    y, weight = pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], index=[1, 0])
+    with pytest.raises(ValueError, match="unequal pandas indexes"):
+        lm.squared_error().best_constant(y, weight=weight)
+
+
+def test_targets_of_another_library_on_the_host():
+    torch = pytest.importorskip("torch")
+    assert lm.squared_error().best_constant(torch.tensor([1.0, 5.0]), weight=torch.tensor([3.0, 1.0])) == 2.0
+
+
+def test_a_column_of_class_ids_is_no_row_of_one_class():
+    np.testing.assert_array_equal(CE.best_constant([[1], [1]]), [-np.inf, 0.0])
+
+
 def test_nothing_has_no_best_constant():
     for y, weight in (([], None), ([1.0, 2.0], [0.0, 0.0])):
         with pytest.raises(ValueError):

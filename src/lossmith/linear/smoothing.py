@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.formula import functions as fn
-from lossmith.formula.domains import Domain
 from lossmith.formula.expr import ZERO, Expr, add, apply, const, mul, neg, rebuild, sub, substitute, walk
-from lossmith.formula.model import Argument, Formula
+from lossmith.formula.model import Formula
 from lossmith.formula.primitives import PRIMITIVES
+from lossmith.formula.rounding import WIDTH_OF_KINKS, soft_max, soft_maximum
 from lossmith.record import replace
 
 from .beginning import SOME
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_WIDTH = Argument("width of kinks", Domain("a positive number", low=0.0, low_open=True))
 _LINEAR = ("add", "sub", "neg", "where", "per_class", "sum", "others", "cumsum", "reverse_cumsum")
 _EXTREMES = ("max", "maximum", "abs")
 _NARROWER = 0.1
@@ -79,21 +78,21 @@ def _rounded(formula: Formula, numbers: tuple[tuple[str, float], ...]) -> tuple[
         else:
             return None
     _, value, below = made[value]
-    rounded = replace(formula, value=value, declare=None, params=(*formula.params, _WIDTH))
+    rounded = replace(formula, value=value, declare=None, params=(*formula.params, WIDTH_OF_KINKS))
     return rounded, replace(rounded, value=add(value, below))
 
 
-def _extreme(op: str, args: list[_Rounded], width: Expr = _WIDTH.as_param) -> _Rounded | None:
+def _extreme(op: str, args: list[_Rounded], width: Expr = WIDTH_OF_KINKS.as_param) -> _Rounded | None:
     """Of what has kinks: the soft maximum, and how much lower its parts lie, each with its share of the slope."""
     if any(arg.shape is _Shape.SMOOTH for arg in args):
         return None  # it need not be convex
     if op == "max":
         ((_, x, below),) = args
-        value, share = mul(width, fn.logsumexp(x / width)), fn.softmax(x / width)
+        value, share = soft_max(x), fn.softmax(x / width)
         return _Rounded(_Shape.KINKED, value, sub(fn.sum(fn.zero_times(share, add(x, below))), value))
     if op == "maximum":
         (_, a, below_a), (_, b, below_b) = args
-        value = add(a, mul(width, fn.softplus(sub(b, a) / width)))
+        value = soft_maximum(a, b, width)
         first, second = fn.sigmoid(sub(a, b) / width), fn.sigmoid(sub(b, a) / width)
         height = add(fn.zero_times(first, add(a, below_a)), fn.zero_times(second, add(b, below_b)))
         return _Rounded(_Shape.KINKED, value, sub(height, value))
@@ -161,7 +160,7 @@ def _of_width(loss: Loss, width: float) -> tuple[Loss, Loss]:
     kind, formula = _formula(loss)
     found = _rounded(formula, _numbers(loss, formula))
     assert found is not None
-    params = {**loss.params, _WIDTH.name: width}
+    params = {**loss.params, WIDTH_OF_KINKS.name: width}
     first, second = (loss.replaced(formulas={kind: each}, params=params, recipe=None) for each in found)
     return first, second
 

@@ -89,7 +89,7 @@ class CatBoostObjective(_Kept, Objective):
 
     @cached_property
     def _by_itself(self) -> Descent:
-        self._refuse_in_mads()
+        self._refuse_by_hand()
         return Descent(Block(self, Setting(self.loss, self._plain, RAW)))
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
@@ -131,8 +131,7 @@ class CatBoostObjective(_Kept, Objective):
         whole = {name: value for name, value in params.items() if name not in _SAMPLING}
         return _fitted({**whole, "bootstrap_type": "No"}, train, valid, patience)
 
-    def model(self, booster: Any, train: Any) -> CatBoostModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> CatBoostModel:
         setting = rows_of(train).setting
         return CatBoostModel(booster, setting.stated, setting.units)
 

@@ -71,7 +71,11 @@ class LightGBMObjective(Objective):
 
         check_offset(options)
         rows = self._rows(y, weight, reference, X)
-        options.setdefault("free_raw_data", False)
+        if options.setdefault("free_raw_data", False) and rows.setting.cuts is not None:
+            raise ValueError(
+                f"free_raw_data is {options['free_raw_data']!r}: {self.loss.name} learns its thresholds from the rows' "
+                "scores, in the end too: leave it False, or give the thresholds"
+            )
         data = lightgbm.Dataset(X, label=self._shown(rows), weight=rows.weight, reference=reference, **options)
         data._lossmith = rows
         return data
@@ -92,10 +96,12 @@ class LightGBMObjective(Objective):
             feval=None if valid is None else self.metric, callbacks=stop,
         )  # fmt: skip
 
-    def model(self, booster: Any, train: Any) -> LightGBMModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> LightGBMModel:
         setting = rows_of(train).setting
         return LightGBMModel(booster, setting.stated, setting.units)
+
+    def _features(self, train: Any) -> Any:
+        return train.construct().get_data()
 
     def restored(self, state: Mapping[str, Any]) -> LightGBMModel:
         """The model whose `state` this is, and whose loss is this one."""

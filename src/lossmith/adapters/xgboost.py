@@ -101,8 +101,7 @@ class XGBoostObjective(Objective):
         )  # fmt: skip
         return booster if patience is None else booster[: booster.best_iteration + 1]
 
-    def model(self, booster: Any, train: Any) -> XGBoostModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> XGBoostModel:
         setting = rows_of(train).setting
         booster.set_attr(**{_MISSING: repr(float(train.missing))})
         return XGBoostModel(booster, setting.stated, setting.units)

@@ -58,7 +58,7 @@ class CatBoostObjective(_Kept, Objective):
     }
     RESERVED = (
         "loss_function", "objective", "eval_metric", "custom_metric", "custom_loss", "classes_count",
-        "boost_from_average",
+        "class_names", "target_border", "boost_from_average",
     )  # fmt: skip
     UNHEARD: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("class_weights", "auto_class_weights", "scale_pos_weight"), OF_CLASSES
@@ -95,6 +95,8 @@ class CatBoostObjective(_Kept, Objective):
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
         check_offset(options)
+        if options.get("group_weight") is not None:
+            raise ValueError("group_weight: an objective of one's own gets none: say weight=, that of its group for each row")
         rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows
@@ -147,8 +149,9 @@ def _fitted(params: Mapping[str, Any], train: Any, valid: Any, patience: int | N
     try:
         model.fit(train, eval_set=valid, early_stopping_rounds=patience)
     except catboost.CatBoostError as error:
-        if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
-            raise error.__context__ from None
+        own = error.__context__  # ours, where CatBoost has made a text of it, else of whoever is handling an error
+        if isinstance(own, ValueError) and f"{type(own).__name__}: {own}" in str(error):
+            raise own from None
         raise
     return model
 
@@ -276,6 +279,8 @@ class CatBoostModel(BoostedModel):
     KINDS = ("prediction_type",)
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
+        if isinstance(X, catboost.Pool) and np.any(X.get_baseline()):
+            check_offset({"baseline": X})
         return np.asarray(self.booster.predict(X, prediction_type="RawFormulaVal", **options))
 
     def _write(self, path: Path) -> None:

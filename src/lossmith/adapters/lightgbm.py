@@ -46,7 +46,21 @@ class LightGBMObjective(Objective):
         **dict.fromkeys(
             ("scale_pos_weight", "is_unbalance", "unbalance", "unbalanced_sets", "class_weight"), OF_CLASSES
         ),
-        **dict.fromkeys(("alpha", "fair_c", "tweedie_variance_power", "sigmoid", "reg_sqrt"), OF_THE_LOSS),
+        **dict.fromkeys(
+            (
+                "pos_bagging_fraction", "pos_subsample", "pos_sub_row", "pos_bagging",
+                "neg_bagging_fraction", "neg_subsample", "neg_sub_row", "neg_bagging",
+            ),
+            "LightGBM draws each class by itself for a binary objective of its own only: use bagging_fraction, and weight "
+            "classes in the loss",
+        ),
+        **dict.fromkeys(
+            (
+                "alpha", "fair_c", "tweedie_variance_power", "sigmoid", "reg_sqrt", "label_gain", "lambdarank_norm",
+                "lambdarank_truncation_level", "lambdarank_position_bias_regularization",
+            ),
+            OF_THE_LOSS,
+        ),
         "poisson_max_delta_step": "the second-order weight has it: hessian=lambda y, f: loss.hessian(y, f + step)",
     }
     ROUNDS = 100

@@ -75,7 +75,8 @@ def check_params(
     for name, value in params.items():
         if name in reserved:
             raise ValueError(
-                f"params[{name!r}] is {value!r}: objective, metric, start and classes come from the loss, targets from y"
+                f"params[{name!r}] is {value!r}: objective, metric, start and classes come from the loss, "
+                "targets from y"
             )
         if name in own and value != own[name]:
             raise ValueError(

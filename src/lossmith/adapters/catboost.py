@@ -96,7 +96,9 @@ class CatBoostObjective(_Kept, Objective):
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
         check_offset(options)
         if options.get("group_weight") is not None:
-            raise ValueError("group_weight: an objective of one's own gets none: say weight=, that of its group for each row")
+            raise ValueError(
+                "group_weight: CatBoost tells an objective of one's own none: say weight=, each row's that of its group"
+            )
         rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows

@@ -51,8 +51,8 @@ class LightGBMObjective(Objective):
                 "pos_bagging_fraction", "pos_subsample", "pos_sub_row", "pos_bagging",
                 "neg_bagging_fraction", "neg_subsample", "neg_sub_row", "neg_bagging",
             ),
-            "LightGBM draws each class by itself for a binary objective of its own only: use bagging_fraction, and weight "
-            "classes in the loss",
+            "LightGBM draws each class by itself for a binary objective of its own only: use bagging_fraction, and "
+            "weight classes in the loss",
         ),
         **dict.fromkeys(
             (

@@ -41,30 +41,45 @@ def test_rates_weighted_by_exposure_do_what_an_offset_is_for(booster):
     assert loss(counts, model.raw(X) + np.log(exposure)) < constant - 0.5
 
 
-def test_xgboosts_matrix_with_a_margin_of_its_own_is_no_row_to_predict():
-    import xgboost as xgb
-
-    objective = lm.poisson().to("xgboost")
-    model = objective.fit(X, TARGETS["count"], params=ONE_THREAD["xgboost"], rounds=2)
+@pytest.mark.parametrize(("booster", "kind", "name"), [
+    ("xgboost", "DMatrix", "base_margin"), ("catboost", "Pool", "baseline"),
+])  # fmt: skip
+def test_a_dataset_with_an_offset_of_its_own_is_no_row_to_predict(booster, kind, name):
+    made, objective = getattr(pytest.importorskip(booster), kind), lm.poisson().to(booster)
+    model = objective.fit(X, TARGETS["count"], params=ONE_THREAD[booster], rounds=2)
     np.testing.assert_array_equal(model.raw(objective.dataset(X, TARGETS["count"])), model.raw(X))
-    np.testing.assert_allclose(model.raw(xgb.DMatrix(X)), model.raw(X), rtol=1e-6)
+    np.testing.assert_allclose(model.raw(made(X)), model.raw(X), rtol=1e-6)
+    np.testing.assert_allclose(model.raw(made(X, **{name: np.zeros(len(X))})), model.raw(X), rtol=1e-6)
     for call in (model.raw, model.predict):
-        with pytest.raises(ValueError, match=r"^base_margin: there is no offset"):
-            call(xgb.DMatrix(X, base_margin=np.ones(len(X))))
+        with pytest.raises(ValueError, match=f"^{name}: there is no offset"):
+            call(made(X, **{name: np.ones(len(X))}))
+
+
+def test_weights_of_groups_which_only_catboost_would_see_are_refused():
+    objective, groups = lm.poisson().to("catboost"), {"group_id": np.repeat(np.arange(60), 10)}
+    for call in (objective.fit, objective.dataset):
+        with pytest.raises(ValueError, match=r"^group_weight: .*say weight="):
+            call(X, TARGETS["count"], **groups, group_weight=np.ones(600))
+    objective.dataset(X, TARGETS["count"], **groups, group_weight=None)
 
 
 # parameters -----------------------------------------------------------------------------------------------------------
 
 CLASSES = r"no effect: weight classes in the loss: binary_cross_entropy\(pos_weight=.*class_weighted"
 OWN = "no effect: it is for objectives of the booster's own: give it to the loss"
-RESERVED = "objective, metric, start and classes come from the loss"
+RESERVED = "objective, metric, start and classes come from the loss, targets from y"
 UNHEARD = [
     ("lightgbm", "scale_pos_weight", 9.0, CLASSES),
     ("lightgbm", "is_unbalance", True, CLASSES),
     ("lightgbm", "unbalance", True, CLASSES),
     ("lightgbm", "unbalanced_sets", True, CLASSES),
     ("lightgbm", "class_weight", "balanced", CLASSES),
+    *(
+        ("lightgbm", f"{label}_{name}", 0.5, "no effect: LightGBM draws each class by itself .*use bagging_fraction")
+        for label in ("pos", "neg") for name in ("bagging_fraction", "subsample", "sub_row", "bagging")
+    ),
     ("lightgbm", "alpha", 0.5, OWN),
+    ("lightgbm", "label_gain", [0, 1], OWN),
     ("lightgbm", "tweedie_variance_power", 1.2, OWN),
     ("lightgbm", "poisson_max_delta_step", 0.3, r"no effect: .*hessian=lambda y, f: loss.hessian\(y, f \+ step\)"),
     ("lightgbm", "boost_from_average", False, RESERVED),
@@ -75,7 +90,9 @@ UNHEARD = [
     ("catboost", "class_weights", [1, 9], CLASSES),
     ("catboost", "auto_class_weights", "Balanced", CLASSES),
     ("catboost", "boost_from_average", False, RESERVED),
-]
+    ("catboost", "target_border", 0.5, RESERVED),
+    ("catboost", "class_names", [1, 0], RESERVED),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("booster", "name", "value", "message"), UNHEARD, ids=lambda part: str(part)[:24])
@@ -87,6 +104,7 @@ def test_parameters_that_boosters_pass_over_are_refused(booster, name, value, me
 
 @pytest.mark.parametrize(("booster", "name", "value"), [
     ("lightgbm", "is_unbalance", False), ("lightgbm", "scale_pos_weight", 1.0), ("xgboost", "scale_pos_weight", 1),
+    ("lightgbm", "pos_bagging_fraction", 1.0),
 ])  # fmt: skip
 def test_what_asks_for_nothing_is_no_fault(booster, name, value):
     params = {**ONE_THREAD[booster], name: value}

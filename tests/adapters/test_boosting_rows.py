@@ -8,7 +8,7 @@ import pytest
 
 import lossmith as lm
 from adapters.boosters import table, target_for
-from lossmith.adapters.boosting_rows import Scratch, unbounded
+from lossmith.adapters.boosting_rows import Rows, Scratch, unbounded
 from lossmith.formula import Real
 
 POINTWISE = [name for name in lm.names() if lm.get(name).outputs == 1]
@@ -44,6 +44,22 @@ def test_what_an_objective_has_returned_is_not_overwritten(name, booster):
     objective(2 * u, data)
     for now, before in zip(first, kept, strict=True):
         np.testing.assert_array_equal(now, before)
+
+
+def test_one_objective_in_two_threads_keeps_their_rows_apart(monkeypatch):
+    _, signal, rng = table(200)
+    objective, u = lm.huber().to("lightgbm"), rng.normal(size=200)
+    others = lm.huber().to("lightgbm")
+    others(signal + 5.0, u)
+    expected, same_as = objective(signal, u), Rows.same_as
+
+    def while_the_other_trains(rows, y, weight):
+        objective._known = others._known
+        return same_as(rows, y, weight)
+
+    monkeypatch.setattr(Rows, "same_as", while_the_other_trains)
+    for found, right in zip(objective(signal, u), expected, strict=True):
+        np.testing.assert_array_equal(found, right)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

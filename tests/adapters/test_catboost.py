@@ -125,6 +125,15 @@ def test_an_error_in_a_block_is_the_losss_own():
         model.fit(cb.Pool(X, y))
 
 
+def test_another_error_that_is_being_handled_is_not_taken_for_the_losss():
+    X, y = problem(lm.poisson(), 100)
+    try:
+        raise ValueError("of something else")
+    except ValueError:
+        with pytest.raises(cb.CatBoostError, match="depth"):
+            lm.poisson().to("catboost").fit(X, y, params={"depth": 99}, rounds=2)
+
+
 def test_blocks_measure_the_residuals_together():
     X, y = problem(lm.absolute_error(), 3000)
     a = lm.absolute_error().to("catboost").fit(X, y, params=PARAMS, rounds=20)

@@ -391,6 +391,18 @@ def test_a_gradient_in_half_precision_is_rounded_once():
     np.testing.assert_array_equal(np.asarray(found), wanted.astype(found.dtype))
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_gradient_in_half_precision_is_scaled_before_it_is_rounded(dtype, jit):
+    rng = np.random.default_rng(0)
+    f, y = jnp.asarray(rng.normal(size=(300, 5))).astype(dtype), rng.integers(0, 5, 300)
+    mean = lm.cross_entropy().to("jax", reduction="mean")
+    slope = jax.grad(lambda f: 2.0**16 * mean(f, jnp.asarray(y)))  # no number of float16
+    found = (jax.jit(slope) if jit else slope)(f)
+    wanted = 2.0**16 * lm.cross_entropy().gradient(y, np.asarray(f, dtype=np.float32))
+    np.testing.assert_array_equal(np.asarray(found), wanted.astype(found.dtype))
+
+
 @pytest.mark.parametrize("left_out", ["where", "weight"])
 @pytest.mark.parametrize(
     ("name", "y", "f"),

@@ -40,6 +40,43 @@ def test_boosters_learn_thresholds(booster, tmp_path):
     assert weighted.predict(X[TEST])[:, 1].mean() > 1.2 * plain.predict(X[TEST])[:, 1].mean()
 
 
+def in_a_loop(booster, objective, train, rounds):
+    """A model from the booster's own training."""
+    if booster == "lightgbm":
+        import lightgbm
+
+        params = objective.params(train, {**ONE_THREAD[booster], "verbosity": -1})
+        return objective.model(lightgbm.train(params, train, rounds), train)
+    import xgboost
+
+    params = objective.params(train, ONE_THREAD[booster])
+    return objective.model(xgboost.train(params, train, rounds, obj=objective), train)
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+def test_a_loop_of_ones_own_learns_the_thresholds_of_fit(booster):
+    objective, few = lm.cumulative_logit().to(booster), np.minimum(LEVEL, 2)
+    # both at once: what one training learns of its levels is nothing to the other
+    datasets = [objective.dataset(X[TRAIN], y[TRAIN]) for y in (LEVEL, few)]
+    for y, train in zip((LEVEL, few), datasets, strict=True):
+        found = in_a_loop(booster, objective, train, 20)
+        expected = objective.fit(X[TRAIN], y[TRAIN], params=ONE_THREAD[booster], rounds=20)
+        assert len(found.loss.params["thresholds"]) == y.max()
+        np.testing.assert_allclose(found.loss.params["thresholds"], expected.loss.params["thresholds"], rtol=1e-6)
+        np.testing.assert_allclose(found.predict(X[TEST]), expected.predict(X[TEST]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+def test_thresholds_that_no_model_would_hold_are_not_learned(booster):
+    objective, scores = lm.cumulative_logit().to(booster), np.zeros(3000)
+    for call in (objective, objective.metric):
+        with pytest.raises(ValueError, match=r"cumulative_logit: thresholds are learned by .*elsewhere give them"):
+            call(LEVEL, scores)
+    if booster == "lightgbm":
+        with pytest.raises(ValueError, match="free_raw_data is True: cumulative_logit learns its thresholds"):
+            objective.fit(X, LEVEL, free_raw_data=True)
+
+
 @pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
 def test_early_stopping_sees_the_thresholds_of_the_round(booster):
     model = lm.cumulative_logit().to(booster).fit(

@@ -107,6 +107,43 @@ def test_kernel_and_tensor_operations_agree_to_four_ulp(name, dtype):
     assert ulps_apart(value, plain) <= 4 and ulps_apart(slope, gradient) <= 4
 
 
+HALVES = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+
+
+@COMPILES
+@HALVES
+@pytest.mark.parametrize("way", ["kernel", "differentiable", "compiled", "function"])
+@pytest.mark.parametrize("name", ["huber", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
+def test_half_precision_is_rounded_once_after_it_was_scaled(name, dtype, way):
+    """By 2 to the 16, where scalers of gradients begin, which is no number of float16."""
+    sample, scale = samples.of(name)[0], 2.0**16
+    y, f = tensors(sample, dtype)
+    module = sample.loss.to("torch")
+    y = y.double() if y.is_floating_point() else y  # computed in float64, so that no rounding but the last is seen
+    if way == "function":
+        found = torch.func.grad(lambda scores: module(scores, y) * scale)(f)
+    else:
+        called = torch.compile(module, backend="aot_eager", fullgraph=True) if way == "compiled" else module
+        f.requires_grad_()
+        (found,) = torch.autograd.grad(called(f, y) * scale, f, create_graph=way == "differentiable")
+    gradient = sample.loss.gradient(y.numpy(), f.detach().double().numpy())
+    expected = torch.tensor(scale * gradient).float().to(dtype)
+    assert found.dtype == dtype and found.isfinite().all()
+    assert ulps_apart(found, expected) <= 1
+
+
+@HALVES
+def test_scales_of_samples_and_of_targets_are_not_rounded_either(dtype):
+    f, y = (torch.tensor([0.3, -2.0, 7.0], dtype=dtype, requires_grad=True) for _ in range(2))
+    each = lm.squared_error().to("torch", reduction="none")
+    scale = torch.tensor([2.0**16, 1 / 3, 0.0])
+    for moved, still in ((f, y.detach() + 0.125), (y, f.detach() + 0.125)):
+        value = each(f, still) if moved is f else each(still, y)
+        (found,) = torch.autograd.grad(value, moved, scale)
+        expected = 2 * (moved - still).detach().float() * scale
+        assert torch.equal(found, expected.to(dtype))
+
+
 def test_bfloat16_without_a_numpy_name_for_it(monkeypatch):
     from lossmith.adapters import torch_host
 

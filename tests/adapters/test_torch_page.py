@@ -18,3 +18,4 @@ def test_the_page_runs(tmp_path, capsys):
     torch.testing.assert_close(model.bias.data, torch.tensor([3.0]), atol=0.3, rtol=0)
     assert "tensor" in capsys.readouterr().out
     assert names["whole"].weight == 512
+    assert names["scores"].dtype == torch.float16 and names["scaler"].get_scale() == 2.0**16

@@ -243,6 +243,17 @@ def test_the_backward_pass_scales_and_may_be_repeated():
     near(torch.autograd.grad(each, f, upstream)[0], 3 * gradient * upstream.numpy())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_scaled_before_it_is_rounded(dtype):
+    y, f = torch.tensor([0.0, 1.0, 1.0]), torch.tensor([0.3, -2.0, 7.0], dtype=dtype, requires_grad=True)
+    value = lm.binary_cross_entropy().to("torch", engine="triton")(f, y) * 2.0**16  # no number of float16
+    for _ in range(2):
+        (found,) = torch.autograd.grad(value, f, retain_graph=True)
+        expected = 2.0**16 * lm.binary_cross_entropy().gradient(y.numpy(), host(f))
+        assert found.dtype == dtype
+        near(found, expected, 1, torch.finfo(dtype).eps)
+
+
 # bytes ----------------------------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,24 @@ def test_bst_02_an_offset_of_log_two_doubles_the_mean():
     assert mean(0.0)[X[:, 0] > 1].mean() > mean(0.0)[X[:, 0] < -1].mean() + 0.5
 
 
+def test_a_linear_booster_stops_at_its_best_round():
+    X, y = problem("real")
+    y = y + 50 * (np.arange(len(y)) == 1)  # which the other rows know nothing of
+    few, others = slice(0, 12), slice(12, None)
+    params = {"nthread": 1, "booster": "gblinear", "updater": "coord_descent", "eta": 0.3}
+    objective = lm.squared_error().to("xgboost")
+    train = objective.dataset(X[few], y[few])
+    valid = objective.dataset(X[others], y[others], reference=train)
+    best = xgb.train(
+        objective.params(train, params), train, 50, obj=objective, custom_metric=objective.metric,
+        evals=[(valid, "valid")], early_stopping_rounds=3, verbose_eval=False,
+    ).best_iteration  # fmt: skip
+    assert best < 40
+    model = objective.fit(X[few], y[few], params=params, rounds=50, valid=(X[others], y[others]), early_stopping=3)
+    expected = objective.fit(X[few], y[few], params=params, rounds=best + 1)
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
 def test_the_models_start_is_its_own_whatever_base_score_says():
     X, y = problem("real")
     objective = lm.absolute_error().to("xgboost")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lossmith.adapters.boosting_checks import check_classes, check_scale
 from lossmith.adapters.boosting_classes import size_of_class_loss
+from lossmith.adapters.boosting_levels import Cuts
 from lossmith.adapters.boosting_rows import (
     RAW,
     Array,
@@ -45,7 +46,7 @@ from lossmith.start import (
     scale_parameters,
     without_labels,
 )
-from lossmith.thresholds import best_cuts, first_cuts, parted, to_be_learned
+from lossmith.thresholds import first_cuts, parted, to_be_learned
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -110,7 +111,6 @@ class Derivatives:
         self._warned: set[str] = set()
         self._known: Rows | None = None
         self._open = self._plain if to_be_learned(loss) is not None else None
-        self._cuts: Array | None = None  # of the last round, where they follow the scores
         if self._open is not None and not self.LEARNS:
             raise ValueError(
                 f"{self.FRAMEWORK} shows an objective a few rows at a time, from which {to_be_learned(loss)} of "
@@ -147,10 +147,12 @@ class Derivatives:
             gradients, curvatures = zip(*pairs, strict=True)
             return np.column_stack(gradients), np.column_stack(curvatures)
         rule: Any = self.hessian if self._convention is None else self._convention.hessian
-        if self._open is not None:
-            rows = self._of_round(rows, u)
+        cuts = rows.setting.cuts
+        if cuts is not None:
+            scores = rows.setting.units.scores(np.asarray(u, dtype=np.float64))
+            rows = replace(rows, setting=replace(rows.setting, loss=parted(cuts.open, cuts.after(rows, scores))))
         loss, units, y, weight = rows.setting.loss, rows.setting.units, rows.y, rows.weight
-        if rule == "curvature" and self._open is None and rows.setting.of_u is not None:
+        if rule == "curvature" and cuts is None and rows.setting.of_u is not None:
             wide = u if np.float64 in (u.dtype, y.dtype) else u.astype(np.float64)  # what is computed in
             read = rows.compact if wide.dtype == np.float64 else y
             found = served(
@@ -181,13 +183,6 @@ class Derivatives:
         if not _sound(*handed):
             _check_finite(loss, y, f, *handed)
         return handed
-
-    def _of_round(self, rows: Rows, u: NDArray[Any]) -> Rows:
-        """The rows with the thresholds that go best with their scores so far."""
-        assert self._open is not None
-        scores = rows.setting.units.scores(np.asarray(u, dtype=np.float64))
-        self._cuts = best_cuts(self._open, rows.y, scores, rows.weight, self._cuts)
-        return replace(rows, setting=replace(rows.setting, loss=parted(self._open, self._cuts)))
 
     def _descent(self, rows: Rows, f: Array) -> tuple[Array, Array]:
         """Gradient and curvature of the loss or, while most rows are out of its reach, of its convex relative."""
@@ -254,13 +249,13 @@ class Derivatives:
             if self.in_mads:
                 raise ValueError("in_mads: residuals of several targets have several sizes: train a model for each")
             return Setting.of_targets([self._settled(np.ascontiguousarray(one), weight) for one in y.T])
-        stated, loss = self.loss, self._plain
+        stated, loss, cuts = self.loss, self._plain, None
         if self._open is not None:
             counts = np.bincount(y, weights=weight, minlength=self.classes or 2)
             if not counts.all():
                 raise ValueError(f"{loss.name}: no row of positive weight is of level {counts.argmin()}")
-            self._cuts = first_cuts(y, weight)
-            stated, loss = parted(stated, self._cuts), parted(loss, self._cuts)
+            cuts = Cuts(loss, first_cuts(y, weight))
+            stated, loss = parted(stated, cuts.now), cuts.loss
         loss.total(y, self._zeros(y), weight=weight)  # says what is wrong with targets or weights
         start = finite_start(loss, y, weight, self.classes)
         residual = residual_scale(loss, y, start, weight)
@@ -271,7 +266,7 @@ class Derivatives:
         reach = redescends(loss)
         matters = has_units(loss) and (reach is not None or _uses_width(loss))
         share = float(np.average(y, weights=weight)) if loss.target_kind == "label" else None
-        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach, share)
+        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach, share, cuts)
         if self._convention is not None:
             return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
         if self.scale is not None:
@@ -319,28 +314,34 @@ class Derivatives:
         """The weighted mean loss, from the arguments of either interface."""
         u, y, weight, rows = _arguments(first, second, weight)
         if rows is None:
-            self._refuse_in_mads()
+            self._refuse_by_hand()
             rows = Rows(*self._checked(y, weight), Setting(self.loss, self._plain, RAW))
-        loss = rows.setting.loss
-        if self._open is not None and self._cuts is not None:  # of the scores before the last tree
-            loss = parted(self._open, self._cuts)
-        return rows.mean_loss(loss, rows.setting.units.scores(u))
+        setting = rows.setting
+        loss = setting.loss if setting.cuts is None else setting.cuts.loss  # of the scores before the last tree
+        return rows.mean_loss(loss, setting.units.scores(u))
 
     def _by_hand(self, y: Any, weight: Any, u: NDArray[Any]) -> Rows:
         """Rows whose scores are the booster's raw ones, settled when they are first seen."""
         target, kept = self._checked(y, weight)
-        if self._known is not None and self._known.same_as(target, kept):
-            return self._known
-        self._refuse_in_mads()
+        rows = self._known  # read once: another thread may train on other rows meanwhile
+        if rows is not None and rows.same_as(target, kept):
+            return rows
+        self._refuse_by_hand()
         classes = u.shape[1] if self.loss.kind == "rowwise" and u.ndim == 2 else None
         setting = replace(self, classes=classes)._settled(target, kept)
         self._check_start(u.reshape(len(target), -1), setting.units)
-        self._known = Rows(target, kept, _of_raw_scores(setting))
-        return self._known
+        rows = self._known = Rows(target, kept, _of_raw_scores(setting))
+        return rows
 
-    def _refuse_in_mads(self) -> None:
+    def _refuse_by_hand(self) -> None:
+        """What is found of the rows of a dataset made elsewhere would be in no model."""
         if self.in_mads:
             raise ValueError("in_mads: train with .fit or on a .dataset of this objective, which measure the residuals")
+        if self._open is not None:
+            raise ValueError(
+                f"{self.loss.name}: {to_be_learned(self.loss)} are learned by .fit and on a .dataset of this "
+                "objective, whose model holds them; elsewhere give them"
+            )
 
     def _check_start(self, u: NDArray[Any], units: Units) -> None:
         """Warn where all predictions are one constant, and not nearly the best."""

@@ -74,7 +74,10 @@ def check_params(
     """
     for name, value in params.items():
         if name in reserved:
-            raise ValueError(f"params[{name!r}] is {value!r}: objective, metric, start and classes come from the loss")
+            raise ValueError(
+                f"params[{name!r}] is {value!r}: objective, metric, start and classes come from the loss, "
+                "targets from y"
+            )
         if name in own and value != own[name]:
             raise ValueError(
                 f'params[{name!r}] is {value!r}, but hessian="booster" is there for {own[name]}: instead say '

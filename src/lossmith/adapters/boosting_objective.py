@@ -14,7 +14,7 @@ from lossmith.adapters.boosting import Derivatives
 from lossmith.adapters.boosting_checks import check_params, check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
 from lossmith.inputs import check_index
-from lossmith.thresholds import best_cuts, parted
+from lossmith.thresholds import parted
 
 if TYPE_CHECKING:
     from lossmith.adapters.boosting_model import BoostedModel
@@ -48,8 +48,22 @@ class Objective(Derivatives, ABC):
         """The trained booster."""
 
     @abstractmethod
+    def _model(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster, of the loss as the training rows settled it."""
+
+    def _features(self, train: Any) -> Any:
+        """What a model predicts the rows of a dataset from."""
+        return train
+
     def model(self, booster: Any, train: Any) -> BoostedModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+        """Predictions from a booster trained on a dataset made by `dataset`; of any other dataset, ValueError.
+
+        Thresholds that the loss leaves open are those that go best with the scores of the training rows.
+        """
+        model, rows = self._model(booster, train), rows_of(train)
+        if rows.setting.cuts is not None:
+            model.loss = parted(self.loss, rows.setting.cuts.after(rows, model.raw(self._features(train))))
+        return model
 
     def fit(
         self,
@@ -74,11 +88,7 @@ class Objective(Derivatives, ABC):
         booster = self._train(
             self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
         )
-        model: BoostedModel = self.model(booster, train)
-        if self._open is not None:
-            rows = rows_of(train)
-            model.loss = parted(self.loss, best_cuts(self._open, rows.y, model.raw(X), rows.weight, self._cuts))
-        return model
+        return self.model(booster, train)
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""

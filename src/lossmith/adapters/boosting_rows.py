@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lossmith import record
 from lossmith.adapters.boosting_guard import guarded
+from lossmith.adapters.boosting_levels import Cuts
 from lossmith.formula.domains import Domain
 from lossmith.formula.expr import substitute
 from lossmith.formula.model import Argument, Formula
@@ -70,6 +71,7 @@ class Setting:
     residual: float | None = None  # size of the residuals at the start, where scores have units and it matters
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
     share: float | None = None  # of ones among the targets, where these are labels
+    cuts: Cuts | None = None  # between levels, where the loss leaves them open
     targets: tuple[Setting, ...] = ()  # what each column settles, where targets are several numbers a row
 
     @classmethod

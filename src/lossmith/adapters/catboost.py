@@ -58,7 +58,7 @@ class CatBoostObjective(_Kept, Objective):
     }
     RESERVED = (
         "loss_function", "objective", "eval_metric", "custom_metric", "custom_loss", "classes_count",
-        "boost_from_average",
+        "class_names", "target_border", "boost_from_average",
     )  # fmt: skip
     UNHEARD: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("class_weights", "auto_class_weights", "scale_pos_weight"), OF_CLASSES
@@ -89,12 +89,16 @@ class CatBoostObjective(_Kept, Objective):
 
     @cached_property
     def _by_itself(self) -> Descent:
-        self._refuse_in_mads()
+        self._refuse_by_hand()
         return Descent(Block(self, Setting(self.loss, self._plain, RAW)))
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
         """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
         check_offset(options)
+        if options.get("group_weight") is not None:
+            raise ValueError(
+                "group_weight: CatBoost tells an objective of one's own none: say weight=, each row's that of its group"
+            )
         rows = self._rows(y, weight, reference, X)
         pool = catboost.Pool(X, label=self._label(rows), weight=rows.weight, **options)
         pool._lossmith = rows
@@ -131,8 +135,7 @@ class CatBoostObjective(_Kept, Objective):
         whole = {name: value for name, value in params.items() if name not in _SAMPLING}
         return _fitted({**whole, "bootstrap_type": "No"}, train, valid, patience)
 
-    def model(self, booster: Any, train: Any) -> CatBoostModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> CatBoostModel:
         setting = rows_of(train).setting
         return CatBoostModel(booster, setting.stated, setting.units)
 
@@ -148,8 +151,9 @@ def _fitted(params: Mapping[str, Any], train: Any, valid: Any, patience: int | N
     try:
         model.fit(train, eval_set=valid, early_stopping_rounds=patience)
     except catboost.CatBoostError as error:
-        if isinstance(error.__context__, ValueError):  # ours, which CatBoost has made a text of
-            raise error.__context__ from None
+        own = error.__context__  # ours, where CatBoost has made a text of it, else of whoever is handling an error
+        if isinstance(own, ValueError) and f"{type(own).__name__}: {own}" in str(error):
+            raise own from None
         raise
     return model
 
@@ -277,6 +281,8 @@ class CatBoostModel(BoostedModel):
     KINDS = ("prediction_type",)
 
     def _trees(self, X: Any, **options: Any) -> NDArray[Any]:
+        if isinstance(X, catboost.Pool) and np.any(X.get_baseline()):
+            check_offset({"baseline": X})
         return np.asarray(self.booster.predict(X, prediction_type="RawFormulaVal", **options))
 
     def _write(self, path: Path) -> None:

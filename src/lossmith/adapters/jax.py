@@ -95,6 +95,8 @@ class TargetsFirst(JaxLoss):
 
 def value(loss: Loss, y_true: Any, y_pred: Array, reduction: str, **arguments: Any) -> Array:
     """``loss(y_true, y_pred)``, differentiable twice in y_pred and in nothing else."""
+    if jnp.issubdtype(y_pred.dtype, jnp.floating) and jnp.finfo(y_pred.dtype).bits < 32:
+        y_pred = y_pred.astype(jnp.float32)  # so that JAX scales the gradient as such, and rounds it once
     # what JAX may trace is an argument of the rules, what it cannot hold (labels, lists, switches) stays outside
     inputs = {"y_true": y_true, **arguments}
     traceable = {name: x for name, x in inputs.items() if isinstance(x, jax.Array)}

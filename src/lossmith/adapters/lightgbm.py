@@ -46,7 +46,21 @@ class LightGBMObjective(Objective):
         **dict.fromkeys(
             ("scale_pos_weight", "is_unbalance", "unbalance", "unbalanced_sets", "class_weight"), OF_CLASSES
         ),
-        **dict.fromkeys(("alpha", "fair_c", "tweedie_variance_power", "sigmoid", "reg_sqrt"), OF_THE_LOSS),
+        **dict.fromkeys(
+            (
+                "pos_bagging_fraction", "pos_subsample", "pos_sub_row", "pos_bagging",
+                "neg_bagging_fraction", "neg_subsample", "neg_sub_row", "neg_bagging",
+            ),
+            "LightGBM draws each class by itself for a binary objective of its own only: use bagging_fraction, and "
+            "weight classes in the loss",
+        ),
+        **dict.fromkeys(
+            (
+                "alpha", "fair_c", "tweedie_variance_power", "sigmoid", "reg_sqrt", "label_gain", "lambdarank_norm",
+                "lambdarank_truncation_level", "lambdarank_position_bias_regularization",
+            ),
+            OF_THE_LOSS,
+        ),
         "poisson_max_delta_step": "the second-order weight has it: hessian=lambda y, f: loss.hessian(y, f + step)",
     }
     ROUNDS = 100
@@ -71,7 +85,11 @@ class LightGBMObjective(Objective):
 
         check_offset(options)
         rows = self._rows(y, weight, reference, X)
-        options.setdefault("free_raw_data", False)
+        if options.setdefault("free_raw_data", False) and rows.setting.cuts is not None:
+            raise ValueError(
+                f"free_raw_data is {options['free_raw_data']!r}: {self.loss.name} learns its thresholds from the rows' "
+                "scores, in the end too: leave it False, or give the thresholds"
+            )
         data = lightgbm.Dataset(X, label=self._shown(rows), weight=rows.weight, reference=reference, **options)
         data._lossmith = rows
         return data
@@ -92,10 +110,12 @@ class LightGBMObjective(Objective):
             feval=None if valid is None else self.metric, callbacks=stop,
         )  # fmt: skip
 
-    def model(self, booster: Any, train: Any) -> LightGBMModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> LightGBMModel:
         setting = rows_of(train).setting
         return LightGBMModel(booster, setting.stated, setting.units)
+
+    def _features(self, train: Any) -> Any:
+        return train.construct().get_data()
 
     def restored(self, state: Mapping[str, Any]) -> LightGBMModel:
         """The model whose `state` this is, and whose loss is this one."""

@@ -98,7 +98,9 @@ class Value(torch.autograd.Function):
             return (None,) * len(ctx.needs_input_grad)
         y_pred, *tensors = ctx.saved_tensors
         given: Given = ctx.given
-        slope = scaled(Gradient.apply(y_pred, given, *tensors), upstream) if ctx.needs_input_grad[0] else None
+        slope = None
+        if ctx.needs_input_grad[0]:
+            slope = scaled(Gradient.apply(widened(y_pred), given, *tensors), upstream)
         others = [
             _in_target(given, y_pred, tensors, name, upstream) if needed else None
             for name, needed in zip(given.names, ctx.needs_input_grad[2:], strict=True)
@@ -109,7 +111,7 @@ class Value(torch.autograd.Function):
     def jvp(ctx: Any, tangent: Tensor | None, _: None, *others: Tensor | None) -> Tensor:
         _refuse_tangents(ctx.given, others)
         with _further(ctx) as (y_pred, *tensors):
-            slope = Gradient.apply(y_pred, ctx.given, *tensors)
+            slope = Gradient.apply(widened(y_pred), ctx.given, *tensors)
             product = (slope * tangent).to(ctx.dtype)
             return product.sum(dim=tuple(range(ctx.ndim, product.ndim))) if product.ndim > ctx.ndim else product
 
@@ -188,7 +190,7 @@ class Known(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
         gradient, y_pred, *tensors = ctx.saved_tensors
         if torch.is_grad_enabled():  # create_graph=True
-            gradient = Gradient.apply(y_pred, ctx.given, *tensors)
+            gradient = Gradient.apply(widened(y_pred), ctx.given, *tensors)
         elif upstream.ndim == 0 and plain_tensor(torch, upstream) and upstream.item() == 1.0:
             return gradient, None, None, *(None for _ in tensors)
         return scaled(gradient, upstream), None, None, *(None for _ in tensors)
@@ -222,9 +224,16 @@ def _refuse_tangents(given: Given, others: Sequence[Tensor | None]) -> None:
         raise RuntimeError(f"{given.loss.name}: forward-mode derivatives are those in y_pred only")
 
 
+def widened(x: Tensor) -> Tensor:
+    """Half precision as float32: a gradient is computed and scaled in that, and autograd then rounds it once, to the
+    dtype of what it belongs to. Scales that keep float16 from underflow are no float16 numbers themselves."""
+    return x.float() if x.dtype.is_floating_point and x.dtype.itemsize < 4 else x
+
+
 def scaled(gradient: Tensor, upstream: Tensor) -> Tensor:
     """Upstream has one number per reduced loss: per sample, or a single one. Where a sample's is 0 the loss does not
     matter, even if its slope is infinite."""
+    gradient = widened(gradient)
     spread = upstream.reshape(upstream.shape + (1,) * (gradient.ndim - upstream.ndim)).to(gradient.dtype)
     if upstream.ndim == 0:
         return gradient * spread
@@ -242,7 +251,7 @@ def _in_target(given: Given, y_pred: Tensor, tensors: Sequence[Tensor], name: st
         raise RuntimeError(f"{given.loss.name}: the loss is differentiated twice in y_pred only, not in y_true")
     place = given.names.index(name)
     turned = replace(given, loss=_turned(given.loss))
-    slope = turned.derivative("gradient", tensors[place], [*tensors[:place], y_pred, *tensors[place + 1 :]])
+    slope = turned.derivative("gradient", widened(tensors[place]), [*tensors[:place], y_pred, *tensors[place + 1 :]])
     return scaled(slope, upstream)
 
 

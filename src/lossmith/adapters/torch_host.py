@@ -57,12 +57,12 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, arguments: di
         )  # fmt: skip
         gradient = None
     else:
-        gradient = torch.empty_like(y_pred, requires_grad=False, memory_format=torch.contiguous_format)
-        out = _array(gradient)
+        dtype = y_pred.dtype if y_pred.dtype == torch.float64 else torch.float32  # until it has been scaled
+        gradient = torch.empty_like(
+            y_pred, dtype=dtype, requires_grad=False, memory_format=torch.contiguous_format
+        )
         run = _total_and_gradient if reduction == TOTAL else _value_and_gradient
-        found = run(loss, truth, scores, reduction, out, host)
-        if out.dtype == np.float32 and gradient.dtype == torch.bfloat16:
-            gradient.copy_(torch.from_numpy(out))
+        found = run(loss, truth, scores, reduction, gradient.numpy(), host)
     weight = None
     if isinstance(found, Total):
         found, weight = torch.scalar_tensor(found.sum, dtype=torch.float64), found.weight

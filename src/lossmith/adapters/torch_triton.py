@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lossmith.adapters.torch_autograd import TOTAL, Given, Gradient, scaled
+from lossmith.adapters.torch_autograd import TOTAL, Given, Gradient, scaled, widened
 from lossmith.adapters.torch_lines import SCALING, NoKernelError
 from lossmith.adapters.torch_print import FUSED, STRETCH, Wanted, arguments, source
 from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
@@ -109,7 +109,9 @@ def _launched(
     values = torch.empty(
         programs if per_program else samples, dtype=torch.float64 if per_program else torch.float32, device=device
     )
-    slopes = torch.empty(y_pred.shape, dtype=y_pred.dtype, device=device) if gradient else None
+    # float16 does not reach as far as what scales it: until then it is float32, which bfloat16 need not be
+    kind = torch.float32 if y_pred.dtype == torch.float16 else y_pred.dtype
+    slopes = torch.empty(y_pred.shape, dtype=kind, device=device) if gradient else None
     numbers = {f"p_{p.name}": float(loss.numbers[p.name]) for p in formula.params if not p.per_class}
     vectors = {
         f"{p.name}_at": torch.tensor(list(loss.numbers[p.name]), dtype=torch.float32, device=device)
@@ -164,7 +166,7 @@ class Ahead(torch.autograd.Function):
         gradient, ctx.gradient = ctx.gradient, None
         others = None, None, *(None for _ in tensors)
         if gradient is None or torch.is_grad_enabled():  # create_graph=True
-            gradient = Gradient.apply(y_pred, ctx.given, *tensors)
+            gradient = Gradient.apply(widened(y_pred), ctx.given, *tensors)
         elif upstream.ndim == 0:
             size = gradient.numel()
             _compiled(SCALING)[(-(-size // _SAMPLES),)](upstream, gradient, size, BLOCK=_SAMPLES)

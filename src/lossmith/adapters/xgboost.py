@@ -99,10 +99,14 @@ class XGBoostObjective(Objective):
             params, train, num_boost_round=rounds, obj=self, evals=() if valid is None else [(valid, "valid")],
             custom_metric=None if valid is None else self.metric, early_stopping_rounds=patience, verbose_eval=False,
         )  # fmt: skip
-        return booster if patience is None else booster[: booster.best_iteration + 1]
+        if patience is None:
+            return booster
+        best = booster.best_iteration + 1
+        if params.get("booster") == "gblinear":  # the coefficients of a round past are had by training up to it
+            return self._train(params, train, best, None, None)
+        return booster[:best]
 
-    def model(self, booster: Any, train: Any) -> XGBoostModel:
-        """Predictions from a booster trained on a dataset made by `dataset`."""
+    def _model(self, booster: Any, train: Any) -> XGBoostModel:
         setting = rows_of(train).setting
         booster.set_attr(**{_MISSING: repr(float(train.missing))})
         return XGBoostModel(booster, setting.stated, setting.units)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _STEPS = np.geomspace(1e-6, 1e6, 481)
 _HALVINGS = 60
-_NOISE = 64 * np.finfo(np.float64).eps  # of a typical gradient: where terms cancel, what is left jumps by rounding
+_NOISE = 4096 * np.finfo(np.float64).eps  # of a typical gradient: where terms cancel, what is left jumps by rounding
 _JUMP = 1e-3  # of the gradient's size before closing in; a steep root still moves by 1e-5 between floats
 
 

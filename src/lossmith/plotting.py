@@ -9,30 +9,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.kinks import example_target
+from lossmith.kinks import example_target, known_classes
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
 COLOURS = ("#1f5fa8", "#c2452d", "#2f7d4f")
+_ORDINARY = (1.0, 0.5, 2.0, -1.0)  # further inputs of a sample: the first that is legal
 
 
 def curves(loss: Loss, width: float = 3.0, points: int = 601) -> list[tuple[str, Any, Any, Any]]:
     """(what is fixed, prediction, loss, gradient) for a few targets; of a row, its first score moves."""
     found = []
+    extras = {e.name: next((x for x in _ORDINARY if e.domain.contains(x)), e.domain.high) for e in loss.formula.extras}
+    beside: dict[str, Any] = {name: np.full(points, number) for name, number in extras.items()}
     for y in targets(loss):
         x = stretch(loss, y, width, points)
         target, pred = along(loss, y, x)
-        gradient = loss.gradient(target, pred, reduction="none").reshape(points, -1)[:, 0]
-        label = f"y = {np.round(y, 3).tolist() if not isinstance(y, str) else y}"
-        found.append((label, x, loss(target, pred, reduction="none"), gradient))
+        gradient = loss.gradient(target, pred, reduction="none", **beside).reshape(points, -1)[:, 0]
+        fixed = {"y": np.round(y, 3).tolist() if not isinstance(y, str) else y, **extras}
+        label = ", ".join(f"{name} = {value}" for name, value in fixed.items())
+        found.append((label, x, loss(target, pred, reduction="none", **beside), gradient))
     return found
 
 
 def targets(loss: Loss) -> list[Any]:
     """The targets worth a curve each: one where only the difference from the prediction counts, the first levels, else
     two."""
-    shown = example_target(loss)
+    shown = example_target(loss, _count(loss))
     if loss.target_kind == "level":
         return shown[: len(COLOURS)]
     alike = loss.target_kind == "real" and loss.link.name == "identity" and loss.kind == "pointwise"
@@ -58,16 +62,21 @@ def along(loss: Loss, y: Any, x: Any) -> tuple[Any, Any]:
 def path(loss: Loss, x: Any) -> list[Any]:
     """The predictions of a sample, one by one, as the first of them moves through x: the way that the curves run."""
     domain = loss.formula.predictions[0].domain
-    others = 0.0 * x  # no preference
+    count, others = _count(loss), 0.0 * x  # no preference
     if math.isfinite(domain.low):  # the other classes share what the first leaves
-        others = (1.0 - x) / 2.0 if domain.high == 1.0 else others + 0.25
-    return [x] + [others] * ((loss.outputs or 3) - 1)
+        others = (1.0 - x) / max(1, count - 1) if domain.high == 1.0 else others + 0.25
+    return [x] + [others] * (count - 1)
+
+
+def _count(loss: Loss) -> int:
+    """The predictions of a sample; of a row that may have any number of classes three."""
+    return loss.outputs or known_classes(loss) or 3
 
 
 def moved(loss: Loss) -> str:
     """The prediction that the curves run over."""
     name = loss.formula.predictions[0].name
-    return name if loss.kind == "pointwise" else f"the first of three numbers of {name}"
+    return name if loss.kind == "pointwise" else f"the first of {_count(loss)} numbers of {name}"
 
 
 def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:

@@ -13,6 +13,7 @@ import lossmith as lm
 import pages
 from contract import samples
 from judges import oracle
+from lossmith.formula import Positive, Real, exp, lgamma, log
 
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
@@ -49,6 +50,12 @@ def summed(call, y, **given):
     return lambda f: call(f, y, **given).sum()
 
 
+@lm.pointwise(link="log")
+def jax_shapes(y: Positive, f: Real):
+    """Of a gamma law's shape, log Gamma and its derivatives."""
+    return lgamma(exp(f)) - exp(f) * log(y)
+
+
 # from the formula, under every transformation -------------------------------------------------------------------------
 
 
@@ -76,6 +83,14 @@ def test_values_and_gradients_are_the_formulas(sample, x64):
     eager = jax.value_and_grad(function(sample.loss, "mean"))(f, y)
     for got, wanted in zip(eager, sample.loss.value_and_gradient(sample.y, sample.f), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-14)
+
+
+def test_derivatives_of_the_log_of_gamma(x64):
+    loss, y, f = jax_shapes(), np.array([1.0, 2.0, 0.5]), np.array([0.5, 1.0, -3.0])
+    expected = loss.hessian(y, f)
+    np.testing.assert_allclose(loss.hessian(jnp.asarray(y), jnp.asarray(f)), expected, rtol=1e-12)
+    found = jax.jit(jax.hessian(summed(function(loss), jnp.asarray(y))))(jnp.asarray(f))
+    np.testing.assert_allclose(found, np.diag(expected), rtol=1e-12)
 
 
 @EVERY

@@ -8,7 +8,22 @@ import pytest
 import lossmith as lm
 from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import emit
-from lossmith.formula import ClassId, Real, Scores, exp, is_class, log, logsumexp, pick, softplus, where
+from lossmith.formula import (
+    ClassId,
+    Distribution,
+    Real,
+    Scores,
+    cumsum,
+    exp,
+    is_class,
+    log,
+    logsumexp,
+    pick,
+    softmax,
+    softplus,
+    where,
+)  # fmt: skip
+from lossmith.formula import sum as rows
 from lossmith.linear import ConvergenceWarning, LinearClassifier, LinearRegressor
 
 TERMS = 8
@@ -31,6 +46,13 @@ def long_rows(y: ClassId, f: Scores):
 def textbook_classes(y: ClassId, f: Scores):
     """The surprise of a softmax."""
     return logsumexp(f) - pick(f, y)
+
+
+@lm.rowwise
+def own_movers(t: Distribution, f: Scores):
+    """The squared distance by which earth is moved: far out nothing but rounding is left of its gradient."""
+    d = cumsum(softmax(f) - t)
+    return rows(d * d)
 
 
 @lm.pointwise
@@ -75,7 +97,7 @@ def test_what_is_too_long_is_looked_at_once(monkeypatch):
 def test_textbook_forms_are_no_kinks():
     """Where their terms cancel the gradient jumps by rounding, and where they overflow they have none."""
     X, y = table(400, 3)
-    assert not textbook_classes().kinked and not textbook_logistic().kinked
+    assert not textbook_classes().kinked and not textbook_logistic().kinked and not own_movers().kinked
     code = np.digitize(y, [-1, 1])
     found, expected = (LinearClassifier(loss, l2=0.01).fit(X, code) for loss in (textbook_classes(), None))
     assert found.converged_ and found.objective_ == pytest.approx(expected.objective_, rel=1e-8)

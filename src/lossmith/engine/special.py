@@ -49,9 +49,9 @@ def special(xp: ModuleType, names: tuple[str, ...], *leading: int) -> Callable[[
 
 
 def polygamma(xp: ModuleType, order: int) -> Callable[[Array], Array]:
-    if "jax" in xp.__name__:  # jax wants the order as an array of x's type
+    if "jax" in xp.__name__:  # jax wants the order as an array of whole numbers
         function = library(xp)[0].polygamma
-        return lambda x: function(xp.full_like(x, float(order)), x)
+        return lambda x: function(xp.full_like(x, order, dtype=xp.int32), x)
     return special(xp, ("polygamma",), order)
 
 

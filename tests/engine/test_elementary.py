@@ -32,7 +32,7 @@ BOUNDS = {
     "sqrt1pm1": (1.9, 1.9),
     "unit_slope": (2.0, 2.0),
     "pseudo_huber": (2.5, 2.5),
-    "pseudo_huber_slope": (2.3, 2.3),
+    "pseudo_huber_slope": (3.0, 3.0),
     "log_ratio": (1.2, 1.2),
     "sin": (0.501, 1.1),
     "cos": (0.501, 1.1),

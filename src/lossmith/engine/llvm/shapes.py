@@ -33,7 +33,7 @@ def pseudo_huber(e: Emitter, r: Value, delta: Value) -> Value:
 
 
 def pseudo_huber_slope(e: Emitter, r: Value, delta: Value) -> Value:
-    """r delta / sqrt(r^2 + delta^2): 2.3, 2.3 ULP."""
+    """r delta / sqrt(r^2 + delta^2): 3.0, 3.0 ULP; its four roundings come to 3.5 at most."""
     a = e.abs(e.abs(r) / delta)  # in the words of the value and its sqrt1pm1, which are shared then
     return e.where(a > _HUGE, e.copysign(delta, r), r / e.sqrt(e.fma(a, a, 1.0)))
 

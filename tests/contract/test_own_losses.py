@@ -15,6 +15,7 @@ from lossmith.formula import (
     Label,
     NonNegative,
     PerClass,
+    PerSample,
     Positive,
     Probabilities,
     Real,
@@ -309,12 +310,30 @@ def test_a_curvature_of_several_predictions_may_ask_for_all_derivatives():
     np.testing.assert_allclose(found[:, 1], loss.hessian(y, f)[:, 1] + abs(loss.gradient(y, f, reduction="none")[:, 1]))
 
 
+def test_what_can_be_made_can_be_read_back():
+    named = [f"p{k}" for k in range(150)]
+    words = ", ".join(f"{name}: Positive = 1.0" for name in named)
+    namespace = {"Real": Real, "Positive": Positive}
+    exec(f"def many(y: Real, f: Real, *, {words}): return ({'+'.join(named)}) * (f - y) ** 2", namespace)
+    loss = lm.pointwise(namespace["many"])()
+    assert lm.from_spec(loss.spec()) == loss and loss([0.0], [1.0]) == 150.0
+    long = "c" * 201
+    exec(f"def lengthy(y: Real, f: Real, *, {long}: Positive = 1.0): return {long} * (f - y) ** 2", namespace)
+    with pytest.raises(FormulaError, match="at most 200 characters"):
+        lm.pointwise(namespace["lengthy"])()
+
+
 def test_a_row_formula_predicts_one_row():
     def two_rows(y: ClassId, f: Scores, g: Scores):
         return logsumexp(f) - pick(g, y)
 
+    def two_inputs(y: ClassId, f: Scores, *, g: PerSample[Scores]):
+        return logsumexp(f) - pick(g, y)
+
     with pytest.raises(FormulaError, match="predicts one row, not f, g"):
         lm.rowwise(two_rows)()
+    with pytest.raises(FormulaError, match="g: a per-sample input is one number per sample"):
+        lm.rowwise(two_inputs)()
 
 
 def test_options_of_which_no_formula_takes_both():

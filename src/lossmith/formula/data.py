@@ -165,9 +165,9 @@ def formula_from_data(data: object) -> Formula:
             raise ValueError(f"spec: {key} must list nodes")
         return tuple(done[i] for i in indices)
 
-    def arguments(key: str, most: int = 100) -> tuple[Argument, ...]:
+    def arguments(key: str) -> tuple[Argument, ...]:
         found = data.get(key, [])
-        if not (isinstance(found, list) and len(found) <= most):
+        if not (isinstance(found, list) and len(found) <= MAX_NODES):
             raise ValueError(f"spec: {key} must be a list of arguments")
         return tuple(_argument_from_data(item) for item in found)
 
@@ -178,7 +178,7 @@ def formula_from_data(data: object) -> Formula:
     formula = Formula(
         kind=data["kind"], value=value[0],
         target=_argument_from_data(data.get("target")), predictions=predictions, extras=arguments("extras"),
-        params=arguments("params", MAX_NODES), class_factor=factor[0] if factor else None, declare=declared or None,
+        params=arguments("params"), class_factor=factor[0] if factor else None, declare=declared or None,
     )  # fmt: skip
     check(formula)
     return formula
@@ -192,6 +192,9 @@ def check(formula: Formula) -> None:
     names = [a.name for a in (formula.target, *formula.predictions, *formula.extras, *formula.params)]
     if len(set(names)) != len(names) or not formula.predictions:
         raise ValueError("a formula needs at least one prediction, and every argument a name of its own")
+    long = max(names, key=len)
+    if len(long) > MAX_NAME:
+        raise FormulaError(f"a name has at most {MAX_NAME} characters, but {long[:50]!r}... has {len(long)}")
     reserved = sorted(set(names) & RESERVED | {e.name for e in formula.extras} & TAKEN)
     if reserved:
         raise FormulaError(
@@ -200,8 +203,10 @@ def check(formula: Formula) -> None:
     if formula.kind == "rowwise" and not all(p.domain.row for p in formula.predictions):
         raise FormulaError("a row formula predicts a row: annotate its prediction with Scores or Probabilities")
     if formula.kind == "rowwise" and len(formula.predictions) > 1:
-        shown_ = ", ".join(p.name for p in formula.predictions)
-        raise FormulaError(f"a row formula predicts one row, not {shown_}: what else it reads is a PerSample input")
+        raise FormulaError(f"a row formula predicts one row, not {', '.join(p.name for p in formula.predictions)}")
+    for extra in formula.extras:
+        if extra.domain.row:
+            raise FormulaError(f"{extra.name}: a per-sample input is one number per sample, not {extra.domain.name}")
     if formula.value.row or formula.value.boolean:
         raise FormulaError(
             "a loss is one number per sample, but this formula ends in "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from lossmith.formula import NonNegative, Real, is_class, pick, where
 from lossmith.formula import sum as row_sum
+from lossmith.formula.data import check
 from lossmith.formula.domains import Domain
-from lossmith.formula.expr import Expr, const, mul
+from lossmith.formula.expr import Expr, const, mul, substitute
 from lossmith.formula.model import Argument, Formula
 from lossmith.links import AnyLink, Link
 from lossmith.loss import Loss
@@ -46,7 +47,10 @@ def _bracketed(name: str) -> str:
 
 
 def added(first: Loss, second: Any) -> Loss:
-    """first + second: losses of the same target and the same predictions, on the same scale."""
+    """first + second: losses of the same target and the same predictions, on the same scale.
+
+    Parameters that share a name get a number (delta, delta_2); a further input of both is one and the same.
+    """
     if not isinstance(second, Loss):
         if isinstance(second, (int, float)) and second == 0:
             return first
@@ -64,14 +68,14 @@ def added(first: Loss, second: Any) -> Loss:
             f"{first.name} has ignore_index={ignored[0]}, {second.name} ignore_index={ignored[1]}: a sample is left "
             "out of a sum or it is not, so give both one"
         )
-    first, second = _apart(first), _apart(second)
-    second, params = _renamed(first, second)
+    same = first.claim == second.claim and first.params.get("q") == second.params.get("q")  # of one level
+    claim = first.claim if same else None
+    first, second = _renamed(_apart(first), _apart(second))
     kinds = [kind for kind in first.formulas if kind in second.formulas]
     pairs = {kind: (first.formulas[kind], second.formulas[kind]) for kind in kinds} or _across(first, second)
     formulas = {kind: _sum(a, b) for kind, (a, b) in pairs.items()}
-    same = first.claim == second.claim and first.params.get("q") == second.params.get("q")  # of one level
-    claim = first.claim if same else None
     name = f"{first.name} + {second.name}"
+    params = {**first.params, **second.params}
     return Loss(
         name, formulas, params, first.link, first.labels, claim=claim, doc=f"Sum of {first.name} and {second.name}."
     )
@@ -95,58 +99,72 @@ def _apart(loss: Loss) -> Loss:
     return loss.replaced(params=single | loss.numbers)
 
 
-def _renamed(first: Loss, second: Loss) -> tuple[Loss, dict[str, Any]]:
-    """Parameters that share a name get a number: delta, delta_2."""
-    names: dict[str, str] = {}
-    taken = set(first.params)
-    for name in second.params:
-        fresh, k = name, 2
-        while fresh in taken:
-            fresh, k = f"{name}_{k}", k + 1
-        names[name] = fresh
-        taken.add(fresh)
-    formulas = {}
-    for kind, f in second.formulas.items():
-        new = tuple(replace(p, name=names[p.name]) for p in f.params)
-        mapping = {old.as_param: n.as_param for old, n in zip(f.params, new, strict=True)}
-        formulas[kind] = _substituted(f, mapping, params=new)
-    params = dict(first.params) | {names[n]: v for n, v in second.params.items()}
-    return second.replaced(formulas=formulas), params
+def _renamed(first: Loss, second: Loss) -> tuple[Loss, Loss]:
+    """Both, each parameter under a name of its own, which is no further input's either: users know those by name."""
+    taken = {e.name for loss in (first, second) for f in loss.formulas.values() for e in f.extras}
+    renamed = []
+    for loss in (first, second):
+        names: dict[str, str] = {}
+        for name in loss.params:
+            names[name] = _free(name, taken)
+            taken.add(names[name])
+        formulas = {}
+        for kind, f in loss.formulas.items():
+            new = tuple(replace(p, name=names[p.name]) for p in f.params)
+            mapping = {old.as_param: n.as_param for old, n in zip(f.params, new, strict=True)}
+            formulas[kind] = _substituted(f, mapping, params=new)
+        renamed.append(loss.replaced(formulas=formulas, params={names[n]: v for n, v in loss.params.items()}))
+    return renamed[0], renamed[1]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where it is taken."""
+    fresh, k = name, 2
+    while fresh in taken:
+        fresh, k = f"{name}_{k}", k + 1
+    return fresh
 
 
 def _substituted(f: Formula, mapping: dict[Expr, Expr], **changes: Any) -> Formula:
     """The formula with nodes replaced everywhere, in declarations too."""
-    from lossmith.formula.expr import substitute
-
+    mapping = {old: new for old, new in mapping.items() if old is not new}
+    if not mapping:  # so that a sum of many is not rebuilt with each
+        return replace(f, **changes)
     declared = substitute(f.declared, mapping) if f.declared is not None else None
     factor = substitute((f.class_factor,), mapping)[0] if f.class_factor is not None else None
     return f.replaced(mapping, declare=declared, class_factor=factor, **changes)
 
 
+def _of_inputs(f: Formula, inputs: tuple[Argument, ...]) -> Formula:
+    """The formula of this target and these predictions."""
+    mapping = {old.as_input: new.as_input for old, new in zip((f.target, *f.predictions), inputs, strict=True)}
+    return _substituted(f, mapping, target=inputs[0], predictions=inputs[1:])
+
+
 def _sum(a: Formula, b: Formula) -> Formula:
     if len(a.predictions) != len(b.predictions) or a.kind != b.kind:
         raise ValueError("losses with different predictions cannot be added")
-    target = Argument(a.target.name, _both(a.target.domain, b.target.domain))
-    predictions = tuple(
-        Argument(p.name, _both(p.domain, q.domain)) for p, q in zip(a.predictions, b.predictions, strict=True)
-    )
-    mapping = {b.target.as_input: target.as_input} | {
-        q.as_input: p.as_input for p, q in zip(predictions, b.predictions, strict=True)
-    }
-    b = _substituted(b, mapping)
     extras = {e.name: e for e in b.extras}
     extras |= {e.name: Argument(e.name, _both(e.domain, extras.get(e.name, e).domain)) for e in a.extras}
-    declared = tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True))
-    return Formula(
+    # target and predictions are given by their places: their names make way for those that users write
+    taken = {*extras, *(p.name for p in (*a.params, *b.params))}
+    inputs: tuple[Argument, ...] = ()
+    for x, y in zip((a.target, *a.predictions), (b.target, *b.predictions), strict=True):
+        inputs += (Argument(_free(x.name, taken), _both(x.domain, y.domain)),)
+        taken.add(inputs[-1].name)
+    a, b = _of_inputs(a, inputs), _of_inputs(b, inputs)
+    total = Formula(
         a.kind,
         a.value + b.value,
-        target,
-        predictions,
+        inputs[0],
+        inputs[1:],
         tuple(extras.values()),
         a.params + b.params,
         a.class_factor if a.class_factor is b.class_factor else None,  # no one weight where the two differ
-        declared,
+        tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True)),
     )
+    check(total)
+    return total
 
 
 def _both(a: Domain, b: Domain) -> Domain:
@@ -154,13 +172,14 @@ def _both(a: Domain, b: Domain) -> Domain:
     if a == b:
         return a
     low, high = max(a.low, b.low), min(a.high, b.high)
-    return Domain(
+    both = Domain(
         f"{a.name} and {b.name}", low, high,
         low_open=any(d.low == low and d.low_open for d in (a, b)),
         high_open=any(d.high == high and d.high_open for d in (a, b)),
         whole=a.whole or b.whole, excluded=a.excluded if a.excluded is not None else b.excluded, row=a.row or b.row,
         simplex=a.simplex or b.simplex, kind=a.kind if a.kind != "real" else b.kind,
     )  # fmt: skip
+    return next((d for d in (a, b) if replace(both, name=d.name) == d), both)  # the one that lies in the other
 
 
 def linked(loss: Loss, link: AnyLink) -> Loss:
@@ -214,7 +233,7 @@ def class_weighted(loss: Loss, weights: Mapping[Any, float]) -> Loss:
     formulas = {kind: _with_class_weight(loss, f, numbers) for kind, f in loss.formulas.items()}
     params = dict(loss.params)
     if loss.kind == "rowwise":
-        params[_free(params)] = numbers
+        params[_weights(loss)] = numbers
     return loss.replaced(
         name=f"class-weighted {_bracketed(loss.name)}", formulas=formulas, params=params, recipe=None, claim=None
     )
@@ -224,12 +243,10 @@ def _is_whole(key: Any) -> bool:
     return isinstance(key, (int, float)) and not isinstance(key, bool) and key == int(key) and key >= 0
 
 
-def _free(params: Mapping[str, Any]) -> str:
+def _weights(loss: Loss) -> str:
     """A name for the class weights beside those that the loss may already have."""
-    name, k = "class_weights", 2
-    while name in params:
-        name, k = f"class_weights_{k}", k + 1
-    return name
+    inputs = {x.name for f in loss.formulas.values() for x in (f.target, *f.predictions, *f.extras)}
+    return _free("class_weights", {*loss.params, *inputs})
 
 
 def _with_class_weight(loss: Loss, f: Formula, numbers: tuple[float, ...]) -> Formula:
@@ -247,7 +264,7 @@ def _with_class_weight(loss: Loss, f: Formula, numbers: tuple[float, ...]) -> Fo
             raise ValueError(f"{loss.name} has two classes, not {len(numbers)}")
         factor = numbers[1] * y + numbers[0] * (1 - y)
     else:
-        weights = Argument(_free(loss.params), _NON_NEGATIVE, per_class=True)
+        weights = Argument(_weights(loss), _NON_NEGATIVE, per_class=True)
         params = (*params, weights)
         factor = row_sum(y * weights.as_param) if y.row else row_sum(weights.as_param, where=is_class(y))
     declared = None if f.declared is None else tuple(factor * e for e in f.declared)

@@ -30,6 +30,7 @@ from lossmith.formula import (
     sum,
 )
 from lossmith.formula.expr import Expr, as_expr, leaf
+from lossmith.formula.model import Formula
 from lossmith.namespaces import compute_dtype, namespace_of
 from lossmith.record import Record
 
@@ -167,6 +168,19 @@ def level_link(cuts: Sequence[float]) -> Levels:
     if not cuts or not all(map(math.isfinite, cuts)) or any(a >= b for a, b in pairwise(cuts)):
         raise ValueError(f"the link of levels needs numbers in increasing order, not {cuts!r:.200}")
     return Levels(tuple(map(float, cuts)))
+
+
+def check_link(what: str, link: AnyLink, formula: Formula) -> None:
+    """Raises ValueError, which begins with ``what``, where a link is not one of the formula's predictions."""
+    count, name = len(formula.predictions), link.name[:50]
+    if isinstance(link, Levels):
+        if formula.target.domain.high != len(link.cuts):
+            raise ValueError(f"{what}: the link {name!r} is for {len(link.cuts) + 1} levels, not for the target's")
+    elif isinstance(link, PerPrediction):
+        if len(link.links) != count or any(each.row for each in link.links):
+            raise ValueError(f"{what}: the link {name!r} is for other predictions: name one link of numbers for each")
+    elif link.row and formula.kind != "rowwise":
+        raise ValueError(f"{what}: the link {name!r} is for other predictions: it is one of rows of scores")
 
 
 def get_link(name: str | tuple[str, ...] | AnyLink) -> AnyLink:

@@ -19,7 +19,7 @@ from lossmith.engine.reduce import Total
 from lossmith.formula.model import Formula
 from lossmith.formula.recipe import Recipe
 from lossmith.lazy import cached_property
-from lossmith.links import AnyLink, get_link, level_link
+from lossmith.links import AnyLink, check_link, get_link, level_link
 from lossmith.parameters import checked_labels, checked_parameters
 from lossmith.plans import TOTAL, readable
 
@@ -366,6 +366,8 @@ def _made(recipe: Recipe, variants: int, parameters: tuple[tuple[str, Any], ...]
     settings = next(iter(found.values()))[1]
     link = level_link(recipe.cuts(params)) if settings.link == "levels" else get_link(settings.link)
     formulas = {kind: formula for kind, (formula, _) in found.items()}
+    for formula in formulas.values():
+        check_link(recipe.name, link, formula)
     return Loss(recipe.name, formulas, params, link, None, recipe, settings.elicits, recipe.doc, recipe.source)
 
 

@@ -64,7 +64,8 @@ def pointwise(function: Callable[..., Any] | None = None, **settings: Any) -> An
     """Make a loss of a formula of numbers per sample.
 
     ``f(target, prediction, ..., *, hyper-parameters)``, annotated with domains of ``lossmith.formula``. Settings:
-    ``source``, ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``.
+    ``source``, ``aliases``, ``link``, ``elicits``, ``curvature``, ``class_factor``. Raises FormulaError, here or when
+    the loss is made, for what the language does not know; ValueError for a link of other predictions.
     """
     return _decorated(_pointwise, function, settings)
 

@@ -7,10 +7,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lossmith.formula.data import formula_from_data, formula_to_data, number_from_data, number_to_data, shown
+from lossmith.formula.data import (
+    MAX_NODES,
+    formula_from_data,
+    formula_to_data,
+    number_from_data,
+    number_to_data,
+    shown,
+)
 from lossmith.formula.expr import FormulaError
 from lossmith.formula.model import Formula
-from lossmith.links import Levels, Link, PerPrediction, get_link
+from lossmith.formula.recipe import check_claim
+from lossmith.links import check_link, get_link
 from lossmith.loss import Loss
 from lossmith.parameters import checked_labels
 from lossmith.registry import catalogue, get
@@ -68,10 +76,10 @@ def from_spec(spec: Any) -> Loss:
     if unknown:
         raise ValueError(f"spec: unknown key {min(unknown)[:50]!r}")
     name, params, labels = spec.get("name"), spec.get("params", {}), spec.get("labels")
-    if not (isinstance(name, str) and 0 < len(name) <= 200):
+    if not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
         raise ValueError("spec: a loss needs a name")
-    if not (isinstance(params, dict) and len(params) <= 100 and all(isinstance(key, str) for key in params)):
-        raise ValueError("spec: params must be a dictionary of at most 100 parameters")
+    if not (isinstance(params, dict) and len(params) <= MAX_NODES and all(isinstance(key, str) for key in params)):
+        raise ValueError(f"spec: params must be a dictionary of at most {MAX_NODES} parameters")
     if labels is not None and not (isinstance(labels, (list, tuple)) and len(labels) <= MAX_ITEMS):
         raise ValueError("spec: labels must be a list")
     try:
@@ -102,8 +110,7 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
     formulas, link, elicits = spec["formulas"], spec.get("link", "identity"), spec.get("elicits")
     if not (isinstance(formulas, dict) and 1 <= len(formulas) <= 2 and isinstance(link, str) and len(link) <= MAX_TEXT):
         raise ValueError("spec: formulas must be a dictionary by kind of target, and link a name")
-    if elicits not in (None, "mean", "median", "quantile", "expectile"):
-        raise ValueError("spec: elicits must be mean, median, quantile or expectile")
+    check_claim(elicits)
     found: dict[str, Formula] = {}
     for kind, data in formulas.items():
         formula = formula_from_data(data)
@@ -125,12 +132,7 @@ def _composed(name: str, params: dict[str, Any], spec: dict[str, Any]) -> Loss:
         found[kind] = formula
     chosen = get_link(link)
     for formula in found.values():
-        if isinstance(chosen, Levels) and formula.target.domain.high != len(chosen.cuts):
-            raise ValueError(f"spec: the link {shown(link)} is for other levels")
-        links = len(chosen.links) if isinstance(chosen, PerPrediction) else 1
-        whole = not isinstance(chosen, Link) or not chosen.row or formula.kind == "rowwise"
-        if not whole or links not in (1, len(formula.predictions)):
-            raise ValueError(f"spec: the link {shown(link)} is for other predictions")
+        check_link("spec", chosen, formula)
     about = [spec.get(key, "") for key in ("doc", "source")]
     if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in about):
         raise ValueError("spec: doc and source must be texts")

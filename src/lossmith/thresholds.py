@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-_SCORE, _FIRST, _SECOND = leaf("input", "score"), leaf("input", "first cut"), leaf("input", "second cut")
+# names with spaces, which no formula of a user has
+_SCORE, _FIRST, _SECOND = leaf("input", "its score"), leaf("input", "first cut"), leaf("input", "second cut")
 _STEPS, _HALVINGS = 50, 30
 _STILL = 1e-10  # a slope in a threshold, of a mean loss that curves by about 1/4: it has arrived
 _RIDGE = 1e-12
@@ -95,7 +96,7 @@ class Ends:
     def at(self, cuts: Array, scores: Array) -> dict[str, Array]:
         """Of each sample the value and first and second derivatives, in the score "f", the "first" cut and the
         "second"."""
-        inputs = {self._target: self._level, "score": scores, "first cut": cuts[self.places["first"]],
+        inputs = {self._target: self._level, "its score": scores, "first cut": cuts[self.places["first"]],
                   "second cut": cuts[self.places["second"]]}  # fmt: skip
         (found,) = evaluate([list(self._roots.values())], inputs, self._params, np, rows=False, like=scores)
         return dict(zip(self._roots, found, strict=True))

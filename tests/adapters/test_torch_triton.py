@@ -16,7 +16,7 @@ from torch.autograd import forward_ad  # noqa: E402
 
 from lossmith.adapters import torch_print, torch_triton  # noqa: E402
 from lossmith.adapters.torch_lines import NoKernelError  # noqa: E402
-from lossmith.formula import Real, Scores, lgamma, sum  # noqa: E402
+from lossmith.formula import ClassId, PerClass, PerSample, Real, Scores, lgamma, pick, sum  # noqa: E402
 
 NO_KERNEL = {"poisson,full=True"}  # log y! is not in Triton's language
 SERVED = [sample for sample in samples.everything() if sample.id not in NO_KERNEL]
@@ -168,6 +168,24 @@ def test_values_outside_a_domain_give_nan_never_a_plausible_number(rows):
     assert kernel(lm.cross_entropy(), torch.zeros(2, 2), shares, "none").isnan().tolist() == [False, True]
     weight = torch.tensor([1.0, -1.0])
     assert kernel(lm.huber(), torch.zeros(2), torch.ones(2), "none", weight=weight).isnan().tolist() == [False, True]
+
+
+def test_a_formula_may_call_its_numbers_as_a_kernel_calls_its_own():
+    @lm.pointwise
+    def own(value: Real, f: Real, *, prediction: PerSample[Real], scale: PerSample[Real]):
+        return scale * (f - value) ** 2 + prediction * f
+
+    @lm.rowwise
+    def own_rows(value: ClassId, f: Scores, *, gradient: PerClass[Real], prediction: PerSample[Real]):
+        return prediction * pick(gradient, value) * sum(f**2)
+
+    y, f = torch.tensor([1.0, 2.0]), torch.tensor([4.0, -2.0]).requires_grad_()
+    further = {"prediction": torch.tensor([10.0, 100.0]), "scale": torch.tensor([2.0, 3.0])}
+    kernel(own(), f, y, "sum", **further).backward()
+    assert f.grad.tolist() == [22.0, 76.0]
+    ids, scores = torch.tensor([1, 0]), torch.tensor([[1.0, 2.0], [3.0, 4.0]]).requires_grad_()
+    kernel(own_rows(gradient=(2.0, 3.0)), scores, ids, "sum", prediction=torch.tensor([1.0, 5.0])).backward()
+    assert scores.grad.tolist() == [[6.0, 12.0], [60.0, 80.0]]
 
 
 def test_ignored_labels_are_not_looked_at(rows):

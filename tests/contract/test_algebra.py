@@ -1,10 +1,14 @@
 """Losses made of losses; links; what is shown."""
 
+import functools
+import operator
+import pickle
+
 import numpy as np
 import pytest
 
 import lossmith as lm
-from lossmith.formula import PerSample, Positive, Real
+from lossmith.formula import ClassId, PerSample, Positive, Real, Scores, logsumexp, pick
 
 from . import samples
 
@@ -78,6 +82,85 @@ def test_the_inputs_of_a_sum_are_what_both_of_its_parts_take():
         assert both([1.0], [3.0], t=[2.0]) == 10.0
         with pytest.raises(ValueError, match=r"t\[0\] = -1 is not"):
             both([1.0], [3.0], t=[-1.0])
+
+
+@lm.pointwise
+def plain(y: Real, f: Real, *, c: Positive = 2.0):
+    return c * (f - y) ** 2
+
+
+@lm.pointwise
+def other_names(t: Real, g: Real):
+    return (g - t) ** 4
+
+
+@lm.pointwise
+def swapped_names(f: Real, y: Real, *, y_2: Positive = 5.0):
+    return y_2 * abs(y - f)
+
+
+@lm.pointwise
+def number_named_as_a_prediction(t: Real, g: Real, *, f: Positive = 3.0):
+    return f * abs(g - t)
+
+
+@lm.pointwise
+def input_named_as_a_prediction(y: Real, f: Real, *, g: PerSample[Real]):
+    return g * (f - y) ** 2
+
+
+@lm.pointwise
+def input_named_as_a_target(t: Real, g: Real, *, y: PerSample[Positive]):
+    return y * abs(g - t)
+
+
+@lm.pointwise
+def input_named_as_a_parameter(y: Real, f: Real, *, c: PerSample[Positive]):
+    return c * abs(f - y)
+
+
+NAMED = [
+    plain(), other_names(), swapped_names(), number_named_as_a_prediction(), input_named_as_a_prediction(),
+    input_named_as_a_target(), input_named_as_a_parameter(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("second", NAMED, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("first", NAMED, ids=lambda loss: loss.name)
+def test_names_of_one_part_do_not_meddle_with_those_of_the_other(first, second):
+    y, f = np.array([1.0, 2.0, 0.5]), np.array([4.0, -2.0, 0.25])
+    further = {"g": np.array([10.0, 100.0, 7.0]), "y": np.array([3.0, 0.5, 2.0]), "c": np.array([2.0, 4.0, 9.0])}
+
+    def given(*losses):
+        return {e.name: further[e.name] for loss in losses for e in loss.formula.extras}
+
+    both = pickle.loads(pickle.dumps(first + second))
+    assert both == first + second
+    for method in METHODS:
+        parts = [getattr(part, method)(y, f, reduction="none", **given(part)) for part in (first, second)]
+        found = getattr(both, method)(y, f, reduction="none", **given(first, second))
+        np.testing.assert_allclose(found, sum(parts), rtol=1e-13)
+    parts = [part.curvature(y, f, **given(part)) for part in (first, second)]
+    np.testing.assert_allclose(both.curvature(y, f, **given(first, second)), sum(parts), rtol=1e-13)
+
+
+def test_class_weights_make_way_for_what_a_formula_calls_by_that_name():
+    @lm.rowwise
+    def scaled(y: ClassId, f: Scores, *, class_weights: PerSample[Positive]):
+        return class_weights * (logsumexp(f) - pick(f, y))
+
+    weighted = scaled().class_weighted({0: 1, 1: 3})
+    y, f, each = [0, 1], np.array([[1.0, 2.0], [0.5, 0.0]]), np.array([2.0, 5.0])
+    expected = each * [1, 3] * lm.cross_entropy()(y, f, reduction="none")
+    np.testing.assert_allclose(weighted(y, f, class_weights=each, reduction="none"), expected, rtol=1e-13)
+    assert pickle.loads(pickle.dumps(weighted)) == weighted
+
+
+def test_a_sum_of_many_is_read_back():
+    many = functools.reduce(operator.add, [lm.huber(delta=1.0 + k) for k in range(101)])
+    assert pickle.loads(pickle.dumps(many)) == many and len(many.params) == 101
+    turns = functools.reduce(operator.add, [lm.poisson(log_input=False), lm.squared_error()] * 10)
+    assert pickle.loads(pickle.dumps(turns)) == turns
 
 
 PLAIN, LEFT_OUT, OTHERS_OUT = lm.cross_entropy(), lm.cross_entropy(ignore_index=0), lm.cross_entropy(ignore_index=-1)

@@ -149,6 +149,35 @@ def test_names_that_every_call_takes_are_reserved(name):
         lm.pointwise(namespace["formula"])()
 
 
+@pytest.mark.parametrize(
+    "name", ["self", "loss", "y_true", "y_pred", "input", "target", "predictions", "targets"]
+)
+def test_names_that_some_call_takes_cannot_be_further_inputs(name):
+    namespace = {"Real": Real, "PerSample": PerSample}
+    exec(f"def formula(y: Real, f: Real, *, {name}: PerSample[Real]): return {name} * (f - y) ** 2", namespace)
+    with pytest.raises(FormulaError, match=f"'{name}' of formula: every loss takes"):
+        lm.pointwise(namespace["formula"])
+    spec = exposed().spec()
+    with pytest.raises(ValueError, match=f"'{name}' cannot name"):
+        lm.from_spec(json.loads(json.dumps(spec).replace('"exposure"', f'"{name}"')))
+
+
+def test_target_and_prediction_may_be_called_as_in_calls():
+    def formula(y_true: Real, y_pred: Real, *, target: Positive = 2.0):
+        return target * (y_pred - y_true) ** 2
+
+    assert lm.pointwise(formula)()([1.0], [3.0]) == 8.0
+
+
+@pytest.mark.parametrize(("annotation", "default"), [(PerSample[Real], 1.0), (PerSample[Real] | None, None)])
+def test_a_further_input_has_no_default(annotation, default):
+    def formula(y: Real, f: Real, *, rate: annotation = default):
+        return rate * (f - y) ** 2
+
+    with pytest.raises(FormulaError, match="'rate' of formula: a per-sample input has no default"):
+        lm.pointwise(formula)
+
+
 def test_a_default_without_a_star_is_explained():
     def formula(y: Real, f: Real, c: Positive = 1.0):
         return c * (f - y) ** 2

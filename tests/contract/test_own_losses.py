@@ -1,5 +1,6 @@
 """A user's loss is one formula, and has everything a built-in one has."""
 
+import functools
 import json
 import math
 
@@ -10,8 +11,11 @@ import lossmith as lm
 from lossmith.formula import (
     ClassId,
     Distribution,
+    FormulaError,
     Label,
     NonNegative,
+    PerClass,
+    PerSample,
     Positive,
     Probabilities,
     Real,
@@ -260,6 +264,90 @@ def test_a_formula_must_return_one():
     for function in (nothing, text, two):
         with pytest.raises((TypeError, ValueError)):
             lm.pointwise(function)()
+
+
+def squared(y: Real, f: Real):
+    return (f - y) ** 2
+
+
+def of_two(y: Real, m: Real, s: Real):
+    return (m - y) ** 2 + (s - y) ** 4
+
+
+def of_a_row(y: ClassId, f: Scores, *, w: PerClass[Positive] = (1.0, 2.0)):
+    return pick(w, y) * (logsumexp(f) - pick(f, y))
+
+
+DECLARED = [
+    (squared, {"elicits": "mode"}, "elicits must be mean, median"),
+    (squared, {"link": ("log", "log")}, "squared: the link 'log,log' is for other predictions"),
+    (squared, {"link": "softmax"}, "squared: the link 'softmax' is for other predictions"),
+    (of_two, {"link": ("log", "softmax")}, "of_two: the link 'log,softmax' is for other predictions"),
+    (of_two, {"curvature": lambda m: 1.0}, r"one expression per prediction, here 2 \(m, s\), not 1"),
+    (squared, {"curvature": lambda f: (1.0, 2.0)}, r"one expression per prediction, here 1 \(f\), not 2"),
+    (squared, {"curvature": lambda z: z}, "squared: curvature asks for 'z', but may ask for y, f"),
+    (squared, {"curvature": lambda f, y: -1.0}, "squared: curvature must be positive, not -1"),
+    (squared, {"curvature": lambda f: f > 0}, "not a condition"),
+    (squared, {"curvature": 2.0}, "curvature is a function"),
+    (squared, {"class_factor": lambda z: z}, "squared: class_factor asks for 'z'"),
+    (squared, {"class_factor": lambda y: y > 0}, "class_factor is one number per sample"),
+    (of_a_row, {"class_factor": lambda w: w}, "class_factor is one number per sample"),
+]
+
+
+@pytest.mark.parametrize(("function", "settings", "says"), DECLARED, ids=range(len(DECLARED)))
+def test_a_wrong_declaration_is_an_error_that_says_what_is_wrong(function, settings, says):
+    decorate = lm.rowwise if function is of_a_row else lm.pointwise
+    with pytest.raises((FormulaError, ValueError), match=says):
+        assert decorate(**settings)(function)().formula.declared
+
+
+def test_a_curvature_of_several_predictions_may_ask_for_all_derivatives():
+    loss = lm.pointwise(curvature=lambda hessian, gradient: (hessian[0], abs(gradient[1]) + hessian[1]))(of_two)()
+    y, f = np.array([1.0, 2.0]), np.array([[3.0, 0.0], [1.0, 4.0]])
+    found = loss.curvature(y, f)
+    np.testing.assert_allclose(found[:, 0], 2.0)
+    np.testing.assert_allclose(found[:, 1], loss.hessian(y, f)[:, 1] + abs(loss.gradient(y, f, reduction="none")[:, 1]))
+
+
+def test_what_can_be_made_can_be_read_back():
+    named = [f"p{k}" for k in range(150)]
+    words = ", ".join(f"{name}: Positive = 1.0" for name in named)
+    namespace = {"Real": Real, "Positive": Positive}
+    exec(f"def many(y: Real, f: Real, *, {words}): return ({'+'.join(named)}) * (f - y) ** 2", namespace)
+    loss = lm.pointwise(namespace["many"])()
+    assert lm.from_spec(loss.spec()) == loss and loss([0.0], [1.0]) == 150.0
+    long = "c" * 201
+    exec(f"def lengthy(y: Real, f: Real, *, {long}: Positive = 1.0): return {long} * (f - y) ** 2", namespace)
+    with pytest.raises(FormulaError, match="at most 200 characters"):
+        lm.pointwise(namespace["lengthy"])()
+
+
+def test_a_row_formula_predicts_one_row():
+    def two_rows(y: ClassId, f: Scores, g: Scores):
+        return logsumexp(f) - pick(g, y)
+
+    def two_inputs(y: ClassId, f: Scores, *, g: PerSample[Scores]):
+        return logsumexp(f) - pick(g, y)
+
+    with pytest.raises(FormulaError, match="predicts one row, not f, g"):
+        lm.rowwise(two_rows)()
+    with pytest.raises(FormulaError, match="g: a per-sample input is one number per sample"):
+        lm.rowwise(two_inputs)()
+
+
+def test_options_of_which_no_formula_takes_both():
+    own = lm.pointwise(squared)
+    for option in ("twice", "late"):
+        own.variant(**{option: True})(squared)
+    assert own(twice=True)([0.0], [3.0]) == 9.0
+    with pytest.raises(ValueError, match="no formula for twice=True together with late=True"):
+        own(twice=True, late=True)
+
+
+def test_a_loss_takes_its_name_from_a_function():
+    with pytest.raises(FormulaError, match="not partial: write a def"):
+        lm.pointwise(functools.partial(squared))
 
 
 def test_a_default_outside_its_domain_is_refused():

@@ -188,6 +188,20 @@ def test_thresholds_of_a_loss_of_ones_own_are_learned_too():
     assert np.array_equal(model.predict(X), usual.predict(X)) and not hasattr(model, "predict_proba")
 
 
+@lm.pointwise
+def of_a_score(score: Level, f: Real, *, thresholds: Cuts = None, intercept: Positive = 2.5):
+    """The same under names that the solver may use itself."""
+    (formula,) = steeper.recipe.variants
+    return formula.function(score, f, thresholds=thresholds, slope=intercept)
+
+
+def test_names_of_a_formula_do_not_meddle_with_those_of_the_solver():
+    X, y, _ = made(levels=5)
+    model, usual = (LinearClassifier(loss=loss()).fit(X, y) for loss in (of_a_score, steeper))
+    np.testing.assert_array_equal(model.coef_, usual.coef_)
+    np.testing.assert_array_equal(model.thresholds_, usual.thresholds_)
+
+
 def test_refusals():
     X, y, _ = made(levels=3)
     with pytest.raises(ValueError, match="class 1 has no samples of positive weight"):

@@ -9,18 +9,7 @@ import lossmith as lm
 from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import emit
 from lossmith.formula import (
-    ClassId,
-    Distribution,
-    Real,
-    Scores,
-    cumsum,
-    exp,
-    is_class,
-    log,
-    logsumexp,
-    pick,
-    softmax,
-    softplus,
+    ClassId, Distribution, Positive, Real, Scores, cumsum, exp, is_class, log, logsumexp, pick, softmax, softplus,
     where,
 )  # fmt: skip
 from lossmith.formula import sum as rows
@@ -61,10 +50,29 @@ def textbook_logistic(y: Real, f: Real):
     return log(1 + exp(-y * f))
 
 
+def plain(y, f, c):
+    return where(abs(f - y) <= c, (f - y) ** 2 / 2, c * (abs(f - y) - c / 2))
+
+
 def table(n, columns=10):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, columns))
     return X, X[:, 0] - 0.5 * X[:, 1] + rng.normal(size=n)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("offset", "f", "c"), ("y", "offset", "c"), ("y", "f", "intercept"), ("y", "f", "length"), ("x", "score", "w")],
+    ids=" ".join,
+)
+def test_names_of_a_formula_do_not_meddle_with_those_of_the_solver(names):
+    y, f, c = names
+    namespace = {"plain": plain, "Real": Real, "Positive": Positive}
+    exec(f"def named({y}: Real, {f}: Real, *, {c}: Positive = 0.5): return plain({y}, {f}, {c})", namespace)
+    X, y = table(300, 3)
+    losses = lm.pointwise(namespace["named"])(), lm.huber(delta=0.5)
+    model, usual = (LinearRegressor(loss=loss).fit(X, y) for loss in losses)
+    np.testing.assert_allclose(model.coef_, usual.coef_, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [300, 21_000], ids=["NumPy reads the features", "a kernel would"])

@@ -48,10 +48,15 @@ def source(formula: Formula, wanted: Wanted, classes: int | None = None) -> str:
     return PRELUDE + (_Pointwise(formula, wanted) if classes is None else _Rowwise(formula, wanted, classes)).text()
 
 
+def own(name: str) -> str:
+    """What a kernel calls an array of the formula: never what it calls one that every kernel has, as the weight."""
+    return f"own_{name}"
+
+
 def arguments(formula: Formula) -> tuple[str, ...]:
     """The kernel's arguments in order: arrays by name, then numbers."""
-    inputs = [f"{given.name}_at" for given in (formula.target, *formula.extras)]
-    vectors = [f"{p.name}_at" for p in formula.params if p.per_class]
+    inputs = [f"{own(given.name)}_at" for given in (formula.target, *formula.extras)]
+    vectors = [f"{own(p.name)}_at" for p in formula.params if p.per_class]
     numbers = [f"p_{p.name}" for p in formula.params if not p.per_class]
     others = "weight_at", "where_at", "scale_at", "value_at", "gradient_at", "n"
     return (*inputs, "prediction_at", *vectors, *others, *numbers)
@@ -114,7 +119,7 @@ class _Pointwise(_Kernel):
         lines.line("inside = at < n")
         group = len(formula.predictions)
         for given in (formula.target, *formula.extras):
-            self.env[given.name] = self.load(given.name, "at", "inside")
+            self.env[given.name] = self.load(own(given.name), "at", "inside")
         for k, prediction in enumerate(formula.predictions):
             place = "at" if group == 1 else f"(at * {group} + {k})"
             self.env[prediction.name] = self.load("prediction", place, "inside")
@@ -165,7 +170,7 @@ class _Rowwise(_Kernel):
             self._classes("tl.arange(0, BLOCK)")
         for given in (formula.target, *formula.extras):
             if not given.domain.row:
-                self.env[given.name] = self.load(given.name, "row")
+                self.env[given.name] = self.load(own(given.name), "row")
                 self.check(given, self.env[given.name], self.classes)
         if formula.target.domain.kind == "class id":
             y = self.env[formula.target.name]
@@ -210,7 +215,7 @@ class _Rowwise(_Kernel):
     def _sample(self, node: Expr) -> Any:
         if node.op == "at_class":
             x, _ = node.args
-            name, row = (x.data, "") if x.op == "param" else ("prediction", f"row * {self.classes} + ")
+            name, row = (own(x.data), "") if x.op == "param" else ("prediction", f"row * {self.classes} + ")
             return self.load(name, f"{row}place")
         if node.args:
             return self.compute(node, self.values)
@@ -263,10 +268,10 @@ class _Rowwise(_Kernel):
         if node.op == "index":
             return self.lines.name("c.to(tl.float32)")
         if node.op == "param":
-            return self.load(node.data, "c", "inside")
+            return self.load(own(node.data), "c", "inside")
         (given,) = (g for g in (self.formula.target, *self.formula.predictions) if g.name == node.data)
         return self._row_input(given)
 
     def _row_input(self, given: Argument) -> Name:
-        name = given.name if given is self.formula.target else "prediction"
+        name = own(given.name) if given is self.formula.target else "prediction"
         return self.load(name, f"row * {self.classes} + c", "inside", self.policy)

@@ -14,7 +14,7 @@ import torch
 
 from lossmith.adapters.torch_autograd import TOTAL, Given, Gradient, scaled, widened
 from lossmith.adapters.torch_lines import SCALING, NoKernelError
-from lossmith.adapters.torch_print import FUSED, STRETCH, Wanted, arguments, source
+from lossmith.adapters.torch_print import FUSED, STRETCH, Wanted, arguments, own, source
 from lossmith.engine.reduce import REDUCTIONS, Total, total_weight
 from lossmith.formula.domains import row_tolerance
 from lossmith.formula.model import Formula
@@ -114,12 +114,12 @@ def _launched(
     slopes = torch.empty(y_pred.shape, dtype=kind, device=device) if gradient else None
     numbers = {f"p_{p.name}": float(loss.numbers[p.name]) for p in formula.params if not p.per_class}
     vectors = {
-        f"{p.name}_at": torch.tensor(list(loss.numbers[p.name]), dtype=torch.float32, device=device)
+        p.name: torch.tensor(list(loss.numbers[p.name]), dtype=torch.float32, device=device)
         for p in formula.params
         if p.per_class
     }
-    inputs = {f"{e.name}_at": given[e.name] for e in formula.extras} | {f"{formula.target.name}_at": y_true}
-    everything = inputs | vectors | numbers | {
+    inputs = {formula.target.name: y_true} | {e.name: given[e.name] for e in formula.extras}
+    everything = {f"{own(name)}_at": x for name, x in (inputs | vectors).items()} | numbers | {
         "prediction_at": y_pred, "weight_at": weight, "where_at": keep, "scale_at": scale, "value_at": values,
         "gradient_at": slopes, "n": samples,
     }  # fmt: skip

@@ -32,4 +32,4 @@ def default_curvature(value: Expr, gradient: Expr, hessian: Expr, y: Expr, f: Ex
 
 def positive(curvature: Expr) -> Expr:
     """The curvature, kept above zero where loss and gradient are flat."""
-    return curvature if curvature.op == "const" else apply("maximum", curvature, _FLOOR)
+    return apply("maximum", curvature, _FLOOR)

@@ -15,6 +15,8 @@ MAX_NODES = 10_000
 MAX_NAME = 200
 # what every call takes beside the formula's own arguments
 RESERVED = {"weight", "where", "reduction", "out", "validate", "width", "labels"}
+# and what some call beside its per-sample inputs, here or in an adapter
+TAKEN = {"self", "loss", "y_true", "y_pred", "input", "target", "predictions", "targets"}
 _PARTS = ("target", "predictions", "extras", "params")
 _PLAIN = fields(Domain(""))  # what of a domain need not be said
 
@@ -165,14 +167,14 @@ def formula_from_data(data: object) -> Formula:
 
     def arguments(key: str) -> tuple[Argument, ...]:
         found = data.get(key, [])
-        if not (isinstance(found, list) and len(found) <= 100):
+        if not (isinstance(found, list) and len(found) <= MAX_NODES):
             raise ValueError(f"spec: {key} must be a list of arguments")
         return tuple(_argument_from_data(item) for item in found)
 
     predictions = arguments("predictions")
     value, factor, declared = picked("value"), picked("class_factor"), picked("declared", len(predictions))
-    if len(value) != 1 or len(declared) not in (0, len(predictions)):
-        raise ValueError("spec: a formula has one value, and a declared curvature one expression per prediction")
+    if len(value) != 1:
+        raise ValueError("spec: a formula has one value")
     formula = Formula(
         kind=data["kind"], value=value[0],
         target=_argument_from_data(data.get("target")), predictions=predictions, extras=arguments("extras"),
@@ -190,24 +192,38 @@ def check(formula: Formula) -> None:
     names = [a.name for a in (formula.target, *formula.predictions, *formula.extras, *formula.params)]
     if len(set(names)) != len(names) or not formula.predictions:
         raise ValueError("a formula needs at least one prediction, and every argument a name of its own")
-    reserved = sorted(set(names) & RESERVED)
+    long = max(names, key=len)
+    if len(long) > MAX_NAME:
+        raise FormulaError(f"a name has at most {MAX_NAME} characters, but {long[:50]!r}... has {len(long)}")
+    reserved = sorted(set(names) & RESERVED | {e.name for e in formula.extras} & TAKEN)
     if reserved:
         raise FormulaError(
             f"{reserved[0]!r} cannot name an argument of a formula: every loss takes an argument of that name"
         )
     if formula.kind == "rowwise" and not all(p.domain.row for p in formula.predictions):
         raise FormulaError("a row formula predicts a row: annotate its prediction with Scores or Probabilities")
+    if formula.kind == "rowwise" and len(formula.predictions) > 1:
+        raise FormulaError(f"a row formula predicts one row, not {', '.join(p.name for p in formula.predictions)}")
+    for extra in formula.extras:
+        if extra.domain.row:
+            raise FormulaError(f"{extra.name}: a per-sample input is one number per sample, not {extra.domain.name}")
     if formula.value.row or formula.value.boolean:
         raise FormulaError(
             "a loss is one number per sample, but this formula ends in "
             + ("a condition" if formula.value.boolean else "a row: reduce it with sum, max, logsumexp or pick")
         )
-    roots = (
-        formula.value,
-        *(() if callable(formula.declare) else formula.declare or ()),
-        *((formula.class_factor,) if formula.class_factor is not None else ()),
-    )
-    nodes = list(walk(roots))
+    declared = () if callable(formula.declare) else formula.declare or ()
+    factor = () if formula.class_factor is None else (formula.class_factor,)
+    if declared and len(declared) != len(formula.predictions):
+        raise FormulaError(
+            f"a declared curvature is one expression per prediction, here {len(formula.predictions)} "
+            f"({', '.join(p.name for p in formula.predictions)}), not {len(declared)}"
+        )
+    if any(part.boolean for part in declared):
+        raise FormulaError("a declared curvature is a number, not a condition: use where")
+    if any(part.boolean or part.row for part in factor):
+        raise FormulaError("a class_factor is one number per sample: of a condition use where, of a row pick or sum")
+    nodes = list(walk((formula.value, *declared, *factor)))
     if len(nodes) > MAX_NODES:
         raise FormulaError(f"a formula has at most {MAX_NODES:,} operations, but this one has {len(nodes):,}")
     for node in nodes:

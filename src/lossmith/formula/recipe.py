@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from lossmith.formula.data import RESERVED, check
+from lossmith.formula.data import RESERVED, TAKEN, check
 from lossmith.formula.domains import CutsMark, Domain, PerClassMark, PerSampleMark
 from lossmith.formula.expr import Expr, FormulaError, as_expr
 from lossmith.formula.model import WIDTH, Argument, Formula
@@ -20,6 +20,7 @@ from lossmith.lazy import cached_property
 from lossmith.record import Record, replace
 
 Function = Callable[..., Any]
+_ELSEWHERE = "every loss takes an argument of that name, so a formula cannot"
 LEVELS = (-1.0, 1.0)
 """What parts the levels of a target where nothing is said: levels 0, 1 and 2."""
 
@@ -101,13 +102,27 @@ class Settings(Record):
 
     ``link`` names how a raw score becomes what the user reads (one per prediction, or one for all), ``elicits`` the
     property of y that minimises the expected loss, ``curvature`` and ``class_factor`` are functions of any of the
-    formula's arguments (curvature also of ``width`` and, for a row formula, of ``hessian``).
+    formula's arguments and of ``width`` (curvature also of ``gradient`` and ``hessian``, each a tuple where there are
+    several predictions, of which it then gives one each). Raises FormulaError for what is none of these.
     """
 
     link: str | tuple[str, ...] = "identity"
     elicits: str | None = None
     curvature: Function | None = None
     class_factor: Function | None = None
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        super().__init__(*values, **named)
+        check_claim(self.elicits)
+        for name in ("curvature", "class_factor"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise FormulaError(f"{name} is a function of the formula's arguments, not {getattr(self, name)!r:.80}")
+
+
+def check_claim(elicits: Any) -> None:
+    """Raises FormulaError for what no loss can be said to elicit."""
+    if elicits not in (None, "mean", "median", "quantile", "expectile"):
+        raise FormulaError(f"elicits must be mean, median, quantile or expectile, not {elicits!r:.80}")
 
 
 def _unpack(annotation: Any, where_: str) -> tuple[Any, tuple[Any, ...], bool]:
@@ -145,6 +160,10 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     marks = (PerClassMark, PerSampleMark, OffAtZeroMark, CutsMark)
     has = {mark: any(isinstance(m, mark) for m in metadata) for mark in marks}
     domain = _domain(metadata, where_, p.annotation)
+    if has[PerSampleMark] and p.name in TAKEN:
+        raise FormulaError(f"{where_}: {_ELSEWHERE}")
+    if has[PerSampleMark] and (optional or p.default is not p.empty):
+        raise FormulaError(f"{where_}: a per-sample input has no default and is never None: every call passes it")
     return Parameter(
         p.name, default, domain, required=p.default is p.empty and not has[PerSampleMark],
         per_class=has[PerClassMark], per_sample=has[PerSampleMark], optional=optional, off_at_zero=has[OffAtZeroMark],
@@ -152,9 +171,13 @@ def _parameter(p: inspect.Parameter, where_: str) -> Parameter:
     )  # fmt: skip
 
 
+def _name(function: Function) -> str:
+    return getattr(function, "__name__", "the formula")
+
+
 def read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
     """Target and predictions, and the parameters, of a formula."""
-    name = getattr(function, "__name__", "the formula")
+    name = _name(function)
     try:
         signature = inspect.signature(function, eval_str=True)
     except NameError as error:
@@ -164,7 +187,7 @@ def read(function: Function) -> tuple[tuple[Argument, ...], tuple[Parameter, ...
     for p in signature.parameters.values():
         where_ = f"argument {p.name!r} of {name}"
         if p.name in RESERVED:
-            raise FormulaError(f"{where_}: every loss takes an argument of that name, so a formula cannot")
+            raise FormulaError(f"{where_}: {_ELSEWHERE}")
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             raise FormulaError(f"{where_}: a formula names all its arguments")
         if p.kind is p.KEYWORD_ONLY:
@@ -235,11 +258,15 @@ class Recipe(Record):
     def chosen(self, values: Mapping[str, Any]) -> list[Variant]:
         """The variants that the options select: one per kind of target."""
         options = self.option_defaults | {name: values[name] for name in self.option_defaults if name in values}
-        return [
+        found = [
             v
             for v in self.variants
             if all(v.options.get(n, self.option_defaults[n]) == value for n, value in options.items())
         ]
+        if not found:
+            asked = " together with ".join(f"{n}={value}" for n, value in options.items())
+            raise ValueError(f"{self.name} has no formula for {asked}: change one of these options")
+        return found
 
     def cuts(self, values: Mapping[str, Any]) -> tuple[float, ...]:
         """The numbers that part the levels of the target; none where it has no levels."""
@@ -277,13 +304,17 @@ def trace(variant: Variant, kind: Literal["pointwise", "rowwise"], values: Mappi
     inputs = {a.name: a.as_input for a in (variant.target, *variant.predictions)}
     value_ = as_expr(variant.function(*inputs.values(), **symbols))
     everything = symbols | inputs | {"width": WIDTH}
-    factor, curvature = _called(variant.settings.class_factor, everything), variant.settings.curvature
+    factor, curvature = _called(variant, "class_factor", everything), variant.settings.curvature
 
     def declared(formula: Formula) -> tuple[Expr, ...]:
-        derived = {"hessian": formula.hessian[0], "gradient": formula.gradient[0]}
-        given = _called(curvature, everything | derived)
+        derived = {"hessian": formula.hessian, "gradient": formula.gradient}
+        one = len(formula.predictions) == 1
+        given = _called(variant, "curvature", everything | {n: d[0] if one else d for n, d in derived.items()})
         found = tuple(map(as_expr, given if isinstance(given, tuple) else (given,)))
         check(replace(formula, declare=found))
+        for part in found:
+            if part.op == "const" and not part.data > 0:
+                raise FormulaError(f"{_name(variant.function)}: curvature must be positive, not {part.data:g}")
         return found
 
     formula = Formula(
@@ -304,11 +335,18 @@ def _cuts(parameter: Parameter, value: tuple[float, ...] | None) -> list[Argumen
     return [Argument(f"{parameter.name}_{i}", parameter.domain) for i in range(len(value or ()))]
 
 
-def _called(function: Function | None, known: Mapping[str, Any]) -> Any:
+def _called(variant: Variant, declaration: str, known: Mapping[str, Any]) -> Any:
     """Call a declaration with the arguments it names."""
+    function = getattr(variant.settings, declaration)
     if function is None:
         return None
-    return function(**{name: known[name] for name in inspect.signature(function).parameters})
+    names = inspect.signature(function).parameters
+    for name in names:
+        if name not in known:
+            raise FormulaError(
+                f"{_name(variant.function)}: {declaration} asks for {name!r}, but may ask for {', '.join(known)} only"
+            )
+    return function(**{name: known[name] for name in names})
 
 
 Decorator = Callable[[Function], Recipe]
@@ -318,8 +356,9 @@ def _decorator(
     kind: Literal["pointwise", "rowwise"], source: str, aliases: tuple[str, ...], settings: dict[str, Any]
 ) -> Decorator:
     def decorate(function: Function) -> Recipe:
-        if not callable(function):
-            raise FormulaError(f"{kind} decorates a function, not {type(function).__name__}")
+        if not hasattr(function, "__name__") or not callable(function):
+            what = type(function).__name__
+            raise FormulaError(f"{kind} decorates a function, after which the loss is called, not {what}: write a def")
         family = (getattr(function, "__module__", None) or "").rpartition(".")[2]
         first = Variant(function, {}, Settings(**settings))
         return Recipe(function.__name__, kind, inspect.getdoc(function) or "", source, aliases, family, [first])

@@ -29,8 +29,10 @@ WIDE = 1024
 LARGE = 200_000
 """From so many features on a kernel that reads them is worth compiling; NumPy multiplies less of them as fast."""
 
-FROM, TO, LENGTH = leaf("input", "score where a line begins"), leaf("input", "where it ends"), leaf("param", "length")
-INTERCEPT, OFFSET = leaf("param", "intercept"), leaf("input", "offset")
+# names with spaces, which no formula of a user has
+FROM, TO = leaf("input", "score where a line begins"), leaf("input", "where it ends")
+LENGTH, INTERCEPT = leaf("param", "how far along it"), leaf("param", "intercept of the score")
+OFFSET = leaf("input", "offset of the score")
 
 
 class Samples:

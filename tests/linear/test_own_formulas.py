@@ -9,7 +9,19 @@ import lossmith as lm
 from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import emit
 from lossmith.formula import (
-    ClassId, Distribution, Positive, Real, Scores, cumsum, exp, is_class, log, logsumexp, pick, softmax, softplus,
+    ClassId,
+    Distribution,
+    Positive,
+    Real,
+    Scores,
+    cumsum,
+    exp,
+    is_class,
+    log,
+    logsumexp,
+    pick,
+    softmax,
+    softplus,
     where,
 )  # fmt: skip
 from lossmith.formula import sum as rows

@@ -374,3 +374,20 @@ def test_a_jump_at_a_target_is_still_seen(jump):
 
     y = np.round(np.random.default_rng(0).normal(size=100))
     assert not looks_convex(stepped(height=jump), y, np.zeros(1), 1.0)
+
+
+@pytest.mark.parametrize("l2", [1e-5, 1e-7, 1e-9])
+def test_levels_that_few_samples_have_end_on_their_kinks(l2):
+    """What next to no penalty holds goes as far as the few samples that have it, which no window holds before."""
+    rng = np.random.default_rng(0)
+    n, levels = 1500, 25
+    share = 1 / np.arange(1, levels + 1) ** 2
+    columns = [rng.normal(size=(n, 5))]
+    y = columns[0] @ [1.0, -1.0, 2.0, 0.0, 0.0] + rng.standard_t(2, n)
+    for _ in range(4):
+        level = rng.choice(levels, n, p=share / share.sum())
+        columns.append(level[:, None] == np.unique(level)[1:])
+        y += 3 * rng.normal(size=levels)[level]
+    X = np.column_stack(columns).astype(float)
+    model = LinearRegressor("absolute_error", l2=l2, tol=1e-6).fit((X - X.mean(axis=0)) / X.std(axis=0), y)
+    assert model.converged_ and model.n_iter_ < 120

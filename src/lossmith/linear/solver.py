@@ -26,7 +26,7 @@ from .penalty import Bound
 from .problem import Point, Problem
 from .proof import Proof
 from .sketch import enough
-from .vertex import vertex
+from .vertex import vertices
 
 Array = NDArray[np.float64]
 
@@ -229,19 +229,16 @@ class _Solver:
     def _to_vertex(self) -> bool:
         """Put samples whose window holds a kink exactly on it, if so few coefficients can do that; whether to look for
         a vertex again from there, where other samples may have come near their kinks."""
-        problem, found, gap = self.problem, vertex(self.problem, self.point), self.gap
-        if found is None:
-            return False
-        theta, pulled = found
-        if self.convex:
-            self.proof.learn(problem.bound(pulled))
-        try:
-            objective = problem.objective(theta)
-        except ValueError:  # out of the loss's domain
-            return False
-        before = self.best_objective
-        self._offer(theta, objective)
-        if not before - objective > _GAIN * gap:  # nor where one is NaN
-            return False
-        self.point = problem.at(theta, self.point.mu)
-        return True
+        problem, gap, before = self.problem, self.gap, self.best_objective
+        for theta, pulled in vertices(problem, self.point):
+            if self.convex and pulled is not None:
+                self.proof.learn(problem.bound(pulled))
+            try:
+                objective = problem.objective(theta)
+            except ValueError:  # out of the loss's domain
+                return False
+            self._offer(theta, objective)
+            if before - objective > _GAIN * gap:  # not where one is NaN
+                self.point = problem.at(theta, self.point.mu)
+                return True
+        return False

@@ -8,6 +8,7 @@ as good as any others, so the certificate does not depend on how narrow a window
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,28 +21,51 @@ Array = NDArray[np.float64]
 
 _LARGEST = 1500  # coefficients and samples
 _FEW = 64  # coefficients, for each of which a walk
+_SEEN = 1 << 17  # samples that may be asked whether their kinks were passed: of more answers take too much room
 _WALKED = 20  # may pass so many samples; it takes longer where they are more
 
 
-def vertex(problem: Problem, point: Point) -> tuple[Array, Point] | None:
-    """(theta with the samples in the window on their kinks, the point with the slopes that this asks for); None where
-    there are no such samples, or far too many."""
+def vertices(problem: Problem, point: Point) -> Iterator[tuple[Array, Point | None]]:
+    """(theta with the samples in the window on their kinks, the point with the slopes that this asks for); then, for
+    whom that is not good enough, (theta, None) with those samples too whose kinks were passed on the way.
+
+    A coefficient that next to no penalty holds, but for a few samples, goes far, and these may be far from their kinks.
+    Nothing where there are no such samples, or far too many.
+    """
     kink = problem.kinks(point)
     if kink is None:
-        return None
-    on = np.flatnonzero(np.isfinite(kink))
-    kink = kink[on]  # the others are in the way: there may be many
+        return
     columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
     most = _WALKED * len(columns) + 200 if len(columns) <= _FEW else 3 * len(columns) + 10
-    if not 0 < len(on) <= min(most, _LARGEST - len(columns)):
-        return None
-    Z, (slope, below, above) = problem.design.rows(on, columns), problem.slopes(point, on)
-    share, c = problem.share(on), _gradient(problem, point, columns)
-    walk = Walk(Z, kink, share * below, share * above, c - Z.T @ (share * slope), problem.l2[columns])
-    walk.run()
-    theta = point.theta.copy()
-    theta[columns, 0] += walk.d
-    return theta, _pulled(problem, point, on, walk.pulls - share * slope, kink)
+    on, wide = np.flatnonzero(np.isfinite(kink)), point
+    kink = kink[on]  # the others are in the way: there may be many
+    while 0 < len(on) <= min(most, _LARGEST - len(columns)):
+        Z, share, (slope,) = problem.design.rows(on, columns), problem.share(on), problem.slopes(point, on)[:1]
+        low, high = (share * end for end in problem.slopes(wide, on)[1:])
+        c = _gradient(problem, point, columns) - Z.T @ (share * slope)
+        walk = Walk(Z, kink, low, high, c, problem.l2[columns])
+        walk.run()
+        step = np.zeros_like(point.theta)
+        step[columns, 0] = walk.d
+        proof = _pulled(problem, point, on, walk.pulls - share * slope, kink) if wide is point else None
+        yield point.theta + step, proof
+        if problem.design.n > _SEEN or not step.any():
+            return
+        wide, passed = _passed(problem, point, step)
+        passed[on] = kink
+        before, on = len(on), np.flatnonzero(np.isfinite(passed))
+        if len(on) == before:
+            return
+        kink = passed[on]
+
+
+def _passed(problem: Problem, point: Point, step: Array) -> tuple[Point, Array]:
+    """The point with windows as wide as the step, and how far each sample's kink is if it lies on the way, else NaN."""
+    way = problem.changes(step)
+    wide = replace(point, mu=max(point.mu, float(np.abs(way).max())))
+    kinks = problem.kinks(wide)
+    assert kinks is not None
+    return wide, np.where((kinks * way > 0) & (np.abs(kinks) < np.abs(way)), kinks, np.nan)
 
 
 def _gradient(problem: Problem, point: Point, columns: NDArray[np.intp]) -> Array:

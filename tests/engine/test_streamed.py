@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lossmith as lm
+from engine.calls import fresh
 from lossmith.engine import threads
 from lossmith.engine.llvm import run
 
@@ -39,7 +40,7 @@ def test_the_same_bits(name, dtype, streamed, monkeypatch):
     weight, loss = random.uniform(size=N), lm.get(name)
 
     def call():
-        return lm.from_spec(loss.spec()).value_and_gradient(y, f.astype(dtype), weight=weight)
+        return fresh(loss).value_and_gradient(y, f.astype(dtype), weight=weight)
 
     plain, past, whether = streamed(call)
     assert whether and plain[0] == past[0]
@@ -54,7 +55,7 @@ def test_what_does_not_lie_well_is_written_as_ever(shift, streamed):
 
     def call():
         room[:] = 7.0
-        value, _ = lm.poisson().value_and_gradient(y, f, out=room[start : start + N] if start + N <= N + 4 else None)
+        value, _ = fresh(lm.poisson()).value_and_gradient(y, f, out=room[start : start + N] if start + N <= N + 4 else None)
         return value, room.copy()
 
     plain, past, whether = streamed(call)

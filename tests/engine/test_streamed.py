@@ -55,7 +55,8 @@ def test_what_does_not_lie_well_is_written_as_ever(shift, streamed):
 
     def call():
         room[:] = 7.0
-        value, _ = fresh(lm.poisson()).value_and_gradient(y, f, out=room[start : start + N] if start + N <= N + 4 else None)
+        out = room[start : start + N] if start + N <= N + 4 else None
+        value, _ = fresh(lm.poisson()).value_and_gradient(y, f, out=out)
         return value, room.copy()
 
     plain, past, whether = streamed(call)

@@ -103,7 +103,7 @@ def constructor(name: str) -> Constructor:
 
 
 def get(name: str, **params: Any) -> Loss:
-    """A loss by name or alias: ``get("huber", delta=1.345)``, ``get("mse")``."""
+    """A loss by name or alias: ``get("huber", delta=1.345)``, ``get("mse")``; asked for again, the same object."""
     key = str(name).lower().replace("-", "_").replace(" ", "_")
     if key not in _by_any_name():
         raise ValueError(f"there is no loss called {name!r}{did_you_mean(key, _by_any_name())} (lm.names() lists all)")

@@ -40,10 +40,10 @@ def vertices(problem: Problem, point: Point) -> Iterator[tuple[Array, Point | No
     on, wide = np.flatnonzero(np.isfinite(kink)), point
     kink = kink[on]  # the others are in the way: there may be many
     while 0 < len(on) <= min(most, _LARGEST - len(columns)):
-        Z, share, (slope,) = problem.design.rows(on, columns), problem.share(on), problem.slopes(point, on)[:1]
-        low, high = (share * end for end in problem.slopes(wide, on)[1:])
+        Z, share, (slope, *ends) = problem.design.rows(on, columns), problem.share(on), problem.slopes(point, on)
+        below, above = ends if wide is point else problem.slopes(wide, on)[1:]
         c = _gradient(problem, point, columns) - Z.T @ (share * slope)
-        walk = Walk(Z, kink, low, high, c, problem.l2[columns])
+        walk = Walk(Z, kink, share * below, share * above, c, problem.l2[columns])
         walk.run()
         step = np.zeros_like(point.theta)
         step[columns, 0] = walk.d

@@ -210,7 +210,7 @@ def plan(
         scaled=request.reduction in MEANS and request.outputs != ("value",),
         coarse=request.reduction is SOUND and result == np.float32 and compute == np.float64,
         vectors=tuple(p.name for p in formula.params if p.per_class),
-        **({} if classes is None else row_layout(classes)),
+        **({} if classes is None else row_layout(classes, compute.name)),
     )  # fmt: skip
     weigh, main = _weigh(spec, formula, request), kernel(spec)
     weighing = None if weigh is None else kernel(weigh)

@@ -21,6 +21,7 @@ from lossmith.formula.expr import Expr
 from lossmith.record import replace
 
 _CHUNK = 32  # vectors whose sums are added up before they join the sums of the row
+_NEAR = 8192  # bytes of the rows that are worked on together
 _SOON = 64  # vectors ahead: about a page of memory
 _SEVERAL = 4  # vectors at a time where there is little to compute: the next need not wait for the last
 
@@ -42,12 +43,21 @@ class Along:
             self.rows.roots[o.roots[0]]: (o, a) for o, a in zip(spec.outputs, self.block.outputs, strict=True)
         }
         self.borrowed = {} if spec.streamed else self._borrowed()
-        self.together = "1" if spec.long else str(e.lanes)
+        self.together = "1" if spec.long else self._together()
         self.allocated = {node: self._allocate() for node in self.rows.plan.kept if node not in self.borrowed}
         for pointer in self.allocated.values():
             self._give_up_without(pointer)
         self.staggered = Staggered(self) if spec.streamed and can_stagger(self.rows.plan) else None
         self.past_caches = job.STREAM if spec.streamed and self.staggered is None else 0  # alignment in bytes
+
+    def _together(self) -> str:
+        """How many rows a pass goes through before the next does: so few that they stay in the nearest cache.
+
+        By the number of classes alone, as what is added up of them lies in lanes.
+        """
+        e = self.e
+        few = e.integer("udiv", _NEAR // e.float.bytes, self.classes)
+        return e.smaller(e.larger(few, 2), e.lanes)
 
     def _borrowed(self) -> dict[Expr, Expr]:
         """Kept rows that lie in an output until it is written: each number is read before its place is."""
@@ -85,7 +95,7 @@ class Along:
         def part(first: str, flags: States) -> States:
             stop = e.smaller(e.integer("add", first, step), "%stop")
             states = [*(e.lift(0.0, "double") for _ in spec.sums), *flags]
-            states = loop(e, first, stop, int(self.together), states, partial(self._rows, stop))
+            states = loop(e, first, stop, self.together, states, partial(self._rows, stop))
             number = e.integer("sdiv", e.integer("sub", first, "%start"), step)
             self.block.put(states[: len(spec.sums)], number)
             return states[len(spec.sums) :]
@@ -221,7 +231,7 @@ class Along:
                 number, inner = states[:counting], states[counting:]
                 size = len(inner) // count
                 found = [x + count * width for x in number]
-                if several == 1:
+                if several == 1 and (self.spec.long or not self.spec.far):
                     self._prefetch(index)
                 for k in range(count):
                     at = e.integer("add", index, k * width) if k else index
@@ -250,7 +260,8 @@ class Along:
     def _prefetch(self, index: str) -> None:
         """While there is much to compute, the same place of the next row is brought from memory.
 
-        Where that row is read already, what is read soon is brought nearer.
+        Where that row is read already, what is read soon is brought nearer. Processors that look far themselves find
+        short rows, and what is written.
         """
         e, level = self.e, 2 if self.staggered is None else 1
         soon = 0 if self.staggered is None else _SOON * e.lanes
@@ -259,7 +270,7 @@ class Along:
         for name, pointer in self.inputs.items():
             (stored,) = (given.stored for given in self.spec.inputs if given.name == name)
             e.prefetch(e.address(pointer, there, stored.type), write=False, level=level)
-        for root, pointer in () if self.spec.streamed else self.written.items():
+        for root, pointer in () if self.spec.streamed or self.spec.far else self.written.items():
             e.prefetch(e.address(pointer, there, self.stored(root).type), write=True, level=level)
 
     def _backward(self, sweep: Sweep, states: States) -> States:

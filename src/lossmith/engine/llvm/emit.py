@@ -237,6 +237,10 @@ class Emitter:
         """The smaller of two scalar i64."""
         return self.fresh(f"select i1 {self.integer('icmp slt', a, b)}, i64 {a}, i64 {b}")
 
+    def larger(self, a: str, b: str | int) -> str:
+        """The larger of two scalar i64."""
+        return self.fresh(f"select i1 {self.integer('icmp sgt', a, b)}, i64 {a}, i64 {b}")
+
     def declare(self, text: str) -> None:
         self.declarations.add(f"declare {text}")
 

@@ -66,6 +66,6 @@ def _spec(
         tuple(node.data for node in leaves if node.op == "param" and not node.row),
         outputs=tuple(Output(dtype, (k,), row=root.row) for k, root in enumerate(computed)),
         vectors=tuple(node.data for node in leaves if node.op == "param" and node.row),
-        **({} if classes is None else row_layout(classes)),
+        **({} if classes is None else row_layout(classes, dtype)),
     )
     return spec, tuple(node.data for node in named)

@@ -182,12 +182,13 @@ def rows_per_block(spec: Spec, classes: int) -> int:
     return whole if whole < 16 else whole // 16 * 16
 
 
-_LONG = 1024  # numbers per row that several rows' worth of are too many for the nearest caches
+_LONG = 4096  # bytes of a row that several rows' worth of are too many for the nearest caches
 
 
-def row_layout(classes: int) -> dict[str, Any]:
-    """How rows are worked on. By the number of classes alone, so that a row has the same bits in any batch."""
-    return {"classes": classes if classes <= job.MOST_ACROSS else 0, "long": classes > _LONG}
+def row_layout(classes: int, dtype: str) -> dict[str, Any]:
+    """How rows are worked on. By what one row is alone, so that it has the same bits in any batch."""
+    long = classes * np.dtype(dtype).itemsize > _LONG
+    return {"classes": classes if classes <= job.MOST_ACROSS else 0, "long": long}
 
 
 def source(spec: Spec) -> str:

@@ -167,7 +167,7 @@ def test_a_saved_model_predicts_new_rows(clean, tmp_path, monkeypatch):
     narrow.write_text("x\n1\n")
     refused(call("predict", model, narrow), "no column 'colour'")
     refused(call("predict", clean, clean), "not a saved model")
-    refused(call("predict", model, clean, "--out", tmp_path), "cannot write")
+    refused(call("predict", model, clean, "--out", tmp_path), "is a folder; name a file such as predictions.csv")
 
 
 def test_explain_says_what_a_loss_would_do(clean, tmp_path):

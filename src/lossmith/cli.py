@@ -84,14 +84,14 @@ def choose(
     with told(as_json):
         from lossmith.choosing import choose as run
         from lossmith.choosing import parse_aim, read
-        from lossmith.choosing.paths import check_path
+        from lossmith.choosing.paths import REPORTS, check_path
         from lossmith.choosing.text import as_text
 
         wanted = None if aim is None else parse_aim(aim)
         if jobs is not None and jobs < 1:
             raise ValueError("--jobs must be 1 or more")
         if report is not None:
-            check_path(report, read=[table])
+            check_path(report, "report", "report.html", endings=REPORTS, read=[table])
         if model_out is not None:
             check_path(model_out, "model", "model.lossmith", read=[table])
         if report is not None and report == model_out:
@@ -142,9 +142,7 @@ def predict(
         from lossmith.choosing.storage import TABLES, write_table
 
         if out is not None:
-            if out.suffix.lower() not in TABLES:
-                raise ValueError(f"cannot write {out.name}: predictions are written as {' or '.join(TABLES)}")
-            check_path(out, "predictions", "predictions.csv", read=[model, table])
+            check_path(out, "predictions", "predictions.csv", endings=TABLES, read=[model, table])
         columns = load_model(model).table(read(table))
         if out is None:
             write_table(columns, sys.stdout)

@@ -229,8 +229,13 @@ def test_weights_that_leave_nothing_to_learn(tmp_path, case):
 def test_where_nothing_may_be_written_is_said_before_the_race(tmp_path, monkeypatch):
     path = csv(tmp_path / "t.csv", ("x", X), ("y", Y))
     monkeypatch.setattr(os, "access", lambda place, mode: place != tmp_path)  # whoever runs this may be root
-    for option in ("--report", "--model-out"):
-        one_line(call(path, option, str(tmp_path / "new.file")), "new.file': permission denied")
+    for option, name in (("--report", "new.html"), ("--model-out", "new.lossmith")):
+        one_line(call(path, option, str(tmp_path / name)), f"{name}': permission denied")
+
+
+def test_a_report_is_not_called_what_it_is_not(tmp_path):
+    path = csv(tmp_path / "t.csv", ("x", X), ("y", Y))
+    one_line(call(path, "--report", str(tmp_path / "r.pdf")), "cannot write r.pdf: the report needs the name of a .html or .htm file")
 
 
 def test_an_exposure_may_be_a_copy():

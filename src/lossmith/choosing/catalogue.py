@@ -117,10 +117,8 @@ def _domain(loss: Loss) -> list[str]:
 
 def draw(name: str, path: Path) -> None:
     """The loss and its gradient, as a .png or .svg file."""
-    from lossmith.choosing.paths import check_path
+    from lossmith.choosing.paths import DRAWN, check_path
 
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise ChoiceError(f"cannot draw to {quoted(path.name)}: write a .png or .svg file")
-    check_path(path, "drawing", "loss.png")
+    check_path(path, "drawing", "loss.png", endings=DRAWN)
     figure = find(name).plot()
     figure.savefig(path, bbox_inches="tight")

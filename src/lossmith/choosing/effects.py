@@ -176,11 +176,9 @@ def draw_effects(found: Effects, path: Path) -> None:
     """The pull over the misses of the table, and the share that few rows hold, as a .png or .svg file."""
     from matplotlib.figure import Figure
 
-    from lossmith.choosing.paths import check_path
+    from lossmith.choosing.paths import DRAWN, check_path
 
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise ChoiceError(f"cannot draw to {quoted(path.name)}: write a .png or .svg file")
-    check_path(path, "drawing", "effects.png")
+    check_path(path, "drawing", "effects.png", endings=DRAWN)
     figure = Figure(figsize=(9.0, 4.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     order = np.argsort(found.pilot.residual, kind="stable")

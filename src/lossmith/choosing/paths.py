@@ -8,9 +8,17 @@ from pathlib import Path
 
 from lossmith.choosing.errors import ChoiceError, quoted
 
+REPORTS = (".html", ".htm", "")
+DRAWN = (".png", ".svg")
 
-def check_path(path: Path, what: str = "report", example: str = "report.html", *, read: Sequence[Path] = ()) -> None:
-    """Raises ChoiceError where no file can be written, or one that is `read` would be written over."""
+
+def check_path(
+    path: Path, what: str, example: str, *, endings: Sequence[str] = (), read: Sequence[Path] = ()
+) -> None:
+    """Raises ChoiceError where no file can be written, or one that is `read` would be written over.
+
+    And where the name's ending promises what the file will not be: a PDF, say.
+    """
     if path.is_dir():
         raise ChoiceError(f"{quoted(path, 200)} is a folder; name a file such as {example}")
     if not path.parent.is_dir():
@@ -19,3 +27,6 @@ def check_path(path: Path, what: str = "report", example: str = "report.html", *
         raise ChoiceError(f"the {what} cannot be written to {quoted(path, 200)}: permission denied")
     if any(path.exists() and given.exists() and path.samefile(given) for given in read):
         raise ChoiceError(f"the {what} would be written over {quoted(path, 200)}, which is read: name another file")
+    if endings and path.suffix.lower() not in endings:
+        kinds = " or ".join(filter(None, endings))
+        raise ChoiceError(f"cannot write {path.name}: the {what} needs the name of a {kinds} file, such as {example}")

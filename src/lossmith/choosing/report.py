@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lossmith.choosing.by_hand import by_hand
 from lossmith.choosing.cards import card_of
 from lossmith.choosing.errors import ChoiceError, plain, quoted
-from lossmith.choosing.paths import check_path
+from lossmith.choosing.paths import REPORTS, check_path
 from lossmith.choosing.pictures import PALETTE, forest, pictures
 from lossmith.choosing.pictures.canvas import NARROWEST, short
 from lossmith.choosing.reading import FILE, reading
@@ -111,7 +111,7 @@ def versions() -> str:
 
 
 def write_report(result: Result, path: Path, table: str | Path) -> Path:
-    check_path(path)
+    check_path(path, "report", "report.html", endings=REPORTS)
     try:
         path.write_text(render(result, table), encoding="utf-8")
     except OSError as error:

@@ -45,7 +45,7 @@ def test_beats_the_best_constant_on_held_out_rows(name, booster, case):
     loss = lm.get(name, **({"thresholds": (-2.0, 1.5)} if (name, booster) == ("cumulative_logit", "catboost") else {}))
     row_by_row = booster == "catboost" and loss.outputs != 1
     # as many rows as the booster's default trees can learn from without learning them by heart
-    X, signal, rng = table(400 if row_by_row else 12000 if case == "rare" else 4000 if booster == "catboost" else 8000)
+    X, signal, rng = table(800 if row_by_row else 12000 if case == "rare" else 4000 if booster == "catboost" else 8000)
     half = len(signal) // 2
     y = target_for(loss, signal, rng, 10 if case == "ten classes" else 4, 0.01 if case == "rare" else 0.4)
     y = {"shifted": y + 1e6, "tiny": y * 1e-6}.get(case, y) if case in ("shifted", "tiny") else y

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -95,14 +96,15 @@ class XGBoostObjective(Objective):
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         import xgboost
 
+        stop = [] if patience is None else [xgboost.callback.EarlyStopping(rounds=patience, maximize=False)]
         booster = xgboost.train(
             params, train, num_boost_round=rounds, obj=self, evals=() if valid is None else [(valid, "valid")],
-            custom_metric=None if valid is None else self.metric, early_stopping_rounds=patience, verbose_eval=False,
+            custom_metric=None if valid is None else self.metric, callbacks=stop, verbose_eval=False,
         )  # fmt: skip
         if patience is None:
             return booster
         best = booster.best_iteration + 1
-        if params.get("booster") == "gblinear":  # the coefficients of a round past are had by training up to it
+        if params.get("booster") in ("gblinear", "dart"):  # which change, each round, what they had learnt before it
             return self._train(params, train, best, None, None)
         return booster[:best]
 
@@ -119,11 +121,17 @@ class Metric:
     """The mean of an objective's loss: natively its name and value, in the scikit-learn interface the value."""
 
     def __init__(self, objective: XGBoostObjective) -> None:
-        self.objective, self.__name__ = objective, objective.loss.name
+        self.objective, self.__name__ = objective, _metric_name(objective.loss.name)
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
         value = self.objective._mean_loss(first, second, sample_weight)
         return (self.__name__, value) if hasattr(second, "get_label") else value
+
+
+def _metric_name(name: str) -> str:
+    """The loss's name without what XGBoost reads into it: where it ends, and that more of it would be better."""
+    plain = re.sub(r"[\s:]+", "_", name)
+    return f"loss_{plain}" if plain.startswith(("auc", "map", "ndcg", "pre")) else plain
 
 
 class XGBoostModel(BoostedModel):

@@ -108,6 +108,16 @@ def test_a_booster_that_changes_what_it_had_learnt_stops_at_its_best_round(param
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_training_stops_early_at_the_same_round_whatever_the_unit_of_the_targets(scale):
+    X, y = problem("real")
+    y = y * scale
+    model = lm.squared_error().to("xgboost").fit(
+        X[300:], y[300:], params=PARAMS, rounds=100, valid=(X[:300], y[:300]), early_stopping=3
+    )
+    assert 10 < model.booster.num_boosted_rounds() < 90
+
+
 MISREAD = {
     "precision_loss": "loss_precision_loss", "map": "loss_map", "auc of mine": "loss_auc_of_mine", "ndcg@5": "loss_ndcg@5",
     "2 * huber": "2_*_huber", "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",

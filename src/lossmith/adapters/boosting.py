@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting_checks import check_classes, check_scale
+from lossmith.adapters.boosting_checks import check_classes, check_finite, check_scale
 from lossmith.adapters.boosting_classes import size_of_class_loss
 from lossmith.adapters.boosting_levels import Cuts
 from lossmith.adapters.boosting_rows import (
@@ -292,10 +292,11 @@ class Derivatives:
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
     def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
-        """Targets as the loss takes them, and weights, which are 0 where the loss ignores the target."""
+        """Targets as the loss takes them, finite ones, and weights, which are 0 where the loss ignores the target."""
         kept = weights(weight)
         loss, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
         target, kept = heeded(loss, target, kept)
+        check_finite(loss.name, target)
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
             target = target.astype(np.int64)  # boosters hand class ids over as floats

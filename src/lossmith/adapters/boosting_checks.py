@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _ROUNDS = (
     "n_estimators", "num_boost_round", "num_boost_rounds", "iterations", "num_iterations", "num_iteration", "n_iter",
@@ -99,6 +100,15 @@ def check_y(X: Any, y: Any) -> None:
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 2 and shape[0] != len(y):
         raise ValueError(f"y has {len(y)} targets, but X has {shape[0]} rows")
+
+
+def check_finite(loss: str, y: NDArray[Any]) -> None:
+    """That no target is infinite: a loss may take it, but trees would learn its pull, or a scale from it."""
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        place = np.argwhere(np.isinf(y))[0].tolist()
+        raise ValueError(
+            f"{loss}: y{place} = {y[tuple(place)]}, but trees need finite targets: leave the row out, or give it weight 0"
+        )
 
 
 def _whole(number: Any, least: int) -> bool:

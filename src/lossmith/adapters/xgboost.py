@@ -25,7 +25,7 @@ from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_checks import OF_CLASSES, OF_THE_LOSS, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
-from lossmith.adapters.boosting_rows import Rows, rows_of
+from lossmith.adapters.boosting_rows import Rows, power_of_two, rows_of
 
 
 def _noted(data: Any, rows: Rows) -> Any:
@@ -97,9 +97,10 @@ class XGBoostObjective(Objective):
         import xgboost
 
         stop = [] if patience is None else [xgboost.callback.EarlyStopping(rounds=patience, maximize=False)]
+        zoom = 1.0 if valid is None else _zoom(rows_of(valid))
         booster = xgboost.train(
             params, train, num_boost_round=rounds, obj=self, evals=() if valid is None else [(valid, "valid")],
-            custom_metric=None if valid is None else self.metric, callbacks=stop, verbose_eval=False,
+            custom_metric=None if valid is None else Metric(self, zoom), callbacks=stop, verbose_eval=False,
         )  # fmt: skip
         if patience is None:
             return booster
@@ -120,12 +121,17 @@ adapt = XGBoostObjective.of  # the options are those of every booster
 class Metric:
     """The mean of an objective's loss: natively its name and value, in the scikit-learn interface the value."""
 
-    def __init__(self, objective: XGBoostObjective) -> None:
-        self.objective, self.__name__ = objective, _metric_name(objective.loss.name)
+    def __init__(self, objective: XGBoostObjective, zoom: float = 1.0) -> None:
+        self.objective, self.zoom, self.__name__ = objective, zoom, _metric_name(objective.loss.name)
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
-        value = self.objective._mean_loss(first, second, sample_weight)
+        value = self.zoom * self.objective._mean_loss(first, second, sample_weight)
         return (self.__name__, value) if hasattr(second, "get_label") else value
+
+
+def _zoom(rows: Rows) -> float:
+    """What a mean loss is multiplied by, as XGBoost reads six decimals of it: of small ones nothing would be left."""
+    return 2.0**30 / power_of_two(abs(rows.mean_loss(rows.setting.loss, rows.start())))
 
 
 def _metric_name(name: str) -> str:

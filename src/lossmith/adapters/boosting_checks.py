@@ -1,4 +1,4 @@
-"""What a user passes to a booster's objective, checked before anything is made of it: each error names the argument."""
+"""What a user passes to a booster's objective, and what goes on to the booster: each error names what is wrong."""
 
 from __future__ import annotations
 
@@ -109,6 +109,15 @@ def check_finite(loss: str, y: NDArray[Any]) -> None:
         raise ValueError(
             f"{loss}: y{place} = {y[tuple(place)]}, but trees need finite targets: leave the row out, or give it weight 0"
         )
+
+
+def check_derivatives(loss: str, y: NDArray[Any], f: NDArray[Any], *derivatives: NDArray[Any]) -> None:
+    """That the gradient and the second-order weight of each row are numbers which a booster can add up."""
+    for what, values in zip(("gradient", "second-order weight"), derivatives, strict=True):
+        if np.isfinite(values).all():
+            continue
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise ValueError(f"{loss}: the {what} at row {row} is not finite (y = {y[row]}, score = {f[row]})")
 
 
 def _whole(number: Any, least: int) -> bool:

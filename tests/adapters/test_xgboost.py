@@ -119,8 +119,8 @@ def test_training_stops_early_at_the_same_round_whatever_the_unit_of_the_targets
 
 
 MISREAD = {
-    "precision_loss": "loss_precision_loss", "map": "loss_map", "auc of mine": "loss_auc_of_mine", "ndcg@5": "loss_ndcg@5",
-    "2 * huber": "2_*_huber", "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",
+    "precision_loss": "loss_precision_loss", "map": "loss_map", "auc of mine": "loss_auc_of_mine",
+    "ndcg@5": "loss_ndcg@5", "2 * huber": "2_*_huber", "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",
 }  # fmt: skip
 
 
@@ -140,9 +140,11 @@ def test_whatever_a_loss_is_called_less_of_it_is_better(name, shown):
     assert [len(values) for values in seen["train"].values()] == [8]
     assert list(seen["train"]) == [shown]
     assert len(xgb.cv(told, train, 8, nfold=2, as_pandas=False, **options)[f"test-{shown}-mean"]) == 8
-    alone = {"n_estimators": 8, "max_depth": 3, "n_jobs": 1, "early_stopping_rounds": 2, "disable_default_eval_metric": True}
-    model = xgb.XGBRegressor(objective=objective, eval_metric=objective.metric, base_score=np.mean(y), **alone)
-    assert list(model.fit(X, y, eval_set=[(X, y)], verbose=False).evals_result()["validation_0"]) == [shown]
+    alone = {"n_estimators": 8, "max_depth": 3, "n_jobs": 1, "base_score": np.mean(y), "early_stopping_rounds": 2}
+    model = xgb.XGBRegressor(
+        objective=objective, eval_metric=objective.metric, disable_default_eval_metric=True, **alone
+    ).fit(X, y, eval_set=[(X, y)], verbose=False)
+    assert list(model.evals_result()["validation_0"]) == [shown]
     assert model.best_iteration == 7
 
 

@@ -107,7 +107,8 @@ def check_finite(loss: str, y: NDArray[Any]) -> None:
     if y.dtype.kind == "f" and np.isinf(y).any():
         place = np.argwhere(np.isinf(y))[0].tolist()
         raise ValueError(
-            f"{loss}: y{place} = {y[tuple(place)]}, but trees need finite targets: leave the row out, or give it weight 0"
+            f"{loss}: y{place} = {y[tuple(place)]}, but trees need finite targets: leave the row out, or give it "
+            "weight 0"
         )
 
 

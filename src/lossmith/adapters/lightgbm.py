@@ -105,8 +105,8 @@ class LightGBMObjective(Objective):
         for name in ("boosting", "boosting_type", "boost"):
             if patience is not None and params.get(name) == "dart":
                 raise ValueError(
-                    f"early_stopping is {patience}, but with params[{name!r}] = 'dart' LightGBM never stops early: leave "
-                    "early_stopping out, and choose rounds by hand"
+                    f"early_stopping is {patience}, but with params[{name!r}] = 'dart' LightGBM never stops early: "
+                    "leave early_stopping out, and choose rounds by hand"
                 )
         least = params.get("early_stopping_min_delta", 0.0)
         stop = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False, min_delta=least)]

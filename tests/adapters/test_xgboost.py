@@ -120,7 +120,8 @@ def test_training_stops_early_at_the_same_round_whatever_the_unit_of_the_targets
 
 MISREAD = {
     "precision_loss": "loss_precision_loss", "map": "loss_map", "auc of mine": "loss_auc_of_mine",
-    "ndcg@5": "loss_ndcg@5", "2 * huber": "2_*_huber", "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",
+    "ndcg@5": "loss_ndcg@5", "2 * huber": "2_*_huber",
+    "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",
 }  # fmt: skip
 
 

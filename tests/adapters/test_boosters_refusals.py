@@ -63,6 +63,28 @@ def test_weights_of_groups_which_only_catboost_would_see_are_refused():
     objective.dataset(X, TARGETS["count"], **groups, group_weight=None)
 
 
+# infinite targets -----------------------------------------------------------------------------------------------------
+
+
+@on_every_booster
+@pytest.mark.parametrize("name", ["squared_error", "huber", "absolute_error", "poisson", "cross_entropy", "hinge"])
+def test_an_infinite_target_is_refused_unless_it_weighs_nothing(booster, name):
+    loss, (few, counts) = lm.get(name), (X[:60], TARGETS["count"][:60])
+    y = np.eye(4)[TARGETS["class"][:60]] if name == "cross_entropy" else np.minimum(counts, 1.0)
+    bad, place = y.copy(), r"7, 1" if y.ndim == 2 else "7"
+    bad[(7, 1) if y.ndim == 2 else 7] = np.inf
+    objective, given = loss.to(booster), {"params": ONE_THREAD[booster], "rounds": 2}
+    for call in (
+        lambda: objective.fit(few, bad, **given), lambda: objective.fit(few, y, valid=(few, bad), **given),
+        lambda: objective.dataset(few, bad), lambda: objective.start(bad),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"^{name}: y\[{place}\] = inf, but .*leave the row out, or .*weight 0"):
+            call()
+    weight = (np.arange(60) != 7).astype(float)
+    assert objective.start(bad, weight) == pytest.approx(objective.start(y, weight))
+    assert np.isfinite(objective.fit(few, bad, weight, **given).raw(few)).all()
+
+
 # parameters -----------------------------------------------------------------------------------------------------------
 
 CLASSES = r"no effect: weight classes in the loss: binary_cross_entropy\(pos_weight=.*class_weighted"

@@ -301,6 +301,15 @@ def test_early_stopping_sees_the_loss_itself():
         adapter.fit(X, y, early_stopping=10)
 
 
+@pytest.mark.parametrize("name", ["boosting", "boosting_type", "boost"])
+def test_dart_which_would_not_stop_early_says_so(name):
+    X, y = targets("real")
+    objective, params = lm.squared_error().to("lightgbm"), {**PARAMS, name: "dart"}
+    with pytest.raises(ValueError, match=rf"^early_stopping is 3, but .*'{name}'\] = 'dart' .*leave early_stopping"):
+        objective.fit(X, y, params=params, rounds=2, valid=(X, y), early_stopping=3)
+    objective.fit(X, y, params=params, rounds=2, valid=(X, y))
+
+
 def test_what_is_said_of_stopping_and_of_talking_is_heard(capfd):
     X, y = targets("real")
     objective, given = lm.squared_error().to("lightgbm"), {"rounds": 20, "valid": (X, y), "early_stopping": 3}

@@ -1,4 +1,4 @@
-"""torch.compile of as many losses as one likes, in one process."""
+"""torch.compile of as many losses as one likes, in one process; what it and torch.export make of them."""
 
 import copy
 import pickle
@@ -78,3 +78,32 @@ def test_what_torch_func_makes_of_huber_is_what_it_makes_of_torchs_own():
         )
         theirs = transformed(torch.nn.functional.huber_loss, f, y)
         torch.testing.assert_close(compiled(f, y), theirs, msg=lambda text, name=name: f"{name}: {text}")
+
+
+class Weighed(torch.nn.Module):
+    def __init__(self, criterion):
+        super().__init__()
+        self.criterion = criterion
+
+    def forward(self, input, target, weight):
+        return self.criterion(input, target, weight=weight)
+
+
+@pytest.mark.parametrize("how", ["exported", "compiled"])
+@pytest.mark.parametrize("reduction", ["mean", "weighted_mean"])
+@pytest.mark.parametrize("loss", [lm.huber(), lm.cross_entropy(ignore_index=1)], ids=lambda loss: loss.name)
+def test_a_mean_over_nothing_is_nan_where_nobody_looks(loss, reduction, how):
+    torch.compiler.reset()
+    module = Weighed(loss.to("torch", reduction=reduction))
+    f, y = (torch.ones(3), torch.zeros(3)) if loss.outputs == 1 else (torch.ones(3, 2), torch.tensor([0, 1, 0]))
+    if how == "exported":
+        run = torch.export.export(module, (f, y, torch.ones(3))).module()
+    else:
+        run = torch.compile(module, backend="eager")
+    nothing = [(y, torch.zeros(3))] + ([(torch.ones(3, dtype=torch.int64), torch.ones(3))] if f.ndim == 2 else [])
+    for target, weight in nothing:
+        scores = f.clone().requires_grad_()
+        value = run(scores, target, weight)
+        value.backward()
+        assert value.isnan() and scores.grad.isnan().all()
+    assert run(f, y, torch.ones(3)) == pytest.approx(float(module(f, y, torch.ones(3))))

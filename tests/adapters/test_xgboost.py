@@ -86,11 +86,15 @@ def test_bst_02_an_offset_of_log_two_doubles_the_mean():
     assert mean(0.0)[X[:, 0] > 1].mean() > mean(0.0)[X[:, 0] < -1].mean() + 0.5
 
 
-def test_a_linear_booster_stops_at_its_best_round():
+@pytest.mark.parametrize("params", [
+    {"booster": "gblinear", "updater": "coord_descent", "eta": 0.3},
+    {"booster": "dart", "rate_drop": 0.5, "eta": 0.5, "min_child_weight": 0},
+], ids=lambda params: params["booster"])  # fmt: skip
+def test_a_booster_that_changes_what_it_had_learnt_stops_at_its_best_round(params):
     X, y = problem("real")
     y = y + 50 * (np.arange(len(y)) == 1)  # which the other rows know nothing of
     few, others = slice(0, 12), slice(12, None)
-    params = {"nthread": 1, "booster": "gblinear", "updater": "coord_descent", "eta": 0.3}
+    params = {"nthread": 1, "seed": 0, **params}
     objective = lm.squared_error().to("xgboost")
     train = objective.dataset(X[few], y[few])
     valid = objective.dataset(X[others], y[others], reference=train)
@@ -102,6 +106,47 @@ def test_a_linear_booster_stops_at_its_best_round():
     model = objective.fit(X[few], y[few], params=params, rounds=50, valid=(X[others], y[others]), early_stopping=3)
     expected = objective.fit(X[few], y[few], params=params, rounds=best + 1)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_training_stops_early_at_the_same_round_whatever_the_unit_of_the_targets(scale):
+    X, y = problem("real")
+    y = y * scale
+    model = lm.squared_error().to("xgboost").fit(
+        X[300:], y[300:], params=PARAMS, rounds=100, valid=(X[:300], y[:300]), early_stopping=3
+    )
+    assert 10 < model.booster.num_boosted_rounds() < 90
+
+
+MISREAD = {
+    "precision_loss": "loss_precision_loss", "map": "loss_map", "auc of mine": "loss_auc_of_mine",
+    "ndcg@5": "loss_ndcg@5", "2 * huber": "2_*_huber",
+    "a:b": "a_b", "class-weighted huber": "class-weighted_huber", "huber": "huber",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "shown"), MISREAD.items())
+def test_whatever_a_loss_is_called_less_of_it_is_better(name, shown):
+    X, y = problem("real")
+    loss = lm.squared_error().replaced(name=name)
+    objective, given = loss.to("xgboost"), {"rounds": 8, "valid": (X, y), "early_stopping": 2}
+    expected = lm.squared_error().to("xgboost").fit(X, y, params=PARAMS, **given)
+    fitted = objective.fit(X, y, params=PARAMS, **given)
+    np.testing.assert_array_equal(fitted.predict(X), expected.predict(X))
+    assert fitted.booster.num_boosted_rounds() == 8
+    train, seen = objective.dataset(X, y), {}
+    told = objective.params(train, PARAMS)
+    options = {"obj": objective, "custom_metric": objective.metric, "early_stopping_rounds": 2}
+    xgb.train(told, train, 8, evals=[(train, "train")], evals_result=seen, verbose_eval=False, **options)
+    assert [len(values) for values in seen["train"].values()] == [8]
+    assert list(seen["train"]) == [shown]
+    assert len(xgb.cv(told, train, 8, nfold=2, as_pandas=False, **options)[f"test-{shown}-mean"]) == 8
+    alone = {"n_estimators": 8, "max_depth": 3, "n_jobs": 1, "base_score": np.mean(y), "early_stopping_rounds": 2}
+    model = xgb.XGBRegressor(
+        objective=objective, eval_metric=objective.metric, disable_default_eval_metric=True, **alone
+    ).fit(X, y, eval_set=[(X, y)], verbose=False)
+    assert list(model.evals_result()["validation_0"]) == [shown]
+    assert model.best_iteration == 7
 
 
 def test_the_models_start_is_its_own_whatever_base_score_says():

@@ -20,7 +20,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "from_logits": (True, False), "log_input": (False,), "full": (True,), "eps": (1e-9,), "log_target": (True,),
     "apply_class_balancing": (True,), "axis": (-1,), "huber_slope": (0.3, 2.0), "quantile_alpha": (0.2, [0.7]),
     "expectile_alpha": (0.2,), "scale_pos_weight": (3.0,), "max_delta_step": (0.3,), "reg_sqrt": (True,),
-    "tweedie_variance_power": (1.2, 1.8), "fair_c": (0.3, 2.0), "poisson_max_delta_step": (0.3,),
+    "tweedie_variance_power": (1.2, 1.8, 1.0), "fair_c": (0.3, 2.0), "poisson_max_delta_step": (0.3,),
     "sigmoid": (0.5, 2.0), "is_unbalance": (False,), "variance_power": (1.2, 1.8), "focal_alpha": (0.25,),
     "focal_gamma": (0.5, 2.0), "smoothness": (0.3, 2.0), "quantile": (0.2, 0.8), "scale": (0.5, 2.0),
     "power": (0, 1, 2, 1.3), "link": ("log", "identity"), "classes": ([-1, 1], ["no", "yes"]), "n_classes": (3,),

@@ -229,8 +229,9 @@ def run_xgboost(case: Case, y: Array, f: Array) -> Result:
     metric, convert = XGBOOST_METRICS.get(case.name, ("", float))
     if case.params.get("scale_pos_weight"):
         metric = ""  # the metric leaves it out
-    if case.name == "reg:tweedie":
-        metric, convert = f"tweedie-nloglik@{case.params.get('tweedie_variance_power', 1.5)}", float
+    power = case.params.get("tweedie_variance_power", 1.5)
+    if case.name == "reg:tweedie" and power != 1:  # of which it is infinite
+        metric, convert = f"tweedie-nloglik@{power}", float
     base = {"objective": case.name, "base_score": 0.5, "disable_default_eval_metric": 1, "verbosity": 0, "nthread": 1}
     base |= {"tree_method": "exact", "min_child_weight": 0, "eta": 1.0, "max_depth": 1} | case.params
     base |= {"num_class": f.shape[1]} if f.ndim == 2 else {}
@@ -276,7 +277,8 @@ def run_lightgbm(case: Case, y: Array, f: Array) -> Result:
     start = f.reshape(-1, order="F")
     values = slopes = None
     metric, factor = LIGHTGBM_METRICS.get(case.row.names.split()[0], ("", 1.0))
-    if metric and not {"scale_pos_weight", "reg_sqrt"} & set(case.params):
+    infinite = case.params.get("tweedie_variance_power") == 1
+    if metric and not infinite and not {"scale_pos_weight", "reg_sqrt"} & set(case.params):
         whole = lgb.Dataset(X, y, init_score=start, params=params).construct()
         model = lgb.Booster(params | {"metric": metric}, whole)
         for i in range(n):

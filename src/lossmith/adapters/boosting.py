@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.adapters.boosting_checks import check_classes, check_scale
+from lossmith.adapters.boosting_checks import check_classes, check_derivatives, check_finite, check_scale
 from lossmith.adapters.boosting_classes import size_of_class_loss
 from lossmith.adapters.boosting_levels import Cuts
 from lossmith.adapters.boosting_rows import (
@@ -32,6 +32,7 @@ from lossmith.adapters.boosting_rows import (
     power_of_two,
     weights,
 )
+from lossmith.adapters.boosting_ties import let_rest, slopes_at_targets
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
@@ -170,8 +171,10 @@ class Derivatives:
             if curvature.shape != f.shape:
                 raise ValueError(f"hessian returned shape {curvature.shape}, expected {f.shape}")
             curvature = curvature if weight is None else (curvature.T * weight).T
+        if rows.setting.kinked:
+            let_rest(gradient, loss, y, f)
         if not _sound(gradient, curvature):
-            _check_finite(loss, y, f, gradient, curvature)
+            check_derivatives(loss.name, y, f, gradient, curvature)
             curvature = self._positive(curvature, weight, units)
         units.to_u(gradient, curvature)
         if dtype == np.float64:
@@ -181,7 +184,7 @@ class Derivatives:
             for place, derivative in zip(handed, (gradient, curvature), strict=True):
                 place[...] = derivative
         if not _sound(*handed):
-            _check_finite(loss, y, f, *handed)
+            check_derivatives(loss.name, y, f, *handed)
         return handed
 
     def _descent(self, rows: Rows, f: Array) -> tuple[Array, Array]:
@@ -266,7 +269,10 @@ class Derivatives:
         reach = redescends(loss)
         matters = has_units(loss) and (reach is not None or _uses_width(loss))
         share = float(np.average(y, weights=weight)) if loss.target_kind == "label" else None
-        setting = Setting(stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach, share, cuts)
+        setting = Setting(
+            stated, loss, Units(tuple(start.tolist())), residual if matters else None, reach, share, cuts,
+            slopes_at_targets(loss, y),
+        )  # fmt: skip
         if self._convention is not None:
             return replace(setting, units=replace(setting.units, divisor=(self._convention.multiple,)))
         if self.scale is not None:
@@ -292,10 +298,11 @@ class Derivatives:
         return replace(rows.setting.units, scale=scale, divisor=divisor)
 
     def _checked(self, y: Any, weight: Any) -> tuple[NDArray[Any], Array | None]:
-        """Targets as the loss takes them, and weights, which are 0 where the loss ignores the target."""
+        """Targets as the loss takes them, finite ones, and weights, which are 0 where the loss ignores the target."""
         kept = weights(weight)
         loss, target = without_labels(self.loss, of_positive_weight(to_host(y, "y"), kept))
         target, kept = heeded(loss, target, kept)
+        check_finite(loss.name, target)
         kind = self.loss.target_kind
         if target.dtype.kind == "f" and kind in ("class id", "level") and np.array_equal(target, np.round(target)):
             target = target.astype(np.int64)  # boosters hand class ids over as floats
@@ -386,11 +393,3 @@ def _uses_width(loss: Loss) -> bool:
 def _sound(gradient: NDArray[Any], curvature: NDArray[Any]) -> bool:
     """Whether curvatures are positive and all is finite: else a product with a positive number is not. NaN says no."""
     return bool(curvature.min(initial=np.inf) > 0 and abs(np.vdot(gradient, curvature)) < np.inf)
-
-
-def _check_finite(loss: Loss, y: NDArray[Any], f: Array, *derivatives: NDArray[Any]) -> None:
-    for what, values in zip(("gradient", "second-order weight"), derivatives, strict=True):
-        if np.isfinite(values).all():
-            continue
-        row = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise ValueError(f"{loss.name}: the {what} at row {row} is not finite (y = {y[row]}, score = {f[row]})")

@@ -1,4 +1,4 @@
-"""What a user passes to a booster's objective, checked before anything is made of it: each error names the argument."""
+"""What a user passes to a booster's objective, and what goes on to the booster: each error names what is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _ROUNDS = (
     "n_estimators", "num_boost_round", "num_boost_rounds", "iterations", "num_iterations", "num_iteration", "n_iter",
@@ -99,6 +100,25 @@ def check_y(X: Any, y: Any) -> None:
     shape = getattr(X, "shape", None)
     if isinstance(shape, tuple) and len(shape) == 2 and shape[0] != len(y):
         raise ValueError(f"y has {len(y)} targets, but X has {shape[0]} rows")
+
+
+def check_finite(loss: str, y: NDArray[Any]) -> None:
+    """That no target is infinite: a loss may take it, but trees would learn its pull, or a scale from it."""
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        place = np.argwhere(np.isinf(y))[0].tolist()
+        raise ValueError(
+            f"{loss}: y{place} = {y[tuple(place)]}, but trees need finite targets: leave the row out, or give it "
+            "weight 0"
+        )
+
+
+def check_derivatives(loss: str, y: NDArray[Any], f: NDArray[Any], *derivatives: NDArray[Any]) -> None:
+    """That the gradient and the second-order weight of each row are numbers which a booster can add up."""
+    for what, values in zip(("gradient", "second-order weight"), derivatives, strict=True):
+        if np.isfinite(values).all():
+            continue
+        row = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise ValueError(f"{loss}: the {what} at row {row} is not finite (y = {y[row]}, score = {f[row]})")
 
 
 def _whole(number: Any, least: int) -> bool:

@@ -72,6 +72,7 @@ class Setting:
     reach: tuple[float, float] | None = None  # where a redescending loss pulls hardest
     share: float | None = None  # of ones among the targets, where these are labels
     cuts: Cuts | None = None  # between levels, where the loss leaves them open
+    kinked: bool = False  # whether a sample whose score is its target has a slope, of one side of a kink or of none
     targets: tuple[Setting, ...] = ()  # what each column settles, where targets are several numbers a row
 
     @classmethod
@@ -96,7 +97,7 @@ class Setting:
     def of_u(self) -> Loss | None:
         """The loss over the divisor, of what the trees learn: one pass where scores are nobody else's business."""
         loss, units, (prediction, *more) = self.descent, self.units, self.loss.formula.predictions
-        if self.residual is not None or more or not prediction.domain.any_number:
+        if self.residual is not None or self.kinked or more or not prediction.domain.any_number:
             return None
         if len(units.scale) > 1 or len(units.divisor) > 1:
             return None

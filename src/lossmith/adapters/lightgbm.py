@@ -102,6 +102,12 @@ class LightGBMObjective(Objective):
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         import lightgbm
 
+        for name in ("boosting", "boosting_type", "boost"):
+            if patience is not None and params.get(name) == "dart":
+                raise ValueError(
+                    f"early_stopping is {patience}, but with params[{name!r}] = 'dart' LightGBM never stops early: "
+                    "leave early_stopping out, and choose rounds by hand"
+                )
         least = params.get("early_stopping_min_delta", 0.0)
         stop = [] if patience is None else [lightgbm.early_stopping(patience, verbose=False, min_delta=least)]
         quiet = {} if {"verbose", "verbosity"} & set(params) else {"verbosity": -1}  # which of the two it would obey

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from lossmith.adapters.boosting import Convention
 from lossmith.adapters.boosting_checks import OF_CLASSES, OF_THE_LOSS, check_offset
 from lossmith.adapters.boosting_model import BoostedModel
 from lossmith.adapters.boosting_objective import Objective
-from lossmith.adapters.boosting_rows import Rows, rows_of
+from lossmith.adapters.boosting_rows import Rows, power_of_two, rows_of
 
 
 def _noted(data: Any, rows: Rows) -> Any:
@@ -95,14 +96,16 @@ class XGBoostObjective(Objective):
     def _train(self, params: dict[str, Any], train: Any, rounds: int, valid: Any, patience: int | None) -> Any:
         import xgboost
 
+        stop = [] if patience is None else [xgboost.callback.EarlyStopping(rounds=patience, maximize=False)]
+        zoom = 1.0 if valid is None else _zoom(rows_of(valid))
         booster = xgboost.train(
             params, train, num_boost_round=rounds, obj=self, evals=() if valid is None else [(valid, "valid")],
-            custom_metric=None if valid is None else self.metric, early_stopping_rounds=patience, verbose_eval=False,
+            custom_metric=None if valid is None else Metric(self, zoom), callbacks=stop, verbose_eval=False,
         )  # fmt: skip
         if patience is None:
             return booster
         best = booster.best_iteration + 1
-        if params.get("booster") == "gblinear":  # the coefficients of a round past are had by training up to it
+        if params.get("booster") in ("gblinear", "dart"):  # which change, each round, what they had learnt before it
             return self._train(params, train, best, None, None)
         return booster[:best]
 
@@ -118,12 +121,23 @@ adapt = XGBoostObjective.of  # the options are those of every booster
 class Metric:
     """The mean of an objective's loss: natively its name and value, in the scikit-learn interface the value."""
 
-    def __init__(self, objective: XGBoostObjective) -> None:
-        self.objective, self.__name__ = objective, objective.loss.name
+    def __init__(self, objective: XGBoostObjective, zoom: float = 1.0) -> None:
+        self.objective, self.zoom, self.__name__ = objective, zoom, _metric_name(objective.loss.name)
 
     def __call__(self, first: Any, second: Any, sample_weight: Any = None) -> Any:
-        value = self.objective._mean_loss(first, second, sample_weight)
+        value = self.zoom * self.objective._mean_loss(first, second, sample_weight)
         return (self.__name__, value) if hasattr(second, "get_label") else value
+
+
+def _zoom(rows: Rows) -> float:
+    """What a mean loss is multiplied by, as XGBoost reads six decimals of it: of small ones nothing would be left."""
+    return 2.0**30 / power_of_two(abs(rows.mean_loss(rows.setting.loss, rows.start())))
+
+
+def _metric_name(name: str) -> str:
+    """The loss's name without what XGBoost reads into it: where it ends, and that more of it would be better."""
+    plain = re.sub(r"[\s:]+", "_", name)
+    return f"loss_{plain}" if plain.startswith(("auc", "map", "ndcg", "pre")) else plain
 
 
 class XGBoostModel(BoostedModel):

@@ -98,12 +98,14 @@ def in_proportion(weight: Array, keep: Array | None) -> Array:
 
 
 def mean(xp: ModuleType, values: Array, weight: Array | None, keep: Array | None, denominator: Array) -> Array:
-    """The sum divided by the denominator, also where the sum itself overflows."""
+    """The sum divided by the denominator, also where the sum itself overflows; of nothing NaN."""
     with np.errstate(all="ignore"):
         result = total(xp, values, weight, keep) / denominator
-        if xp is np and not math.isfinite(result):
+        if xp is not np or denominator == 0:
+            return result
+        if not math.isfinite(result):
             result = total(xp, values / denominator, weight, keep)
-        if xp is np and weight is not None and (unruly(denominator) or not math.isfinite(result)):
+        if weight is not None and (unruly(denominator) or not math.isfinite(result)):
             relative = in_proportion(weight, keep)
             result = total(xp, values, relative, keep) / total_weight(xp, values, relative, keep)
     return result

@@ -39,8 +39,9 @@ from lossmith.formula import (
     x_minus_log1p,
     zero_times,
 )
+from lossmith.loss import Loss
 from lossmith.losses.binary import margin
-from lossmith.registry import pointwise, rowwise
+from lossmith.registry import get, pointwise, rowwise
 
 
 def _size(r: Expr) -> Expr:
@@ -160,6 +161,14 @@ def squared_percentage_error(y: NonZero, f: Real) -> Expr:
 def squared_error_of_roots(y: Real, f: Real) -> Expr:
     """Squared error of a prediction of the signed square root of y."""
     return (f - sign(y) * sqrt(abs(y))) ** 2
+
+
+# positive targets -----------------------------------------------------------------------------------------------------
+
+
+def tweedie(power: float) -> Loss:
+    """The catalogue's own; its limit at a power of 1, up to what depends on the target alone, is Poisson's."""
+    return get("poisson") if power == 1 else get("tweedie", power=power)
 
 
 # two classes ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lossmith.loss import Loss
+from lossmith.peers import _formulas as own
 from lossmith.registry import get
 from lossmith.translation import Missing, Peer, Row, refuse
 
@@ -44,7 +45,8 @@ PEER = Peer(
         Row("count:poisson", lambda max_delta_step=0.7: get("poisson"),
             notes="The Hessian is multiplied by exp(max_delta_step)."),
         Row("reg:gamma", lambda: get("gamma")),
-        Row("reg:tweedie", lambda tweedie_variance_power=1.5: get("tweedie", power=tweedie_variance_power)),
+        Row("reg:tweedie", lambda tweedie_variance_power=1.5: own.tweedie(tweedie_variance_power),
+            notes="A power of 1 trains Poisson's loss; its metric is infinite there."),
         Row("multi:softprob multi:softmax", lambda: get("cross_entropy"),
             notes="num_class is the number of scores. The Hessian is 2 p (1 - p). The metric mlogloss stops at 36.8."),
         Missing("reg:expectileerror", "it comes with XGBoost 3.3, whose numbers nobody has compared yet", "expectile"),

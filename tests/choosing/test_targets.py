@@ -9,6 +9,7 @@ from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.profile import support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
+from lossmith.choosing.scores import score_for
 from lossmith.choosing.screening import closest
 from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
@@ -42,6 +43,32 @@ def test_aims():
 )
 def test_no_two_classes_have_one_name(codes, names):
     assert target(codes * 10, "probability").classes == names
+
+
+@pytest.mark.parametrize(
+    ("values", "judged"),
+    [
+        (["low"] * 8 + ["normal"] * 12, "low"),
+        (["low"] * 12 + ["normal"] * 8, "normal"),
+        (["a", "b"] * 10, "b"),
+        (["Yes"] * 12 + ["No"] * 8, "Yes"),
+        (["Positive"] * 12 + ["negative"] * 8, "Positive"),
+        ([True] * 12 + [False] * 8, "true"),
+        ([1] * 12 + [0] * 8, "1"),
+        ([1] * 12 + [-1] * 8, "1"),
+        (["2"] * 12 + ["1"] * 8, "2"),
+        (["01"] * 8 + ["02"] * 12, "02"),
+    ],
+)
+@pytest.mark.parametrize("metric", ["f1", "jaccard", "average_precision"])
+def test_a_metric_of_one_class_judges_the_one_that_is_looked_for(values, judged, metric):
+    found = target(values, f"metric:{metric}")
+    assert (found.classes[1], found.aim.looked_for) == (judged, judged)
+    assert [found.classes[int(i)] for i in found.y] == [str(v).lower() if v in (True, False) else str(v) for v in values]
+    assert f"'{judged}'" in found.aim.assumptions[-1]
+    assert f"'{judged}'" in found.aim.title
+    assert f"'{judged}'" in score_for(found.aim, 2).name
+    assert target(values, "metric:f1_macro").classes == target(values, "probability").classes  # in their own order
 
 
 def test_assumed_aims():

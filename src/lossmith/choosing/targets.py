@@ -13,6 +13,7 @@ from lossmith.choosing.class_names import FEW_NUMBERS, in_digits
 from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
+from lossmith.choosing.looked_for import OF_ONE_CLASS, looked_for
 from lossmith.choosing.scales import on_a_scale
 from lossmith.choosing.tables import Column, Floats, Rows
 
@@ -158,11 +159,15 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
             f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
         )
     order = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
-    place = np.argsort(order) if order is not None else np.arange(values.size)
-    ids = place[np.searchsorted(values, y)]
-    values = values if order is None else values[order]
-    levels = column.levels
-    classes = tuple(levels[int(v)] for v in values) if levels else in_digits(values, column.kind == "boolean")
+    on_scale = order is not None
+    order = np.arange(values.size) if order is None else np.asarray(order)
+    if values.size == 2 and aim.metric in OF_ONE_CLASS:
+        rows_of = np.bincount(np.searchsorted(values, y))
+        judged = looked_for(_names(column, values), rows_of.tolist())
+        order = np.array([1 - judged, judged])  # the second is what such a metric is about
+    ids = np.argsort(order)[np.searchsorted(values, y)]
+    values = values[order]
+    classes = _names(column, values)
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)
@@ -190,8 +195,14 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         tuple(warnings),
         undecidable,
         labels if named else None,
-        column.ordered or order is not None,
+        column.ordered or on_scale,
     )
+
+
+def _names(column: Column, values: Floats) -> tuple[str, ...]:
+    if column.levels:
+        return tuple(column.levels[int(v)] for v in values)
+    return in_digits(values, column.kind == "boolean")
 
 
 def _article(aim: Aim) -> str:

@@ -13,6 +13,7 @@ from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.folds import Order, inner
 from lossmith.choosing.learners import MODELS, Fitted, Rowset, Task, train
 from lossmith.choosing.race import fit_final
+from lossmith.choosing.report import render
 from lossmith.choosing.run import pose
 from lossmith.choosing.scores import score_for
 
@@ -104,6 +105,19 @@ def test_a_constant_without_a_score_is_no_rival(monkeypatch):
     result = choose(X, Y, aim="mean", models="linear", jobs=1)
     assert all(g.passed for checked in result.evidence.guards.values() for g in checked if g.name == "skill")
     assert not [w for w in result.warnings if "constant" in w or "disguise" in w]
+
+
+def test_what_the_default_misses_is_said_though_it_may_win():
+    """Of a target that grows for ever the past holds too few such high values, and no column says when it is."""
+    time = np.arange(N)
+    result = choose(X, Y + time, aim="quantile:0.9", time=time, models="linear", jobs=1)
+    (bias,) = (g for g in result.evidence.guards[result.default, "linear"] if g.name == "bias")
+    assert not bias.passed and not bias.bars and bias.excuse == "the default"
+    assert any(w.startswith("what is handed over") and bias.meaning in w for w in result.warnings)
+    assert "failed (the default)" in render(result)
+    calm = choose(X, Y, aim="mean", models="linear", jobs=1)
+    assert all(g.passed for g in calm.evidence.guards[calm.default, "linear"])
+    assert not [w for w in calm.warnings if "handed over" in w]
 
 
 def test_time_goes_forward_and_the_past_is_not_judged():

@@ -92,7 +92,7 @@ def test_class_ids():
     ("values", "aim", "says"),
     [
         ([None] * 20, "mean", "every value is missing"),
-        ([1.0, np.inf] * 10, "mean", "10 infinite value"),
+        ([1.0, np.inf] * 10, "mean", r"10 infinite values \(data rows 2, 4, 6 and 7 more\)"),
         ([1.0, 2.0] * 4, "mean", "8 rows"),
         ([7.0] * 20, "mean", "is constant"),
         (["a"] * 20, None, "one class only"),

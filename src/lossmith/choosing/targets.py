@@ -11,6 +11,7 @@ import numpy as np
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.class_names import FEW_NUMBERS, in_digits
 from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.facts import infinite
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.looked_for import OF_ONE_CLASS, looked_for
@@ -65,8 +66,8 @@ def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) 
     if rows.size < FEWEST_ROWS:
         raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
     _refuse_extreme(name, y)
-    if np.isinf(y).any():
-        raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
+    if wrong := infinite(y, rows):
+        raise ChoiceError(f"the target {name} has {wrong}; correct or remove them")
     if rows.size < len(column.values):
         warnings.append(f"{len(column.values) - rows.size} rows without {what} were left out")
     values = np.unique(y)

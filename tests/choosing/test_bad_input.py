@@ -235,7 +235,8 @@ def test_where_nothing_may_be_written_is_said_before_the_race(tmp_path, monkeypa
 
 def test_a_report_is_not_called_what_it_is_not(tmp_path):
     path = csv(tmp_path / "t.csv", ("x", X), ("y", Y))
-    one_line(call(path, "--report", str(tmp_path / "r.pdf")), "cannot write r.pdf: the report needs the name of a .html or .htm file")
+    says = "cannot write r.pdf: the report needs the name of a .html or .htm file"
+    one_line(call(path, "--report", str(tmp_path / "r.pdf")), says)
 
 
 def test_an_exposure_may_be_a_copy():

@@ -320,7 +320,7 @@ def test_what_columns_may_be_besides_explanations():
 
 
 def test_facts_of_the_target_count_rows_by_their_weight():
-    X, y, rng = plain()
+    X, y, _ = plain()
     y = pd.Series(np.where(y < 0, 0.0, y), name="y")
     weight = np.where(y > 0, 1.0, 9.0)
     found = facts(X, y, weight=weight)

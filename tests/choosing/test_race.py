@@ -6,6 +6,11 @@ from contextlib import contextmanager
 import joblib
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from lossmith.choosing import choose, folds
 from lossmith.choosing.aims import parse_aim
@@ -85,6 +90,22 @@ def test_the_penalty_is_tuned():
         task = Task(Rowset(noise), y, None, 0, score_for(parse_aim("mean")), inner(y, Order(), 1, 0), 0)
         settings.append(train("linear", Candidate("squared_error", "default", "", ""), task)[0].settings[0])
     assert settings[0] > settings[1]
+
+
+def test_few_rows_are_all_held_out_where_a_penalty_is_chosen():
+    def splits(aim, y, rows):
+        return pose(X, y, aim, None, None, None, None, 0)[3].take(np.arange(rows)).inner_splits
+
+    assert [splits("mean", Y, N), splits("mean", Y, N - 1), splits("label", BINARY, N)] == [1, 3, 3]
+
+
+@pytest.mark.slow
+def test_iris_gets_a_penalty_as_good_as_others_find():
+    iris = load_iris()
+    found = choose(iris.data, iris.target_names[iris.target], models="linear", jobs=1)
+    peer = make_pipeline(StandardScaler(), LogisticRegression(C=10, max_iter=2000))
+    theirs = -cross_val_score(peer, iris.data, iris.target, scoring="neg_log_loss").mean()
+    assert found.scores["cross_entropy", "linear"].mean() < 2 * theirs
 
 
 @pytest.mark.parametrize("aim", ["balanced-label", "metric:f1", "interval:0.8", "metric:auc"])

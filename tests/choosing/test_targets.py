@@ -64,7 +64,8 @@ def test_no_two_classes_have_one_name(codes, names):
 def test_a_metric_of_one_class_judges_the_one_that_is_looked_for(values, judged, metric):
     found = target(values, f"metric:{metric}")
     assert (found.classes[1], found.aim.looked_for) == (judged, judged)
-    assert [found.classes[int(i)] for i in found.y] == [str(v).lower() if v in (True, False) else str(v) for v in values]
+    names = [str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+    assert [found.classes[int(i)] for i in found.y] == names
     assert f"'{judged}'" in found.aim.assumptions[-1]
     assert f"'{judged}'" in found.aim.title
     assert f"'{judged}'" in score_for(found.aim, 2).name

@@ -90,8 +90,8 @@ class Aim:
         """With its costs in the order of the target's classes; of two, with the one that its metric judges."""
         if len(classes) == 2 and self.metric in OF_ONE_CLASS:
             said = (
-                f"the {OF_ONE_CLASS[self.metric]} is that of the class {quoted(classes[1], 30)}, taken for the one that "
-                "is looked for; to judge the other, name the classes no and yes"
+                f"the {OF_ONE_CLASS[self.metric]} is that of the class {quoted(classes[1], 30)}, taken for the one "
+                "that is looked for; to judge the other, name the classes no and yes"
             )
             return replace(self, looked_for=classes[1], assumptions=(*self.assumptions, said))
         if self.named_costs is None:

@@ -111,7 +111,8 @@ def _ready(name: str, params: Mapping[str, float], scale: float) -> tuple[Loss, 
     factor = float(f"{times * scale:.4g}")
     loss = in_units(loss, factor, open_)
     said = ", ".join(f"{p} = {figure(loss.params[p])}" for p in open_)
-    return loss, [f"{said}: {times:g} times the spread of the misses, {short(scale)} (say --set {open_[0]}=... for another)"]
+    how = f"{times:g} times the spread of the misses, {short(scale)}"
+    return loss, [f"{said}: {how} (say --set {open_[0]}=... for another)"]
 
 
 def _scores(loss: Loss, prediction: Floats) -> Floats:

@@ -46,8 +46,8 @@ class FinalModel:
         of each, shape (rows, classes). X is a table with the model's columns, by name; others are ignored.
 
         A gap is filled as in training; a category that training never saw counts with the rare ones, or as the
-        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing, is there twice, or holds
-        something else than in training."""
+        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing,
+        is there twice, or holds something else than in training."""
         return self._of(self._checked(X))
 
     def predict_label(self, X: Any) -> list[str]:

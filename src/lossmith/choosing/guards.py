@@ -18,8 +18,8 @@ WORST = 1.5  # times the default's cost, in any fold
 UNSEEN = 0.005  # of the rows: a share that is off by less is the one asked for, as it is printed
 MISCALIBRATED = 0.02  # of the constant's squared error: what recalibration may win back, beyond the default's
 OF_NOISE = 4.0
-"""Times n^(-2/3), the rate of monotone regression: what it wins back by chance of predictions that are calibrated, in 99
-of 100 simulated tables of 50 to 1,000 rows."""
+"""Times n^(-2/3), the rate of monotone regression: the most that it wins back by chance of calibrated predictions, in
+99 of 100 simulated tables of 50 to 1,000 rows."""
 
 
 def guards(problem: Problem, runners: Sequence[Candidate], found: Race, default: str) -> dict[Key, list[Guard]]:
@@ -110,7 +110,7 @@ def _calibration(
     plain = 0.0 if base is None else _miscalibration(y, base, weight)
     effective = len(y) if weight is None else float(weight.sum() ** 2 / np.square(weight).sum())
     chance = OF_NOISE * effective ** (-2 / 3)
-    meaning = f"recalibration would win back {mine:.1%} of the constant's squared error; chance alone explains {chance:.1%}"
+    meaning = f"recalibration would win back {mine:.1%} of the constant's squared error; chance may do {chance:.1%}"
     no_worse = mine <= plain + MISCALIBRATED
     return [Guard("calibration", no_worse and mine <= chance + MISCALIBRATED, mine, meaning, excuse * no_worse)]
 

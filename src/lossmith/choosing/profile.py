@@ -137,7 +137,7 @@ def _encoded(table: Table, y: Floats) -> Floats:
 
 
 def _leverage(X: Floats, found: PilotRows, noise: Residuals, at: Any) -> Fact:
-    bad = bad_leverage(X, found.residual - np.median(found.residual), noise.scale, diagnostics.LEVERAGE, OUTLYING)
+    bad = bad_leverage(X, found.residual, noise.scale, diagnostics.LEVERAGE, OUTLYING)
     meaning = (
         f"{len(bad)} row{'s have' if len(bad) > 1 else ' has'} values far out in the columns, and far from what was "
         "predicted: a mistake there bends a linear model under any loss tried here"

@@ -159,9 +159,8 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         raise ChoiceError(
             f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
         )
-    order = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
-    on_scale = order is not None
-    order = np.arange(values.size) if order is None else np.asarray(order)
+    scale = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
+    order = np.arange(values.size) if scale is None else np.array(scale)
     if values.size == 2 and aim.metric in OF_ONE_CLASS:
         rows_of = np.bincount(np.searchsorted(values, y))
         judged = looked_for(_names(column, values), rows_of.tolist())
@@ -196,7 +195,7 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         tuple(warnings),
         undecidable,
         labels if named else None,
-        column.ordered or on_scale,
+        column.ordered or scale is not None,
     )
 
 

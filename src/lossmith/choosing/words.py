@@ -280,7 +280,8 @@ def _terms(result: Result) -> tuple[str, ...]:
     own = [f"{called(chosen.name)} {RULES[chosen.name]}"] if chosen.name in RULES else []
     rule = "; ".join([*own, *_settings(chosen)])
     odds = f"{aim.level / (1 - aim.level):.2g}"
-    measure = MEASURES[aim.metric or aim.functional].format(odds=odds, of_class=aim.looked_for and f" ({plain(aim.looked_for, 30)})")
+    of_class = aim.looked_for and f" ({plain(aim.looked_for, 30)})"
+    measure = MEASURES[aim.metric or aim.functional].format(odds=odds, of_class=of_class)
     unit = "" if result.classes else "; a miss is how far a prediction lies from what really came"
     wrong = f"How wrong a model is was measured by {measure}{unit}."
     code = f"In code its name is {chosen.name}."

@@ -25,7 +25,8 @@ def answers(result: Result) -> Picture | None:
     y, weight, between = _typical(result)
     mean, median = mean_and_median(y, weight)
     values = [float(best_constant(Aim("quantile", level), y, weight)) for level in LEVELS]
-    shares = [f"{np.average(y <= v, weights=weight):.0%}" for v in values]  # more than asked for, where many rows share one value
+    reached = [float(np.average(y <= v, weights=weight)) for v in values]  # more than asked for, where many are equal
+    shares = [f"{share:.0%}" for share in reached]
     asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
     start = int(np.argmin(np.abs(np.array(LEVELS) - asked)))
     window = _window(y, (mean, median, values[start]))
@@ -43,7 +44,8 @@ def answers(result: Result) -> Picture | None:
         svg = to_svg(drawn, "answers", f"Usual cases: mean {short(mean)}, median {short(median)}", start)
     says = tuple(f"{share} of these cases are {short(v)} or less" for share, v in zip(shares, values, strict=True))
     slider = Slider("How many cases should be at or below the prediction?", says, start)
-    return Picture("answers", "What each aim would answer", f"{between} {_sentence(mean, median, y, weight)}", svg, slider)
+    see = f"{between} {_sentence(mean, median, y, weight)}"
+    return Picture("answers", "What each aim would answer", see, svg, slider)
 
 
 def _typical(result: Result) -> tuple[Floats, Floats | None, str]:

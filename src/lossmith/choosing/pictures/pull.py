@@ -105,8 +105,8 @@ def _curves(
 def _zones(residual: Floats, delta: float, scale: float) -> str:
     outside = float(np.mean(np.abs(residual) > delta))
     return (
-        f"delta {short(delta)} ({delta / scale:.2f} times the spread of the misses): {1 - outside:.0%} of the rows pull in "
-        f"proportion to their miss, {outside:.0%} pull no harder than the rest"
+        f"delta {short(delta)} ({delta / scale:.2f} times the spread of the misses): {1 - outside:.0%} of the rows "
+        f"pull in proportion to their miss, {outside:.0%} pull no harder than the rest"
     )
 
 
@@ -115,8 +115,9 @@ def _sentence(residual: Floats, noise: Residuals, reach: float) -> str:
     if noise.outliers < 0.001:
         return f"{parts}. Hardly any row is missed by much, so the losses differ little in what they pull at."
     return (
-        f"{parts}. {noise.outliers:.1%} of the misses lie more than {OUTLYING} times their spread ({short(noise.scale)}) "
-        "from the median miss: squared error lets the largest pull hardest, absolute error lets every row pull alike."
+        f"{parts}. {noise.outliers:.1%} of the misses lie more than {OUTLYING} times their spread "
+        f"({short(noise.scale)}) from the median miss: squared error lets the largest pull hardest, absolute error "
+        "lets every row pull alike."
     )
 
 

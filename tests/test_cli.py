@@ -177,7 +177,7 @@ def test_explain_says_what_a_loss_would_do(clean, tmp_path):
     assert done.stdout.startswith("huber(delta=0.5) on y, 500 rows\n") and plot.stat().st_size > 1000
     shares = [float(line.split("%")[0]) for line in done.stdout.splitlines() if "% of the rows: pull" in line]
     assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=0.2)
-    assert "times the usual miss" in call("explain", "huber", "--table", clean, "--target", "y").stdout
+    assert "times the spread of the misses" in call("explain", "huber", "--table", clean, "--target", "y").stdout
     refused(call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta"), "such as delta=2")
     refused(call("explain", "huber", "--table", clean, "--target", "y", "--set", "delta=-1"), "delta must be")
     refused(call("explain", "poisson", "--table", clean, "--target", "y"), "does not fit this target")

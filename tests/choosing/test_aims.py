@@ -31,6 +31,7 @@ FORMS = {
     "metric:roc_auc": ("probability", None, "auc", ()),
     "metric:balanced_accuracy": ("label", None, "balanced_error", ()),
     "metric:f1": ("label", None, "f1", ()),
+    "metric:f1-macro": ("label", None, "f1_macro", ()),
     "cost:3,1": ("quantile", 0.75, "", (0.75,)),
     "cost:2,2": ("median", None, "", (0.5,)),
 }

@@ -131,7 +131,7 @@ def rare(count):
 
 
 REFUSED = {
-    "an infinite value": (lambda p: csv(p, ("x", some(X, N, "inf")), ("y", Y)), "'x' has 1 infinite value(s)"),
+    "an infinite value": (lambda p: csv(p, ("x", some(X, N, "inf")), ("y", Y)), "'x' has 1 infinite value (data row "),
     "an infinite target": (lambda p: csv(p, ("x", X), ("y", some(Y, N, "-inf"))), "target 'y' has 1 infinite"),
     "texts in the target": (lambda p: csv(p, ("x", X), ("y", some(Y, N, "oops"))), "first: 'oops' in data row 4"),
     "two targets": (lambda p: csv(p, ("y", X), ("y", Y)), "two columns are named 'y'"),

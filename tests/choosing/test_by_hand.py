@@ -155,6 +155,7 @@ def test_the_code_trains_with_the_columns_weights_and_decision_of_the_race(raced
     assert names["X"].shape == (240, len(found.problem.table.columns))  # no weight, no group, nothing constant
     np.testing.assert_array_equal(names["X"], found.model.encoder.transform(found.problem.table))
     np.testing.assert_array_equal(names["weight"], table["w"])
+    assert "rows = " not in next(r for r in by_hand(found) if r.library == "PyTorch").code  # the table's, read above
     names["X_new"] = names["X"]
     exec(next(r for r in by_hand(found) if r.library == "scikit-learn, linear").code, names)
     if found.classes:

@@ -61,7 +61,15 @@ def test_weights_are_taken_out_of_the_odds():
     np.testing.assert_allclose(undone(odds / (1 + odds), weights), P)
 
 
-@pytest.mark.parametrize("metric", ["f1", "balanced_error", "mcc", ""])
+@pytest.mark.parametrize(("said", "shares"), [(0, [0.7, 0.3]), (1, [0.3, 0.7])])
+def test_where_all_chances_are_equal_macro_f1_says_the_commoner_class(said, shares):
+    y = np.repeat([0.0, 1.0], [int(100 * share) for share in shares])
+    aim, p = Aim("label", metric="f1_macro"), np.full(100, shares[1])
+    rule = fit_decision(aim, score_for(aim, 2), y, p, None, np.array(shares))
+    assert (rule.labels(p) == said).all()
+
+
+@pytest.mark.parametrize("metric", ["f1", "f1_macro", "balanced_error", "mcc", ""])
 def test_a_decision_survives_json(metric):
     rule = fitted(Aim("label", metric=metric))
     again = Decision.from_state(json.loads(json.dumps(rule.state())))

@@ -11,6 +11,7 @@ import pytest
 
 import lossmith as lm
 from lossmith.choosing import ChoiceError
+from lossmith.choosing.cards import card_of
 from lossmith.choosing.learners import Rowset
 
 from .quick import result, table
@@ -39,6 +40,8 @@ def test_a_loaded_model_predicts_the_same_bits(saved, name, tmp_path):
     assert again.table(X) == model.table(X)
     assert again.card() == model.card()
     assert again.loss == model.loss
+    for part in model.fitted.parts:  # products of one layout have one order of their terms
+        assert name == "trees" or part.coef.flags.c_contiguous
     assert again.save(tmp_path / "again").read_bytes() == saved[name].read_bytes()
 
 
@@ -75,6 +78,13 @@ def test_the_model_is_that_of_the_chosen_loss():
     assert np.abs(y - model.predict(X)).mean() < np.abs(y - y.median()).mean()
 
 
+@pytest.mark.parametrize(("skill", "says"), [(0.1, "is 10.0% below that of"), (-0.1, "is 10.0% above that of")])
+def test_the_card_says_on_which_side_of_the_constant_the_model_lies(skill, says):
+    found = result("median")
+    worse = replace(found, table=[replace(row, skill=skill) for row in found.table])
+    assert says in " ".join(card_of(worse)["How it was judged"])
+
+
 def test_new_tables_are_checked_by_name():
     X, _ = table()
     model = result("median").model
@@ -85,6 +95,9 @@ def test_new_tables_are_checked_by_name():
     np.testing.assert_array_equal(unseen, model.predict(X.assign(colour=X["colour"].mode()[0])))
     assert "or as the commonest one" in model.card()
     assert np.isfinite(model.predict(X.assign(x=np.nan, colour=None))).all()
+    again = X[["x", "colour", "size"]].set_axis(["x", "colour", "x"], axis=1)
+    with pytest.raises(ChoiceError, match="two columns are named 'x', which the model needs; rename one"):
+        model.predict(again.assign(size=1.0))
     for change, says in (
         ({"x": ["a"] * len(X)}, "'x' held numbers in training, here it holds texts .first: 'a' in data row 1"),
         ({"x": np.inf}, "'x' has 240 infinite"),
@@ -303,7 +316,7 @@ def test_the_card_says_what_matters_and_escapes_names():
 def test_the_final_model_is_tuned_on_as_many_splits_as_in_a_fold(monkeypatch):
     from lossmith.choosing import race
 
-    cases = ((result("median"), 1), (result("balanced-label", classes=3), race.DECIDING))
+    cases = ((result("median"), race.DECIDING), (result("balanced-label", classes=3), race.DECIDING))
     seen, made = [], race.inner
     monkeypatch.setattr(race, "inner", lambda y, order, count, seed: seen.append(count) or made(y, order, count, seed))
     for found, count in cases:

@@ -19,7 +19,7 @@ from lossmith.choosing.pictures.owners import owners, shares, top_share
 from lossmith.choosing.pictures.pull import ENDS, pull
 from lossmith.choosing.pictures.reliability import Curve, decompose, isotonic, reliability, shifted
 from lossmith.choosing.pictures.spread import few_ticks
-from lossmith.choosing.residuals import held_by_the_largest
+from lossmith.choosing.residuals import describe, held_by_the_largest, in_share
 from lossmith.choosing.result import Row
 from lossmith.choosing.run import _costs
 
@@ -232,13 +232,42 @@ def test_what_was_not_shown_is_not_called_harmless():
 
 
 @pytest.mark.slow
+def test_usual_cases_are_all_rows_where_few_were_judged_and_count_by_their_weight():
+    found = result("median")
+    weight = np.where(found.whole.y > np.median(found.whole.y), 9.0, 1.0)
+    weighed = replace(found, problem=replace(found.problem, weight=weight), whole=replace(found.whole, weight=weight))
+    see = answers(replace(weighed, judged=found.judged[:50])).see
+    assert see.startswith("What came in all rows. Rows count by their weight.")
+    assert f"({short(np.average(found.whole.y, weights=weight))})" in see
+    assert "Rows count by their weight." in answers(weighed).see and answers(weighed).svg != answers(found).svg
+    assert "weight" not in answers(found).see
+
+
+@pytest.mark.slow
+def test_misses_count_from_their_middle():
+    """Predictions that all lie too low are off, and no row of theirs lies far from the others for it."""
+    found = result("mean")
+    pilot = found.profile.pilot
+    off = replace(pilot, prediction=pilot.prediction - 1000, residual=pilot.residual + 1000)
+    noise = describe(off.residual)
+    assert noise.scale == pytest.approx(found.profile.residuals.scale)
+    see = pull(replace(found, profile=replace(found.profile, pilot=off, residuals=noise))).see
+    assert f"{found.profile.residuals.outliers:.1%} of the misses lie more than 3.5 times their spread" in see
+
+
+def test_few_rows_have_no_hundredth():
+    assert in_share(100) == ("1% of the rows", "") and in_share(99) == ("one row", "s")
+    assert in_share(20, 0.05) == ("5% of the rows", "")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("aim", "classes"), [("mean", 0), ("quantile:0.9", 0), ("probability", 2)])
 def test_pictures_speak_of_the_loss_that_is_recommended(aim, classes):
     found = result(aim, classes=classes)
     other = next(c for c in found.candidates if c.label != found.default and (c.label, found.kind) in found.predictions)
     for one in (found, replace(found, chosen=other)):
         assert f"{one.chosen.label} " in reliability(one).see.partition(". ")[0]
-        assert f"Under {one.chosen.label} the 1% of rows" in owners(one).see
+        assert f"Under {one.chosen.label} the 1% of the rows that pull" in owners(one).see
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ def test_that_a_few_rows_decide_is_said_once_and_where():
     found = facts(X, heavy)
     (said,) = (warning for warning in found.warnings if "the squared misses" in warning)
     share = held_by_the_largest(found.pilot.residual**2)
-    assert f"1% of the rows carry {share:.0%} of the squared misses" in said and share > 0.3
+    assert f"1% of the rows hold {share:.0%} of the squared misses" in said and share > 0.3
     worst = [int(row) + 1 for row in found.pilot.rows[np.argsort(-np.abs(found.pilot.residual))[:10]]]
     assert f"(data rows {', '.join(map(str, worst))} and 10 more)" in said
     assert found.led_by_few and not facts(X, heavy, "median").led_by_few
@@ -319,11 +319,31 @@ def test_what_columns_may_be_besides_explanations():
     assert warned(facts(X.assign(qid=np.repeat(range(30), 10)), relevance, groups="none"), "looks like a ranking")
 
 
+def test_facts_of_the_target_count_rows_by_their_weight():
+    X, y, _ = plain()
+    y = pd.Series(np.where(y < 0, 0.0, y), name="y")
+    weight = np.where(y > 0, 1.0, 9.0)
+    found = facts(X, y, weight=weight)
+    assert named(found, "mean").value == pytest.approx(np.average(y, weights=weight))
+    assert named(found, "median").value == 0.0
+    assert named(found, "share of zeros").value == pytest.approx(np.average(y == 0, weights=weight))
+    assert warned(facts(X, y, "quantile:0.6", weight=weight), "ask for the mean")
+    assert not warned(facts(X, y, "quantile:0.6"), "ask for the mean")
+
+
+def test_a_few_rows_have_no_hundredth():
+    X, y, _ = plain(60)
+    assert "held by one row" in named(facts(X, y), "gradient of the top row").meaning
+    slip = y.where(y.index != 5, 1e4)
+    assert warned(facts(X, slip), "one row holds", "of the squared misses (data row 6)")
+
+
 def test_traps_of_the_target():
     X, y, rng = plain()
     capped = np.minimum(np.exp(y), 2.0)
     assert warned(facts(X, capped), "is exactly 2, its largest value")
     assert facts(X, capped).bound > 0.05
+    assert facts(X[:20], pd.Series(np.arange(20) + 0.5, name="y")).bound == 0.0  # one row is no bound
     zeros = pd.Series(np.where(rng.random(300) < 0.8, 0.0, np.exp(y)), name="y")
     assert warned(facts(X, zeros, "median"), "ask for the mean")
     assert warned(facts(X, zeros, "quantile:0.6"), "ask for the mean")

@@ -6,6 +6,11 @@ from contextlib import contextmanager
 import joblib
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from lossmith.choosing import choose, folds
 from lossmith.choosing.aims import parse_aim
@@ -13,6 +18,7 @@ from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.folds import Order, inner
 from lossmith.choosing.learners import MODELS, Fitted, Rowset, Task, train
 from lossmith.choosing.race import fit_final
+from lossmith.choosing.report import render
 from lossmith.choosing.run import pose
 from lossmith.choosing.scores import score_for
 
@@ -86,6 +92,22 @@ def test_the_penalty_is_tuned():
     assert settings[0] > settings[1]
 
 
+def test_few_rows_are_all_held_out_where_a_penalty_is_chosen():
+    def splits(aim, y, rows):
+        return pose(X, y, aim, None, None, None, None, 0)[3].take(np.arange(rows)).inner_splits
+
+    assert [splits("mean", Y, N), splits("mean", Y, N - 1), splits("label", BINARY, N)] == [1, 3, 3]
+
+
+@pytest.mark.slow
+def test_iris_gets_a_penalty_as_good_as_others_find():
+    iris = load_iris()
+    found = choose(iris.data, iris.target_names[iris.target], models="linear", jobs=1)
+    peer = make_pipeline(StandardScaler(), LogisticRegression(C=10, max_iter=2000))
+    theirs = -cross_val_score(peer, iris.data, iris.target, scoring="neg_log_loss").mean()
+    assert found.scores["cross_entropy", "linear"].mean() < 2 * theirs
+
+
 @pytest.mark.parametrize("aim", ["balanced-label", "metric:f1", "interval:0.8", "metric:auc"])
 def test_every_end_of_an_aim(aim):
     wants_numbers = aim.startswith("interval")
@@ -104,6 +126,19 @@ def test_a_constant_without_a_score_is_no_rival(monkeypatch):
     result = choose(X, Y, aim="mean", models="linear", jobs=1)
     assert all(g.passed for checked in result.evidence.guards.values() for g in checked if g.name == "skill")
     assert not [w for w in result.warnings if "constant" in w or "disguise" in w]
+
+
+def test_what_the_default_misses_is_said_though_it_may_win():
+    """Of a target that grows for ever the past holds too few such high values, and no column says when it is."""
+    time = np.arange(N)
+    result = choose(X, Y + time, aim="quantile:0.9", time=time, models="linear", jobs=1)
+    (bias,) = (g for g in result.evidence.guards[result.default, "linear"] if g.name == "bias")
+    assert not bias.passed and not bias.bars and bias.excuse == "the default"
+    assert any(w.startswith("what is handed over") and bias.meaning in w for w in result.warnings)
+    assert "failed (the default)" in render(result)
+    calm = choose(X, Y, aim="mean", models="linear", jobs=1)
+    assert all(g.passed for g in calm.evidence.guards[calm.default, "linear"])
+    assert not [w for w in calm.warnings if "handed over" in w]
 
 
 def test_time_goes_forward_and_the_past_is_not_judged():

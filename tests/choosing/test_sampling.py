@@ -142,7 +142,8 @@ def test_the_final_linear_model_is_of_all_rows(weight):
     assert said in result.protocol
     card = result.model.card()
     needed = min(result.evidence.rows_needed, N)
-    larger = f"a larger sample could show more: {needed:,} of the 2,000 rows, say, or all"
+    enough = f"{needed:,} of the 2,000 rows, say, or all" if needed < N else "all 2,000 rows, say"
+    larger = f"a larger sample could show more: {enough}"
     assert needed > DRAWN and larger in result.notes
     assert f"{said}; the final model is trained on all." in card and f"{N:,} rows, 3 columns" in card
     assert f"l2={_penalty_shown(result, weight):.6g}" in _code(result)

@@ -64,6 +64,7 @@ def test_of_rows_of_probabilities():
         ("balanced_error", lambda y, f, sample_weight: 1 - metrics.balanced_accuracy_score(y, f, sample_weight=W)),
         ("f1", lambda y, f, sample_weight: 1 - metrics.f1_score(
             y, f, average="binary" if y.max() == 1 else "macro", sample_weight=W)),
+        ("f1_macro", lambda y, f, sample_weight: 1 - metrics.f1_score(y, f, average="macro", sample_weight=W)),
         ("mcc", lambda y, f, sample_weight: 1 - metrics.matthews_corrcoef(y, f, sample_weight=W)),
     ],
 )  # fmt: skip

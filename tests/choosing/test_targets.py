@@ -9,6 +9,7 @@ from lossmith.choosing.exposure import check_exposure, find_exposure
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.profile import support_of
 from lossmith.choosing.residuals import describe, hill, medcouple
+from lossmith.choosing.scores import score_for
 from lossmith.choosing.screening import closest
 from lossmith.choosing.tables import column_from_any, from_any
 from lossmith.choosing.targets import make_target
@@ -44,6 +45,33 @@ def test_no_two_classes_have_one_name(codes, names):
     assert target(codes * 10, "probability").classes == names
 
 
+@pytest.mark.parametrize(
+    ("values", "judged"),
+    [
+        (["low"] * 8 + ["normal"] * 12, "low"),
+        (["low"] * 12 + ["normal"] * 8, "normal"),
+        (["a", "b"] * 10, "b"),
+        (["Yes"] * 12 + ["No"] * 8, "Yes"),
+        (["Positive"] * 12 + ["negative"] * 8, "Positive"),
+        ([True] * 12 + [False] * 8, "true"),
+        ([1] * 12 + [0] * 8, "1"),
+        ([1] * 12 + [-1] * 8, "1"),
+        (["2"] * 12 + ["1"] * 8, "2"),
+        (["01"] * 8 + ["02"] * 12, "02"),
+    ],
+)
+@pytest.mark.parametrize("metric", ["f1", "jaccard", "average_precision"])
+def test_a_metric_of_one_class_judges_the_one_that_is_looked_for(values, judged, metric):
+    found = target(values, f"metric:{metric}")
+    assert (found.classes[1], found.aim.looked_for) == (judged, judged)
+    names = [str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+    assert [found.classes[int(i)] for i in found.y] == names
+    assert f"'{judged}'" in found.aim.assumptions[-1]
+    assert f"'{judged}'" in found.aim.title
+    assert f"'{judged}'" in score_for(found.aim, 2).name
+    assert target(values, "metric:f1_macro").classes == target(values, "probability").classes  # in their own order
+
+
 def test_assumed_aims():
     assert target(np.arange(20.0)).aim == Aim("mean", assumed=True)
     assert target(["a", "b"] * 10).aim == Aim("probability", assumed=True)
@@ -65,7 +93,7 @@ def test_class_ids():
     ("values", "aim", "says"),
     [
         ([None] * 20, "mean", "every value is missing"),
-        ([1.0, np.inf] * 10, "mean", "10 infinite value"),
+        ([1.0, np.inf] * 10, "mean", r"10 infinite values \(data rows 2, 4, 6 and 7 more\)"),
         ([1.0, 2.0] * 4, "mean", "8 rows"),
         ([7.0] * 20, "mean", "is constant"),
         (["a"] * 20, None, "one class only"),

@@ -83,7 +83,7 @@ TRAPS = [
     ("fgl", "type", None, ("fewer than 10",)),
     ("coleman", "Y", "median", ("rows are few",)),
     ("salinity", "Y", "median", ("far out in the columns", "data row 16")),
-    ("RecreationDemand", "trips", "mean", ("1% of the rows carry",)),
+    ("RecreationDemand", "trips", "mean", ("1% of the rows hold",)),
 ]
 SLOW = {"RandHIE_med", "dd"}
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lossmith.choosing.costs import CostMatrix, Costs, read_costs
 from lossmith.choosing.errors import ChoiceError, near, quoted
+from lossmith.choosing.looked_for import OF_ONE_CLASS
 from lossmith.choosing.metrics import find_metric
 from lossmith.choosing.tables import Floats
 
@@ -26,11 +27,12 @@ JUDGED = {  # what the judge makes of the functional, where it is not the functi
     "mape": "a median that weighs each row by 1/y (a miss costs its share of y)",
     "rmsle": "the mean of log(1 + y), turned back (a miss costs its ratio)",
     "balanced_error": "the class itself (every class counts the same, however rare)",
-    "f1": "the class itself (judged by F1)",
+    "f1": "the class itself (judged by F1{})",
+    "f1_macro": "the class itself (judged by the mean of every class's F1)",
     "mcc": "the class itself (judged by the Matthews correlation)",
     "cost": "the class that costs least",
     "auc": "the order of the rows by their probability",
-    "average_precision": "the order of the rows by their probability",
+    "average_precision": "the order of the rows by their probability{}",
 }
 
 
@@ -43,6 +45,7 @@ class Aim:
     metric: str = ""  # the one score that judges; empty: the functional's own
     costs: Costs | None = None  # costs[true class][predicted class]
     assumptions: tuple[str, ...] = field(default=(), compare=False)  # what was made of what the user asked for
+    looked_for: str = ""  # of two classes, the one that a metric of one class judges
     named_costs: CostMatrix | None = field(default=None, compare=False)  # until the target's classes are known
 
     def __str__(self) -> str:
@@ -56,10 +59,15 @@ class Aim:
     @property
     def title(self) -> str:
         if self.metric in JUDGED:
-            return JUDGED[self.metric]
+            return JUDGED[self.metric].format(self.of_class)
         if self.functional == "interval":
             return f"an interval that holds {self.q:.0%} of what comes"
         return TITLES[self.functional] if self.q is None else f"the {self.q:.4g} {self.functional}"
+
+    @property
+    def of_class(self) -> str:
+        """Behind the name of a metric of one class: which one it judges."""
+        return f" of {quoted(self.looked_for, 20)}" if self.looked_for else ""
 
     @property
     def level(self) -> float:
@@ -79,7 +87,13 @@ class Aim:
         return self.functional in ("probability", "label")
 
     def for_classes(self, classes: tuple[str, ...]) -> Aim:
-        """With its costs in the order of the target's classes."""
+        """With its costs in the order of the target's classes; of two, with the one that its metric judges."""
+        if len(classes) == 2 and self.metric in OF_ONE_CLASS:
+            said = (
+                f"the {OF_ONE_CLASS[self.metric]} is that of the class {quoted(classes[1], 30)}, taken for the one "
+                "that is looked for; to judge the other, name the classes no and yes"
+            )
+            return replace(self, looked_for=classes[1], assumptions=(*self.assumptions, said))
         if self.named_costs is None:
             return self
         return replace(self, costs=self.named_costs.ordered(classes))

@@ -305,10 +305,10 @@ def _torch(s: Setting) -> list[str]:
     start, scale = STARTS.get(s.loss.link.name, ("0.0", "1.0"))
     width = "len(names)" if several else "1"
     answer = {"log": "torch.exp(raw)", "logit": "torch.sigmoid(raw)", "softmax": "torch.softmax(raw, dim=1)"}
-    value = "criterion(score(rows), wanted)"
+    value = "criterion(score(inputs), wanted)"
     lines = [
         "import torch", "", "torch.manual_seed(0)", "middle, width = X.mean(axis=0), X.std(axis=0) + 1e-9",
-        "rows = torch.tensor((X - middle) / width, dtype=torch.float32)",
+        "inputs = torch.tensor((X - middle) / width, dtype=torch.float32)",
         f"wanted = torch.tensor(target, dtype={'torch.long' if several else 'torch.float32'})",
         f"start, scale = {start}, {scale}  # so that training begins near the answer",
         f"net = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 32), torch.nn.ReLU(), torch.nn.Linear(32, {width}))",

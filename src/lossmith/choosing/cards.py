@@ -21,7 +21,8 @@ def card_of(result: Result) -> Card:
     if row is not None and row.score is not None:
         judged.append(f"{result.score.shown_name} {row.score:,.5g}, of models trained on parts of these rows.")
         if row.skill is not None:
-            judged.append(f"Its {result.score.name} is {row.skill:.1%} below that of the same answer for every row.")
+            apart = f"{abs(row.skill):.1%} {'below' if row.skill >= 0 else 'above'}"
+            judged.append(f"Its {result.score.name} is {apart} that of the same answer for every row.")
     uses = [
         f"Predicts {plain(result.target)} ({result.support}): {result.aim.title}.",
         f"Answers for rows like the {len(result.whole.y):,} it was trained on; nothing is known about others.",

@@ -26,10 +26,19 @@ def balanced_error(table: Floats) -> Floats:
 
 def f1_loss(table: Floats) -> Floats:
     """1 - F1: of the second class where there are two, else of each class, averaged."""
+    return np.asarray(1.0 - _f1(table)[..., 1]) if table.shape[-1] == 2 else f1_macro_loss(table)
+
+
+def f1_macro_loss(table: Floats) -> Floats:
+    """1 - F1 of each class, averaged."""
+    return np.asarray(1.0 - _f1(table).mean(axis=-1))
+
+
+def _f1(table: Floats) -> Floats:
+    """Of each class; 0 of one that neither came nor was said."""
     right = np.diagonal(table, axis1=-2, axis2=-1)
     said, true = table.sum(axis=-2), table.sum(axis=-1)
-    each = 2.0 * right / np.where(said + true > 0, said + true, 1.0)
-    return np.asarray(1.0 - (each[..., 1] if table.shape[-1] == 2 else each.mean(axis=-1)))
+    return np.asarray(2.0 * right / np.where(said + true > 0, said + true, 1.0))
 
 
 def mcc_loss(table: Floats) -> Floats:
@@ -46,6 +55,7 @@ CONFUSIONS: dict[str, tuple[str, str, OfTable, str]] = {
     "error_rate": ("error rate", "error rate", error_rate, "it is the share of wrong labels"),
     "balanced_error": ("balanced error", "balanced error", balanced_error, "it counts every class alike, rare or not"),
     "f1": ("1 - F1", "F1", f1_loss, "it weighs misses against false alarms of one class"),
+    "f1_macro": ("1 - macro F1", "macro F1", f1_macro_loss, "it weighs misses against false alarms, every class alike"),
     "mcc": ("1 - MCC", "MCC", mcc_loss, "it is the correlation of true and predicted labels"),
 }
 

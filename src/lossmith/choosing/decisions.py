@@ -90,9 +90,9 @@ def fit_decision(
 
 
 def _thresholds(p: Floats) -> Floats:
-    """Between neighbouring chances."""
+    """Between neighbouring chances; below and above all of them."""
     values = np.unique(np.quantile(p, np.linspace(0.0, 1.0, THRESHOLDS), method="nearest"))
-    return np.append((values[:-1] + values[1:]) / 2, values[0])
+    return np.append((values[:-1] + values[1:]) / 2, [values[0], np.nextafter(values[-1], np.inf)])
 
 
 def undone(p: Floats, weights: Sequence[float]) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lossmith.choosing.aims import mean_and_median
 from lossmith.choosing.facts import Fact, PilotRows
 from lossmith.choosing.residuals import (
     HEAVY_KURTOSIS,
@@ -13,9 +14,10 @@ from lossmith.choosing.residuals import (
     OUTLYING,
     SYMMETRIC,
     Residuals,
+    in_share,
     largest,
 )
-from lossmith.choosing.tables import Rows
+from lossmith.choosing.tables import Floats, Rows
 from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
 
@@ -24,6 +26,7 @@ OVERDISPERSED = 1.5
 UNLIKELY = 2.58  # standard errors: p below 0.01
 LEVERAGE = 3.0  # times the mean leverage
 SHOWN_ROWS = 10
+HELD = "gradient of the top "
 
 LAW_MEANS = {
     "normal": "the noise hardly grows with the mean: squared error weighs the rows rightly",
@@ -33,15 +36,15 @@ LAW_MEANS = {
 }
 
 
-def of_the_target(target: Target, lump: tuple[float, float]) -> list[Fact]:
+def of_the_target(target: Target, lump: tuple[float, float], weight: Floats | None) -> list[Fact]:
+    """Rows count by their weight."""
     if target.classes:
         return _of_classes(target)
     from scipy.stats import skew
 
     y = target.y
-    zeros = float(np.mean(y == 0))
-    middle, mean = float(np.median(y)), float(y.mean())
-    below = float(np.mean(y <= middle))
+    mean, middle = mean_and_median(y, weight)
+    zeros, below = (float(np.average(where, weights=weight)) for where in (y == 0, y <= middle))
     facts = [
         Fact("mean", mean, "the value whose total comes out right"),
         Fact("median", middle, f"{below:.0%} of the rows are this or less; the mean lies {_apart(mean, middle)}"),
@@ -86,11 +89,12 @@ def of_the_noise(found: PilotRows, noise: Residuals, table_rows: Rows) -> list[F
     """table_rows: the table's rows of the pilot's, counted from 0."""
     told = 1 - float(np.mean(found.residual**2)) / float(found.y.var()) if found.y.var() > 0 else 0.0
     held = largest(np.abs(found.residual))[:SHOWN_ROWS]
+    top, _ = in_share(len(found.residual))
     rows = tuple(int(row) + 1 for row in table_rows[held])
     low, high = noise.tail_band
     return [
         Fact("share explained", told, f"of the variance, out of fold, by the pilot model ({found.model})"),
-        Fact("residual scale", noise.scale, "1.4826 times the median absolute residual, in units of y"),
+        Fact("residual scale", noise.scale, "1.4826 times the median distance from the median residual, in units of y"),
         Fact(
             "spread ratio",
             noise.spread_ratio,
@@ -99,7 +103,7 @@ def of_the_noise(found: PilotRows, noise: Residuals, table_rows: Rows) -> list[F
         Fact(
             "share of outliers",
             noise.outliers,
-            f"beyond {OUTLYING} scales: "
+            f"beyond {OUTLYING} scales from the median residual: "
             + _either(noise.outliers > HEAVY_SHARE, "more than a normal law has", "as few as a normal law has"),
         ),
         Fact("excess kurtosis", noise.excess_kurtosis, _tails(noise.excess_kurtosis > HEAVY_KURTOSIS)),
@@ -116,9 +120,9 @@ def of_the_noise(found: PilotRows, noise: Residuals, table_rows: Rows) -> list[F
         ),
         Fact("tail index", noise.tail_index, _tail_meaning(high), (low, high)),
         Fact(
-            "gradient of the top 1%",
+            HELD + ("row" if top == "one row" else "1%"),
             noise.top_share,
-            "share of the squared error's pull: "
+            f"of the squared error's pull, held by {top}: "
             + _either(noise.top_share > GRADIENT_SHARE, "a few rows lead; errors, or real?", "no few rows lead"),
             rows=rows,
         ),

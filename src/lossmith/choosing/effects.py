@@ -15,6 +15,7 @@ from lossmith.choosing.errors import ChoiceError, figure, plain, quoted
 from lossmith.choosing.facts import PilotRows
 from lossmith.choosing.pictures.canvas import short
 from lossmith.choosing.pictures.owners import shares, top_share
+from lossmith.choosing.residuals import in_share
 from lossmith.choosing.rules_numbers import HUBER_EFFICIENCY
 from lossmith.choosing.tables import Column, Floats, Rows, from_any
 from lossmith.choosing.text import grid
@@ -110,7 +111,8 @@ def _ready(name: str, params: Mapping[str, float], scale: float) -> tuple[Loss, 
     factor = float(f"{times * scale:.4g}")
     loss = in_units(loss, factor, open_)
     said = ", ".join(f"{p} = {figure(loss.params[p])}" for p in open_)
-    return loss, [f"{said}: {times:g} times the usual miss, {short(scale)} (say --set {open_[0]}=... for another)"]
+    how = f"{times:g} times the spread of the misses, {short(scale)}"
+    return loss, [f"{said}: {how} (say --set {open_[0]}=... for another)"]
 
 
 def _scores(loss: Loss, prediction: Floats) -> Floats:
@@ -156,7 +158,10 @@ def describe(found: Effects) -> str:
     lines.append(f"if one number had to do for every row: {short(found.constant)} (mean {mean}, median {median})")
     lines += [f"{share:>6.1%} of the rows: {name}" for name, share in zones(found)]
     lines += ["", "who pulls on the model, hardest first"]
-    lines += [f"{part:>6.0%} of the rows hold {top_share(pull, part):.0%} of the pull" for part in TOPS]
+    lines += dict.fromkeys(
+        f"{who:>18} hold{s} {top_share(pull, part):.0%} of the pull"
+        for part in TOPS for who, s in [in_share(len(y), part)]
+    )
     if top_share(pull, TOPS[0]) > ALIKE * TOPS[0]:
         lines += ["", *_hardest(found)]
     lines += [f"note: {note}" for note in found.notes]

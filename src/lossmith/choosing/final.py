@@ -12,6 +12,7 @@ import numpy as np
 from lossmith.choosing.class_names import as_known, dated, reads_as
 from lossmith.choosing.encoding import Encoder
 from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.facts import infinite
 from lossmith.choosing.learners import Fitted, Rowset
 from lossmith.choosing.tables import Column, Floats, Kind, Table, from_any
 
@@ -45,8 +46,8 @@ class FinalModel:
         of each, shape (rows, classes). X is a table with the model's columns, by name; others are ignored.
 
         A gap is filled as in training; a category that training never saw counts with the rare ones, or as the
-        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing or holds
-        something else than in training."""
+        commonest where training saw so few that none was rare. Raises ChoiceError for a column that is missing,
+        is there twice, or holds something else than in training."""
         return self._of(self._checked(X))
 
     def predict_label(self, X: Any) -> list[str]:
@@ -100,6 +101,11 @@ class FinalModel:
             raise ChoiceError(
                 f"the table has no column {quoted(missing[0])}{more}, which the model needs; it has {given.listing(8)}"
             )
+        twice = [name for name in self.kinds if name in given.repeated and f"{name}.2" not in self.kinds]
+        if twice:  # training saw one column of that name
+            raise ChoiceError(
+                f"two columns are named {quoted(twice[0])}, which the model needs; rename one of them or leave it out"
+            )
         known = self.encoder.levels
         columns = tuple(
             _as_in_training(given.column(name), kind, known.get(name, ())) for name, kind in self.kinds.items()
@@ -119,8 +125,8 @@ def _as_in_training(column: Column, kind: Kind, known: Sequence[str]) -> Column:
         return as_known(column, known)
     if column.strays:
         raise ChoiceError(f"column {name} held numbers in training; here {column.strays}")
-    if np.isinf(column.values).any():
-        raise ChoiceError(f"column {name} has {int(np.isinf(column.values).sum())} infinite value(s)")
+    if wrong := infinite(column.values, np.arange(len(column.values))):
+        raise ChoiceError(f"column {name} has {wrong}; correct or remove them")
     if gaps.all():
         return Column(column.name, kind, column.values)
     if kind == column.kind or {kind, column.kind} == {"number", "boolean"}:

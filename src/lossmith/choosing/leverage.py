@@ -16,9 +16,9 @@ def leverages(X: Floats) -> Floats:
 
 def bad_leverage(X: Floats, residual: Floats, scale: float, times: float, outlying: float) -> Rows:
     """Rows of more than `times` the mean leverage that the model also misses by far. Of columns with two values neither
-    is far out: it is a rare level, or a gap."""
+    is far out: it is a rare level, or a gap. Residuals are counted from the median one."""
     X = X[:, [len(np.unique(column)) > 2 for column in X.T]]
     if X.shape[1] == 0 or 3 * X.shape[1] > len(X):
         return np.arange(0)
     h = leverages(X)
-    return np.flatnonzero((h > times * h.mean()) & (np.abs(residual) > outlying * scale))
+    return np.flatnonzero((h > times * h.mean()) & (np.abs(residual - np.median(residual)) > outlying * scale))

@@ -97,10 +97,16 @@ METRICS = (
         "balanced accuracy asks for the class whose probability, divided by its share of the rows, is largest",
     ),
     Metric(
-        "f1 f1_score f1_macro f_score",
+        "f1 f1_score f_score",
         "label",
         "f1",
         "F1 asks for a threshold on the probability, found on rows that the model never saw",
+    ),
+    Metric(
+        "f1_macro macro_f1",
+        "label",
+        "f1_macro",
+        "macro F1, the mean of every class's F1, asks for a threshold found on rows that the model never saw",
     ),
     Metric(
         "jaccard iou",

@@ -91,7 +91,7 @@ class LinearFit:
     """gap: how far its training objective can be from the optimum, proven, as a share of it."""
 
     loss: Loss
-    coef: Floats  # (outputs, columns)
+    coef: Floats  # (outputs, columns), rows beside each other: in another layout products have other last bits
     intercept: Floats
     classes: int
     gap: float | None = None
@@ -146,7 +146,7 @@ def _estimator(loss: Loss, lesson: Lesson) -> Any:
 def _written(model: Any, lesson: Lesson) -> LinearFit:
     gap = float(model.gap_)
     relative = None if np.isnan(gap) else gap / max(abs(float(model.objective_)), 1e-300)
-    coef, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
+    coef, intercept = np.ascontiguousarray(np.atleast_2d(model.coef_)), np.atleast_1d(model.intercept_)
     if len(intercept) > 1 and lesson.classes > len(intercept):
         coef, intercept = _of_all_classes(model, coef, intercept, lesson)
     loss = model.loss_

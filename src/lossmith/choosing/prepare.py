@@ -13,6 +13,7 @@ from lossmith.choosing.class_names import FEW_NUMBERS
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
+from lossmith.choosing.facts import infinite
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
@@ -69,7 +70,7 @@ def prepare(
         family, clock = (None if each is None else each.take(target.rows) for each in (family, clock))
     if exposure is not None:
         check_exposure(table.column(exposure))
-    usable, dropped = _usable(table, exposure)
+    usable, dropped = _usable(table, target.rows, exposure)
     suspects, table = leaks(table, target), usable
     if family is None and groups is None and (name := find_groups(table)) is not None:
         family, table = table.column(name), table.without(name)
@@ -173,7 +174,8 @@ def _weights(table: Table, weight: Any) -> tuple[Table, Floats | None]:
     return table, values
 
 
-def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
+def _usable(table: Table, rows: Rows, exposure: str | None) -> tuple[Table, list[str]]:
+    """Of the data rows `rows`, counted from 0."""
     kept: list[Column] = []
     warnings = []
     seen: dict[tuple[str, bytes, tuple[str, ...]], str] = {}
@@ -182,11 +184,8 @@ def _usable(table: Table, exposure: str | None) -> tuple[Table, list[str]]:
         name = quoted(column.name)
         if column.strays:
             warnings.append(f"column {name} holds numbers, but {column.strays}; read as missing")
-        if np.isinf(column.values).any():
-            raise ChoiceError(
-                f"column {name} has {np.isinf(column.values).sum()} infinite value(s); "
-                "correct them or leave the column out"
-            )
+        if wrong := infinite(column.values, rows):
+            raise ChoiceError(f"column {name} has {wrong}; correct them or leave the column out")
         largest = float(np.abs(column.values[~gaps]).max(initial=0.0))
         if largest > LARGEST:
             raise ChoiceError(

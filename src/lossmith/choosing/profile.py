@@ -62,8 +62,8 @@ def profile(
     """`table` holds the explaining columns at the target's rows, `weight` those rows' weights."""
     support = support_of(target, exposure)
     bound = lump(target, support)
-    facts = diagnostics.of_the_target(target, bound)
-    warnings = traps.of_the_target(target, bound) + roles(table, target, weight is not None)
+    facts = diagnostics.of_the_target(target, bound, weight)
+    warnings = traps.of_the_target(target, bound, weight) + roles(table, target, weight is not None)
     found = noise = spread = None
     if not target.classes:
         found, X = _pilot(table, target, exposure, weight, seed)
@@ -74,7 +74,7 @@ def profile(
         about += diagnostics.of_the_growth(spread) if spread else []
         about.append(_leverage(X, found, noise, at))
         facts += about
-        held = next(fact for fact in about if fact.name == "gradient of the top 1%")
+        held = next(fact for fact in about if fact.name.startswith(diagnostics.HELD))
         warnings += traps.of_the_noise(target, noise, spread, held, found)
         warnings += traps.of_the_order(found) if groups is None and time is None else []
         if 0 < about[-1].value <= max(3, len(at) / 100):  # more are heavy tails, not rows of their own

@@ -25,7 +25,8 @@ from lossmith.choosing.verdict import Key
 
 CONSTANT = "constant"
 CONSTANT_KEY: Key = (CONSTANT, CONSTANT)
-DECIDING = 3  # inner splits where a decision is fitted: every training row is then held out once
+DECIDING = 3  # inner splits where a decision is fitted or rows are few: every training row is then held out once
+FEW = 300  # rows: a fifth of fewer finds a penalty by luck
 Progress = Callable[[int, int], None]
 
 
@@ -52,6 +53,11 @@ class Problem:
         if self.aim.functional == "interval":
             return len(self.aim.levels)
         return self.classes if self.classes > 2 else 1
+
+    @property
+    def inner_splits(self) -> int:
+        """In how many training rows are held out, to choose penalties, rounds and decisions."""
+        return DECIDING if self.score.judges_labels or len(self.y) < FEW else 1
 
     def take(self, rows: np.ndarray) -> Problem:
         weight = None if self.weight is None else self.weight[rows]
@@ -206,7 +212,7 @@ def _trained_and_asked(
     exposure = problem.exposures()
     asked_exposure = None if exposure is None else exposure[fold.test]
     shares = class_shares(given.y, given.weight, problem.classes) if problem.classes else np.empty(0)
-    splits = inner(given.y, given.order, DECIDING if problem.score.judges_labels else 1, problem.seed + number)
+    splits = inner(given.y, given.order, problem.inner_splits, problem.seed + number)
 
     def decide(key: Key, rows: np.ndarray, held: Floats, predicted: Floats) -> None:
         assert predicted.shape[1:] == held.shape[1:] == ((problem.columns,) if problem.columns > 1 else ())
@@ -281,7 +287,7 @@ def fit_final(
 
     Where the problem is a sample of the whole, the sample tunes it, and the whole trains it."""
     with _one_thread():
-        splits = inner(problem.y, problem.order, DECIDING if problem.score.judges_labels else 1, problem.seed)
+        splits = inner(problem.y, problem.order, problem.inner_splits, problem.seed)
         task, encoder = _task(problem, candidate, splits)
         fitted = train(kind, candidate, task)[0]
         if whole is None or whole is problem:

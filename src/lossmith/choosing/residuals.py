@@ -19,7 +19,7 @@ SMALLEST_MODE = 0.1  # of the rows: fewer are outliers, not a mode
 
 @dataclass(frozen=True)
 class Residuals:
-    scale: float  # MAD x 1.4826
+    scale: float  # MAD x 1.4826: how far residuals spread around their median, wherever that lies
     spread_ratio: float  # standard deviation / scale: 1 for normal noise
     medcouple: float
     asymmetry: float  # the largest of several measures of skewness, each within [-1, 1], in absolute value
@@ -131,6 +131,11 @@ def largest(size: Floats) -> Rows:
 def held_by_the_largest(size: Floats) -> float:
     """The share of the sum that 1% of the numbers hold, or one where there are fewer than 100."""
     return float(size[largest(size)].sum() / size.sum()) if size.sum() > 0 else 0.0
+
+
+def in_share(n: int, part: float = 0.01) -> tuple[str, str]:
+    """A share of n rows in words, or one row where it is less than that; and what the verb of that ends in."""
+    return (f"{part:.0%} of the rows", "") if part * n >= 1 else ("one row", "s")
 
 
 def separation(x: Floats) -> float:

@@ -24,7 +24,7 @@ from lossmith.choosing.prepare import Prepared, prepare
 from lossmith.choosing.profile import Profile, profile, undecidable
 from lossmith.choosing.race import Problem, Progress, Race, final_decision, race
 from lossmith.choosing.resampling import MOST_PARTS, confidence_set, draw, optimism, parts_of
-from lossmith.choosing.residuals import held_by_the_largest
+from lossmith.choosing.residuals import held_by_the_largest, in_share
 from lossmith.choosing.result import Result
 from lossmith.choosing.sampling import SAMPLE, parse_sample, sampled
 from lossmith.choosing.scores import Score, score_for, tuning_score
@@ -133,7 +133,8 @@ def _of_more_rows(evidence: Verdict, raced: int, rows: int) -> list[str]:
     needed = evidence.rows_needed
     if evidence.word != "NOT SHOWN" or needed is None or not raced < min(needed, rows):
         return []
-    return [f"a larger sample could show more: {min(needed, rows):,} of the {rows:,} rows, say, or all"]
+    enough = f"{needed:,} of the {rows:,} rows, say, or all" if needed < rows else f"all {rows:,} rows, say"
+    return [f"a larger sample could show more: {enough}"]
 
 
 def _beyond_the_loss(chosen: Candidate) -> list[str]:
@@ -242,6 +243,10 @@ def _race_warnings(
         f"{label} could not be trained on the {model} model ({why})" for (label, model), why in found.failures.items()
     ]
     warnings += [f"while training, {remark}" for remark in found.remarks]
+    warnings += [
+        f"what is handed over, {evidence.loss} on the {evidence.final_kind} model, is off: {guard.meaning}"
+        for guard in evidence.guards[evidence.loss, evidence.final_kind] if guard.excuse and not guard.passed
+    ]
     constant = float(found.constant.mean())
     warnings += [
         f"the {model} model is worse than the best constant, one answer for every row: {label} costs "
@@ -260,9 +265,8 @@ def _race_warnings(
         costs = _costs(problem, found.predictions[default.label, evidence.model], found.judged)
         share = 0.0 if costs is None else held_by_the_largest(costs)
         if share > 0.5:
-            warnings.append(
-                f"the worst 1% of the rows carry {share:.0%} of the {problem.score.name}: it says little of the others"
-            )
+            who, s = in_share(len(found.judged))
+            warnings.append(f"{who} hold{s} {share:.0%} of the {problem.score.name}: it says little of the others")
     return warnings
 
 

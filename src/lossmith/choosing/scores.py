@@ -166,9 +166,10 @@ def brier(y: Floats, p: Floats) -> Floats:
     return np.asarray(np.square(p - (y[:, None] == np.arange(p.shape[1]))).sum(axis=1))
 
 
-def _of_labels(metric: str, classes: int) -> Score:
+def _of_labels(metric: str, classes: int, of_class: str = "") -> Score:
     """A function of the table of true against predicted classes."""
     name, shown_name, of, reason = CONFUSIONS[metric]
+    name, shown_name = name + of_class, shown_name + of_class
 
     def sums(y: Floats, label: Floats, w: Floats, part: Rows, parts: int) -> Floats:
         place = (part * classes + y.astype(np.intp)) * classes + label.astype(np.intp)
@@ -222,9 +223,10 @@ METRICS: dict[str, Callable[[Aim, int], Score]] = {  # by the names that aims us
     "gamma_deviance": lambda aim, classes: _mean_of("gamma deviance", "gamma deviance", deviance(2.0), MEAN),
     "brier": lambda aim, classes: _mean_of("Brier score", "Brier score", brier, PROPER),
     "auc": lambda aim, classes: _by_order("AUC", *ranking()),
-    "average_precision": lambda aim, classes: _by_order("average precision", *average_precision()),
+    "average_precision": lambda aim, classes: _by_order(f"average precision{aim.of_class}", *average_precision()),
     "balanced_error": lambda aim, classes: _of_labels("balanced_error", classes),
-    "f1": lambda aim, classes: _of_labels("f1", classes),
+    "f1": lambda aim, classes: _of_labels("f1", classes, aim.of_class),
+    "f1_macro": lambda aim, classes: _of_labels("f1_macro", classes),
     "mcc": lambda aim, classes: _of_labels("mcc", classes),
     "cost": lambda aim, classes: _cost(aim),
 }

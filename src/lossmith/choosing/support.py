@@ -25,6 +25,7 @@ FEWEST_SHARES = 10  # different values that make shares of numbers between 0 and
 LARGEST_MEAN_COUNT = 50
 PERCENT = re.compile(r"%|percent|\bpct|pct\b|_pct|pct_", re.IGNORECASE)
 LUMP = 0.05  # of the rows at one end of a continuous target: a bound, not a value
+FEWEST_IN_A_LUMP = 5  # rows: one of twenty is but the largest
 FEWEST_AROUND_A_LUMP = 20
 
 
@@ -57,4 +58,4 @@ def lump(target: Target, support: str) -> tuple[float, float]:
         return 0.0, float("nan")
     ends = [float(y.max())] + ([float(y.min())] if y.min() != 0 else [])
     share, at = max((float(np.mean(y == end)), end) for end in ends)
-    return (share, at) if share >= LUMP else (0.0, float("nan"))
+    return (share, at) if share >= max(LUMP, FEWEST_IN_A_LUMP / len(y)) else (0.0, float("nan"))

@@ -11,8 +11,10 @@ import numpy as np
 from lossmith.choosing.aims import Aim
 from lossmith.choosing.class_names import FEW_NUMBERS, in_digits
 from lossmith.choosing.errors import ChoiceError, quoted
+from lossmith.choosing.facts import infinite
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.lookalikes import look_like
+from lossmith.choosing.looked_for import OF_ONE_CLASS, looked_for
 from lossmith.choosing.scales import on_a_scale
 from lossmith.choosing.tables import Column, Floats, Rows
 
@@ -64,8 +66,8 @@ def make_target(column: Column, aim: Aim | None, weights: Floats | None = None) 
     if rows.size < FEWEST_ROWS:
         raise ChoiceError(f"{rows.size} rows with {what} are too few; at least {FEWEST_ROWS} are needed")
     _refuse_extreme(name, y)
-    if np.isinf(y).any():
-        raise ChoiceError(f"the target {name} has {np.isinf(y).sum()} infinite value(s); correct or remove them")
+    if wrong := infinite(y, rows):
+        raise ChoiceError(f"the target {name} has {wrong}; correct or remove them")
     if rows.size < len(column.values):
         warnings.append(f"{len(column.values) - rows.size} rows without {what} were left out")
     values = np.unique(y)
@@ -157,12 +159,15 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         raise ChoiceError(
             f"the target {name} has {values.size:,} classes; at most {MOST_CLASSES} can be raced: merge the rare ones"
         )
-    order = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
-    place = np.argsort(order) if order is not None else np.arange(values.size)
-    ids = place[np.searchsorted(values, y)]
-    values = values if order is None else values[order]
-    levels = column.levels
-    classes = tuple(levels[int(v)] for v in values) if levels else in_digits(values, column.kind == "boolean")
+    scale = None if column.ordered or not column.levels else on_a_scale([column.levels[int(v)] for v in values])
+    order = np.arange(values.size) if scale is None else np.array(scale)
+    if values.size == 2 and aim.metric in OF_ONE_CLASS:
+        rows_of = np.bincount(np.searchsorted(values, y))
+        judged = looked_for(_names(column, values), rows_of.tolist())
+        order = np.array([1 - judged, judged])  # the second is what such a metric is about
+    ids = np.argsort(order)[np.searchsorted(values, y)]
+    values = values[order]
+    classes = _names(column, values)
     labels = tuple(column.levels[int(v)] if column.levels else int(v) if whole else float(v) for v in values)
     named = bool(column.levels) or labels != tuple(range(len(labels)))
     counts = np.bincount(ids)
@@ -190,8 +195,14 @@ def _classes(column: Column, y: Floats, rows: Rows, values: Floats, aim: Aim, wa
         tuple(warnings),
         undecidable,
         labels if named else None,
-        column.ordered or order is not None,
+        column.ordered or scale is not None,
     )
+
+
+def _names(column: Column, values: Floats) -> tuple[str, ...]:
+    if column.levels:
+        return tuple(column.levels[int(v)] for v in values)
+    return in_digits(values, column.kind == "boolean")
 
 
 def _article(aim: Aim) -> str:

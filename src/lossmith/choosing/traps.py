@@ -7,7 +7,7 @@ import numpy as np
 from lossmith.choosing.diagnostics import GRADIENT_SHARE
 from lossmith.choosing.errors import quoted
 from lossmith.choosing.facts import Fact, PilotRows, in_rows
-from lossmith.choosing.residuals import Residuals, held_by_the_largest, largest
+from lossmith.choosing.residuals import Residuals, held_by_the_largest, in_share, largest
 from lossmith.choosing.tables import Floats
 from lossmith.choosing.targets import Target
 from lossmith.choosing.variance import Growth
@@ -23,7 +23,7 @@ SORTED = 0.9  # of the steps from row to row go one way
 SETTLING = 4.0  # a tail index below which the mean of squares settles slowly, if at all
 
 
-def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
+def of_the_target(target: Target, lump: tuple[float, float], weight: Floats | None) -> list[str]:
     found = []
     n, name = len(target.y), quoted(target.name)
     if n < FEW_ROWS and not target.undecidable:
@@ -40,10 +40,11 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
         return found
     y = target.y
     if target.aim.levels:
-        found += _of_levels(target)
-    if y.min() >= 0 and y.sum() > 0 and y.max() / y.sum() > ONE_ROW:
-        row = int(target.rows[int(y.argmax())]) + 1
-        found.append(f"data row {row} alone carries {y.max() / y.sum():.0%} of the sum of {name}: is it right?")
+        found += _of_levels(target, weight)
+    counted = y if weight is None else y * weight
+    if y.min() >= 0 and counted.sum() > 0 and counted.max() / counted.sum() > ONE_ROW:
+        row, share = int(target.rows[int(counted.argmax())]) + 1, counted.max() / counted.sum()
+        found.append(f"data row {row} alone carries {share:.0%} of the sum of {name}: is it right?")
     if lump[0]:
         found.append(
             f"{lump[0]:.0%} of {name} is exactly {lump[1]:,.6g}, its {'largest' if lump[1] == y.max() else 'smallest'} "
@@ -53,10 +54,10 @@ def of_the_target(target: Target, lump: tuple[float, float]) -> list[str]:
     return found
 
 
-def _of_levels(target: Target) -> list[str]:
+def _of_levels(target: Target, weight: Floats | None) -> list[str]:
     """Of the median, a quantile or an interval: levels that zeros hold fast, and such as hardly a row lies beyond."""
     found, y, aim = [], target.y, target.aim
-    zeros = float(np.mean(y == 0))
+    zeros = float(np.average(y == 0, weights=weight))
     if aim.functional != "interval" and y.min() >= 0 and zeros > max(0.5, aim.level):
         found.append(
             f"{zeros:.0%} of {quoted(target.name)} is 0: the best {aim} is 0 almost everywhere; "
@@ -77,8 +78,9 @@ def of_the_noise(target: Target, noise: Residuals, growth: Growth | None, held: 
     if led_by_few(target, noise):
         share = held_by_the_largest(found.residual**2)
         count = len(largest(found.residual))
+        who, s = in_share(len(found.y))
         warnings.append(
-            f"{'1% of the rows carry' if len(found.y) >= 100 else 'one row carries'} {share:.0%} of the squared misses "
+            f"{who} hold{s} {share:.0%} of the squared misses "
             f"({in_rows(held.rows, count)}): if they are mistakes, correct them; if they are real, other rows "
             "could have given another answer, and a median depends on them far less"
         )

@@ -39,12 +39,17 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Guard:
-    """Something a winner must pass beside the score."""
+    """Something a winner must pass beside the score. It may win all the same where there is an excuse."""
 
     name: str
     passed: bool
     value: float
     meaning: str
+    excuse: str = ""
+
+    @property
+    def bars(self) -> bool:
+        return not self.passed and not self.excuse
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,7 @@ def decide(
     that is not proven negligible); SAME if all are equal within the rope; else NOT SHOWN.
     """
     evidence = Evidence(entrants, scores, test_share, groups, luck)
-    barred = {key: g.meaning for key, checked in (guards or {}).items() for g in reversed(checked) if not g.passed}
+    barred = {key: g.meaning for key, checked in (guards or {}).items() for g in reversed(checked) if g.bars}
     if not evidence.models:
         raise ValueError("the default loss has no scores")
     default, model = evidence.default, evidence.best_model

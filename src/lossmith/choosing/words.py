@@ -31,6 +31,7 @@ METRICS = {
     "average_precision": "probabilities for {} that put the cases in the right order, the likeliest first.",
     "balanced_error": "{} itself, one answer a case, where every answer counts the same, however rare it is.",
     "f1": "{} itself, one answer a case, with misses weighed against false alarms.",
+    "f1_macro": "{} itself, one answer a case, with misses weighed against false alarms for every answer alike.",
     "mcc": "{} itself, one answer a case, with misses weighed against false alarms.",
     "cost": "the answer for {} that costs least, by the costs that you gave.",
 }
@@ -84,9 +85,10 @@ MEASURES = {  # what "wrong" means, by the metric or the functional that judges
     "gamma_deviance": "the average miss, as compared with the size of the case",
     "brier": "the squared distance between the chance given and what happened",
     "auc": "the share of pairs of cases that were put in the wrong order",
-    "average_precision": "how many wrong cases stand among those called likeliest",
+    "average_precision": "how many wrong cases stand among those called likeliest{of_class}",
     "balanced_error": "the share of wrong answers, taken for each answer apart and averaged",
-    "f1": "the wrong answers about what is looked for, misses and false alarms, beside the right ones",
+    "f1": "the wrong answers about what is looked for{of_class}, misses and false alarms, beside the right ones",
+    "f1_macro": "the wrong answers about each class, misses and false alarms, beside the right ones, averaged",
     "mcc": "how far the answers are from going together with the truth",
     "cost": "the average cost of an answer",
 }
@@ -278,7 +280,8 @@ def _terms(result: Result) -> tuple[str, ...]:
     own = [f"{called(chosen.name)} {RULES[chosen.name]}"] if chosen.name in RULES else []
     rule = "; ".join([*own, *_settings(chosen)])
     odds = f"{aim.level / (1 - aim.level):.2g}"
-    measure = MEASURES[aim.metric or aim.functional].format(odds=odds)
+    of_class = aim.looked_for and f" ({plain(aim.looked_for, 30)})"
+    measure = MEASURES[aim.metric or aim.functional].format(odds=odds, of_class=of_class)
     unit = "" if result.classes else "; a miss is how far a prediction lies from what really came"
     wrong = f"How wrong a model is was measured by {measure}{unit}."
     code = f"In code its name is {chosen.name}."

@@ -9,6 +9,7 @@ import numpy as np
 from lossmith.choosing.errors import plain
 from lossmith.choosing.pictures.canvas import Picture, colour, figure, names, series, short, style, to_svg
 from lossmith.choosing.pictures.data import Seen, all_seen, of_chosen, picked
+from lossmith.choosing.residuals import in_share
 from lossmith.choosing.tables import Floats
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ NAMED = 5  # rows that are shown one by one
 
 
 def owners(result: Result) -> Picture:
+    who, s = in_share(len(picked(result)))
     pulls = {one.label: one.pull() for one in all_seen(result)[:MOST_CURVES]}
     with style():
         drawn, axes = figure(3.6)
@@ -32,7 +34,7 @@ def owners(result: Result) -> Picture:
                 np.arange(len(share))[keep] / (len(share) - 1), share[keep], color=series(number), lw=1.8, label=text
             )
         axes.axvline(TOP, color=colour("muted"), lw=0.8, ls=(0, (2, 2)))
-        names(drawn, axes, f"held by the {TOP:.0%} of rows that pull hardest")
+        names(drawn, axes, f"held by the {who} that pull{s} hardest")
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="share of the rows, those that pull hardest first")
         axes.set_ylabel("share of the whole pull")
         axes.xaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
@@ -58,9 +60,10 @@ def top_share(pull: Floats, part: float = TOP) -> float:
 
 
 def _sentence(result: Result, found: Seen, pull: Floats) -> str:
+    who, s = in_share(len(pull))
     head = (
         "While a model is trained every row pulls it towards itself (its gradient). Under "
-        f"{found.label} the {TOP:.0%} of rows that pull hardest hold {top_share(pull):.0%} of the whole pull"
+        f"{found.label} the {who} that pull{s} hardest hold{s} {top_share(pull):.0%} of the whole pull"
     )
     if not result.classes:
         return f"{head}: are they errors in the data, or real?"

@@ -20,10 +20,10 @@ from lossmith.choosing.pictures.canvas import (
     to_svg,
 )
 from lossmith.choosing.pictures.data import all_seen, of_default, of_pilot
+from lossmith.choosing.residuals import OUTLYING, Residuals
 from lossmith.choosing.rules_numbers import HUBER_EFFICIENCY
 from lossmith.choosing.tables import Floats
 from lossmith.registry import get
-from lossmith.start import MAD_TO_SIGMA
 
 if TYPE_CHECKING:
     from lossmith.choosing.candidate import Candidate
@@ -41,8 +41,9 @@ def pull(result: Result) -> Picture | None:
 
 
 def _of_residuals(result: Result) -> Picture | None:
-    residual = of_pilot(result).residual
-    scale = MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual)))) or float(residual.std()) or 1.0
+    residual, noise = of_pilot(result).residual, result.profile.residuals
+    assert noise is not None  # of numbers there always are some
+    scale = noise.scale
     raced = {c.label: c.loss() for c in result.candidates if not c.transform and _of_difference(c.loss())}
     known = {"squared_error": get("squared_error"), "absolute_error": get("absolute_error")}  # to compare with
     curves = {label: loss for label, loss in (raced | known).items() if loss.name != "huber"}
@@ -67,7 +68,7 @@ def _of_residuals(result: Result) -> Picture | None:
         names(drawn, upper)
         svg = to_svg(drawn, "pull", "Losses and their gradients over the residuals", start)
     slider = Slider("Huber's delta", tuple(_zones(residual, delta, scale) for delta in deltas), start)
-    return Picture("pull", "Loss and pull over your misses", _sentence(residual, scale, reach), svg, slider)
+    return Picture("pull", "Loss and pull over your misses", _sentence(residual, noise, reach), svg, slider)
 
 
 def _of_difference(loss: Loss) -> bool:
@@ -104,19 +105,19 @@ def _curves(
 def _zones(residual: Floats, delta: float, scale: float) -> str:
     outside = float(np.mean(np.abs(residual) > delta))
     return (
-        f"delta {short(delta)} ({delta / scale:.2f} times the usual miss): {1 - outside:.0%} of the rows pull in "
-        f"proportion to their miss, {outside:.0%} pull no harder than the rest"
+        f"delta {short(delta)} ({delta / scale:.2f} times the spread of the misses): {1 - outside:.0%} of the rows "
+        f"pull in proportion to their miss, {outside:.0%} pull no harder than the rest"
     )
 
 
-def _sentence(residual: Floats, scale: float, reach: float) -> str:
-    size = np.abs(residual)
-    parts, far = PARTS + (ENDS if size.max() > reach else ""), float(np.mean(size > 3.5 * scale))
-    if far < 0.001:
+def _sentence(residual: Floats, noise: Residuals, reach: float) -> str:
+    parts = PARTS + (ENDS if np.abs(residual).max() > reach else "")
+    if noise.outliers < 0.001:
         return f"{parts}. Hardly any row is missed by much, so the losses differ little in what they pull at."
     return (
-        f"{parts}. {far:.1%} of the rows are missed by more than 3.5 times the usual miss ({short(scale)}): squared "
-        "error lets them pull hardest, absolute error lets every row pull alike."
+        f"{parts}. {noise.outliers:.1%} of the misses lie more than {OUTLYING} times their spread "
+        f"({short(noise.scale)}) from the median miss: squared error lets the largest pull hardest, absolute error "
+        "lets every row pull alike."
     )
 
 

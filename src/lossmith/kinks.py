@@ -14,9 +14,12 @@ from lossmith.compute import Call
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
+Points = NDArray[np.float64]
+
 _STEPS = np.geomspace(1e-6, 1e6, 481)
 _HALVINGS = 60
 _NOISE = 4096 * np.finfo(np.float64).eps  # of a typical gradient: where terms cancel, what is left jumps by rounding
+_BESIDE = np.linspace(1.0, 2.0, 17) * 2.0**-16  # of a step: beyond the jump, and far enough for rounding to show
 _JUMP = 1e-3  # of the gradient's size before closing in; a steep root still moves by 1e-5 between floats
 
 
@@ -43,7 +46,7 @@ def example_target(loss: Loss, classes: int = 3) -> list[Any]:
     return [y for y in candidates if domain.contains(y)]
 
 
-def _lines(loss: Loss, y: Any, classes: int) -> list[NDArray[np.float64]]:
+def _lines(loss: Loss, y: Any, classes: int) -> list[Points]:
     """Predictions along lines: (points, outputs)."""
     bounded = all(
         math.isfinite(b) for b in (loss.formula.predictions[0].domain.low, loss.formula.predictions[0].domain.high)
@@ -76,7 +79,7 @@ def has_kink(loss: Loss) -> bool:
     return False
 
 
-def _gradient(loss: Loss, y: Any, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gradient(loss: Loss, y: Any, points: Points) -> Points:
     """NaN where it has no limit: the points are further out than a loss that overflows there may ever be asked for."""
     pred = points[:, 0] if loss.outputs == 1 else points
     target = np.repeat(np.asarray(y)[None], len(points), axis=0)
@@ -85,7 +88,7 @@ def _gradient(loss: Loss, y: Any, points: NDArray[np.float64]) -> NDArray[np.flo
     return np.asarray(g).reshape(len(points), -1)
 
 
-def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
+def _jumps(loss: Loss, y: Any, line: Points) -> bool:
     g = _gradient(loss, y, line)
     finite = np.isfinite(g).all(axis=1)  # where it overflows there is nothing to compare
     line, g = line[finite], g[finite]
@@ -104,4 +107,19 @@ def _jumps(loss: Loss, y: Any, line: NDArray[np.float64]) -> bool:
         a, ga = np.where(left, a, middle), np.where(left, ga, gm)
         b, gb = np.where(left, middle, b), np.where(left, gm, gb)
     jump, noise = np.abs(gb - ga).max(axis=1), _NOISE * float(np.median(np.abs(g).max(axis=1)))
-    return bool((jump > np.maximum(_JUMP * np.maximum(size[chosen], np.finfo(np.float64).tiny), noise)).any())
+    seen = jump > np.maximum(_JUMP * np.maximum(size[chosen], np.finfo(np.float64).tiny), noise)
+    step = line[chosen + 1] - line[chosen]
+    return any(_lasts(loss, y, (a[k], b[k]), step[k], jump[k]) for k in np.flatnonzero(seen))
+
+
+def _lasts(loss: Loss, y: Any, ends: tuple[Points, Points], step: Points, jump: float) -> bool:
+    """Whether a jump parts two smooth pieces.
+
+    Where terms that grow without bound cancel, rounding makes jumps of any size, but none that lasts, and none alone.
+    """
+    sides = ends[0] - _BESIDE[:, None] * step, ends[1] + _BESIDE[:, None] * step
+    before, after = (_gradient(loss, y, side) for side in sides)
+    with np.errstate(all="ignore"):  # further out there may be no limit, and then nothing to tell
+        lasting = np.abs(after.mean(axis=0) - before.mean(axis=0)).max()
+        rough = np.abs(np.diff([before, after], n=4, axis=1)).max()  # of what is smooth next to nothing
+    return bool(lasting > np.maximum(jump / 2, rough))

@@ -248,8 +248,12 @@ class Loss:
         return plot(self, ax=ax, width=width)
 
     def explain_kernel(self, outputs: tuple[str, ...] = ("value", "gradient"), dtype: str = "float64",
-                       classes: int = 10) -> None:  # fmt: skip
-        """Print the LLVM IR and the assembly that compute these outputs for arrays of this dtype."""
+                       classes: int | None = None) -> None:  # fmt: skip
+        """Print the LLVM IR and the assembly that compute these outputs for arrays of this dtype.
+
+        ``classes``, of a loss of rows, are as many as its labels or weights by default, or else ten. ValueError names
+        an output or dtype that is none.
+        """
         from lossmith.explain import explain_kernel
 
         print(explain_kernel(self, outputs, dtype, classes))

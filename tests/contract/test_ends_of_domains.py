@@ -57,12 +57,18 @@ def test_a_product_is_right_where_a_factor_is_not(loss, method, y, f, truth, eng
 
 
 _HALF = {"class_weight": [0.0, 1.0]}
+_SMOOTHED = {"label_smoothing": 0.1, "from_logits": False}
 # (loss, target, prediction): of infinite loss, but for its weight
 WEIGHTLESS = [
     (lm.focal(alpha=0.0), 1, -INF), (lm.focal(alpha=1.0), 0, INF), (lm.focal(alpha=0.0, gamma=0.0), 1, -INF),
     (lm.focal(alpha=0.0, from_logits=False), 1, 0.0), (lm.focal(alpha=0.0, gamma=1e-10, from_logits=False), 1, 1e-300),
     (lm.focal_cross_entropy(**_HALF), 0, [-INF, 0.0]), (lm.focal_cross_entropy(**_HALF, from_logits=False), 0, [0, 1]),
     (lm.cross_entropy(**_HALF), 0, [-INF, 0.0]), (lm.cross_entropy(**_HALF, from_logits=False), 0, [0, 1]),
+    (lm.cross_entropy(**_HALF, **_SMOOTHED, weighting="target"), 0, [0, 1]),
+    (lm.cross_entropy(**_HALF, **_SMOOTHED, weighting="target"), [1, 0], [0, 1]),
+    (lm.cross_entropy(**_HALF, **_SMOOTHED, weighting="target"), 0, [1e-200, 1]),  # whose square overflows
+    (lm.cross_entropy(**_SMOOTHED).class_weighted({0: 0, 1: 1}), 0, [0, 1]),
+    (lm.cross_entropy(**_SMOOTHED).class_weighted({0: 0, 1: 1}), [1, 0], [0, 1]),
     (lm.bce(pos_weight=0.0), 1, -INF), (lm.bce(pos_weight=0.0, from_logits=False), 1, 0.0),
     (lm.translate("lightgbm:binary", sigmoid=2.0, scale_pos_weight=0.0).loss, 1, -INF),
     (lm.exponential().class_weighted({0: 1, 1: 0}), 1, -INF), (0 * lm.hinge(), 1, -INF),

@@ -124,8 +124,8 @@ _SHARES = (
 )
 
 
-def _row_predictions(domain: Domain) -> list[tuple[float, ...]]:
-    rows = _SHARES if math.isfinite(domain.low) else _ROWS
+def _row_predictions(domain: Domain, dtype: str) -> list[tuple[float, ...]]:
+    rows = (*_SHARES, (TINY[dtype], 1.0, 0.0), (0.5, TINY[dtype], 0.5)) if math.isfinite(domain.low) else _ROWS
     return [row for row in rows if all(domain.contains(x) for x in row)]
 
 
@@ -135,7 +135,7 @@ def points(case: Case, dtype: str) -> list[tuple[Any, Any]]:
     target, first = formula.target.domain, formula.predictions[0].domain
     if formula.kind == "rowwise":
         targets: list[Any] = [0, 1, 2] if target.kind == "class id" else list(_SHARES)
-        pairs = [(y, f) for y in targets for f in _row_predictions(first)]
+        pairs = [(y, f) for y in targets for f in _row_predictions(first, dtype)]
         if target.kind == "row" and math.isfinite(first.low):  # predictions very close to the target
             pairs += [(y, tuple(x * (1 + s * 1e-6) for x, s in zip(y, (1, -1, 0.5), strict=True))) for y in _SHARES]
             pairs = [(y, f) for y, f in pairs if all(first.contains(x) for x in f)]

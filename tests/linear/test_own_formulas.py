@@ -10,6 +10,7 @@ from lossmith.engine.choice import machine_code
 from lossmith.engine.llvm import emit
 from lossmith.formula import (
     ClassId,
+    Count,
     Distribution,
     Positive,
     Real,
@@ -17,9 +18,15 @@ from lossmith.formula import (
     cumsum,
     exp,
     is_class,
+    lgamma,
     log,
+    log1p,
+    log_factorial,
     logsumexp,
+    maximum,
+    pi,
     pick,
+    sigmoid,
     softmax,
     softplus,
     where,
@@ -54,6 +61,37 @@ def own_movers(t: Distribution, f: Scores):
     """The squared distance by which earth is moved: far out nothing but rounding is left of its gradient."""
     d = cumsum(softmax(f) - t)
     return rows(d * d)
+
+
+@lm.pointwise
+def negative_binomial(y: Count, f: Real, log_size: Real):
+    """Counts that vary more than Poisson's; far out its terms cancel, and what is left grows with the size."""
+    size = exp(log_size)
+    terms = lgamma(size) - lgamma(y + size) + log_factorial(y)
+    return terms + (y + size) * log(size + exp(f)) - size * log_size - y * f
+
+
+@lm.pointwise
+def student(y: Real, mean: Real, log_scale: Real, log_degrees: Real):
+    """Misses of learned size and tails."""
+    nu = exp(log_degrees)
+    z = (y - mean) * exp(-log_scale)
+    return lgamma(nu / 2) - lgamma((nu + 1) / 2) + log(nu * pi) / 2 + log_scale + (nu + 1) / 2 * log1p(z**2 / nu)
+
+
+@lm.pointwise
+def beta_binomial(y: Count, f: Real, log_size: Real):
+    """Shares of nine that vary more than the binomial's; far out rounding is mostly 0, and seldom large."""
+    a, b = sigmoid(f) * exp(log_size), sigmoid(-f) * exp(log_size)
+    return lgamma(a) + lgamma(b) - lgamma(a + b) - lgamma(a + y) - lgamma(b + 9) + lgamma(a + b + 9 + y)
+
+
+@lm.pointwise
+def bent_binomial(y: Count, f: Real, log_size: Real):
+    """Nobody believes in sizes below e^-5."""
+    size = exp(log_size)
+    terms = lgamma(size) - lgamma(y + size) + log_factorial(y) + maximum(0, -5 - log_size)
+    return terms + (y + size) * log(size + exp(f)) - size * log_size - y * f
 
 
 @lm.pointwise
@@ -124,6 +162,15 @@ def test_textbook_forms_are_no_kinks():
     found = LinearRegressor(textbook_logistic(), l2=0.01).fit(X, np.where(y > 0, 1.0, -1.0))
     expected = LinearClassifier(l2=0.01).fit(X, y > 0)
     assert found.converged_ and found.objective_ == pytest.approx(expected.objective_, rel=1e-8)
+
+
+@pytest.mark.parametrize("loss", [negative_binomial(), student(), beta_binomial()], ids=lambda loss: loss.name)
+def test_rounding_that_grows_without_bound_is_no_kink(loss):
+    assert not loss.kinked
+
+
+def test_a_kink_is_seen_beside_rounding():
+    assert bent_binomial().kinked and (1e-6 * lm.absolute_error() + lm.log_cosh()).kinked
 
 
 @lm.pointwise

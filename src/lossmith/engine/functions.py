@@ -72,11 +72,15 @@ def _pseudo_huber_slope(xp: ModuleType, r: Array, delta: Array) -> Array:
     return xp.where(xp.abs(x) < _HUGE, r / xp.sqrt(1.0 + bounded * bounded), delta * _sign(xp, x))
 
 
-def _log_ratio(xp: ModuleType, a: Array, b: Array) -> Array:
+def _log_quotient(xp: ModuleType, a: Array, b: Array) -> Array:
+    """log(a / b), for a not close to b, also where the quotient alone overflows or fades away."""
     ratio = a / b
-    root = xp.log(xp.sqrt(xp.where(a < b, a, b)) / xp.sqrt(xp.where(a < b, b, a)))  # of what may overflow or fade away
-    far = xp.where(ratio < _FADED, 2.0 * root, xp.where(ratio * _FADED > 1.0, -2.0 * root, xp.log(ratio)))
-    return xp.where(xp.abs(a - b) < 0.5 * b, xp.log1p((a - b) / b), far)
+    root = xp.log(xp.sqrt(xp.where(a < b, a, b)) / xp.sqrt(xp.where(a < b, b, a)))
+    return xp.where(ratio < _FADED, 2.0 * root, xp.where(ratio * _FADED > 1.0, -2.0 * root, xp.log(ratio)))
+
+
+def _log_ratio(xp: ModuleType, a: Array, b: Array) -> Array:
+    return xp.where(xp.abs(a - b) < 0.5 * b, xp.log1p((a - b) / b), _log_quotient(xp, a, b))
 
 
 def _absolute_power(xp: ModuleType, x: Array, q: Array) -> Array:
@@ -128,7 +132,7 @@ def _js_term(xp: ModuleType, y: Array, f: Array) -> Array:
 
 def _js_slope(xp: ModuleType, y: Array, f: Array) -> Array:
     both = y + f
-    slope = xp.where(f < 0.5 * y, xp.log(2.0 * f / both), xp.log1p((f - y) / both))
+    slope = xp.where(f < 0.5 * y, _log_quotient(xp, 2.0 * f, both), xp.log1p((f - y) / both))
     return 0.5 * xp.where(y == 0, xp.full_like(f, _LOG_2), slope)
 
 

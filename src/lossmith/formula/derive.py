@@ -60,8 +60,14 @@ def _elementwise(node: Expr, of: dict[Expr, Terms]) -> Terms:
             )
         for (shape, q), p in of[arg].items():
             # a number per sample seen from a row: its derivative in f_j is q_j for every class c
-            _collect(terms, (shape, q), push(node, p))
+            whole = is_const(q, 1.0) or node.row  # else a q, which may be infinite, is left out with p
+            _collect(terms, (shape, q), p if whole and _fades(node, place, p) else push(node, p))
     return terms
+
+
+def _fades(node: Expr, place: int, p: Expr) -> bool:
+    """Whether p is 0 by itself where it is left out, like the slope y of "y f, but 0 where y is 0"."""
+    return node.op == "where" and place == 2 and node.args[0] is apply("eq", p, ZERO)
 
 
 def _reduction(node: Expr, inner: Terms) -> Terms:

@@ -151,13 +151,7 @@ def _row(
 
 
 def _chosen(side: int) -> Push:
-    def push(node: Expr, g: Expr) -> Expr:
-        condition = node.args[0]
-        if side == 1 and condition.op == "eq" and condition.args[0] is g and is_const(condition.args[1], 0.0):
-            return g  # 0 where it is left out, like the slope y of "y f, but 0 where y is 0"
-        return where(condition, *((g, ZERO) if side == 0 else (ZERO, g)))
-
-    return push
+    return lambda node, g: where(node.args[0], *((g, ZERO) if side == 0 else (ZERO, g)))
 
 
 def _extreme(first: Callable[[Expr], Expr]) -> tuple[Push, Push]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import in_units, redescends, typical_residual
+from lossmith.start import in_units, redescends
 
 from .base import BaseEstimator, ConvergenceWarning, LocalOptimumWarning, NotFittedError
 from .blas import suited_threads
@@ -197,8 +197,7 @@ class LinearModel(BaseEstimator):
         begun = hasattr(self, "_stream")
         stream = deepcopy(self._stream) if begun else Stream(self.solver, None if old is None else old[0])
         design = design_of(X, weight, self._given_names(), kept)
-        total = float(len(y) if weight is None else weight.sum())
-        stream.look(design, total)
+        stream.look(design, float(len(y) if weight is None else weight.sum()))
 
         def ready(loss: Loss) -> tuple[Task, Array]:
             task = Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes, stream.begin)
@@ -207,8 +206,7 @@ class LinearModel(BaseEstimator):
 
         task, theta = ready(loss)
         if self.scale:
-            residual = typical_residual(loss, task.problem.y, task.problem.scores(theta), weight)
-            scale = stream.measure(residual, total)
+            scale = stream.measure(task.problem, theta)
             task, theta = ready(in_units(loss, scale, scale_names(loss)))
         rng = np.random.default_rng(self.random_state)
         theta, step = stream.learn(task, theta, self.learning_rate, int(self.batch_size), rng)

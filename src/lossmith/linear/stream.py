@@ -45,6 +45,7 @@ class Stream:
         self.deviation = Running()  # of targets from a constant, in logarithms: no outlier tells much
         self.slope = Running()  # of the loss there, in size
         self.residual = Running()  # of the model, in logarithms
+        self.rate = 0.0  # by default, with the last batch
         self.mean: Array | float = 0.0
         self.square: Array | float = 0.0  # weighted sum of squared deviations from the mean
         self.centre: Array | float = 0.0  # the mean before the last batch
@@ -76,19 +77,19 @@ class Stream:
         lost = (coefficients - self.base) * self.lost
         return coefficients - lost, intercepts + (lost * self.centre).sum(axis=1)
 
-    def measure(self, residual: float, total: float) -> float:
-        """The scale of residuals, from those of another batch; 0 of a batch that has none."""
-        if residual:
-            self.residual.take(math.log(residual), total)
+    def measure(self, problem: Problem, theta: Array) -> float:
+        """The scale of residuals, with those of another batch; 1 where there were none yet."""
+        _take_size(self.residual, problem, problem.scores(theta))
         return math.exp(self.residual.value)
 
     def _default_rate(self, problem: Problem, theta: Array, size: int) -> float:
-        """From how far targets lie from the best constant, as theta has it, and how steep the loss is there."""
+        """From how far targets lie from the best constant, as theta has it, and how steep the loss is there; 0 as long
+        as nothing tells the units."""
         f = problem.scores(np.vstack([theta[:1], np.zeros_like(theta[1:])]))
-        deviation = typical_residual(problem.loss, problem.y, f, problem.weight)
-        if deviation > _ROUNDING * np.abs(f).max():
-            self.deviation.take(math.log(deviation), problem.total)
+        if _take_size(self.deviation, problem, f):
             self.slope.take(steepness(problem, f), problem.total)
+        if not self.deviation.total:
+            return 0.0
         return self.rule.default_rate(problem, self._unit, self.slope.value, min(size, problem.design.n))
 
     @property
@@ -101,14 +102,16 @@ class Stream:
         """The model, theta, after one step per `size` samples of the batch; and how it predicted the batch before."""
         problem, model = task.problem, theta
         theta = model if self.point is None else task.scaled(*self.carried(*self.point))
-        rate, farthest = given, math.inf
-        if rate is None:
-            rate = self._default_rate(problem, model, size)
-            farthest = FARTHEST * self._unit
-        share = problem.total / problem.design.n / (self.total / self.samples)  # weights tell across batches too
-        with without_way_out(problem.loss.name, self.method, rate):
+        name, farthest = problem.loss.name, math.inf
+        with without_way_out(name, self.method, self.rate if given is None else given):
             point = problem.at(model)
             objective, gradient = problem.penalised(point), problem.steepest(point)
+            if given is None:
+                self.rate = self._default_rate(problem, model, size)
+                farthest = FARTHEST * self._unit
+        rate = self.rate if given is None else given
+        share = problem.total / problem.design.n / (self.total / self.samples)  # weights tell across batches too
+        with without_way_out(name, self.method, rate):
             for rows in batches(problem.design.n, size, rng):
                 length = rate / math.sqrt(1 + self.steps / SLOWER)
                 theta = batch_step(problem, theta, rows, self.rule, length, farthest, share)
@@ -118,3 +121,12 @@ class Stream:
                 raise ValueError("a coefficient is not finite")
         self.point = task.original(theta)
         return model, Step(self.steps, objective, gradient, length, float("nan"), 0.0)
+
+
+def _take_size(running: Running, problem: Problem, f: Array) -> bool:
+    """Take in the logarithm of how far targets typically lie from scores, if they do."""
+    size = typical_residual(problem.loss, problem.y, f, problem.weight)
+    told = size > _ROUNDING * float(np.abs(f).max())
+    if told:
+        running.take(math.log(size), problem.total)
+    return told

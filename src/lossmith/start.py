@@ -102,10 +102,15 @@ def has_units(loss: Loss) -> bool:
 
 
 def residual_scale(loss: Loss, y: NDArray[Any], score: Array, weight: Array | None = None) -> float:
+    """`typical_residual`, or 1 where there is none."""
+    return typical_residual(loss, y, score, weight) or 1.0
+
+
+def typical_residual(loss: Loss, y: NDArray[Any], score: Array, weight: Array | None = None) -> float:
     """How far targets typically lie from a score, or one per sample, in its units; 1 where scores have no units.
 
     The median absolute deviation (as a standard deviation), which no outlier can inflate; the mean absolute deviation
-    where more than half of the targets equal the score.
+    where more than half of the targets equal the score; 0 where all do.
     """
     if not has_units(loss):
         return 1.0
@@ -113,11 +118,11 @@ def residual_scale(loss: Loss, y: NDArray[Any], score: Array, weight: Array | No
     if weight is not None:
         distance, weight = distance[weight > 0], weight[weight > 0]
     if not len(distance):
-        return 1.0
+        return 0.0
     scale = MAD_TO_SIGMA * (float(np.median(distance)) if weight is None else _median(distance, weight))
     if scale <= 1e-9 * float(distance.max()):
         scale = float(np.average(distance, weights=weight))
-    return scale if np.isfinite(scale) and scale > 0 else 1.0
+    return scale if np.isfinite(scale) else 0.0
 
 
 def _median(values: Array, weight: Array) -> float:

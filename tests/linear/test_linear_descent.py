@@ -1,5 +1,7 @@
 """Gradient descent, SGD and Adam by name, streams, and the history they leave."""
 
+import pickle
+
 import matplotlib.figure
 import numpy as np
 import pytest
@@ -233,6 +235,108 @@ def test_a_stream_in_sparse_rows_in_units_and_after_fit(long):
     fitted.partial_fit(X[:250], y[:250])
     assert 0 < np.abs(fitted.coef_ - before).max() < 0.2
     assert len(fitted.history_) == 1
+
+
+@pytest.fixture
+def plain():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 3))
+    return X, X @ [3.0, -2.0, 0.0] + rng.normal(size=4000)
+
+
+def hardly_varied(X, y):
+    X = X.copy()
+    X[:100, 0] *= 1e-3
+    return X, y - 3 * (np.arange(4000) < 100) * X[:, 0]
+
+
+BEGINNINGS = {
+    "single samples": (1, lambda X, y: (X[:600], y[:600])),
+    "single samples in other units": (1, lambda X, y: (X[:600], 1000 * y[:600])),
+    "single small samples": (1, lambda X, y: (X[:600], 1e-6 * y[:600])),
+    "zeros": (100, lambda X, y: (X, y * (np.arange(4000) >= 100))),
+    "tied": (100, lambda X, y: (X, np.where(np.arange(4000) < 100, 5.3, y))),
+    "a feature that hardly varies": (100, hardly_varied),
+    "a trend": (100, lambda X, y: (np.column_stack([X, np.arange(4000) / 4000]), y + np.arange(4000) / 800)),
+}
+
+
+@pytest.mark.parametrize("solver", STOCHASTIC)
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("begins", BEGINNINGS)
+def test_a_stream_finds_its_steps_however_it_begins(plain, solver, loss, begins):
+    size, change = BEGINNINGS[begins]
+    X, y = change(*plain)
+    model = stream(LinearRegressor(loss, solver=solver, random_state=0), X, y, size)
+    assert model.score(X[-400:], y[-400:]) > 0.85  # 0.93 is what there is to learn
+
+
+@pytest.mark.parametrize("loss", ["hinge", "binary_cross_entropy", "cross_entropy", "exponential"])
+def test_a_stream_of_classes_of_which_one_comes_first(plain, loss):
+    X, y = plain
+    labels = np.where(y > 0, "b", "a")
+    order = np.argsort(np.where(np.cumsum(labels == "a") <= 100, labels, "z"), kind="stable")
+    assert (labels[order[:100]] == "a").all()
+    model = LinearClassifier(loss, solver="sgd", random_state=0)
+    stream(model, X[order], labels[order], 100, classes=["a", "b"])
+    assert model.score(X, labels) > 0.8
+    assert np.abs(model.coef_).max() < 10
+
+
+@pytest.mark.filterwarnings("ignore::lossmith.linear.ConvergenceWarning")
+@pytest.mark.parametrize("loss", ["poisson", "tweedie"])
+def test_the_default_step_does_not_run_away_where_slopes_grow(loss):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(20_000, 1))
+    y = rng.poisson(np.exp(X[:, 0]))
+    fitted = LinearRegressor(loss, solver="sgd", random_state=0, max_iter=20).fit(X, y)
+    assert fitted.objective_ - LinearRegressor(loss).fit(X, y).objective_ < 1e-3
+    for begin in (y, np.where(np.arange(20_000) < 100, 0, y)):
+        model = stream(LinearRegressor(loss, solver="sgd", random_state=0), X, begin, 50)
+        assert model.coef_[0] == pytest.approx(1, abs=0.1)
+
+
+def test_a_refused_batch_leaves_no_trace(plain):
+    X, y = plain
+    counts = np.random.default_rng(0).poisson(np.exp(0.5 * X[:, 0])).astype(float)
+    wrong = np.r_[-1.0, counts[1:100]]
+    model, other = (LinearRegressor("poisson", random_state=0) for _ in range(2))
+    for start in range(0, 1000, 100):
+        before = dict(vars(model))
+        with pytest.raises(ValueError, match=r"y_true\[0\] = -1"):
+            model.partial_fit(1000 * X[:100], wrong)
+        assert list(vars(model).items()) == list(before.items())
+        for each in (model, other):
+            each.partial_fit(X[start : start + 100], counts[start : start + 100])
+        other = pickle.loads(pickle.dumps(other))
+    np.testing.assert_array_equal(model.coef_, other.coef_)
+    classifier = LinearClassifier()
+    with pytest.raises(ValueError, match="not one of the classes"):
+        classifier.partial_fit(X[:, :2], y > 0, classes=["a", "b"])
+    assert vars(classifier).keys() == classifier.get_params().keys()
+
+
+def test_a_stream_says_that_given_steps_are_too_long(plain):
+    X, y = plain
+    model = LinearRegressor(solver="sgd", learning_rate=1e99, random_state=0)
+    with pytest.raises(ValueError, match=r"not defined at .*; give a smaller learning_rate than 1e\+99"):
+        model.partial_fit(X, y)
+    assert stream(model.set_params(learning_rate=0.1), X, y).score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+def test_a_stream_after_a_fit_keeps_what_its_batches_do_not_tell(plain, make):
+    X, y = plain
+    fitted = LinearRegressor(random_state=0).fit(X, y)
+    coefficients = fitted.coef_
+    constant = X[:300] * [1.0, 0.0, 1.0] + [0.0, 1e6 + 0.1, 0.0]
+    stream(fitted, make(constant), constant @ coefficients, 100)
+    assert fitted.coef_[1] == pytest.approx(coefficients[1], rel=1e-6)
+    np.testing.assert_allclose(fitted.coef_, coefficients, atol=0.3)
+    one = LinearRegressor(random_state=0).fit(X, y).partial_fit(make(X[:1]), y[:1])
+    np.testing.assert_allclose(one.coef_, coefficients, atol=1e-9)
+    stream(one, make(X[1:60]), y[1:60], 1 if make is np.asarray else 59)
+    assert one.score(X, y) > 0.8
 
 
 # pictures -------------------------------------------------------------------------------------------------------------

@@ -298,7 +298,8 @@ TAKES_PROBABILITIES = ("binary_cross_entropy", "brier", "focal", "cross_entropy"
 ])  # fmt: skip
 def test_losses_of_bounded_predictions_are_refused(table, make, loss, use):
     X, y = table
-    with pytest.raises(ValueError, match=f"but the score of a linear model is any number: use .*{use}"):
+    takes = r"takes [a-z ]+ \[0, 1\] as prediction"
+    with pytest.raises(ValueError, match=f"{takes}, but the score of a linear model is any number: use .*{use}"):
         make(loss).fit(X, (y > 0).astype(int))
 
 

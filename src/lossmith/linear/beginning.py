@@ -56,7 +56,7 @@ def beginning(loss: Loss, y: NDArray[Any], weight: Array | None, classes: int | 
     if start is None:
         start = finite_start(loss, few, share, classes)
     if not checked:
-        _look_at_all(loss, y, start)
+        look_at_all(loss, y, start)
     unit, spread = residual_scale(loss, few, start, share), _spread(loss, y, start, weight)
     if not spread:
         return Beginning(start, unit, unit)
@@ -105,7 +105,8 @@ def _quick_start(loss: Loss, y: NDArray[Any], weight: Array | None) -> Array | N
     return np.array([between[0] if len(between) else middle], dtype=np.float64)
 
 
-def _look_at_all(loss: Loss, y: NDArray[Any], start: Array) -> None:
+def look_at_all(loss: Loss, y: NDArray[Any], start: Array) -> None:
+    """Refuses illegal targets."""
     single = not loss.wide
 
     def scores(count: int) -> Array:

@@ -93,33 +93,35 @@ class LinearClassifier(ClassifierMixin, LinearModel):
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, offset: Any = None
     ) -> Self:
-        """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are."""
-        check_index(y=y, sample_weight=sample_weight, offset=offset)
-        again, every = hasattr(self, "coef_"), as_known(classes)
-        known = self.classes_ if again else every
-        features, target, weight = self._samples(
-            X, y, sample_weight, None if known is None else known.tolist(), again=again
-        )
-        if not again:
-            if every is None:
-                raise ValueError("classes must be passed with the first batch: a later one may hold others")
-            self.classes_ = coded(every, None if self.loss is None else self._loss())[0]
-            if len(self.classes_) < 2:
-                raise ValueError(f"classes is {every.tolist()}: a classifier needs at least two")
-        elif every is not None and set(every.tolist()) != set(self.classes_.tolist()):
-            raise ValueError(f"classes is {every.tolist()}, but was {self.classes_.tolist()} with the first batch")
-        check_heeded(self._loss(), self.classes_)
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"
+        """Learn from a batch of a stream, once, and forget it; the first batch comes with all `classes` there are. A
+        batch that is refused changes nothing."""
+        with self._unless_refused():
+            check_index(y=y, sample_weight=sample_weight, offset=offset)
+            again, every = hasattr(self, "coef_"), as_known(classes)
+            known = self.classes_ if again else every
+            features, target, weight = self._samples(
+                X, y, sample_weight, None if known is None else known.tolist(), again=again
             )
-        code = places(target, self.classes_)
-        if (name := to_be_learned(self._loss())) is not None:
-            raise ValueError(f"partial_fit cannot learn {name}, for which all samples are needed at once: use fit")
-        weight = weighted_by_class(self.class_weight, self.classes_, code, weight)
-        loss = self._checked_loss()
-        self._stream_in(unlabelled(loss), features, code, weight, offset, len(self.classes_))
-        return self
+            if not again:
+                if every is None:
+                    raise ValueError("classes must be passed with the first batch: a later one may hold others")
+                self.classes_ = coded(every, None if self.loss is None else self._loss())[0]
+                if len(self.classes_) < 2:
+                    raise ValueError(f"classes is {every.tolist()}: a classifier needs at least two")
+            elif every is not None and set(every.tolist()) != set(self.classes_.tolist()):
+                raise ValueError(f"classes is {every.tolist()}, but was {self.classes_.tolist()} with the first batch")
+            check_heeded(self._loss(), self.classes_)
+            if isinstance(self.class_weight, str):
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} needs all samples at once: with partial_fit pass a dict"
+                )
+            code = places(target, self.classes_)
+            if (name := to_be_learned(self._loss())) is not None:
+                raise ValueError(f"partial_fit cannot learn {name}, for which all samples are needed at once: use fit")
+            weight = weighted_by_class(self.class_weight, self.classes_, code, weight)
+            loss = self._checked_loss()
+            self._stream_in(unlabelled(loss), features, code, weight, offset, len(self.classes_))
+            return self
 
     def _samples(
         self, X: Any, y: Any, sample_weight: Any, known: Iterable[Any] | None, *, again: bool = False

@@ -4,21 +4,25 @@ Steps are taken in the coefficients of centred and scaled features. An iteration
 of gradient descent, or one step per batch. The stochastic ones shorten their steps as 1 / sqrt(iteration), and the
 point at the end of an iteration is the mean of those on the way (Polyak and Juditsky 1992, doi:10.1137/0330046).
 Penalties are applied by shrinking after each step: none is too large for the step, and with l1 coefficients become
-exactly zero.
+exactly zero. With default rates no step moves a score far: slopes of losses such as Poisson's, which grow with the
+scores, would soon carry them off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .convexity import looks_convex
+from .design import Design
 from .goal import Goal
 from .problem import Point, Problem
 from .proof import Proof
+from .running import Running
 from .solver import Solution, Step, arrival
 
 Array = NDArray[np.float64]
@@ -27,14 +31,34 @@ Move: TypeAlias = tuple[Array, "Array | float"]
 PATIENCE = 10
 """Stochastic descent ends when this many iterations in a row have not made the objective smaller by tol."""
 
+FARTHEST = 2.0
+"""Units, of scores, that a step of a default rate moves the score of a sample it is told by, at most."""
+
+_ROUNDS = 8  # of the power method
+_LEVEL = 1e-300  # a slope to divide by where there is none
+
 
 class Sgd:
     """Against the gradient."""
 
-    def default_rate(self, problem: Problem, bend: float, size: int) -> float:
+    def __init__(self) -> None:
+        self.wide = Running()
+
+    def default_rate(self, problem: Problem, unit: float, slope: float, size: int) -> float:
         """As long as batches allow: the variance of the scores along a direction is what they have in common, and what
-        is left of the features of single samples when so many are averaged."""
-        return 1.0 / (bend * (_widest(problem) + (1 + len(problem.design.spread)) / size))
+        is left of the features of single samples when so many are averaged. 0 where no sample has a slope."""
+        bend = slope / unit  # how fast slopes change with scores, of kinked losses too
+        return 1.0 / (bend * (self._widest(problem) + (1 + problem.design.p) / size)) if bend else 0.0
+
+    def _widest(self, problem: Problem) -> float:
+        """About the largest variance of scores over directions of length 1: a few rounds of the power method, and one
+        more for every batch of a stream."""
+        new = not self.wide.total
+        direction = np.random.default_rng(0).normal(size=(1 + problem.design.p, 1)) if new else self.wide.value
+        for _ in range(_ROUNDS if new else 1):
+            direction = problem.pull(problem.design.scores(direction / np.linalg.norm(direction)))
+        self.wide.take(direction, problem.total)
+        return max(1.0, float(np.linalg.norm(self.wide.value)))
 
     def move(self, g: Array, rate: float) -> Move:
         """(the move, how long it is per unit of the gradient)."""
@@ -51,9 +75,9 @@ class Adam:
         self.square: Array | float = 0.0
         self.steps = 0
 
-    def default_rate(self, problem: Problem, bend: float, size: int) -> float:
+    def default_rate(self, problem: Problem, unit: float, slope: float, size: int) -> float:
         """A twentieth of a typical score; less where many coefficients move at once."""
-        return 0.05 * float(problem.unit) / float(np.sqrt(max(1.0, problem.design.p / 5)))
+        return 0.05 * unit / float(np.sqrt(max(1.0, problem.design.p / 5)))
 
     def move(self, g: Array, rate: float) -> Move:
         self.steps += 1
@@ -68,37 +92,41 @@ RULES: dict[str, Callable[[], Sgd | Adam]] = {"sgd": Sgd, "adam": Adam}
 SOLVERS = ("newton", "gradient_descent", *RULES)
 
 
-def stepped(problem: Problem, theta: Array, v: Array, rule: Sgd | Adam, rate: float) -> Array:
-    """One step: the loss by its gradient, the penalties by shrinking."""
-    move, each = rule.move(v, rate)
-    moved = theta - move
+def stepped(problem: Problem, theta: Array, v: Array, rate: float) -> Array:
+    """One step against the gradient v."""
+    return _shrunk(problem, theta - rate * v, rate)
+
+
+def batch_step(
+    problem: Problem, theta: Array, rows: NDArray[np.intp], rule: Sgd | Adam, rate: float, farthest: float,
+    share: float = 1.0,
+) -> Array:  # fmt: skip
+    """One step of a rule by some of the samples, of this share of their gradient, that moves the score of none of them
+    farther than that."""
+    part = problem.design.part(rows)
+    move, each = rule.move(share * _gradient(problem, theta, part, rows), rate)
+    length = 1.0
+    if farthest < np.inf and (moved := float(np.abs(part.scores(move)).max())) > farthest:
+        length = farthest / moved
+    return _shrunk(problem, theta - length * move, length * each)
+
+
+def _shrunk(problem: Problem, moved: Array, each: Array | float) -> Array:
+    """What penalties leave of coefficients after a step, each as long per unit of the gradient as that."""
     if problem.l1.any():
         moved = np.sign(moved) * np.maximum(np.abs(moved) - each * problem.l1[:, None], 0.0)
     return np.asarray(moved / (1 + each * problem.l2[:, None]))
 
 
-def _widest(problem: Problem) -> float:
-    """About the largest variance of scores over directions of length 1: a few rounds of the power method."""
-    direction = np.random.default_rng(0).normal(size=(1 + problem.design.p, 1))
-    found = 1.0
-    for _ in range(8):
-        direction /= np.linalg.norm(direction)
-        f = problem.design.scores(direction)
-        direction = problem.pull(f)
-        found = max(found, float(np.linalg.norm(direction)))
-    return found
-
-
 def steepness(problem: Problem, f: Array) -> float:
-    """About how fast the slope of the loss changes per unit of the scores: of kinked losses too."""
+    """The mean size of the loss's slope at these scores."""
     slope = np.asarray(problem.loss.gradient(problem.y, f, reduction="none"))
     each = np.abs(slope).reshape(problem.design.n, -1).mean(axis=1)
-    return max(problem.mean(each) / problem.unit, 1e-300)
+    return problem.mean(each)
 
 
-def batch_gradient(problem: Problem, theta: Array, rows: NDArray[np.intp]) -> Array:
-    """The gradient of the loss, without penalties, as some of the samples tell it."""
-    part = problem.design.part(rows)
+def _gradient(problem: Problem, theta: Array, part: Design, rows: NDArray[np.intp]) -> Array:
+    """The gradient of the loss, without penalties, as some of the samples tell it: `part` of the design."""
     f = part.scores(theta)
     f = f if problem.samples is None else f[:, 0]
     if problem.offset is not None:
@@ -121,13 +149,20 @@ def descend(
     batch_size: int, seed: int | None,
 ) -> Solution:  # fmt: skip
     """From theta, until the objective is proven to lie near enough, or nothing falls any more: as `minimise`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _Descent(problem, theta, tol, max_iter, constant).run(method, rate, batch_size, seed)
+
+
+@contextmanager
+def without_way_out(loss: str, method: str, rate: float) -> Iterator[None]:
+    """Where steps lead to scores that the loss is not defined at, the error says what to do."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _Descent(problem, theta, tol, max_iter, constant).run(method, rate, batch_size, seed)
+            yield
     except ValueError as error:
         raise ValueError(
-            f"solver={method!r} came to scores that {problem.loss.name} is not defined at ({error}); give a smaller "
-            "learning_rate"
+            f"solver={method!r} came to scores that {loss} is not defined at ({error}); give a smaller learning_rate "
+            f"than {rate:.3g}"
         ) from error
 
 
@@ -141,13 +176,17 @@ class _Descent:
         self.history: list[Step] = []
 
     def run(self, method: str, rate: float | None, batch_size: int, seed: int | None) -> Solution:
-        bend = steepness(self.problem, self.problem.scores_at(self.point))
+        problem = self.problem
+        slope = steepness(problem, problem.scores_at(self.point))
         if method == "gradient_descent":
-            reason = self._plain(1.0 / bend, rate)
+            reason = self._plain(problem.unit / max(slope, _LEVEL), rate)
         else:
-            rule = RULES[method]()
-            begin = rule.default_rate(self.problem, bend, batch_size) if rate is None else rate
-            reason = self._stochastic(rule, begin, batch_size, np.random.default_rng(seed))
+            rule, farthest = RULES[method](), np.inf
+            if rate is None:
+                rate = rule.default_rate(problem, problem.unit, slope, min(batch_size, problem.design.n))
+                farthest = FARTHEST * problem.unit
+            with without_way_out(problem.loss.name, method, rate):
+                reason = self._stochastic(rule, rate, farthest, batch_size, np.random.default_rng(seed))
         gap = self.gap if self.convex else float("nan")
         found = self.history[-1].iteration
         return Solution(
@@ -175,7 +214,6 @@ class _Descent:
     def _plain(self, begin: float, given: float | None) -> str | None:
         """The whole gradient; the given rate, or the longest step of a doubling sequence that the slope promises."""
         problem, rate, length = self.problem, begin if given is None else given, 0.0
-        rule = Sgd()
         for iteration in range(self.max_iter + 1):
             if self._arrived(iteration, self.point, length):
                 return None
@@ -185,13 +223,13 @@ class _Descent:
                 break
             if given is None:
                 rate = 2 * rate
-                while (ahead := self._ahead(rule, rate)) is None:
+                while (ahead := self._ahead(rate)) is None:
                     rate /= 2
                     if rate < 1e-18 * begin:
                         return "no step against the gradient made the objective smaller"
                 self.point = ahead
             else:
-                self.point = problem.at(stepped(problem, self.point.theta, self.point.v, rule, rate))
+                self.point = problem.at(stepped(problem, self.point.theta, self.point.v, rate))
             length = rate
         end = f"max_iter={self.max_iter} was reached"
         if given is not None and self._has_risen():
@@ -202,13 +240,13 @@ class _Descent:
         """Whether the last point is worse than one before it, by more than rounding explains."""
         return self.history[-1].objective > self.best_objective + 1e-12 * self.goal.size
 
-    def _ahead(self, rule: Sgd, rate: float) -> Point | None:
+    def _ahead(self, rate: float) -> Point | None:
         """The point a step leads to, if the objective bends by at most 1 / rate on the way and is not higher there.
 
         The bend is told by gradients, which keep their digits where differences of the objective have none left.
         """
         problem, point = self.problem, self.point
-        theta = stepped(problem, point.theta, point.v, rule, rate)
+        theta = stepped(problem, point.theta, point.v, rate)
         move = theta - point.theta
         try:
             ahead = problem.at(theta)
@@ -220,7 +258,9 @@ class _Descent:
         higher = problem.penalised(ahead) - problem.penalised(point) > 1e-13 * abs(point.support)
         return None if higher or not bend <= float((move**2).sum()) / rate else ahead
 
-    def _stochastic(self, rule: Sgd | Adam, begin: float, size: int, rng: np.random.Generator) -> str | None:
+    def _stochastic(
+        self, rule: Sgd | Adam, begin: float, farthest: float, size: int, rng: np.random.Generator
+    ) -> str | None:
         problem, theta, rate = self.problem, self.point.theta, 0.0
         mark, stale = np.inf, 0  # the objective that counts as progress to fall below; how long it has not
         for iteration in range(self.max_iter + 1):
@@ -240,7 +280,7 @@ class _Descent:
             rate = begin / np.sqrt(1 + iteration)
             mean = np.zeros_like(theta)
             for count, rows in enumerate(batches(problem.design.n, size, rng), 1):
-                theta = stepped(problem, theta, batch_gradient(problem, theta, rows), rule, rate)
+                theta = batch_step(problem, theta, rows, rule, rate, farthest)
                 mean += (theta - mean) / count
             self.point = problem.at(mean)
         return f"max_iter={self.max_iter} was reached"

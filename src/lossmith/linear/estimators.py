@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.start import in_units, redescends, residual_scale
+from lossmith.start import in_units, redescends
 
 from .base import BaseEstimator, ConvergenceWarning, LocalOptimumWarning, NotFittedError
 from .blas import suited_threads
@@ -42,6 +44,7 @@ class LinearModel(BaseEstimator):
     scale: str | None = None
     n_features_in_: int
     intercept_: Any
+    _stream: Stream
 
     def __init__(
         self, loss: Any, l2: float, l1: float, tol: float, max_iter: int, warm_start: bool, solver: str,
@@ -173,33 +176,44 @@ class LinearModel(BaseEstimator):
             self.__dict__.pop("scale_", None)  # of a fit before this one
         self.coef_, self.intercept_ = task.original(theta)
 
+    @contextmanager
+    def _unless_refused(self) -> Iterator[None]:
+        """An error leaves the estimator as it was."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except Exception:
+            self.__dict__ = before
+            raise
+
     def _stream_in(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
-        """One look at a batch of a stream."""
+        """One look at a batch of a stream; one that is refused leaves no trace."""
         check_parameters(self)
         added = as_offset(offset, len(y), _outputs(loss, classes), weight)
         kept, y, weight, added = self._weighty(X, y, weight, added)
         old = (np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)) if hasattr(self, "coef_") else None
-        if not hasattr(self, "_stream"):
-            self._stream, self.history_ = Stream(self.solver), []
-        stream = self._stream
+        begun = hasattr(self, "_stream")
+        stream = deepcopy(self._stream) if begun else Stream(self.solver, None if old is None else old[0])
         design = design_of(X, weight, self._given_names(), kept)
         stream.look(design, float(len(y) if weight is None else weight.sum()))
 
         def ready(loss: Loss) -> tuple[Task, Array]:
             task = Task(loss, design, y, weight, added, (float(self.l2), float(self.l1)), classes, stream.begin)
             stream.begin = task.begin
-            return task, task.constant if old is None else task.scaled(*old)
+            return task, task.constant if old is None else task.scaled(*stream.carried(*old))
 
         task, theta = ready(loss)
         if self.scale:
-            self.scale_ = stream.measure(residual_scale(loss, task.problem.y, task.problem.scores(theta), weight))
-            task, theta = ready(in_units(loss, self.scale_, scale_names(loss)))
+            scale = stream.measure(task.problem, theta)
+            task, theta = ready(in_units(loss, scale, scale_names(loss)))
         rng = np.random.default_rng(self.random_state)
         theta, step = stream.learn(task, theta, self.learning_rate, int(self.batch_size), rng)
         self._keep(task, theta)
-        self.history_.append(step)
+        if self.scale:
+            self.scale_ = scale
+        self._stream, self.history_ = stream, [*self.history_, step] if begun else [step]
         self.objective_, self.gap_, self.converged_ = step.objective, float("nan"), False
         self.n_iter_, self.stopped_ = step.iteration, "the stream may go on"
 

@@ -70,8 +70,8 @@ def _check_range(loss: Loss) -> None:
             logits = loss.params.get("from_logits") is False
             use = f"{loss.name}(from_logits=True)" if logits else f'its with_link("{link}")'
             raise ValueError(
-                f"{loss.name} takes {prediction.domain} as prediction, but the score of a linear model is any number: "
-                f"use {use}, whose scores are made such by its link"
+                f"{loss.name} takes {prediction.domain.describe()} as prediction, but the score of a linear model is "
+                f"any number: use {use}, whose scores are made such by its link"
             )
 
 

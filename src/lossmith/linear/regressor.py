@@ -64,10 +64,11 @@ class LinearRegressor(RegressorMixin, LinearModel):
         return self._plain()
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
-        """Learn from a batch of a stream, once, and forget it."""
-        loss, features, target, weight = self._checked(X, y, sample_weight, offset, again=hasattr(self, "coef_"))
-        self._stream_in(loss, features, target, weight, offset)
-        return self._plain()
+        """Learn from a batch of a stream, once, and forget it; a batch that is refused changes nothing."""
+        with self._unless_refused():
+            loss, features, target, weight = self._checked(X, y, sample_weight, offset, again=hasattr(self, "coef_"))
+            self._stream_in(loss, features, target, weight, offset)
+            return self._plain()
 
     def _checked(
         self, X: Any, y: Any, sample_weight: Any, offset: Any, *, again: bool = False

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lossmith.lazy import cached_property
 from lossmith.start import sees_residuals
 
-from .beginning import Beginning, beginning
+from .beginning import Beginning, beginning, look_at_all
 from .design import Design
 from .features import Matrix, is_sparse
 from .problem import Problem
@@ -32,7 +32,8 @@ def design_of(X: Matrix, weight: Array | None, names: Sequence[str] | None, kept
 class Task:
     """Minimise a loss over a design. ``constant`` is the best model without features.
 
-    ``begin``: the best constant scores and the units of scores, where they need not be found again.
+    ``begin``: the best constant scores and the units of scores, where they need not be found again. Illegal targets are
+    refused.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class Task:
     ) -> None:  # fmt: skip
         shifted = offset is not None and sees_residuals(loss)
         seen = y - offset if offset is not None and shifted else y
+        if begin is not None:
+            look_at_all(loss, seen, begin.constant)
         self.begin = start, unit, spread = begin or beginning(loss, seen, weight, classes)
         self.origin = float(start[0]) if _shiftable(loss, seen, float(start[0]), unit) else 0.0
         if self.origin:

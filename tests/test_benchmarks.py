@@ -125,8 +125,10 @@ def test_what_a_user_writes_is_the_same_loss(module):
 
 X = pd.DataFrame({"x": np.random.default_rng(0).normal(size=150)})
 NOISE = np.random.default_rng(1).normal(size=150)
-SIZE = np.random.default_rng(2).uniform(0.2, 5.0, 150)
-COUNTS = np.random.default_rng(3).poisson(SIZE * np.exp(X["x"]))
+EVEN = np.random.default_rng(0).uniform(-2.0, 2.0, 400)  # no few counts decide what mean is better
+SIZE = np.random.default_rng(2).uniform(0.2, 5.0, 400)
+EXPOSED = pd.DataFrame({"x": EVEN, "exposure": SIZE})
+COUNTS = np.random.default_rng(3).poisson(SIZE * np.exp(EVEN))
 SIGN = np.where(X["x"] + NOISE > 0, "yes", "no")
 FAR = {"name": "quantile", "role": "challenger", "reason": "", "source": "", "params": {"q": 0.02}}
 
@@ -136,7 +138,7 @@ FAR = {"name": "quantile", "role": "challenger", "reason": "", "source": "", "pa
     [
         pytest.param(X, X["x"] + NOISE, "median", "absolute_error", 0.0, 0.0, marks=pytest.mark.full),  # the default
         (X, X["x"] + NOISE, "median", FAR, 0.99, 1.0),
-        (X.assign(exposure=SIZE), COUNTS, "mean", "poisson", 0.0, 0.1),  # right, if it is told the exposure
+        (EXPOSED, COUNTS, "mean", "poisson", 0.0, 0.1),  # right, if it is told the exposure
         pytest.param(X, SIGN, "balanced-label", "binary_cross_entropy", 0.0, 0.0, marks=pytest.mark.full),
     ],
 )

@@ -18,6 +18,7 @@ _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 _STIRLING = 8.0  # from here on the series below is exact to the last digit
 _STIRLING_TERMS = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
 _FADED = 1e-30  # well above the smallest float of every precision
+_LOG_FADED = math.log(_FADED)
 _HUGE = 1e9  # from here sqrt(1 + x^2) is x in every float
 _ZERO_DENSITY = 40.0  # from here e^(-x^2/2) is 0 in every float
 
@@ -108,11 +109,11 @@ def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
 
 
 def _scaled_exp(xp: ModuleType, y: Array, x: Array) -> Array:
-    half = xp.exp(0.5 * x)
-    whole = half * half
-    apart = (whole == math.inf) | (whole < _FADED)
-    product = xp.where(apart, y * half * half, y * whole)
-    return xp.where((y == 0) & (half == math.inf), y, product)
+    """Where e^x may be no normal number its root is multiplied by, twice: the product may be one."""
+    apart = xp.abs(x) > -_LOG_FADED
+    power = xp.exp(xp.where(apart, 0.5 * x, x))
+    once = y * power
+    return xp.where((y == 0) & (power == math.inf), y, xp.where(apart, once * power, once))
 
 
 def _kl_term(xp: ModuleType, y: Array, f: Array) -> Array:

@@ -3,6 +3,7 @@
 from itertools import groupby
 from pathlib import Path
 
+from lossmith.choosing.catalogue import NAMELESS
 from lossmith.registry import describe
 
 PAGE = Path(__file__).with_name("losses.md")
@@ -23,7 +24,7 @@ def page() -> str:
             lines += [f"* call: {_code(entry['name'] + '(' + parameters + ')')}"]
             if entry["aliases"]:
                 lines += [f"* also called: {', '.join(map(_code, entry['aliases']))}"]
-            aims_at = entry["elicits"] or "no single property of y"
+            aims_at = entry["elicits"] or NAMELESS
             lines += [f"* target: {entry['target']}; link: {entry['link']}; aims at: {aims_at}"]
             lines += [f"* source: {entry['source']}"]
     return "\n".join(lines) + "\n"

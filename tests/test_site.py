@@ -6,12 +6,13 @@ import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
+import gallery
 import lossmith as lm
 from advice import ADVICE
 from browser import opened
@@ -255,3 +256,33 @@ def test_every_loss_has_advice():
     assert set(ADVICE) == set(lm.names())
     for name, advice in ADVICE.items():
         assert advice.predicts or lm.get(name).elicits, name
+
+
+def test_only_a_loss_that_asks_for_the_mean_has_scores_that_mean_something():
+    for name in lm.names():
+        told = gallery.pages()[f"gallery/{name}.md"].partition("## When to use it")[0]
+        if not lm.get(name).elicits:
+            assert "The model's raw score" not in told, name
+
+
+CENTRES = {  # losses whose minimiser lies on neither side alone of what they are said to be near
+    "huber": ({}, [-4, 4, 4, 7, 7]),
+    "smooth_l1": ({}, [-4, 4, 4, 7, 7]),
+    "pseudo_huber": ({}, [-4, 4, 4, 7, 7]),
+    "log_cosh": ({}, [-4, 4, 4, 7, 7]),
+    "lq": ({"q": 3.0}, [-10, -8, -8, -7, 10]),
+}
+
+
+@pytest.mark.parametrize("name", CENTRES)
+def test_a_centre_is_not_said_to_lie_between_mean_and_median(name):
+    params, y = CENTRES[name]
+    found = lm.get(name, **params).best_constant(y)
+    assert found > max(np.mean(y), np.median(y))
+    assert "between" not in ADVICE[name].predicts
+
+
+def test_a_doi_is_linked_to_its_end():
+    doi = "10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2"
+    assert f"https://doi.org/{quote(doi)})" in gallery.linked(f"Brier 1950, doi:{doi}; Cox 1958, doi:{doi}.")
+    assert gallery.linked(f"doi:{doi}; Cox 1958, doi:{doi}.").count(f"{quote(doi)})") == 2

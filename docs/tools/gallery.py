@@ -104,11 +104,11 @@ def _predicts(loss: Loss, by_hand: str) -> str:
         what = "the probability of class 1"
     if loss.link.name == "softmax" and loss.elicits == "mean":
         what = "the probability of each class"
-    scale = {
+    scale = {  # where the loss asks for a mean: else a link tells nothing of y
         "log": " The model's raw score is its logarithm: `loss.link.inverse(score)` is `exp(score)`.",
         "logit": " The model's raw score is the log-odds: `loss.link.inverse(score)` is `1 / (1 + exp(-score))`.",
         "softmax": " The model's raw scores are logits: `loss.link.inverse(scores)` is their softmax.",
-    }.get(loss.link.name, "")
+    }.get(loss.link.name if loss.elicits else "", "")
     return f"{what[0].upper()}{what[1:]}.{scale}"
 
 
@@ -169,7 +169,7 @@ def _elsewhere(name: str) -> list[str]:
 
 def linked(source: str) -> str:
     """A source with its DOIs and arXiv numbers as links."""
-    source = re.sub(r"doi:([^\s;]+[^\s;.,])", _doi, source)
+    source = re.sub(r"doi:(\S*[^\s;.,])", _doi, source)
     return re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
 
 

@@ -18,6 +18,7 @@ ITSELF = {
     "mape": "absolute_percentage_error",
     "rmsle": "squared_log_error",
 }  # metrics that are a loss, not a functional
+NAMELESS = "nothing that has a name here"  # it elicits no mean, median, quantile or expectile
 
 
 def listing(family: str | None = None, aim: str | None = None) -> list[str]:
@@ -87,7 +88,7 @@ def card(name: str) -> str:
     for title, entries in (("parameters", _parameters(loss)), ("domain", _domain(loss))):
         lines += [f"{title if i == 0 else '':<12}{entry}" for i, entry in enumerate(entries)]
     lines.append(f"link        {loss.link.name}")
-    lines.append(f"aims at     {loss.elicits or 'no single property of y'}")
+    lines.append(f"aims at     {loss.elicits or NAMELESS}")
     lines.append(f"family      {loss.family}")
     lines.append(f"source      {loss.source}")
     at, x, values, _ = curves(loss)[-1]

@@ -256,7 +256,8 @@ def test_translate_prints_the_loss_and_what_differs():
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("torch.nn.SmoothL1Loss(beta=0.5, reduction='sum') = smooth_l1(beta=0.5)\n")
     assert "reduction  sum" in done.stdout
-    assert "0.5 * squared_error()" in call("translate", "xgboost:reg:squarederror").stdout
+    half = call("translate", "xgboost:reg:squarederror").stdout
+    assert "= 0.5 * squared_error()\n  formula    (y, f) -> 0.5 * (f - y)**2\n" in half
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ class Translation(Record):
     def __str__(self) -> str:
         factor = "" if self.factor == 1 else f"{self.factor:g} * "
         shift = "" if self.shift == 0 else f" + {self.shift if isinstance(self.shift, Shift) else f'{self.shift:g}'}"
-        lines = [f"{self.peer} = {factor}{self.loss!r}{shift}", f"  formula    {self.loss.formula}"]
+        formula = self.loss.formula if self.factor == 1 else (self.factor * self.loss).formula
+        lines = [f"{self.peer} = {factor}{self.loss!r}{shift}", f"  formula    {formula}{shift}"]
         if not self.listed:
             lines.append("  own        the catalogue has no such loss; this formula was written for the translation")
         lines.append(f"  reduction  {self.reduction or 'none of lossmith: see below'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lossmith.choosing.catalogue import NAMELESS
 from lossmith.registry import describe
+from symbols import SYMBOLS
 
 PAGE = Path(__file__).with_name("losses.md")
 
@@ -16,6 +17,8 @@ def _code(value: object) -> str:
 def page() -> str:
     """The whole page as Markdown."""
     lines = ["# The losses", "", "Made by `python docs/make_losses.py` from the formulas in `src/lossmith/losses`."]
+    lines += ["", "What is not written the same everywhere:", ""]
+    lines += [f"* ${meaning}$" for meaning in SYMBOLS.values()]
     for family, entries in groupby(describe(), key=lambda entry: entry["family"]):
         lines += ["", f"## {family.capitalize()}"]
         for entry in entries:

@@ -1,6 +1,7 @@
 """The documentation's site: it builds without a warning, its links lead somewhere, its pages work in a browser."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -22,6 +23,7 @@ from lossmith.engine.arrays import evaluate_block
 from lossmith.formula import Positive, Real, lgamma
 from lossmith.kinks import example_target
 from lossmith.plotting import along, stretch
+from reference import pages as reference_pages
 from script import OUTPUTS, NoScriptError, printed
 
 pytestmark = pytest.mark.slow
@@ -286,3 +288,29 @@ def test_a_doi_is_linked_to_its_end():
     doi = "10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2"
     assert f"https://doi.org/{quote(doi)})" in gallery.linked(f"Brier 1950, doi:{doi}; Cox 1958, doi:{doi}.")
     assert gallery.linked(f"doi:{doi}; Cox 1958, doi:{doi}.").count(f"{quote(doi)})") == 2
+
+
+def test_the_reference_tells_attributes_from_methods(site):
+    text = (site / "reference" / "losses.html").read_text(encoding="utf-8")
+    headings = dict(re.findall(r'<h3 id="lossmith\.loss\.Loss\.(\w+)"(.*?)</h3>', text, flags=re.DOTALL))
+    for name in ("elicits", "kinked", "numbers", "latex", "name", "params", "link", "labels", "source"):
+        assert "property" in headings[name] or "attribute" in headings[name], name
+
+
+def test_every_function_of_formulas_has_a_sentence():
+    page = reference_pages()["reference/formulas.md"]
+    assert "| `erf(x)` |" in page and "|  |" not in page.partition("## Functions")[2].partition("|---|---|")[2]
+    assert "| `Cuts` | numbers in increasing order |" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("focal", "| prediction, with `from_logits=False` | `f` | a probability in [0, 1] |"),
+        ("poisson", "| prediction, with `log_input=False` | `f` | a number >= 0 [0, inf] |"),
+        ("kl_divergence", "| prediction | `f` | a row of probabilities [0, 1]; that it sums to 1 is not checked |"),
+        ("cumulative_logit", "| parameter | `thresholds` = `None` | numbers in increasing order, or `None` |"),
+    ],
+)
+def test_a_page_says_what_each_argument_may_be(name, row):
+    assert row in gallery.pages()[f"gallery/{name}.md"]

@@ -100,11 +100,7 @@ def _parameters(loss: Loss) -> list[str]:
         return ["none"]
     found = []
     for name, value in loss.params.items():
-        parameter = loss.recipe.parameters.get(name)
-        domain = parameter.domain.describe(finite=True) if parameter and parameter.domain else ""
-        choices = " or ".join(map(repr, parameter.choices)) if parameter and parameter.choices else ""
-        meaning = domain or choices
-        found.append(f"{name} = {value!r}{f' ({meaning})' if meaning else ''}")
+        found.append(f"{name} = {value!r} ({loss.recipe.parameters[name].describe()})")
     return found
 
 

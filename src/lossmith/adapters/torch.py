@@ -89,7 +89,7 @@ class LossModule(torch.nn.Module):
             raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
         self.loss, self.options, self._text = loss, options, _text_of(loss)
         # The compiler gives up on a function that it has compiled eight times, whatever for: each loss has its own.
-        self.__dict__["forward"] = MethodType(_copied(LossModule.forward), self)
+        self.__dict__["forward"] = MethodType(_copied(type(self).forward), self)
 
     def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
         """The loss of raw scores and their targets; raises what the loss raises."""
@@ -159,7 +159,10 @@ class LossModule(torch.nn.Module):
 
 def _copied(function: Any) -> FunctionType:
     """The same function with code of its own."""
-    own = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__)
+    own = FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
     own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
     return own
 

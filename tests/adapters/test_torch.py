@@ -481,6 +481,18 @@ def test_the_compiled_function_knows_one_loss_from_another():
 
 
 @COMPILES
+@pytest.mark.parametrize(
+    ("f", "y", "given"),
+    [(0.3, 0.1, {}), ([0.1, 2.0], [0.3, 0.1], {}), ([0.1, 2.0], np.array([0.3, 0.1]), {"where": [True, False]}),
+     ([0.1, 2.0], [0.3, 0.1], {"weight": [0.1, 0.7]})],
+)  # fmt: skip
+def test_what_is_no_tensor_is_compiled_too(f, y, given):
+    module, f = lm.huber().to("torch"), torch.tensor(f)
+    found, expected = torch.compile(module, fullgraph=True, backend="eager")(f, y, **given), module(f, y, **given)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0.0)
+
+
+@COMPILES
 @pytest.mark.slow
 def test_a_compiled_total():
     y, f = torch.randn(5), torch.randn(5, requires_grad=True)

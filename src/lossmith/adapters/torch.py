@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import FunctionType, MethodType, NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lossmith import __version__
@@ -247,15 +248,19 @@ vars(_text_of)["_dynamo_marked_constant"] = True
 
 
 def _operator(
-    text: str, reduction: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+    text: str, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]
 ) -> Any:
     return torch.ops.lossmith.value(*_operands(text, input, target, weight, where, extras), reduction)
 
 
 def _operands(
-    text: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+    text: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]
 ) -> tuple[Any, ...]:
-    return input, target, weight, where, list(extras.values()), list(extras), text
+    def tensor(x: Any) -> Tensor:
+        return x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x), device=input.device)
+
+    weight, where = (None if x is None else tensor(x) for x in (weight, where))
+    return input, tensor(target), weight, where, [tensor(x) for x in extras.values()], list(extras), text
 
 
 @lru_cache(maxsize=256)

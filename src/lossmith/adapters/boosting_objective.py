@@ -66,14 +66,17 @@ class Objective(Derivatives, ABC):
 
         Thresholds that the loss leaves open are those that go best with the scores of the training rows.
         """
-        rows = rows_of(train)
-        if not rows.setting.learnt_in:
+        if not rows_of(train).setting.learnt_in:
             raise ValueError(
                 f"{self.loss.name}: no booster was trained on this dataset, so this one learnt in other units: pass "
                 "the dataset that it was trained on; made anew where it was trained elsewhere, pass "
                 "dataset(X, y, reference=it)"
             )
-        model = self._model(booster, train)
+        return self._finished(booster, train)
+
+    def _finished(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster and its training rows, with the thresholds that go best with them."""
+        model, rows = self._model(booster, train), rows_of(train)
         if rows.setting.cuts is not None:
             model.loss = parted(self.loss, rows.setting.cuts.after(rows, model.raw(self._features(train))))
         return model
@@ -101,7 +104,7 @@ class Objective(Derivatives, ABC):
         booster = self._train(
             self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
         )
-        return self.model(booster, train)
+        return self._finished(booster, train)
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""

@@ -265,7 +265,7 @@ def test_translate_prints_the_loss_and_what_differs():
     [
         (["torch:SmoothL1Los"], "did you mean torch.nn.SmoothL1Loss"),
         (["torch:CTCLoss"], "it sums over alignments of a sequence; nearest: cross_entropy"),
-        (["torch:HuberLoss", "betta=1"], "has no parameter 'betta'"),
+        (["torch:HuberLoss", "betta=1"], "a parameter 'betta' is not translated"),
         (["torch:HuberLoss", "delta=-1"], "delta must be a positive number"),
     ],
 )

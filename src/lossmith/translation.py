@@ -121,6 +121,12 @@ def refuse(why: str) -> NoReturn:
     raise ValueError(why)
 
 
+def check_last(axis: int) -> None:
+    """Refuse another axis of a row than the last."""
+    if axis != -1:
+        refuse(f"axis={axis}: rows are on the last axis; move it there")
+
+
 @cache
 def peers() -> tuple[Peer, ...]:
     """The tables, in the order of their names."""
@@ -216,8 +222,8 @@ def _translated(peer: Peer, name: str, row: Row | Missing, params: dict[str, Any
     reduction = params.pop("reduction", next(iter(reductions), "")) if reductions else ""
     for key in params:
         if key not in known:
-            what = f"it takes {', '.join(takes)}" if takes else "it takes none"
-            raise TypeError(f"{full} has no parameter {key!r} ({what}){did_you_mean(key, takes)}")
+            what = f"only {', '.join(takes)}" if takes else "it has none that is"
+            raise TypeError(f"{full}: a parameter {key!r} is not translated ({what}){did_you_mean(key, takes)}")
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in params:
             raise TypeError(f"{full} needs {key}=, which has no default")

@@ -50,6 +50,23 @@ def test_gzip_and_other_encodings(tmp_path):
     assert "Windows-1252" in table.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "called"), [("utf-8", ""), ("cp1252", "Windows-1252"), ("latin-1", "Windows-1252")]
+)
+@pytest.mark.parametrize("before", [0, 200_000])
+def test_umlauts_below_a_plain_header(tmp_path, encoding, called, before):
+    rows = "Bonn,1\n" * before + "Köln,2\nUlm,3\n"
+    table = read(write(tmp_path / "t.csv", f"Stadt,x\n{rows}".encode(encoding)))
+    assert table.column("Stadt").levels == (("Bonn",) if before else ()) + ("Köln", "Ulm")
+    assert [called in warning for warning in table.warnings] == ([True] if called else [])
+
+
+def test_bytes_that_only_latin_1_knows(tmp_path):
+    table = read(write(tmp_path / "t.csv", b"Stadt,x\nK\xf6ln,1\nU\x81m,2\n"))
+    assert table.column("Stadt").levels == ("Köln", "U\x81m")
+    assert "Latin-1" in table.warnings[0]
+
+
 def test_parquet_holds_the_same(tmp_path):
     frame = pa.table({"n": [1.5, None], "c": ["a", None], "d": [dt.date(1970, 1, 3), None], "s": [[1], [2]],
                       "f": pa.array(["u", "v"]).dictionary_encode()})  # fmt: skip

@@ -270,6 +270,32 @@ def test_groups_are_found_and_explain_nothing():
         facts(X.assign(side=np.arange(300) % 2), y, groups="side")
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("household", [1, 2, 3, 4, 5, 6, 7]),
+        ("animal", ["cat", "dog", "horse", "cow", "pig", "hen"]),
+        ("plan_id", ["a", "b", "c", "d", "e", "f"]),
+        ("child", np.repeat(np.arange(12), [90, 70, 40, 20, 10, 8, 6, 5, 4, 3, 2, 2])),
+    ],
+)
+def test_a_few_kinds_or_sizes_are_no_groups_whatever_they_are_called(name, values):
+    X, y, rng = plain()
+    kinds = np.sort(rng.choice(values, 300))
+    found = facts(X.assign(**{name: kinds}), y)
+    assert (found.groups, found.columns) == (None, 3)
+    assert warned(found, f"{name!r} is called like the name of a group", "name it as groups")
+    assert facts(X.assign(**{name: kinds}), y, groups="none").warnings == facts(X, y).warnings
+
+
+@pytest.mark.parametrize("count", [10, 12, 60])
+def test_groups_that_are_taken_out_of_the_models_are_warned_of(count):
+    X, y, _ = plain()
+    ready = prepare(X.assign(subject=np.arange(300) % count), y, None, None, None)
+    assert ready.grouped_by == "subject" and "subject" not in ready.table.names
+    assert any("'subject' repeats like the name of a group" in warning for warning in ready.warnings)
+
+
 def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
     X, y, rng = plain()
     block, income = np.repeat(np.arange(1, 61), 5), rng.normal(size=60)

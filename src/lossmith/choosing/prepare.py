@@ -17,14 +17,18 @@ from lossmith.choosing.facts import infinite
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
-from lossmith.choosing.structure import find_groups, find_time, group_codes
+from lossmith.choosing.structure import find_groups, find_time, group_codes, perhaps_groups
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
 GROUPED = (
-    "repeats like the name of a group: its rows stay together in every fold (say groups none if they need not), and it "
-    "explains nothing"
+    "repeats like the name of a group: its rows stay together in every fold, and no model sees it (say groups none if "
+    "it explains the target)"
+)
+PERHAPS_GROUPED = (
+    "is called like the name of a group, but has few values and explains like any other column: if rows of one value "
+    "belong together, name it as groups"
 )
 ORDERED = (
     "every fold is judged on rows that come after those it was trained on (say time none if the order means nothing)"
@@ -72,9 +76,13 @@ def prepare(
         check_exposure(table.column(exposure))
     usable, dropped = _usable(table, target.rows, exposure)
     suspects, table = leaks(table, target), usable
-    if family is None and groups is None and (name := find_groups(table)) is not None:
-        family, table = table.column(name), table.without(name)
-        notes.append(f"{quoted(name)} {GROUPED}")
+    guessed = []
+    if family is None and groups is None:
+        if (name := find_groups(table)) is not None:
+            family, table = table.column(name), table.without(name)
+            guessed = [f"column {quoted(name)} {GROUPED}"]
+        else:
+            notes += [f"column {quoted(name)} {PERHAPS_GROUPED}" for name in perhaps_groups(table)]
     if clock is None and time is None and (name := find_time(table)) is not None:
         clock = table.column(name)
         notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
@@ -95,7 +103,7 @@ def prepare(
         None if clock is None else clock.name,
         weight if isinstance(weight, str) else None,
         tuple(notes),
-        (*suspects, *table.warnings, *dropped, *screened(table), *target.warnings),
+        (*suspects, *guessed, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
 
 

@@ -309,6 +309,47 @@ def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
     assert facts(X.assign(k=np.sort(rng.poisson(30, 300)), z=X["x"] > 0), y).groups is None
 
 
+def twice(X, y, times=2):
+    """Every row several times, in a random order."""
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(y)), times))
+    return X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True), rows
+
+
+@pytest.mark.parametrize("times", [2, 5])
+@pytest.mark.parametrize("classes", [False, True])
+def test_copies_of_rows_stay_together_and_are_no_leaks(times, classes):
+    X, y, rng = plain()
+    y = pd.Series(rng.normal(size=300), name="y")
+    y = y.gt(0).map({True: "yes", False: "no"}) if classes else y
+    X, y, origin = twice(X, y, times)
+    ready = prepare(X, y, None, None, None)
+    assert len(np.unique(np.column_stack([origin, ready.groups]), axis=0)) == ready.groups.max() + 1 == 300
+    assert any(f"{300 * (times - 1):,} of {300 * times:,} rows" in warning for warning in ready.warnings)
+    assert not any("determines" in warning for warning in ready.warnings)
+    for ties in ({"groups": "none"}, {"groups": np.arange(len(y)) % 50}, {"time": np.arange(len(y))}):
+        assert not warned(facts(X, y, None, **ties), "copies of earlier ones")
+
+
+def test_copies_are_told_by_the_rows_of_the_users_table():
+    X, y, _ = plain()
+    X, y = pd.concat([X, X[5:15]], ignore_index=True), pd.concat([y, y[5:15]], ignore_index=True)
+    y[0] = None
+    assert warned(facts(X, y), "10 of 309 rows (3%) are copies", "as data row 301 of data row 6:")
+    assert not warned(facts(X[:302], y[:302]), "copies of earlier ones")
+
+
+def test_rows_that_are_alike_by_chance_are_no_copies():
+    _, y, rng = plain()
+    few = pd.DataFrame({"a": rng.integers(0, 4, 300), "b": rng.choice(["p", "q"], 300)})
+    for table, target in [
+        (few, pd.Series(rng.integers(0, 5, 300), name="y")),
+        (few.assign(age=rng.integers(20, 60, 300)), pd.Series(rng.choice(["yes", "no"], 300), name="y")),
+        (few[["b"]], y.round(1)),
+        (few[["b"]], pd.Series(rng.choice(np.arange(30.5, 80), 300), name="y")),
+    ]:
+        assert not warned(facts(table, target, None), "copies of earlier ones")
+
+
 def test_time_is_found_where_the_table_is_kept_in_its_order():
     X, y, rng = plain()
     days = pd.date_range("2024-01-01", periods=300)

@@ -21,9 +21,13 @@ AFFINE = 1e-10  # what rounding may leave of a straight line, as a share of the 
 FIRST_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
-def leaks(table: Table, target: Target) -> list[str]:
-    """One warning for every column that equals or determines the target; table holds the target's rows."""
+def leaks(table: Table, target: Target, copied: Rows | None = None) -> list[str]:
+    """One warning for every column that equals or determines the target; table holds the target's rows. Of copies, rows
+    of one code, the first counts: in all of them any value would always come with the same target."""
     found, y = [], target.y
+    if copied is not None:
+        first = np.unique(copied, return_index=True)[1]
+        table, y = table.take(first), y[first]
     if len(y) > MOST_ROWS:
         rows = np.random.default_rng(0).permutation(len(y))[:MOST_ROWS]
         table, y = table.take(rows), y[rows]

@@ -10,6 +10,7 @@ import numpy as np
 
 from lossmith.choosing.aims import Aim, mean_and_median
 from lossmith.choosing.class_names import FEW_NUMBERS
+from lossmith.choosing.copies import copies, told
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
@@ -75,7 +76,8 @@ def prepare(
     if exposure is not None:
         check_exposure(table.column(exposure))
     usable, dropped = _usable(table, target.rows, exposure)
-    suspects, table = leaks(table, target), usable
+    copied = copies(usable, target.y)
+    suspects, table = leaks(table, target, copied), usable
     guessed = []
     if family is None and groups is None:
         if (name := find_groups(table)) is not None:
@@ -86,6 +88,10 @@ def prepare(
     if clock is None and time is None and (name := find_time(table)) is not None:
         clock = table.column(name)
         notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
+    together = None if family is None else group_codes(family)
+    if copied is not None and family is None and groups is None and clock is None:
+        together = copied
+        guessed.append(told(copied, target.rows))
     found, note = find_exposure(table, target, exposure)
     notes += [note] if note else []
     notes += _treated(table)
@@ -97,7 +103,7 @@ def prepare(
         target,
         weights,
         found,
-        None if family is None else group_codes(family),
+        together,
         None if clock is None else _moments(clock),
         None if family is None else family.name,
         None if clock is None else clock.name,

@@ -444,6 +444,45 @@ def test_leaks_that_all_but_determine():
     assert warned(facts(X.assign(near=np.exp(y) + 1e-4 * rng.normal(size=300)), y), "'near' all but determines")
 
 
+@pytest.mark.parametrize("wrong", [0.0, 0.01])
+@pytest.mark.parametrize(
+    ("form", "classes"),
+    [("number", 2), ("number", 3), ("number with gaps", 2), ("number with gaps", 3), ("text", 2), ("text", 3),
+     ("gap", 2), ("flag", 2)],
+)  # fmt: skip
+def test_leaks_of_classes_are_named_in_whatever_form_they_come(classes, wrong, form):
+    X, _, rng = plain(1000)
+    truth = rng.integers(0, classes, 1000)
+    seen = np.where(rng.random(1000) < wrong, (truth + 1) % classes, truth)
+    noisy = 10.0 * (seen * 2 % 3) + rng.normal(size=1000)
+    leak = {
+        "number": noisy,
+        "number with gaps": np.where(rng.random(1000) < 0.3, np.nan, noisy),
+        "text": np.array(["approved", "refused", "open"])[seen],
+        "gap": np.where(seen == 0, np.nan, rng.normal(size=1000)),
+        "flag": seen == 1,
+    }[form]
+    target = pd.Series(np.array(["yes", "no", "later"])[truth], name="t")
+    found = facts(X.assign(leak=leak), target, None)
+    assert warned(found, "'leak'", "determines the target 't'")
+    assert warned(found, "'leak' by its gaps alone") == (form == "gap")
+    assert not warned(facts(X, target, None), "determines")
+
+
+def test_what_tells_much_of_a_class_is_no_leak():
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    species = y.map(dict(enumerate(load_iris().target_names)))
+    assert not warned(facts(X, species, None), "determines")
+    X, y, rng = plain(1000)
+    label = pd.Series(np.where(y > 0, "yes", "no"), name="t")
+    often = rng.random(1000) < 0.15
+    seen = (y > 0) ^ often
+    for column in (np.where(often, -y, y), np.where(seen, "p", "q"), np.where(seen, np.nan, rng.normal(size=1000))):
+        assert not warned(facts(X.assign(column=column), label, None), "determines")
+
+
 def test_every_fact_is_a_number_with_a_meaning():
     for X, y in (law("gamma", 300), law("poisson", 300), plain()[:2]):
         found = facts(X, y)

@@ -49,8 +49,9 @@ def told(codes: Rows, rows: Rows) -> str:
     first = np.unique(codes, return_index=True)[1]
     again = np.setdiff1d(np.arange(len(codes)), first)
     one, other = int(rows[first[codes[again[0]]]]) + 1, int(rows[again[0]]) + 1
+    share = f"{len(again):,} of {len(codes):,} rows ({len(again) / len(codes):.0%})"
     return (
-        f"{len(again):,} of {len(codes):,} rows ({len(again) / len(codes):.0%}) are copies of earlier ones, as data "
-        f"row {other} of data row {one}: copies stay together in every fold, or models would be judged on rows that they "
-        "were trained on; drop them if they are mistakes (say groups none if each is a case of its own)"
+        f"{share} are copies of earlier ones, as data row {other} of data row {one}: copies stay together in every "
+        "fold, or models would be judged on rows that they were trained on; drop them if they are mistakes (say groups "
+        "none if each is a case of its own)"
     )

@@ -239,6 +239,17 @@ def test_an_exposure_scales_the_pilot():
     assert warned(renamed, "'service' may be the exposure")
 
 
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_an_exposure_that_was_guessed_can_be_declined(none):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=300), "exposure": rng.uniform(0.1, 10.0, 300)})
+    y = pd.Series(rng.poisson(np.exp(0.5 * X["x"])), name="claims")
+    assert facts(X, y).exposure == "exposure"
+    declined = prepare(X, y, parse_aim("mean"), none, none)
+    assert (declined.exposure, declined.weight, declined.weighted_by) == (None, None, None)
+    assert "exposure" in declined.table.names and not any("exposure" in note for note in declined.notes)
+
+
 def test_the_same_seed_gives_the_same_facts():
     X, y = law("gamma", n=400)
     assert facts(X, y).facts() == facts(X, y).facts()

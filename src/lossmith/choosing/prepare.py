@@ -54,7 +54,8 @@ class Prepared:
 def prepare(
     X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, groups: Any = None, time: Any = None
 ) -> Prepared:
-    """groups and time are columns or their names in X; "none" says that there are none, and nothing looks for them."""
+    """groups, time, weight and exposure are columns or their names in X; "none" says that there are none, and nothing
+    guesses them."""
     table = from_any(X)
     if not table.rows:
         raise ChoiceError("the table has no rows")
@@ -73,7 +74,7 @@ def prepare(
         table = table.take(target.rows)
         weights = None if weights is None else weights[target.rows]
         family, clock = (None if each is None else each.take(target.rows) for each in (family, clock))
-    if exposure is not None:
+    if exposure is not None and not _none(exposure):
         check_exposure(table.column(exposure))
     usable, dropped = _usable(table, target.rows, exposure)
     copied = copies(usable, target.y)
@@ -92,7 +93,7 @@ def prepare(
     if copied is not None and family is None and groups is None and clock is None:
         together = copied
         guessed.append(told(copied, target.rows))
-    found, note = find_exposure(table, target, exposure)
+    found, note = (None, None) if _none(exposure) else find_exposure(table, target, exposure)
     notes += [note] if note else []
     notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
@@ -107,7 +108,7 @@ def prepare(
         None if clock is None else _moments(clock),
         None if family is None else family.name,
         None if clock is None else clock.name,
-        weight if isinstance(weight, str) else None,
+        weight if isinstance(weight, str) and not _none(weight) else None,
         tuple(notes),
         (*suspects, *guessed, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
@@ -174,7 +175,7 @@ def _same_length(column: Column, table: Table, what: str) -> Column:
 
 
 def _weights(table: Table, weight: Any) -> tuple[Table, Floats | None]:
-    if weight is None:
+    if weight is None or _none(weight):
         return table, None
     if isinstance(weight, str):
         column, table = table.column(weight), table.without(weight)

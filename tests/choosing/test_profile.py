@@ -307,6 +307,20 @@ def test_groups_that_are_taken_out_of_the_models_are_warned_of(count):
     assert any("'subject' repeats like the name of a group" in warning for warning in ready.warnings)
 
 
+@pytest.mark.parametrize("name", ["id", "index", "PassengerId", "customer_id", "userID"])
+def test_a_number_of_its_own_for_every_row_is_no_explanation(name):
+    X, y, rng = plain()
+    said = f"{name!r} looks like a row number or another id"
+    assert warned(facts(X.assign(**{name: rng.permutation(300) + 10_000}), y), said)
+    assert not warned(facts(X.assign(**{name: rng.integers(0, 200, 300)}), y, groups="none"), said)
+    assert not warned(facts(X.assign(amount=rng.permutation(300), paid=rng.permutation(300)), y), "another id")
+
+
+def test_groups_may_be_named_in_one_word():
+    X, y, _ = plain()
+    assert facts(X.assign(patientId=np.arange(300) % 60), y).groups == "patientId"
+
+
 def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
     X, y, rng = plain()
     block, income = np.repeat(np.arange(1, 61), 5), rng.normal(size=60)
@@ -359,6 +373,17 @@ def test_rows_that_are_alike_by_chance_are_no_copies():
         (few[["b"]], pd.Series(rng.choice(np.arange(30.5, 80), 300), name="y")),
     ]:
         assert not warned(facts(table, target, None), "copies of earlier ones")
+
+
+def test_columns_may_be_named_by_numbers():
+    X, y, rng = plain()
+    frame = pd.DataFrame({0: y, 1: X["x"], 2: rng.integers(1, 4, 300), 3: rng.uniform(1, 2, 300), 4: np.arange(300)})
+    for number in (0, np.int64(0)):
+        ready = prepare(frame, number, parse_aim("mean"), 2, None, groups="none", time=4)
+        assert ready.target.name == "0" and ready.weighted_by == "2" and ready.timed_by == "4"
+        assert ready.table.names == ["1", "3", "4"]
+    with pytest.raises(ChoiceError, match="no column '7'"):
+        prepare(frame, 7, None, None, None)
 
 
 def test_time_is_found_where_the_table_is_kept_in_its_order():

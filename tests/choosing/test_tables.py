@@ -129,6 +129,8 @@ def test_repeated_names_are_told_apart(tmp_path):
         ("empty.csv", "", "is empty"),
         ("blank.csv", "\n \n", "is empty"),
         ("ragged.csv", "a,b\n1,2\n3\n", "line 3 of 'ragged.csv' has 1 cell"),
+        ("utf8.csv", "a,b\nKöln,2\nUlm ö\n", "line 3 of 'utf8.csv' has 1 cell, its first line 2: Ulm ö"),
+        ("latin.csv", "a,b\nKöln,2\nUlm ö\n".encode("latin-1"), "its first line 2: Ulm ö"),
         ("binary.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not a text table"),
         ("broken.parquet", b"PAR1 and nothing else", "cannot read"),
         ("book.xlsx", b"PK", "save 'book.xlsx' as CSV or Parquet"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from lossmith.choosing.facts import infinite
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
-from lossmith.choosing.structure import find_groups, find_time, group_codes, perhaps_groups
+from lossmith.choosing.structure import find_groups, find_time, group_codes, names_rows, perhaps_groups
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
+ROW_NUMBERS = ("index", "rownames", "unnamed: 0", "")
 GROUPED = (
     "repeats like the name of a group: its rows stay together in every fold, and no model sees it (say groups none if "
     "it explains the target)"
@@ -57,6 +59,7 @@ def prepare(
     """groups, time, weight and exposure are columns or their names in X; "none" says that there are none, and nothing
     guesses them."""
     table = from_any(X)
+    y, weight, exposure, groups, time = (_name(each) for each in (y, weight, exposure, groups, time))
     if not table.rows:
         raise ChoiceError("the table has no rows")
     _check_roles(target=y, groups=groups, time=time, weight=weight, exposure=exposure)
@@ -120,6 +123,11 @@ def _check_roles(**named: Any) -> None:
     for role, name in named.items():
         if isinstance(name, str) and not _none(name) and roles.setdefault(name, role) != role:
             raise ChoiceError(f"column {quoted(name)} is named as {roles[name]} and as {role}; it can be one of them")
+
+
+def _name(value: Any) -> Any:
+    """Names of columns may be numbers, as in a frame without names; columns know them as texts."""
+    return str(value) if isinstance(value, Integral) else value
 
 
 def _none(value: Any) -> bool:
@@ -224,9 +232,9 @@ def _usable(table: Table, rows: Rows, exposure: str | None) -> tuple[Table, list
         else:
             kept.append(column)
     warnings += [
-        f"column {quoted(c.name)} looks like a row number; if it is, leave it out of the table"
+        f"column {quoted(c.name)} looks like a row number or another id; if it is, leave it out of the table"
         for c in kept
-        if plain(c.name).lower() in ("id", "index", "rownames", "unnamed: 0", "")
+        if (plain(c.name).lower() in ROW_NUMBERS or names_rows(c))
         and c.whole
         and len(np.unique(c.values)) == table.rows
     ]

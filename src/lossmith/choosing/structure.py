@@ -28,6 +28,7 @@ ID = _name(
     r"family|judge|rater|student|pupil|child|animal|individual|indiv|worker|employee|voter|donor|driver|player)"
     r"([_. ]?(id|no|nr|num|number|key|code))?$"
 )
+CAMEL_ID = re.compile(r"[a-z](Id|ID)$")
 CLOCK = _name(r"^(t|time|date|day|week|month|quarter|year|period|hour|timestamp)([_. ]?(no|nr|index))?$")
 SURVEY = _name(r"^((survey|case|sample)_?)?(weights?|wts?|[pfs]weight|fnl_?wgt|expan(sion)?_?fac(tor)?|samp_?wt)$")
 FLAG = _name(
@@ -44,6 +45,11 @@ AT_RISK = _name(
 )
 
 
+def names_rows(column: Column) -> bool:
+    """Called like the name of a case or a group of them."""
+    return bool(ID.search(column.name) or CAMEL_ID.search(column.name))
+
+
 def find_groups(table: Table) -> str | None:
     """A column whose values repeat and that is called like one, or fixes most of the other columns, or numbers blocks
     of rows and fixes another column. A few values are no groups whatever they are called: taken out of the models, a
@@ -51,7 +57,7 @@ def find_groups(table: Table) -> str | None:
     for column in table.columns:
         sizes = _sizes(column)
         many = len(sizes) >= MANY_GROUPS
-        if ID.search(column.name):
+        if names_rows(column):
             taken = many or (len(sizes) >= FEWEST_GROUPS and sizes.max() <= EVEN * float(np.median(sizes)))
         else:
             taken = many and _groups_others(column, table)
@@ -62,7 +68,7 @@ def find_groups(table: Table) -> str | None:
 
 def perhaps_groups(table: Table) -> list[str]:
     """Columns that are called like the name of a group and have enough values for folds of whole groups."""
-    return [c.name for c in table.columns if ID.search(c.name) and len(_sizes(c)) >= SPLITS]
+    return [c.name for c in table.columns if names_rows(c) and len(_sizes(c)) >= SPLITS]
 
 
 def _sizes(column: Column) -> Rows:

@@ -22,6 +22,8 @@ def copies(table: Table, y: Floats) -> Rows | None:
     Rows of a few categories are equal by chance, and so are values that were rounded. Copies agree in the column of
     most values, too, whenever they agree in the others.
     """
+    if not table.columns:
+        return None
     every = [y, *(column.values for column in table.columns)]
     codes = _alike(every)
     different, rows = int(codes.max()) + 1, len(y)

@@ -488,6 +488,14 @@ def test_estimators_of_different_classes_share_an_objective(between):
     np.testing.assert_allclose(found, alone.fit(X, y[3]).predict_proba(X), rtol=1e-6)
 
 
+def test_memory_for_derivatives_is_made_for_whoever_asks():
+    for loss, classes, shape in ((lm.huber(), None, (7,)), (lm.cross_entropy(), 3, (7, 3))):
+        objective = loss.to("sklearn").objective(classes=classes)
+        assert {memory.shape for memory in objective.init_gradient_and_hessian(7)} == {shape}
+    with pytest.raises(ValueError, match="cross_entropy: say classes="):
+        lm.cross_entropy().to("sklearn").objective().init_gradient_and_hessian(7)
+
+
 def test_early_stopping_by_a_scorer():
     loss = lm.huber()
     model = HistGradientBoostingRegressor(

@@ -1,6 +1,7 @@
 """The PyTorch module: what it returns, what autograd and torch.func make of it, what it refuses."""
 
 import copy
+import functools
 import io
 import json
 import pickle
@@ -317,6 +318,8 @@ def test_a_module_derived_from_a_losss_has_the_last_word():
     module = lm.huber().to("torch")
     derived = Doubled(module.loss, module.options)
     assert derived(f, y) == 2 * module(f, y) and derived(f, y, factor=3.0) == 3 * module(f, y)
+    decorated = type("Decorated", (Doubled,), {"forward": functools.partialmethod(Doubled.forward, factor=3.0)})
+    assert decorated(module.loss, module.options)(f, y) == 3 * module(f, y)
     derived.load_state_dict(derived.state_dict())
     assert copy.deepcopy(derived)(f, y) == derived(f, y) == 2 * module(f, y)
 

@@ -366,11 +366,15 @@ def test_copies_are_told_by_the_rows_of_the_users_table():
 def test_rows_that_are_alike_by_chance_are_no_copies():
     _, y, rng = plain()
     few = pd.DataFrame({"a": rng.integers(0, 4, 300), "b": rng.choice(["p", "q"], 300)})
+    age = pd.DataFrame({"age": rng.integers(18, 80, 2000)})
+    chance, born = rng.random(2000) < 1 / (1 + np.exp((50 - age["age"]) / 8)), age.assign(born=2026 - age["age"])
+    grown = [(age, chance), (born, chance), (age, age["age"] > 50), (age, rng.random(2000) < 0.01)]
     for table, target in [
         (few, pd.Series(rng.integers(0, 5, 300), name="y")),
         (few.assign(age=rng.integers(20, 60, 300)), pd.Series(rng.choice(["yes", "no"], 300), name="y")),
         (few[["b"]], y.round(1)),
         (few[["b"]], pd.Series(rng.choice(np.arange(30.5, 80), 300), name="y")),
+        *((ages, pd.Series(np.where(said, "yes", "no"), name="y")) for ages, said in grown),
     ]:
         assert not warned(facts(table, target, None), "copies of earlier ones")
 
@@ -476,6 +480,8 @@ def test_leaks_that_all_but_determine():
     label = np.where(y > 0, "yes", "no")
     near = np.where(rng.random(300) < 0.02, -y, y)
     assert warned(facts(X.assign(near=near), pd.Series(label, name="t"), None), "'near' all but determines")
+    huge = pd.Series(near, index=X.index) * 1e45  # more than trees can read
+    assert warned(facts(X.assign(huge=huge), pd.Series(label, name="t"), None), "'huge' all but determines")
     assert not warned(facts(X, pd.Series(label, name="t"), None), "determines")
     assert warned(facts(X.assign(near=np.exp(y) + 1e-4 * rng.normal(size=300)), y), "'near' all but determines")
 

@@ -317,7 +317,8 @@ class Derivatives:
         u, y, weight, rows = _arguments(first, second, weight)
         if rows is None:
             return u, self._by_hand(y, weight, u)
-        rows.setting.begin(u)
+        if rows.setting.unsure:
+            self._warn_once("units", rows.setting.unsure)
         return u, rows
 
     def _mean_loss(self, first: Any, second: Any, weight: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -123,3 +124,15 @@ def check_derivatives(loss: str, y: NDArray[Any], f: NDArray[Any], *derivatives:
 
 def _whole(number: Any, least: int) -> bool:
     return type(number) is not bool and isinstance(number, Integral) and int(number) >= least
+
+
+def trees_before() -> bool:
+    """Whether the training that waits for the answer goes on from trees, which no booster tells an objective."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if str(frame.f_globals.get("__name__")).partition(".")[0] in ("catboost", "lightgbm", "xgboost"):
+            given = frame.f_locals
+            if any(given.get(name) is not None for name in ("init_model", "xgb_model")):
+                return True
+    return False

@@ -62,20 +62,10 @@ class Objective(Derivatives, ABC):
     def model(self, booster: Any, train: Any) -> BoostedModel:
         """Predictions from a booster trained on a dataset made by `dataset`; of any other dataset, ValueError.
 
-        A dataset on which nothing was trained, here at least, has units that the booster knows nothing of.
+        The booster does not know in which units it learnt: of a dataset that has others the predictions are wrong.
 
         Thresholds that the loss leaves open are those that go best with the scores of the training rows.
         """
-        if not rows_of(train).setting.learnt_in:
-            raise ValueError(
-                f"{self.loss.name}: no booster was trained on this dataset, so this one learnt in other units: pass "
-                "the dataset that it was trained on; made anew where it was trained elsewhere, pass "
-                "dataset(X, y, reference=it)"
-            )
-        return self._finished(booster, train)
-
-    def _finished(self, booster: Any, train: Any) -> BoostedModel:
-        """Predictions from a booster and its training rows, with the thresholds that go best with them."""
         model, rows = self._model(booster, train), rows_of(train)
         if rows.setting.cuts is not None:
             model.loss = parted(self.loss, rows.setting.cuts.after(rows, model.raw(self._features(train))))
@@ -104,7 +94,7 @@ class Objective(Derivatives, ABC):
         booster = self._train(
             self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
         )
-        return self._finished(booster, train)
+        return self.model(booster, train)
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""

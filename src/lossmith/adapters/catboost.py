@@ -217,7 +217,8 @@ class Block:
         )
 
     def derivatives(self, u: Array, target: Any, weight: Any) -> tuple[Array, Array]:
-        self.setting.begin(u)
+        if self.setting.unsure:
+            self.objective._warn_once("units", self.setting.unsure)
         return self.objective._derivatives(self.rows(target, weight), u)
 
     def total(self, u: Array, target: Any, weight: Any) -> tuple[float, float]:

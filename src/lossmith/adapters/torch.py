@@ -90,7 +90,8 @@ class LossModule(torch.nn.Module):
             raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
         self.loss, self.options, self._text = loss, options, _text_of(loss)
         # The compiler gives up on a function that it has compiled eight times, whatever for: each loss has its own.
-        self.__dict__["forward"] = MethodType(_copied(type(self).forward), self)
+        if isinstance(forward := type(self).forward, FunctionType):
+            self.__dict__["forward"] = MethodType(_copied(forward), self)
 
     def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
         """The loss of raw scores and their targets; raises what the loss raises."""

@@ -11,29 +11,40 @@ from lossmith.choosing.tables import Floats, Rows, Table
 
 SHARE = 0.01  # of the rows: fewer copies move no score by what counts as a difference
 FEWEST = 30  # different rows; of fewer, every kind of row comes again
-MANY_VALUES = 0.5  # times the different rows: a column of so many values tells rows apart
-AGREES = 0.9  # of the rows that are alike in all other columns
+AGREES = 0.9  # of two rows that are alike in all other columns, beyond what any two rows agree
 
 
 def copies(table: Table, y: Floats) -> Rows | None:
     """A code for each row, one for all rows that are equal in every column and the target; None where hardly any are,
     or where they may be equal by chance.
 
-    Rows of a few categories are equal by chance, and so are values that were rounded. Copies agree in the column of
-    most values, too, whenever they agree in the others.
+    Rows of a few categories or of rounded numbers are equal by chance. Copies agree in the target, and in the column
+    of most values, too, whenever they agree in all the others.
     """
     if not table.columns:
         return None
-    every = [y, *(column.values for column in table.columns)]
-    codes = _alike(every)
+    features = [column.values for column in table.columns]
+    codes = _alike([y, *features])
     different, rows = int(codes.max()) + 1, len(y)
     if different < FEWEST or rows - different < SHARE * rows:
         return None
-    values = [len(np.unique(each)) for each in every]
-    telling = int(np.argmax(values))
-    without = int(_alike(every[:telling] + every[telling + 1 :]).max()) + 1
-    tell = values[telling] >= MANY_VALUES * different
-    return codes if tell and rows - different >= AGREES * (rows - without) else None
+    telling = int(np.argmax([len(np.unique(each)) for each in features]))
+    others = [y, *features[:telling], *features[telling + 1 :]]
+    surely = _follows(y, codes, _alike(features)) and _follows(features[telling], codes, _alike(others))
+    return codes if surely else None
+
+
+def _follows(values: Floats, codes: Rows, without: Rows) -> bool:
+    """Whether rows that are alike without these values are alike with them."""
+    by_chance = _pairs(np.unique(values, return_inverse=True)[1]) / _pairs(np.zeros_like(codes))
+    found = _pairs(codes) / _pairs(without)
+    return by_chance < 1 and found - by_chance >= AGREES * (1 - by_chance)
+
+
+def _pairs(codes: Rows) -> float:
+    """The pairs of rows that have the same code."""
+    counts = np.bincount(codes).astype(np.float64)
+    return float(counts @ (counts - 1)) / 2
 
 
 def _alike(columns: Sequence[Floats]) -> Rows:

@@ -183,12 +183,26 @@ class Call:
         data = self.data
         weight = data.weight
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
-            (factor,) = self.outputs("class_factor")
+            factor = self._class_factor()
             kind = data.xp.float64 if data.host else factor.dtype
             with np.errstate(all="ignore"):  # of samples that are left out it may be anything
                 weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
         like = data.like if data.formula.kind == "pointwise" else data.like[..., 0]
         return total_weight(data.xp, like, weight, data.keep)
+
+    def _class_factor(self) -> Array:
+        """The weight of each sample's class: where the parts of a sum differ in it, an error on the host, else NaN."""
+        data = self.data
+        (factor,) = self.outputs("class_factor", checked=False)
+        if data.checked:
+            bad = np.asarray((factor != factor) if data.keep is None else (factor != factor) & data.keep)
+            if bad.any():
+                index = tuple(np.argwhere(bad)[0].tolist())
+                raise ValueError(
+                    f"{self.loss.name}: there is no weighted mean: the losses it is made of give different weights to "
+                    f"the class of the sample at index {list(index)}: {self._point(index)}"
+                )
+        return self._checked("class_factor", factor)
 
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""

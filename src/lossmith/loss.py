@@ -79,7 +79,8 @@ class Loss:
 
     def __call__(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
                  validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
-        """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), "weighted_mean".
+        """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), and "weighted_mean",
+        which divides by weight times the weight that the loss itself gives to the class: in a sum, all parts the same.
 
         y_true and y_pred have equal shapes (row losses: y_pred has a last axis of K classes; several predictions: a
         last axis of those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument,

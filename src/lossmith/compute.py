@@ -24,7 +24,7 @@ from lossmith.namespaces import (
     namespace_of,
     stacked,
 )
-from lossmith.parameters import stored, stored_vector
+from lossmith.parameters import check_constants, stored, stored_vector
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Call:
 
     def _params(self, like: Array) -> dict[str, Any]:
         xp, dtype = self.data.xp, dtype_name(like.dtype)
+        check_constants(self.loss, self.data.formula, dtype)
         values: dict[str, Any] = {"width": self.width}
         numbers = self.loss.numbers
         for argument in self.data.formula.params:
@@ -303,6 +304,12 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
         raise TypeError(f"{loss.name}: a JAX array cannot be written to, so it cannot be out")
     if any(_share_memory(out, other) for other in inputs):
         raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+
+
+def check_single(loss: Loss, out: Any) -> None:
+    """out= of one result is no tuple, which would be taken for the places of several."""
+    if isinstance(out, tuple):
+        raise TypeError(f"{loss.name}: out must be one array, not a tuple")
 
 
 def check_pair(loss: Loss, out: Any) -> None:

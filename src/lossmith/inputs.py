@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from functools import reduce
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from lossmith.namespaces import (
     odd_layout,
     on_host,
 )
+from lossmith.pairing import check_columns, check_index
 from lossmith.record import Record
 
 if TYPE_CHECKING:
@@ -118,16 +120,12 @@ def _at(index: tuple[Any, ...]) -> str:
     return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
 
 
-def check_index(**named: Any) -> None:
-    """pandas objects pair up by position, so unequal indexes are refused rather than guessed about."""
-    indexed = [(name, x) for name, x in named.items() if hasattr(x, "iloc") and hasattr(x, "index")]
-    for name, x in indexed[1:]:
-        first, other = indexed[0]
-        if not x.index.equals(other.index):
-            raise ValueError(
-                f"{first} and {name} have unequal pandas indexes; values pair up by position, "
-                "so align them first or pass .to_numpy()"
-            )
+def check_names(loss: Loss, extras: Mapping[str, Any]) -> None:
+    """Further inputs are those of the formula, before any of them is looked at."""
+    known = {extra.name for formula in loss.formulas.values() for extra in formula.extras}
+    for name in extras:
+        if name not in known:
+            raise TypeError(f"{loss.name} takes no argument {name!r}")
 
 
 def _shape_error(loss: Loss, names: tuple[str, str], shapes: tuple[Any, Any]) -> ValueError:
@@ -143,7 +141,9 @@ def prepare(
     loss: Loss, y_true: Any, y_pred: Any, weight: Any, where: Any, extras: dict[str, Any], validate: bool | None
 ) -> Inputs:
     """Everything that is checked before a loss is computed."""
+    check_names(loss, extras)
     check_index(y_true=y_true, y_pred=y_pred, weight=weight, where=where, **extras)
+    check_columns(loss, y_true, y_pred)
     xp, host = namespace_of(y_pred, y_true, weight, where, *extras.values())
     if not host and namespace_of(y_pred)[1]:
         raise TypeError(f"{loss.name}: y_pred is host data but another argument is not; move them to the same library")
@@ -184,14 +184,21 @@ def prepare(
         return xp.asarray(xp.astype(x, dtype)) if x.dtype != dtype else x
 
     predictions = _split(formula, convert(prediction))
+    like = next(iter(predictions.values()))
+    if formula.target.domain.kind == "class id" and like.shape[-1] > (most := most_classes(like.dtype)):
+        raise ValueError(f"{loss.name}: y_pred has {like.shape[-1]} classes, but float32 numbers {most}: pass float64")
     arrays = {formula.target.name: convert(target), **predictions, **{n: convert(a) for n, a in named.items()}}
     legal = _check_domains(loss, formula, arrays, raw, keep, xp, look)
     if sound is not None:
         legal["weight"] = sound
     if formula.kind == "rowwise":
         arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
-    like = next(iter(predictions.values()))
     return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, legal)
+
+
+def most_classes(dtype: Any) -> float:
+    """Of how many classes all ids are numbers of this compute type."""
+    return math.inf if dtype_name(dtype) == "float64" else 1 << 24
 
 
 def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
@@ -256,9 +263,6 @@ def _check_shapes(
             raise TypeError(f"{loss.name} needs {extra.name}=, {extra.domain.describe()} per sample")
         if tuple(named[extra.name].shape) != shape:
             raise _shape_error(loss, (extra.name, "the per-sample loss"), (tuple(named[extra.name].shape), shape))
-    for name in named:
-        if name not in {extra.name for extra in formula.extras}:
-            raise TypeError(f"{loss.name} takes no argument {name!r}")
     return shape
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from lossmith.compute import Call, check_out, check_pair, differentiable
+from lossmith.compute import Call, check_out, check_pair, check_single, differentiable
 from lossmith.direct import served
 from lossmith.engine.choice import machine_code
 from lossmith.engine.denormals import denormals
@@ -128,6 +128,7 @@ class Loss:
 
     def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
                     validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
+        check_single(self, out)
         found = served(self, (which,), reduction, y_true, y_pred, weight, where, out, extras, width)
         if found is not None:
             return found[0]
@@ -140,6 +141,7 @@ class Loss:
                            reduction: str = "mean", out: Any = None, validate: bool | None = None,
                            **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
+        check_single(self, out)
         found = served(self, _BOTH, reduction, y_true, y_pred, weight, where, out, extras)
         if found is not None:
             return found[0], found[1]

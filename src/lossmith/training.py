@@ -118,8 +118,8 @@ def compare(
     """Fit one linear model per loss on (X, y), and let every loss and the plain measures judge every model.
 
     Judged on `test=(X, y)`, or, without it, on the training rows. Losses of numbers are compared with losses of numbers
-    (measures: mean squared and mean absolute error of the prediction), losses of classes with losses of classes
-    (measure: share of wrong answers).
+    (measures: mean squared and mean absolute error of the prediction, of the first where there are several), losses of
+    classes with losses of classes (measure: share of wrong answers).
     """
     chosen = [_named(loss) for loss in losses]
     if not chosen:
@@ -144,7 +144,7 @@ def compare(
 def _scores(model: Any, losses: list[Loss], labels: list[str], X: Any, y: Any, weight: Any) -> dict[str, float]:
     target = np.asarray(y)
     if isinstance(model, LinearRegressor):
-        error = model.predict(X) - target
+        error = model.first_prediction(X) - target
         scores = {
             "mse": float(np.average(error**2, weights=weight)),
             "mae": float(np.average(np.abs(error), weights=weight)),

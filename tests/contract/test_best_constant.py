@@ -220,6 +220,14 @@ def test_what_is_wrong_is_named_where_the_user_has_it(loss, y, weight, message):
         loss.best_constant(y, weight=weight)
 
 
+@pytest.mark.parametrize("given", [{"where": [True]}, {"reduction": "sum"}, {"exposure": [1.0]}], ids=str)
+def test_what_the_formula_does_not_take_is_refused_by_name(given):
+    (name,) = given
+    for call in (lm.huber().best_constant, lambda y, **more: lm.gaussian_nll().best_constant(y, weight=[1.0], **more)):
+        with pytest.raises(TypeError, match=f"takes no argument '{name}'"):
+            call([1.0], **given)
+
+
 def test_unequal_pandas_indexes_are_refused():
     pandas = pytest.importorskip("pandas")
     y, weight = pandas.Series([1.0, 2.0]), pandas.Series([1.0, 2.0], index=[1, 0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lossmith.refusals import few
+
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
@@ -26,20 +28,16 @@ def check_columns(loss: Loss, y_true: Any, y_pred: Any) -> None:
     own = _columns(y_true)
     what = "the columns of y_true" if own else "the classes" if loss.outputs is None else "its predictions"
     if not own:
-        predictions = [p.name for p in loss.formula.predictions]
-        own = list(loss.labels or range(len(found))) if loss.outputs is None else predictions
+        predictions = tuple(p.name for p in loss.formula.predictions)
+        own = loss.labels or tuple(range(len(found))) if loss.outputs is None else predictions
     if found != own and len(found) == len(own) and set(found) == set(own):
         raise ValueError(
-            f"{loss.name}: the columns of y_pred are {_few(found)}, but {what} {_few(own)}; "
+            f"{loss.name}: the columns of y_pred are {few(found)}, but {what} {few(own)}; "
             "values pair up by position, so bring them into one order or pass .to_numpy()"
         )
 
 
-def _columns(x: Any) -> list[Any]:
+def _columns(x: Any) -> tuple[Any, ...]:
     """The names of a pandas or Polars table's columns; none of columns that are only numbered, or of anything else."""
-    found = list(x.columns) if hasattr(x, "columns") and hasattr(x, "to_numpy") else []
-    return [] if found == list(range(len(found))) else found
-
-
-def _few(names: list[Any]) -> str:
-    return ", ".join(map(repr, names[:10])) + (" ..." if len(names) > 10 else "")
+    found = tuple(x.columns) if hasattr(x, "columns") and hasattr(x, "to_numpy") else ()
+    return () if found == tuple(range(len(found))) else found

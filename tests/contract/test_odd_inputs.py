@@ -185,6 +185,8 @@ def test_more_classes_than_float32_numbers_are_refused():
         with pytest.raises(ValueError, match="y_pred has 16777217 classes, but float32 numbers 16777216"):
             call([5], scores)
     assert lm.cross_entropy()([5], scores[:, 1:]) == pytest.approx(24 * math.log(2), rel=1e-6)
+    shares = np.broadcast_to(np.float32(2**-24), scores.shape)  # of which none has a number
+    assert lm.kl_divergence()(shares, shares) == 0
 
 
 @pytest.mark.filterwarnings("error")

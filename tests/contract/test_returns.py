@@ -97,7 +97,7 @@ def test_columns_in_another_order_are_refused(library, loss, y, right, wrong):
     expected = loss(SHARES if isinstance(y, list) else y, SHARES)
     assert loss(target, table(right)) == loss.value_and_gradient(target, table(right))[0] == expected
     if wrong is not None:
-        with pytest.raises(ValueError, match=f"{loss.name}: the columns of y_pred are '{wrong[0]}', '{wrong[1]}', but"):
+        with pytest.raises(ValueError, match=rf"{loss.name}: the columns of y_pred are \({str(wrong)[1:-1]}\), but"):
             loss(target, table(wrong))
         assert loss(target, table(wrong).to_numpy()) == expected
 

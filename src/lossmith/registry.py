@@ -54,11 +54,11 @@ class Constructor:
 
         Any other takes its functions along: to other processes by whatever sends those by value, such as cloudpickle.
         """
-        if catalogue().get(self.recipe.name) is self.recipe:
-            return constructor, (self.recipe.name,)
-        module = sys.modules.get(self.__module__)
-        if self.__module__ != "__main__" and getattr(module, self.recipe.name, None) is self:
-            return self.recipe.name
+        name, module = self.recipe.name, sys.modules.get(self.__module__)
+        if catalogue().get(name) is self.recipe:
+            return constructor, (name,)
+        if self.__module__ != "__main__" and getattr(module, name, None) is self:
+            return name
         return Constructor, (self.recipe,)
 
     def __repr__(self) -> str:

@@ -111,6 +111,14 @@ def test_a_class_without_samples_is_infinitely_unlikely():
     np.testing.assert_allclose(got[0] - got[2], np.log(2.0), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "loss", [lm.cross_entropy(), lm.multiclass_hinge(), lm.multi_margin(), 2 * lm.multi_margin(p=2)], ids=str
+)
+@pytest.mark.parametrize(("y", "weight"), [([0, 0], None), ([0, 1, 0], [1.0, 0.0, 2.0])])
+def test_of_one_class_alone_the_other_is_infinitely_unlikely(loss, y, weight):
+    assert loss.best_constant(y, weight=weight).tolist() == [0.0, -np.inf]
+
+
 def test_softmax_scores_of_soft_rows():
     got = lm.cross_entropy().best_constant(samples.SHARES)
     share = samples.SHARES.mean(axis=0)

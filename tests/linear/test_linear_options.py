@@ -321,6 +321,7 @@ def test_no_loss_at_all_is_no_cause_for_a_warning(epsilon, slope):
     [
         (LinearRegressor, lm.poisson()),
         (LinearRegressor, lm.tweedie(log_input=False)),
+        (LinearRegressor, lm.binary_cross_entropy()),
         (LinearClassifier, lm.binary_cross_entropy()),
         (LinearClassifier, lm.multiclass_hinge()),
         (LinearClassifier, lm.multi_margin()),
@@ -343,3 +344,10 @@ def test_numpy_may_be_set_to_raise(make, loss):
         expected = outcome()
     with np.errstate(all="raise"):
         assert outcome() == expected
+
+
+def test_errors_whose_squares_fade_away_are_none_whatever_numpy_is_set_to():
+    X, y = np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.array([0.0, 1.0, 0.0, 1.0])
+    model = LinearRegressor(lm.binary_cross_entropy(), l2=1.0).fit(X, y)
+    with np.errstate(all="raise"):
+        assert model.score(X, y, offset=600 * X[:, 0]) == 1.0

@@ -38,7 +38,7 @@ Begin: TypeAlias = tuple[Array, Array] | None
 """Coefficients and intercepts; None where nothing is known."""
 
 
-_quiet = np.errstate(all="ignore")  # steps may go too far, which is looked at, whatever NumPy is set to do about it
+quiet = np.errstate(all="ignore")  # steps may go too far, which is looked at, whatever NumPy is set to do about it
 
 
 class LinearModel(BaseEstimator):
@@ -79,7 +79,7 @@ class LinearModel(BaseEstimator):
 
     # fitting ----------------------------------------------------------------------------------------------------------
 
-    @_quiet
+    @quiet
     def _fit(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
@@ -190,7 +190,7 @@ class LinearModel(BaseEstimator):
             self.__dict__ = before
             raise
 
-    @_quiet
+    @quiet
     def _stream_in(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
@@ -244,7 +244,7 @@ class LinearModel(BaseEstimator):
             del self.feature_names_in_
         return features
 
-    @_quiet
+    @quiet
     def raw_scores(self, X: Any, offset: Any = None) -> Array:
         """X w + b + offset, what the loss takes: (n,) for one output, (n, outputs) for several."""
         if not hasattr(self, "coef_"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lossmith.pairing import check_index
 
 from .base import RegressorMixin
-from .estimators import LinearModel
+from .estimators import LinearModel, quiet
 from .options import check_loss, known_or_none, named
 from .validation import as_numbers, as_target, as_weight
 
@@ -110,6 +110,7 @@ class LinearRegressor(RegressorMixin, LinearModel):
         """y as a loss wants it: as it is."""
         return np.asarray(y)
 
+    @quiet
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """R squared of the predictions; where the loss has several, of the first (the mean, for gaussian_nll)."""
         check_index(y=y, sample_weight=sample_weight, offset=offset)

@@ -239,6 +239,9 @@ def test_show_draws(tmp_path, suffix):
     assert done.exit_code == 0, done.output
     assert path.stat().st_size > 1000
     assert call("show", "huber", "--plot", tmp_path / "huber.gif").exit_code == 2
+    unwritten = call("show", "huber", "--plot", tmp_path / f"{'long' * 100}{suffix}")
+    assert unwritten.exit_code == 2 and "File name too long" in unwritten.stderr
+    assert "internal error" not in unwritten.stderr
 
 
 def test_help_is_quick_and_light():

@@ -10,7 +10,7 @@ from lossmith.formula import NonNegative, Real, is_class, pick, where
 from lossmith.formula import sum as row_sum
 from lossmith.formula.data import check
 from lossmith.formula.domains import Domain
-from lossmith.formula.expr import Expr, const, mul, substitute
+from lossmith.formula.expr import ONE, Expr, const, mul, substitute
 from lossmith.formula.model import Argument, Formula
 from lossmith.links import AnyLink, Link
 from lossmith.loss import Loss
@@ -160,11 +160,19 @@ def _sum(a: Formula, b: Formula) -> Formula:
         inputs[1:],
         tuple(extras.values()),
         a.params + b.params,
-        a.class_factor if a.class_factor is b.class_factor else None,  # no one weight where the two differ
+        _common(a.class_factor, b.class_factor),
         tuple(x + y for x, y in zip(a.curvature, b.curvature, strict=True)),
     )
     check(total)
     return total
+
+
+def _common(a: Expr | None, b: Expr | None) -> Expr | None:
+    """The weight that both give to a sample's class; undefined where they differ, as is a mean weighted by it."""
+    if a is b:
+        return a
+    a, b = (ONE if factor is None else factor for factor in (a, b))
+    return where(a == b, a, math.nan)
 
 
 def _both(a: Domain, b: Domain) -> Domain:

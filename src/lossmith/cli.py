@@ -240,10 +240,13 @@ def told(as_json: bool = False) -> Iterator[None]:
     except (ValueError, KeyError) as error:
         refuse(one_line(error), as_json)
         raise typer.Exit(2) from None
+    except OSError as error:  # a place that cannot be written, a full disk
+        refuse(f"{error.filename}: {error.strerror}" if error.filename else one_line(error), as_json)
+        raise typer.Exit(2) from None
     except ModuleNotFoundError as error:
         refuse(f"the package {error.name} is missing: pip install 'lossmith[choose]'", as_json)
         raise typer.Exit(2) from None
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError) as error:
         if os.environ.get("LOSSMITH_DEBUG"):
             raise
         refuse(

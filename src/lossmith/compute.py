@@ -24,7 +24,7 @@ from lossmith.namespaces import (
     namespace_of,
     stacked,
 )
-from lossmith.parameters import stored, stored_vector
+from lossmith.parameters import check_constants, stored, stored_vector
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class Call:
 
     def _params(self, like: Array) -> dict[str, Any]:
         xp, dtype = self.data.xp, dtype_name(like.dtype)
+        check_constants(self.loss, self.data.formula, dtype)
         values: dict[str, Any] = {"width": self.width}
         numbers = self.loss.numbers
         for argument in self.data.formula.params:
@@ -183,12 +184,26 @@ class Call:
         data = self.data
         weight = data.weight
         if reduction == "weighted_mean" and data.formula.class_factor is not None:
-            (factor,) = self.outputs("class_factor")
+            factor = self._class_factor()
             kind = data.xp.float64 if data.host else factor.dtype
             with np.errstate(all="ignore"):  # of samples that are left out it may be anything
                 weight = factor if weight is None else data.xp.astype(factor, kind) * data.xp.astype(weight, kind)
         like = data.like if data.formula.kind == "pointwise" else data.like[..., 0]
         return total_weight(data.xp, like, weight, data.keep)
+
+    def _class_factor(self) -> Array:
+        """The weight of each sample's class: where the parts of a sum differ in it, an error on the host, else NaN."""
+        data = self.data
+        (factor,) = self.outputs("class_factor", checked=False)
+        if data.checked:
+            bad = np.asarray((factor != factor) if data.keep is None else (factor != factor) & data.keep)
+            if bad.any():
+                index = tuple(np.argwhere(bad)[0].tolist())
+                raise ValueError(
+                    f"{self.loss.name}: there is no weighted mean: the losses it is made of give different weights to "
+                    f"the class of the sample at index {list(index)}: {self._point(index)}"
+                )
+        return self._checked("class_factor", factor)
 
     def derivative(self, values: Array, reduction: str, out: Array | None = None) -> Array:
         """Weights, reduction and dtype of anything that has the shape of y_pred."""
@@ -289,6 +304,12 @@ def check_out(loss: Loss, out: Any, y_pred: Any, *inputs: Any) -> None:
         raise TypeError(f"{loss.name}: a JAX array cannot be written to, so it cannot be out")
     if any(_share_memory(out, other) for other in inputs):
         raise ValueError(f"{loss.name}: out shares memory with an input, which must not be written to")
+
+
+def check_single(loss: Loss, out: Any) -> None:
+    """out= of one result is no tuple, which would be taken for the places of several."""
+    if isinstance(out, tuple):
+        raise TypeError(f"{loss.name}: out must be one array, not a tuple")
 
 
 def check_pair(loss: Loss, out: Any) -> None:

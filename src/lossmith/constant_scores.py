@@ -131,7 +131,9 @@ def _through(formula: Formula, links: tuple[Link, ...]) -> Formula:
 
 
 def _open(loss: Loss, links: list[Link], count: int) -> list[bool]:
-    """Which scores say something where they are infinite, such as a probability of 0."""
+    """Which scores say something where they are infinite, such as a probability of 0, or a class that nothing is."""
+    if loss.target_kind == "class id":
+        return [True] * count
     own = getattr(loss.link, "links", [loss.link] * count)
     each = links * count if loss.kind == "rowwise" else links
     return [a.name != "identity" or b.name != "identity" for a, b in zip(own, each, strict=True)]
@@ -200,10 +202,13 @@ def _smoothed(mean: _Mean, start: Floats) -> Iterator[tuple[_Mean, float]]:
 def _with_ends(mean: _Mean, found: Floats, may_end: list[bool]) -> Floats:
     """With those scores infinite that are better so: an unseen class has no smallest one that is finite."""
     here = mean.at(found)
-    ends = (-np.inf,) if mean.loss.kind == "rowwise" else (-np.inf, np.inf)  # of a row's scores some stay finite
+    rows = mean.loss.kind == "rowwise"
+    ends = (-np.inf,) if rows else (-np.inf, np.inf)
     for place, may in enumerate(may_end):
         for end in ends:
             trial = np.where(np.arange(len(found)) == place, end, found)
+            if rows and not np.isfinite(trial).any():  # a row's scores are told from one that is finite
+                break
             there = mean.at(trial).value
             if there == -np.inf or (may and there <= here.value + EPS * here.size):
                 found = trial

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from lossmith.compute import Call
 from lossmith.constant_scores import best_scores, is_lowest
 from lossmith.formula.domains import Domain
-from lossmith.inputs import check_index, to_host
+from lossmith.inputs import check_names, to_host
 from lossmith.kinks import known_classes
+from lossmith.pairing import check_index
 from lossmith.turning import boundary, crossing
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _kept(loss: Loss, y_true: Any, weight: Any, extras: dict[str, Any]) -> tuple
 
     The largest weight is about 1, so that no sum of them overflows. Raises what a call would.
     """
+    check_names(loss, extras)
     check_index(y_true=y_true, weight=weight, **extras)
     y, w = to_host(y_true, "y_true"), None if weight is None else to_host(weight, "weight")
     named = {name: to_host(value, name) for name, value in extras.items()}

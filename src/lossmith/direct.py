@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossmith.compute import check_reduction, overlaps_itself
-from lossmith.inputs import check_index, label_numbers, to_host
+from lossmith.inputs import label_numbers, to_host
 from lossmith.namespaces import is_floating, is_host
+from lossmith.pairing import check_columns, check_index
 from lossmith.plans import SOUND, TOTAL, Plan, Request, Served, plan
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def direct(
         given["weight"] = weight
     if where is not None:
         given["where"] = where
-    found = _host_arrays(given)
+    found = _host_arrays(loss, given)
     if found is None or not all(array.ndim for array in found.values()):
         return None
     outs = () if out is None else out if isinstance(out, tuple) else (out,)
@@ -174,13 +175,14 @@ def _writable(out: Any, shape: tuple[int, ...], given: list[Any]) -> bool:
     return not any(np.may_share_memory(out, x) for x in given if isinstance(x, _ARRAY))
 
 
-def _host_arrays(given: Mapping[str, Any]) -> dict[str, Array] | None:
+def _host_arrays(loss: Loss, given: Mapping[str, Any]) -> dict[str, Array] | None:
     """Arrays of numbers or texts; None for what is not the host's, or neither."""
     tables = [x for x in given.values() if type(x) not in (_ARRAY, list, tuple)]
     if tables:
         if not all(is_host(x) for x in tables):
             return None
         check_index(**given)
+        check_columns(loss, given["y_true"], given["y_pred"])
     try:
         return {name: _host_array(x, name) for name, x in given.items()}
     except TypeError:  # the checked road says which, and why

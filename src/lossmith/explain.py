@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CLASSES = 10  # where nothing says how many there are
 _OUTPUTS = ("value", "gradient", "hessian", "curvature")
-_DTYPES = ("float64", "float32", "float16")
+_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 def explain_kernel(
@@ -27,7 +27,7 @@ def explain_kernel(
 ) -> str:
     """IR and assembly of the kernel that serves a mean of the outputs on contiguous arrays of the dtype.
 
-    ``outputs`` are some of value, gradient, hessian and curvature; ``dtype`` is float64, float32 or float16;
+    ``outputs`` are some of value, gradient, hessian and curvature; ``dtype`` is float64, float32, float16 or bfloat16;
     ``classes``, of a loss of rows, are as many as its labels or weights by default, or else ten. ValueError says which
     of them is none of these, or that there is no kernel.
     """
@@ -35,6 +35,10 @@ def explain_kernel(
         raise ValueError(f"outputs must be a tuple of some of {', '.join(_OUTPUTS)}, not {outputs!r}")
     if dtype not in _DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, not {dtype!r}")
+    try:
+        np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"dtype {dtype!r} is not known to NumPy before `import ml_dtypes`") from None
     found = _plan(loss, tuple(outputs), dtype, _classes(loss, classes))
     if found is None:
         raise ValueError(f"{loss.name}: there is no kernel for this: host arrays are computed without machine code")

@@ -25,6 +25,7 @@ from lossmith.namespaces import (
     odd_layout,
     on_host,
 )
+from lossmith.pairing import check_columns, check_index
 from lossmith.parameters import did_you_mean
 from lossmith.record import Record
 from lossmith.refusals import at, refuse_outside
@@ -117,16 +118,13 @@ def _is_gap(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
 
 
-def check_index(**named: Any) -> None:
-    """pandas objects pair up by position, so unequal indexes are refused rather than guessed about."""
-    indexed = [(name, x) for name, x in named.items() if hasattr(x, "iloc") and hasattr(x, "index")]
-    for name, x in indexed[1:]:
-        first, other = indexed[0]
-        if not x.index.equals(other.index):
-            raise ValueError(
-                f"{first} and {name} have unequal pandas indexes; values pair up by position, "
-                "so align them first or pass .to_numpy()"
-            )
+def check_names(loss: Loss, extras: Iterable[str]) -> None:
+    """Further inputs are those of the formula, before any of them is looked at."""
+    known = {extra.name for formula in loss.formulas.values() for extra in formula.extras}
+    for name in extras:
+        if name not in known:
+            others = sorted({*known, "weight", "where"} - {name})
+            raise TypeError(f"{loss.name} takes no argument {name!r}{did_you_mean(name, others)}")
 
 
 def _shape_error(loss: Loss, names: tuple[str, str], shapes: tuple[Any, Any]) -> ValueError:
@@ -142,7 +140,9 @@ def prepare(
     loss: Loss, y_true: Any, y_pred: Any, weight: Any, where: Any, extras: dict[str, Any], validate: bool | None
 ) -> Inputs:
     """Everything that is checked before a loss is computed."""
+    check_names(loss, extras)
     check_index(y_true=y_true, y_pred=y_pred, weight=weight, where=where, **extras)
+    check_columns(loss, y_true, y_pred)
     xp, host = namespace_of(y_pred, y_true, weight, where, *extras.values())
     if not host and namespace_of(y_pred)[1]:
         raise TypeError(f"{loss.name}: y_pred is host data but another argument is not; move them to the same library")
@@ -166,7 +166,6 @@ def prepare(
 
     prediction, target = load(y_pred, "y_pred"), load(y_true, "y_true")
     formula = _formula(loss, target, prediction)
-    _check_names(loss, formula, extras)
     named = {name: load(x, name) for name, x in extras.items()}
     shape = _check_shapes(loss, formula, target, prediction, named)
     raw = target
@@ -184,14 +183,23 @@ def prepare(
         return xp.asarray(xp.astype(x, dtype)) if x.dtype != dtype else x
 
     predictions = _split(formula, convert(prediction))
+    like = next(iter(predictions.values()))
+    if formula.kind == "rowwise":
+        check_count(loss, formula, like.shape[-1], like.dtype)
     arrays = {formula.target.name: convert(target), **predictions, **{n: convert(a) for n, a in named.items()}}
     legal = _check_domains(loss, formula, arrays, raw, keep, xp, look)
     if sound is not None:
         legal["weight"] = sound
     if formula.kind == "rowwise":
         arrays = {n: a if a.ndim > len(shape) else a[..., None] for n, a in arrays.items()}
-    like = next(iter(predictions.values()))
     return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, legal)
+
+
+def check_count(loss: Loss, formula: Formula, classes: int, dtype: Any) -> None:
+    """ValueError for more classes than this compute type has whole numbers for: another class would be read."""
+    most = 1 << 24
+    if classes > most and formula.target.domain.kind == "class id" and dtype_name(dtype) != "float64":
+        raise ValueError(f"{loss.name}: y_pred has {classes} classes, but float32 numbers {most}: pass float64 arrays")
 
 
 def _labels_to_numbers(
@@ -225,13 +233,6 @@ def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:
     if len(loss.formulas) == 1:
         return next(iter(loss.formulas.values()))
     return loss.formulas["row" if target.ndim == prediction.ndim else "class id"]
-
-
-def _check_names(loss: Loss, formula: Formula, named: Iterable[str]) -> None:
-    known = [extra.name for extra in formula.extras]
-    for name in named:
-        if name not in known:
-            raise TypeError(f"{loss.name} takes no argument {name!r}{did_you_mean(name, (*known, 'weight', 'where'))}")
 
 
 def _check_shapes(

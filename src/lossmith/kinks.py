@@ -67,6 +67,7 @@ def _lines(loss: Loss, y: Any, classes: int) -> list[Points]:
 
 
 @lru_cache(maxsize=1024)
+@np.errstate(all="ignore")  # far out there may be no limit, and then nothing to compare
 def has_kink(loss: Loss) -> bool:
     """Whether some line through ordinary predictions meets a jump of the gradient."""
     if loss.formula.extras:
@@ -83,8 +84,7 @@ def _gradient(loss: Loss, y: Any, points: Points) -> Points:
     """NaN where it has no limit: the points are further out than a loss that overflows there may ever be asked for."""
     pred = points[:, 0] if loss.outputs == 1 else points
     target = np.repeat(np.asarray(y)[None], len(points), axis=0)
-    with np.errstate(all="ignore"):
-        (g,) = Call(loss, target, pred, None, None, {}).outputs("gradient", checked=False)
+    (g,) = Call(loss, target, pred, None, None, {}).outputs("gradient", checked=False)
     return np.asarray(g).reshape(len(points), -1)
 
 
@@ -119,7 +119,6 @@ def _lasts(loss: Loss, y: Any, ends: tuple[Points, Points], step: Points, jump: 
     """
     sides = ends[0] - _BESIDE[:, None] * step, ends[1] + _BESIDE[:, None] * step
     before, after = (_gradient(loss, y, side) for side in sides)
-    with np.errstate(all="ignore"):  # further out there may be no limit, and then nothing to tell
-        lasting = np.abs(after.mean(axis=0) - before.mean(axis=0)).max()
-        rough = np.abs(np.diff([before, after], n=4, axis=1)).max()  # of what is smooth next to nothing
+    lasting = np.abs(after.mean(axis=0) - before.mean(axis=0)).max()
+    rough = np.abs(np.diff([before, after], n=4, axis=1)).max()  # of what is smooth next to nothing
     return bool(lasting > np.maximum(jump / 2, rough))

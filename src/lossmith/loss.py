@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NoReturn, Self
 
-from lossmith.compute import Call, check_out, check_pair, differentiable
+from lossmith.compute import Call, check_out, check_pair, check_single, differentiable
 from lossmith.direct import served
 from lossmith.engine.choice import machine_code
 from lossmith.engine.denormals import denormals
@@ -85,7 +85,8 @@ class Loss:
 
     def __call__(self, y_true: Any, y_pred: Any, *, weight: Any = None, where: Any = None, reduction: str = "mean",
                  validate: bool | None = None, **extras: Any) -> Any:  # fmt: skip
-        """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), "weighted_mean".
+        """The loss: sum(weight * loss) / sum(weight) for "mean"; also "sum", "none" (per sample), and "weighted_mean",
+        which divides by weight times the weight that the loss itself gives to the class: in a sum, all parts the same.
 
         y_true and y_pred have equal shapes (row losses: y_pred has a last axis of K classes; several predictions: a
         last axis of those). Returns a float or array. Raises ValueError for what is outside a domain, naming argument,
@@ -133,6 +134,7 @@ class Loss:
 
     def _derivative(self, which: Any, y_true: Any, y_pred: Any, weight: Any, where: Any, reduction: str, out: Any,
                     validate: bool | None, extras: dict[str, Any], width: float = 1.0) -> Any:  # fmt: skip
+        check_single(self, out)
         found = served(self, (which,), reduction, y_true, y_pred, weight, where, out, extras, width)
         if found is not None:
             return found[0]
@@ -145,6 +147,7 @@ class Loss:
                            reduction: str = "mean", out: Any = None, validate: bool | None = None,
                            **extras: Any) -> tuple[Any, Any]:  # fmt: skip
         """(loss, gradient) in one pass."""
+        check_single(self, out)
         found = served(self, _BOTH, reduction, y_true, y_pred, weight, where, out, extras)
         if found is not None:
             return found[0], found[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossmith.formula.model import Argument
+from lossmith.formula.model import Argument, Formula
 from lossmith.formula.recipe import Parameter, Recipe
 
 if TYPE_CHECKING:
@@ -72,8 +72,14 @@ def stored(loss: Loss, name: str, value: float, dtype: Any) -> float:
     return found
 
 
+def check_constants(loss: Loss, formula: Formula, dtype: Any) -> None:
+    """The same of the numbers that the formula itself holds, such as the factor of a multiple."""
+    for value in formula.constants:
+        stored(loss, "a constant", value, dtype)
+
+
 def stored_vector(loss: Loss, name: str, dtype: Any) -> np.ndarray[Any, Any]:
-    """The same, of a parameter with a number for each class."""
+    """The same of a parameter with a number for each class."""
     return np.array([stored(loss, f"{name}[{k}]", x, dtype) for k, x in enumerate(loss.numbers[name])], dtype)
 
 
@@ -176,6 +182,9 @@ def checked_labels(loss: Loss, labels: Any) -> tuple[Any, ...]:
         or all(isinstance(x, (bool, int, float)) and math.isfinite(x) for x in found)
     ):
         raise ValueError(f"{loss.name}: labels must be all numbers or all texts, not {labels!r}")
+    for i, label in enumerate(found):
+        if isinstance(label, str) and label.endswith("\0"):
+            raise ValueError(f"{loss.name}: labels[{i}] = {label!r} ends in a NUL, which arrays of texts do not keep")
     return found
 
 

@@ -43,6 +43,9 @@ class Record:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in _shown(type(self)))})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return fields(self)  # a copy works out anew what is computed of them, which need not be fit for sending
+
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"a {type(self).__name__} never changes; make another one instead of setting {name}")
 

@@ -34,7 +34,7 @@ def refuse_outside(
     bad = tuple(int(i) for i in np.argwhere(~np.asarray(legal))[0]) if legal.ndim else ()
     value = (x if raw is None else raw)[bad]
     if raw is not None and loss.labels is not None:
-        known = f"the {len(loss.labels)} labels {_few(loss.labels)}"
+        known = f"the {len(loss.labels)} labels {few(loss.labels)}"
         raise ValueError(f"{loss.name}: {shown}{at(bad)} = {np.asarray(value)[()]!s} is not one of {known}")
     number = str(int(value)) if "int" in dtype_name(value.dtype) else f"{float(value):.17g}"
     wanted = (
@@ -56,7 +56,8 @@ def _one_row(loss: Loss, domain: Domain, x: Array) -> str:
     return f"; shape {tuple(x.shape)} is one row of {x.shape[0]} classes, for classes are on the last axis"
 
 
-def _few(labels: tuple[Any, ...]) -> str:
+def few(labels: tuple[Any, ...]) -> str:
+    """As many of them as one reads."""
     return repr(labels) if len(labels) <= 10 else f"{labels[:10]!r} ..."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ class Constructor:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.__name__ = self.__qualname__ = recipe.name
+        self.__module__ = recipe.variants[0].function.__module__
         self.__doc__ = recipe.doc + (f"\n\nSource: {recipe.source}" if recipe.source else "")
         self.__signature__ = _signature(recipe)
 
@@ -46,6 +48,18 @@ class Constructor:
             return self
 
         return decorate
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A loss of the catalogue goes by its name, one of a module by its place there, as functions do.
+
+        Any other takes its functions along: to other processes by whatever sends those by value, such as cloudpickle.
+        """
+        name, module = self.recipe.name, sys.modules.get(self.__module__)
+        if catalogue().get(name) is self.recipe:
+            return constructor, (name,)
+        if self.__module__ != "__main__" and getattr(module, name, None) is self:
+            return name
+        return Constructor, (self.recipe,)
 
     def __repr__(self) -> str:
         return f"<loss {self.__name__}{self.__signature__}>"
@@ -104,9 +118,11 @@ def _by_any_name() -> dict[str, Recipe]:
     return {name: recipe for recipe in catalogue().values() for name in (recipe.name, *recipe.aliases)}
 
 
+@cache
 def constructor(name: str) -> Constructor:
-    """The constructor of a catalogue loss, by name or alias; KeyError where there is none."""
-    return Constructor(_by_any_name()[name])
+    """The constructor of a catalogue loss, by name or alias, always the same one; KeyError where there is none."""
+    recipe = _by_any_name()[name]
+    return Constructor(recipe) if name == recipe.name else constructor(recipe.name)
 
 
 def get(name: str, **params: Any) -> Loss:

@@ -119,8 +119,8 @@ def compare(
     """Fit one linear model per loss on (X, y), and let every loss and the plain measures judge every model.
 
     Judged on `test=(X, y)`, or, without it, on the training rows. Losses of numbers are compared with losses of numbers
-    (measures: mean squared and mean absolute error of the prediction), losses of classes with losses of classes
-    (measure: share of wrong answers).
+    (measures: mean squared and mean absolute error of the prediction, of the first where there are several), losses of
+    classes with losses of classes (measure: share of wrong answers).
     """
     if isinstance(losses, str) or not isinstance(losses, Iterable):
         raise TypeError(f"losses is {losses!r}: it must hold several losses or their names, as [{losses!r}] holds one")
@@ -147,7 +147,7 @@ def compare(
 def _scores(model: Any, losses: list[Loss], labels: list[str], X: Any, y: Any, weight: Any) -> dict[str, float]:
     target = np.asarray(y)
     if isinstance(model, LinearRegressor):
-        error = model.predict(X) - target
+        error = model.first_prediction(X) - target
         scores = {
             "mse": float(np.average(error**2, weights=weight)),
             "mae": float(np.average(np.abs(error), weights=weight)),
@@ -173,8 +173,6 @@ def _judged(model: Any, loss: Loss, X: Any, y: Any, weight: Any) -> float:
         return float(unlabelled(loss)(model.encoded(loss, y), raw, weight=weight))
     except ValueError:  # a prediction outside the loss's domain
         return float("nan")
-
-
 
 
 def _labels(losses: list[Loss]) -> list[str]:

@@ -111,6 +111,14 @@ def test_a_class_without_samples_is_infinitely_unlikely():
     np.testing.assert_allclose(got[0] - got[2], np.log(2.0), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "loss", [lm.cross_entropy(), lm.multiclass_hinge(), lm.multi_margin(), 2 * lm.multi_margin(p=2)], ids=str
+)
+@pytest.mark.parametrize(("y", "weight"), [([0, 0], None), ([0, 1, 0], [1.0, 0.0, 2.0])])
+def test_of_one_class_alone_the_other_is_infinitely_unlikely(loss, y, weight):
+    assert loss.best_constant(y, weight=weight).tolist() == [0.0, -np.inf]
+
+
 def test_softmax_scores_of_soft_rows():
     got = lm.cross_entropy().best_constant(samples.SHARES)
     share = samples.SHARES.mean(axis=0)
@@ -218,6 +226,14 @@ def test_a_mean_that_no_score_gives():
 def test_what_is_wrong_is_named_where_the_user_has_it(loss, y, weight, message):
     with pytest.raises((ValueError, TypeError), match=message):
         loss.best_constant(y, weight=weight)
+
+
+@pytest.mark.parametrize("given", [{"where": [True]}, {"reduction": "sum"}, {"exposure": [1.0]}], ids=str)
+def test_what_the_formula_does_not_take_is_refused_by_name(given):
+    (name,) = given
+    for call in (lm.huber().best_constant, lambda y, **more: lm.gaussian_nll().best_constant(y, weight=[1.0], **more)):
+        with pytest.raises(TypeError, match=f"takes no argument '{name}'"):
+            call([1.0], **given)
 
 
 def test_unequal_pandas_indexes_are_refused():

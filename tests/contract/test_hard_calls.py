@@ -11,6 +11,9 @@ import pytest
 import lossmith as lm
 from lossmith.formula import FormulaError, PerSample, Positive, Real, Scores, exp, softmax, where
 from lossmith.formula import sum as row_sum
+from lossmith.kinks import has_kink
+
+from . import samples
 
 SQUARED = lm.squared_error()
 
@@ -27,6 +30,16 @@ def test_what_stands_where_a_sample_is_removed_does_not_count(bad):
 def test_the_label_of_a_removed_sample_is_not_checked_even_if_it_is_missing():
     loss = lm.binary_cross_entropy(labels=("no", "yes"))
     assert loss(["no", None, "yes"], [0.0, 9.0, 0.0], weight=[1, 0, 1]) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("sample", samples.plain(), ids=lambda sample: sample.id)
+def test_numpy_may_be_set_to_raise(sample):
+    loss, y, f = 2 * sample.loss, sample.y, sample.f
+    with np.errstate(all="raise"):
+        for method in ("__call__", "gradient", "hessian", "curvature", "total"):
+            getattr(loss, method)(y, f, weight=np.full(len(y), 1e-300))
+        loss.best_constant(y)
+        has_kink.__wrapped__(loss)  # what was found out before is kept
 
 
 def test_labels_must_be_as_many_as_classes():

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import json
 import os
 import pickle
@@ -154,6 +155,45 @@ def test_a_loss_is_picklable(loss, y, f):
         sent = pickle.loads(pickle.dumps(loss, protocol=protocol))
         assert sent == loss and hash(sent) == hash(loss)
         assert sent(y, f) == loss(y, f)
+
+
+@pytest.mark.parametrize("made", [lm.huber, lm.mse, lm.cross_entropy, contract_cauchy, contract_rows], ids=repr)
+@pytest.mark.parametrize("sent", [copy.copy, copy.deepcopy, pickled])
+def test_what_makes_a_loss_is_sent_by_its_name(made, sent):
+    made()  # which leaves its traced formula behind
+    assert sent(made) is made
+    assert sent(functools.partial(made)).func is made
+
+
+OWN_PROGRAM = """
+from __future__ import annotations
+import copy, pickle, sys
+from joblib import wrap_non_picklable_objects
+import lossmith as lm
+from lossmith.formula import Positive, Real, where
+
+@lm.pointwise(curvature=lambda hessian: hessian)
+def uneven(y: Real, f: Real, *, steep: Positive = 2.0):
+    return where(f > y, steep * (f - y) ** 2, (f - y) ** 2)
+
+@uneven.variant(log_input=True)
+def _(y: Real, f: Real, *, steep: Positive = 2.0):
+    return steep * y * f
+
+def score(steep):
+    own = [loss([0.0], [2.0]) for loss in (uneven(steep=steep), uneven(steep=steep, log_input=True))]
+    return [*own, lm.huber()([0.0], [2.0])]
+
+assert score(3.0) == [each([0.0], [2.0]) for each in (copy.deepcopy(uneven)(steep=3.0), copy.copy(uneven)(
+    steep=3.0, log_input=True), lm.huber())]
+sys.stdout.buffer.write(pickle.dumps(wrap_non_picklable_objects(score)))
+"""
+
+
+def test_a_function_that_makes_losses_is_sent_to_another_process():
+    pytest.importorskip("joblib")
+    sent = subprocess.run([sys.executable, "-c", OWN_PROGRAM], capture_output=True, check=True).stdout
+    assert pickle.loads(sent)(3.0) == [12.0, 0.0, 1.5]
 
 
 @EVERY

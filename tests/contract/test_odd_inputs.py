@@ -39,6 +39,11 @@ def test_labels_without_an_order_are_refused(labels):
         lm.hinge(labels=labels)
 
 
+def test_labels_that_arrays_cannot_tell_apart_are_refused():
+    with pytest.raises(ValueError, match=r"hinge: labels\[1\] = 'a.x00' ends in a NUL"):
+        lm.hinge(labels=("a", "a\0"))
+
+
 @pytest.mark.parametrize("label", [2**53 + 1, 2**63 - 1])
 def test_an_error_names_every_digit_of_an_integer(label):
     with pytest.raises(ValueError, match=rf"y_true\[1\] = {label} is not a class id"):
@@ -174,10 +179,23 @@ def test_the_index_of_several_predictions_is_whole_and_the_first():
             lm.gaussian_nll()(np.zeros(3), f, where=where)
 
 
+def test_more_classes_than_float32_numbers_are_refused():
+    scores = np.broadcast_to(np.float32(0), (1, 2**24 + 1))
+    for call in (lm.cross_entropy(), lm.cross_entropy().gradient):
+        with pytest.raises(ValueError, match="y_pred has 16777217 classes, but float32 numbers 16777216"):
+            call([5], scores)
+    assert lm.cross_entropy()([5], scores[:, 1:]) == pytest.approx(24 * math.log(2), rel=1e-6)
+    shares = np.broadcast_to(np.float32(2**-24), scores.shape)  # of which none has a number
+    assert lm.kl_divergence()(shares, shares) == 0
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("loss", "named"), [
     (lm.huber(delta=1e39), "delta = 1e.39 would be inf in float32"),
     (lm.pseudo_huber(delta=1e-46), "delta = 1e-46 would be 0.0 in float32"),
+    (1e-50 * lm.squared_error(), "a constant = 1e-50 would be 0.0 in float32"),
+    (1e39 * lm.squared_error(), "a constant = 1e.39 would be inf in float32"),
+    (lm.hinge().class_weighted({0: 1e-60, 1: 1}), "a constant = 1e-60 would be 0.0 in float32"),
     (lm.cross_entropy(class_weight=[1, 1e-50]), r"class_weight\[1\] = 1e-50 would be 0.0 in float32"),
 ])  # fmt: skip
 def test_parameters_that_float32_does_not_hold_are_named(loss, named):

@@ -69,6 +69,39 @@ def test_pandas_frames_hold_rows_of_scores():
         lm.cross_entropy()(y, f.iloc[::-1])
 
 
+SHARES = np.array([[0.2, 0.8], [0.6, 0.4]])
+NAMED = lm.cross_entropy(labels=("a", "b"), from_logits=False)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("loss", "y", "right", "wrong"),
+    [
+        (lm.kl_divergence(), ["a", "b"], ["a", "b"], ["b", "a"]),
+        (lm.kl_divergence(), ["b", "a"], ["b", "a"], ["a", "b"]),
+        (lm.kl_divergence(), ["a", "b"], ["p", "q"], None),
+        (lm.huber(), ["a", "b"], ["a", "b"], ["b", "a"]),
+        (NAMED, np.array(["a", "b"]), ["a", "b"], ["b", "a"]),
+        (NAMED, np.array(["a", "b"]), ["p", "q"], None),
+        (lm.gaussian_nll(), np.array([0.0, 1.0]), ["mean", "log_scale"], ["log_scale", "mean"]),
+    ],
+    ids=str,
+)
+def test_columns_in_another_order_are_refused(library, loss, y, right, wrong):
+    frame = pytest.importorskip(library).DataFrame
+
+    def table(names):
+        return frame(dict(zip(names, SHARES.T, strict=True)))
+
+    target = table(y) if isinstance(y, list) else y
+    expected = loss(SHARES if isinstance(y, list) else y, SHARES)
+    assert loss(target, table(right)) == loss.value_and_gradient(target, table(right))[0] == expected
+    if wrong is not None:
+        with pytest.raises(ValueError, match=rf"{loss.name}: the columns of y_pred are \({str(wrong)[1:-1]}\), but"):
+            loss(target, table(wrong))
+        assert loss(target, table(wrong).to_numpy()) == expected
+
+
 def test_pandas_missing_values_are_nan():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError):
@@ -242,6 +275,16 @@ def test_out_takes_gradient_and_curvature_side_by_side(sample, dtype):
 def test_what_two_results_cannot_be_written_to(out, message):
     with pytest.raises((ValueError, TypeError), match=message):
         lm.huber().gradient_and_curvature(*samples.REAL, out=out)
+
+
+@pytest.mark.parametrize("method", ["gradient", "hessian", "curvature", "value_and_gradient"])
+@pytest.mark.parametrize("out", [(), (np.zeros(6),), (np.zeros(6), np.zeros(6))], ids=len)
+def test_one_result_is_not_written_to_a_tuple(method, out):
+    loss = lm.huber()
+    for _ in range(3):  # on the fast road too
+        getattr(loss, method)(*samples.REAL, out=np.zeros(6))
+        with pytest.raises(TypeError, match="huber: out must be one array, not a tuple"):
+            getattr(loss, method)(*samples.REAL, out=out)
 
 
 def test_two_results_are_not_written_to_one_memory_or_an_input():

@@ -71,6 +71,15 @@ def test_the_same_partition_in_the_same_order_has_the_same_bits_and_others_agree
         assert abs(parted(loss, y, f, w, other).sum - first.sum) <= 1e-14 * scale
 
 
+def test_a_hundred_thousand_totals_add_up_as_exactly_as_two():
+    tenth = lm.Total(0.1, 0.1)
+    total = reduce(add, [tenth] * 100_000)
+    assert (total.sum, total.weight) == (10_000.0, 10_000.0)
+    assert total + 0 == 0 + total == total == sum([total])
+    sent = pickle.loads(pickle.dumps(total))
+    assert (sent + tenth).weight == (total + tenth).weight
+
+
 def test_a_loss_with_a_sign_still_agrees_to_the_absolute_sum():
     """Poisson terms of both signs cancel; what is promised is relative to the sum of their sizes."""
     random = np.random.default_rng(2)

@@ -1,5 +1,7 @@
 """Sample weights, masks, and weights that are part of the loss."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -165,6 +167,58 @@ def test_pos_weight_is_part_of_the_loss():
     assert loss(y, f, weight=w) == pytest.approx((w * each).sum() / w.sum(), rel=1e-14)
     by_class = (w * np.where(y == 1, 3.0, 1.0)).sum()
     assert loss(y, f, weight=w, reduction="weighted_mean") == pytest.approx((w * each).sum() / by_class, rel=1e-14)
+
+
+OF_IDS = lm.cross_entropy(class_weight=CW)
+OF_LABELS = lm.binary_cross_entropy(pos_weight=3.0)
+BY_LABEL = lm.binary_cross_entropy().class_weighted({0: 1, 1: 3})
+IDS, LABELS = (samples.IDS, samples.SCORES), samples.LABEL
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "data"),
+    [
+        (OF_IDS, OF_IDS, IDS),
+        (OF_IDS, lm.focal_cross_entropy(class_weight=CW), IDS),
+        (OF_LABELS, OF_LABELS, LABELS),
+        (BY_LABEL, BY_LABEL, LABELS),
+        (OF_LABELS, BY_LABEL, LABELS),
+        (lm.binary_cross_entropy(), lm.brier(), LABELS),
+    ],
+    ids=repr,
+)
+def test_a_sum_keeps_the_class_weights_of_its_parts(first, second, data):
+    (y, f), w, both = data, np.linspace(1.0, 2.0, 6), first + second
+    parts = [part(y, f, weight=w, reduction="weighted_mean") for part in (first, second)]
+    assert both(y, f, weight=w, reduction="weighted_mean") == pytest.approx(sum(parts), rel=1e-14)
+    slopes = [part.gradient(y, f, weight=w, reduction="weighted_mean") for part in (first, second)]
+    np.testing.assert_allclose(both.gradient(y, f, weight=w, reduction="weighted_mean"), sum(slopes), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("both", "data"),
+    [
+        (OF_IDS + lm.cross_entropy(), IDS),
+        (lm.cross_entropy() + OF_IDS, IDS),
+        (OF_IDS + lm.cross_entropy(class_weight=CW[::-1]), IDS),
+        (OF_LABELS + lm.binary_cross_entropy(), LABELS),
+        (BY_LABEL + lm.brier(), LABELS),
+    ],
+    ids=repr,
+)
+def test_parts_of_different_class_weights_have_no_weighted_mean(both, data):
+    y, f = data
+    first = int(np.argmax(y == (0 if both.kind == "rowwise" else 1)))  # of a class that the parts weigh differently
+    for call in (both, both.gradient, both.value_and_gradient, lm.from_spec(both.spec())):
+        with pytest.raises(ValueError, match=rf"{re.escape(both.name)}: there is no weighted mean.*\[{first}\]"):
+            call(y, f, reduction="weighted_mean")
+    assert both(y, f) == pytest.approx(both(y, f, reduction="none").mean(), rel=1e-14)
+
+
+def test_parts_that_agree_on_the_kept_samples_have_a_weighted_mean():
+    (y, f), both = LABELS, OF_LABELS + lm.binary_cross_entropy()
+    assert both(y, f, where=y == 0, reduction="weighted_mean") == both(y, f, where=y == 0)
+    assert both(y, f, weight=1.0 - y, reduction="weighted_mean") == both(y, f, weight=1.0 - y)
 
 
 @pytest.mark.parametrize("name", ["binary_cross_entropy", "hinge", "squared_hinge", "exponential", "focal", "brier"])

@@ -189,13 +189,23 @@ def test_a_link_is_not_followed(file, tmp_path):
 
 
 @posix
-def test_a_directory_that_is_a_link_is_not_used(directory, tmp_path):
+@pytest.mark.parametrize("end", ["", "/", "//", "/."])
+def test_a_directory_that_is_a_link_is_not_used(directory, tmp_path, monkeypatch, end):
     target = tmp_path / "elsewhere"
     target.mkdir(mode=0o700)
     directory.parent.mkdir()
     directory.symlink_to(target)
+    monkeypatch.setenv("LOSSMITH_CACHE", f"{directory}{end}")
     is_right_and_warns("is a link")
     assert not list(target.iterdir())
+
+
+@posix
+def test_a_directory_may_lie_in_the_home_of_the_user(directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOSSMITH_CACHE", "~/kernels")
+    kept(PARTS, Maker())
+    assert is_kept() and len(list((tmp_path / "kernels").iterdir())) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

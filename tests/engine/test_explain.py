@@ -27,13 +27,19 @@ def test_a_kernel_has_a_text(loss, options):
     assert "define i64 @kernel" in explain_kernel(loss, **options)
 
 
+@pytest.mark.skipif(not machine_code(), reason="where nothing is compiled, there is no text")
+def test_bfloat16_has_a_text_where_numpy_knows_it():
+    pytest.importorskip("ml_dtypes")
+    assert "define i64 @kernel" in explain_kernel(lm.huber(), dtype="bfloat16")
+
+
 @pytest.mark.parametrize(
     ("loss", "options", "message"),
     [
         (lm.huber(), {"outputs": "value"}, "outputs must be a tuple of some of value, .*, not 'value'"),
         (lm.huber(), {"outputs": ("values",)}, r"value, gradient, hessian, curvature, not \('values',\)"),
         (lm.huber(), {"outputs": ()}, r"outputs must be a tuple of some of .*, not \(\)"),
-        (lm.huber(), {"dtype": "bfloat16"}, "dtype must be one of float64, float32, float16, not 'bfloat16'"),
+        (lm.huber(), {"dtype": "int32"}, "dtype must be one of float64, float32, float16, bfloat16, not 'int32'"),
         (lm.cross_entropy(), {"classes": 0}, "classes must be a whole number from 1 on, not 0"),
         (lm.cross_entropy(), {"classes": 2.5}, "classes must be a whole number from 1 on, not 2.5"),
         (WEIGHTED, {"classes": 4}, "cross_entropy: classes must be 3, not 4"),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import lossmith as lm
@@ -25,7 +26,7 @@ def untouched(monkeypatch):
     threads._granted.cache_clear()
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.0, 2.5, "2", None, True])
+@pytest.mark.parametrize("n", [0, -1, 1.0, 2.5, "2", None, True, np.True_, np.zeros(2, int)])
 def test_only_a_count_is_a_count(n):
     with pytest.raises(ValueError, match="n must be a whole number >= 1"):
         lm.set_threads(n)
@@ -34,7 +35,7 @@ def test_only_a_count_is_a_count(n):
 
 def test_the_user_has_the_last_word(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    for n in (1, 5, 200):
+    for n in (1, 5, 200, np.int64(2)):
         lm.set_threads(n)
         assert threads.thread_count() == n
 

@@ -314,3 +314,40 @@ def test_no_loss_at_all_is_no_cause_for_a_warning(epsilon, slope):
         warnings.simplefilter("error")
         model = LinearRegressor(lm.epsilon_insensitive(epsilon=epsilon)).fit(X, y)
     assert model.converged_ and model.objective_ <= 1e-15
+
+
+@pytest.mark.parametrize(
+    ("make", "loss"),
+    [
+        (LinearRegressor, lm.poisson()),
+        (LinearRegressor, lm.tweedie(log_input=False)),
+        (LinearRegressor, lm.binary_cross_entropy()),
+        (LinearClassifier, lm.binary_cross_entropy()),
+        (LinearClassifier, lm.multiclass_hinge()),
+        (LinearClassifier, lm.multi_margin()),
+    ],
+)
+def test_numpy_may_be_set_to_raise(make, loss):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(40, 3))
+    y = np.digitize(X[:, 0] + random.normal(size=40), [0.0, 1.0][: 1 if loss.kind == "pointwise" else 2])
+
+    def outcome():
+        try:
+            model = make(loss, l2=0.1).fit(X, y)
+        except ValueError as error:
+            return str(error)
+        return model.raw_scores(X).tolist()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = outcome()
+    with np.errstate(all="raise"):
+        assert outcome() == expected
+
+
+def test_errors_whose_squares_fade_away_are_none_whatever_numpy_is_set_to():
+    X, y = np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.array([0.0, 1.0, 0.0, 1.0])
+    model = LinearRegressor(lm.binary_cross_entropy(), l2=1.0).fit(X, y)
+    with np.errstate(all="raise"):
+        assert model.score(X, y, offset=600 * X[:, 0]) == 1.0

@@ -27,6 +27,14 @@ def test_each_loss_is_the_best_judge_of_itself(table):
     assert result["absolute_error"].coef.shape == (2,)
 
 
+def test_of_several_predictions_the_first_is_measured(table):
+    X, y = table
+    result = lm.compare(["gaussian_nll", "squared_error"], X, y)
+    mean = lm.LinearRegressor(lm.gaussian_nll()).fit(X, y).predict(X)[:, 0]
+    assert result["gaussian_nll"].scores["mse"] == pytest.approx(np.mean((mean - y) ** 2))
+    assert np.isnan(result["squared_error"].scores["gaussian_nll"])
+
+
 def test_tables_are_readable(table):
     result = lm.compare(["squared_error", "huber"], *table)
     text, page = repr(result), result._repr_html_()

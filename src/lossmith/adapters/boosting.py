@@ -36,7 +36,8 @@ from lossmith.adapters.boosting_ties import let_rest, slopes_at_targets
 from lossmith.direct import served
 from lossmith.formula.expr import walk
 from lossmith.formula.model import WIDTH
-from lossmith.inputs import check_index, to_host
+from lossmith.inputs import to_host
+from lossmith.pairing import check_index
 from lossmith.plans import SOUND
 from lossmith.start import (
     finite_start,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lossmith.adapters.boosting import Derivatives
 from lossmith.adapters.boosting_checks import check_params, check_training, check_y
 from lossmith.adapters.boosting_rows import Rows, rows_of
-from lossmith.inputs import check_index
+from lossmith.pairing import check_index
 from lossmith.thresholds import parted
 
 if TYPE_CHECKING:

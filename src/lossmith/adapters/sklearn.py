@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.metadata_routing import UNUSED
 
 from lossmith.adapters.boosting_rows import beside
-from lossmith.inputs import check_index
+from lossmith.pairing import check_index
 from lossmith.start import without_labels
 
 if TYPE_CHECKING:

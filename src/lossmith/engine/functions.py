@@ -73,9 +73,14 @@ def _pseudo_huber_slope(xp: ModuleType, r: Array, delta: Array) -> Array:
     return xp.where(xp.abs(x) < _HUGE, r / xp.sqrt(1.0 + bounded * bounded), delta * _sign(xp, x))
 
 
+def _amount(xp: ModuleType, x: Array) -> Array:
+    """NaN below 0; -0 is 0."""
+    return xp.where(x < 0, xp.full_like(x, math.nan), x + 0.0)
+
+
 def _log_quotient(xp: ModuleType, a: Array, b: Array) -> Array:
-    """log(a / b), for a not close to b, also where the quotient alone overflows or fades away."""
-    ratio = a / b
+    """log(a / b), for a not close to b, also where the quotient alone overflows or fades away; NaN unless a, b >= 0."""
+    ratio = _amount(xp, a) / _amount(xp, b)
     root = xp.log(xp.sqrt(xp.where(a < b, a, b)) / xp.sqrt(xp.where(a < b, b, a)))
     return xp.where(ratio < _FADED, 2.0 * root, xp.where(ratio * _FADED > 1.0, -2.0 * root, xp.log(ratio)))
 
@@ -105,7 +110,7 @@ def _x_minus_log1p(xp: ModuleType, x: Array) -> Array:
     for k in range(33, 1, -2):  # sum z^j / (2j + 1), enough for abs(x) <= 1/2
         tail = (tail + 1.0 / k) * z
     near = s * (x - 2.0 * tail)
-    return xp.where(xp.abs(x) <= 0.5, near, x - xp.log1p(x))
+    return xp.where(xp.abs(x) <= 0.5, near, xp.where(x == math.inf, x, x - xp.log1p(x)))
 
 
 def _scaled_exp(xp: ModuleType, y: Array, x: Array) -> Array:
@@ -128,7 +133,7 @@ def _js_term(xp: ModuleType, y: Array, f: Array) -> Array:
     d = (f - y) / both
     near = d * (xp.log1p(d) - xp.log1p(-d)) + xp.log1p(-d * d)
     far = _xlogx(xp, 2.0 * f / both) + _xlogx(xp, 2.0 * y / both)
-    return xp.where(y == 0, f * (0.5 * _LOG_2), 0.25 * both * xp.where(xp.abs(d) < 0.5, near, far))
+    return xp.where(y == 0, f * (0.5 * _LOG_2), 0.25 * _amount(xp, both) * xp.where(xp.abs(d) < 0.5, near, far))
 
 
 def _js_slope(xp: ModuleType, y: Array, f: Array) -> Array:
@@ -138,6 +143,7 @@ def _js_slope(xp: ModuleType, y: Array, f: Array) -> Array:
 
 
 def _power_loss(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
+    f = _amount(xp, f)
     pull = xp.where(y == 0, xp.zeros_like(f), xp.where(p == 2, y / f, y * xp.pow(f, 1.0 - p))) / (p - 1.0)
     push = xp.where(p == 2, xp.log(f), xp.pow(f, 2.0 - p) / (2.0 - p))
     # at f = 0 the logarithm may be -inf: a target above 0 is what counts there
@@ -145,6 +151,7 @@ def _power_loss(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
 
 
 def _power_slope(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
+    f = _amount(xp, f)
     rise = xp.pow(f, 1.0 - p)
     at_zero = xp.where(y > 0, xp.full_like(f, -math.inf), rise)
     inside = xp.where(f == y, xp.zeros_like(f), (f - y) / f * rise)
@@ -152,8 +159,10 @@ def _power_slope(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
 
 
 def _power_bend(xp: ModuleType, y: Array, f: Array, p: Array) -> Array:
-    sign = xp.where(y == 0, xp.zeros_like(f), p * (y / f)) + (1.0 - p)
-    return xp.where(sign == 0, xp.zeros_like(f), sign * xp.pow(f, -p))
+    f = _amount(xp, f)
+    factor = xp.where(y == 0, xp.zeros_like(f), y / f) + (1.0 - p) / p
+    # smallest factors first: what does not overflow does not on the way
+    return xp.where(factor == 0, xp.zeros_like(f), factor / f * xp.pow(f, 1.0 - p) * p)
 
 
 def _stirling(xp: ModuleType, y: Array) -> Array:

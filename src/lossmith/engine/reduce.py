@@ -19,26 +19,24 @@ REDUCTIONS = ("mean", "sum", "none", "weighted_mean")
 class Total(Record):
     """A weighted sum of losses and the weight behind it. Totals of parts add up to the total of the whole.
 
-    ``_low`` carries what rounding takes from the sum, so that a million parts add up as exactly as two.
+    ``_low`` and ``_low_weight`` carry what rounding takes from them, so that a million parts add up as exactly as two.
     """
 
     sum: float
     weight: float
     _low: float = 0.0
+    _low_weight: float = 0.0
 
     def __add__(self, other: object) -> Total:
+        if isinstance(other, (int, float)) and other == 0:
+            return self  # so that sum() works
         if not isinstance(other, Total):
             return NotImplemented
-        high = self.sum + other.sum
-        back = high - self.sum
-        lost = (self.sum - (high - back)) + (other.sum - back)  # Knuth 1969: exact
-        low = self._low + other._low + lost
-        if high - high != 0:  # infinite or NaN; a sum may be a tensor that should not become a float
-            return Total(high, self.weight + other.weight)
-        return Total(high + low, self.weight + other.weight, low - ((high + low) - high))
+        high, low = _added(self.sum, other.sum, self._low + other._low)
+        weight, low_weight = _added(self.weight, other.weight, self._low_weight + other._low_weight)
+        return Total(high, weight, low, low_weight)
 
-    def __radd__(self, other: object) -> Total:
-        return self if other == 0 else NotImplemented  # so that sum() works
+    __radd__ = __add__
 
     @property
     def mean(self) -> float:
@@ -46,6 +44,16 @@ class Total(Record):
         if not float(self.weight) > 0:
             raise ValueError("there is nothing to average: no samples, or a total weight of zero")
         return self.sum / self.weight
+
+
+def _added(a: Any, b: Any, low: Any) -> tuple[Any, Any]:
+    """The sum of two numbers and what was lost before, and what rounding takes from it now."""
+    high = a + b
+    if high - high != 0:  # infinite or NaN; a sum may be a tensor that should not become a float
+        return high, 0.0
+    back = high - a
+    low = low + ((a - (high - back)) + (b - back))  # Knuth 1969: exact
+    return high + low, low - ((high + low) - high)
 
 
 def accumulator(xp: ModuleType, dtype: Any) -> Any:

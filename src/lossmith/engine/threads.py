@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import os
 import sys
 import threading
+from typing import SupportsIndex
 
 _chosen = 0
 
@@ -20,16 +22,16 @@ class _Limit(threading.local):
 _limit = _Limit()
 
 
-def _is_count(n: object) -> bool:
-    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
-
-
-def set_threads(n: int) -> None:
+def set_threads(n: SupportsIndex) -> None:
     """Let calls use up to n threads. Results never depend on n."""
     global _chosen
-    if not _is_count(n):
+    try:
+        count = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise ValueError(f"n must be a whole number >= 1, not {n!r}")
-    _chosen = n
+    _chosen = count
     _limit.threads = 0
 
 

@@ -96,7 +96,7 @@ def pseudo_huber(r: Operand, delta: Operand) -> Expr:
 
 
 def log_ratio(a: Operand, b: Operand) -> Expr:
-    """log(a / b), exact for a close to b, and where the quotient alone overflows or fades away."""
+    """log(a / b) of numbers >= 0, exact for a close to b, and where the quotient alone overflows or fades away."""
     return apply("log_ratio", a, b)
 
 
@@ -121,17 +121,17 @@ def scaled_exp(y: Operand, x: Operand) -> Expr:
 
 
 def kl_term(y: Operand, f: Operand) -> Expr:
-    """y log(y / f) - y + f, exact for f close to y; y = 0 gives f."""
+    """y log(y / f) - y + f of numbers >= 0, exact for f close to y; y = 0 gives f."""
     return apply("kl_term", y, f)
 
 
 def js_term(y: Operand, f: Operand) -> Expr:
-    """(y log(y / m) + f log(f / m)) / 2 with m the midpoint of y and f, exact for f close to y."""
+    """(y log(y / m) + f log(f / m)) / 2 of numbers >= 0 with m their midpoint, exact for f close to y."""
     return apply("js_term", y, f)
 
 
 def power_loss(y: Operand, f: Operand, p: Operand) -> Expr:
-    """The loss of mean f with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2.
+    """The loss of mean f >= 0 with slope (f - y) / f**p: y / f + log f for p = 2, Tweedie's for 1 < p < 2.
 
     p cannot depend on the prediction.
     """

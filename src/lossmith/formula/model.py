@@ -51,6 +51,11 @@ class Formula(Record):
     __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
     @cached_property
+    def constants(self) -> tuple[float, ...]:
+        """The numbers that its value is written with."""
+        return tuple(node.data for node in walk((self.value,)) if node.op == "const")
+
+    @cached_property
     def gradient(self) -> tuple[Expr, ...]:
         """d value / d prediction, one expression per named prediction."""
         return tuple(gradient(self.value, p.as_input) for p in self.predictions)

@@ -83,6 +83,10 @@ class Variant(Record):
     def _arguments(self) -> tuple[tuple[Argument, ...], tuple[Parameter, ...]]:
         return read(self.function)  # when first asked for: of all the catalogue a program uses one loss or two
 
+    def __getstate__(self) -> dict[str, Any]:
+        """With the arguments: a function that is sent by value leaves behind what its annotations are named after."""
+        return super().__getstate__() | {"_arguments": self._arguments}
+
     @property
     def target(self) -> Argument:
         return self._arguments[0][0]

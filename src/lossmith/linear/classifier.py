@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.inputs import check_index
 from lossmith.links import Levels
+from lossmith.pairing import check_index
 from lossmith.thresholds import first_cuts, parted, thresholds, to_be_learned
 
 from .arrays import shown

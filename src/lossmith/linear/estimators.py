@@ -38,6 +38,9 @@ Begin: TypeAlias = tuple[Array, Array] | None
 """Coefficients and intercepts; None where nothing is known."""
 
 
+quiet = np.errstate(all="ignore")  # steps may go too far, which is looked at, whatever NumPy is set to do about it
+
+
 class LinearModel(BaseEstimator):
     """A linear model of one or several raw scores."""
 
@@ -76,6 +79,7 @@ class LinearModel(BaseEstimator):
 
     # fitting ----------------------------------------------------------------------------------------------------------
 
+    @quiet
     def _fit(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
@@ -186,6 +190,7 @@ class LinearModel(BaseEstimator):
             self.__dict__ = before
             raise
 
+    @quiet
     def _stream_in(
         self, loss: Loss, X: Matrix, y: NDArray[Any], weight: Array | None, offset: Any, classes: int | None = None
     ) -> None:
@@ -239,6 +244,7 @@ class LinearModel(BaseEstimator):
             del self.feature_names_in_
         return features
 
+    @quiet
     def raw_scores(self, X: Any, offset: Any = None) -> Array:
         """X w + b + offset, what the loss takes: (n,) for one output, (n, outputs) for several."""
         if not hasattr(self, "coef_"):

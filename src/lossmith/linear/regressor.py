@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lossmith.inputs import check_index
+from lossmith.pairing import check_index
 
 from .base import RegressorMixin
-from .estimators import LinearModel
+from .estimators import LinearModel, quiet
 from .options import check_loss, known_or_none, named
 from .validation import as_numbers, as_target, as_weight
 
@@ -101,15 +101,20 @@ class LinearRegressor(RegressorMixin, LinearModel):
         raw = self.raw_scores(X, offset)
         return np.asarray(self.loss_.link.inverse(raw), dtype=np.float64)
 
+    def first_prediction(self, X: Any, offset: Any = None) -> Array:
+        """The prediction; where the loss has several, the first of them (the mean, for gaussian_nll)."""
+        prediction = self.predict(X, offset)
+        return prediction if prediction.ndim == 1 else prediction[:, 0]
+
     def encoded(self, loss: Loss, y: Any) -> NDArray[Any]:
         """y as a loss wants it: as it is."""
         return np.asarray(y)
 
+    @quiet
     def score(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> float:
         """R squared of the predictions; where the loss has several, of the first (the mean, for gaussian_nll)."""
         check_index(y=y, sample_weight=sample_weight, offset=offset)
-        prediction = self.predict(X, offset)
-        prediction = prediction if prediction.ndim == 1 else prediction[:, 0]
+        prediction = self.first_prediction(X, offset)
         weight = as_weight(sample_weight, len(prediction))
         target = as_numbers(as_target(y, len(prediction)), weight)
         if weight is not None:

@@ -68,6 +68,7 @@ def _directory() -> str:
         directory = user_cache_dir("lossmith", appauthor=False)
         if not os.path.isabs(directory):
             raise NotADirectoryError(errno.ENOTDIR, "is not in any home directory", directory)
+    directory = os.path.normpath(os.path.expanduser(directory))  # with a slash at its end a link would be followed
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except FileNotFoundError as error:  # to the caller that would mean: not kept yet

@@ -50,7 +50,7 @@ def _log_ratio(e: Emitter, a: Value, b: Value) -> Value:
     bits = 3 * kind(a).bias // 5
     up, down, one = (e.lift(2.0**exponent, a.type) for exponent in (bits, -bits, 0))
     ratio = a / b
-    small = (ratio < kind(a).smallest_normal) & (a > 0.0)
+    small = (ratio < kind(a).smallest_normal) & (a > 0.0) & (b < math.inf)
     large = ratio.eq(math.inf) & (b > 0.0) & (a < math.inf)
     scaled = (a * e.where(small, up, e.where(large, down, one))) / (b * e.where(small, down, e.where(large, up, one)))
     moved = e.lift(2 * bits * math.log(2.0), a.type)
@@ -75,7 +75,8 @@ def js_term(e: Emitter, y: Value, f: Value) -> Value:
     shares = ((x, 2.0 * x / both) for x in (f, y))  # one may be 0 beside the other, where x is not
     of_f, of_y = (e.where(share.eq(0.0), e.lift(0.0, x.type), x * log(e, share)) for x, share in shares)
     far = 0.5 * (of_f + of_y)
-    return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), e.where(z < 0.25, near, far))
+    found = e.where(both < 0.0, e.lift(math.nan, y.type), e.where(z < 0.25, near, far))
+    return e.where(y.eq(0.0), f * (0.5 * math.log(2.0)), found)
 
 
 def js_slope(e: Emitter, y: Value, f: Value) -> Value:
@@ -85,25 +86,26 @@ def js_slope(e: Emitter, y: Value, f: Value) -> Value:
     return 0.5 * e.where(y.eq(0.0), e.lift(math.log(2.0), y.type), slope)
 
 
-def _mean_power(e: Emitter, f: Value, q: Value) -> Value:
-    """f^q of a mean, which is not negative."""
-    return e.where(f < 0.0, e.lift(math.nan, f.type), absolute_power(e, f, q))
+def _amount(e: Emitter, x: Value) -> Value:
+    """NaN below 0; -0 is 0."""
+    return e.where(x < 0.0, e.lift(math.nan, x.type), x + 0.0)
 
 
 def power_loss(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """y f^(1 - p) / (p - 1) + f^(2 - p) / (2 - p), with log(f) for p = 2."""
-    f = f + 0.0  # -0 is 0
+    f = _amount(e, f)
     square = p.eq(2.0)
-    pull = e.where(square, y / f, y * _mean_power(e, f, 1.0 - p)) / (p - 1.0)
+    pull = e.where(square, y / f, y * absolute_power(e, f, 1.0 - p)) / (p - 1.0)
     pull = e.where(y.eq(0.0), e.lift(0.0, y.type), pull)
-    push = e.where(square, log(e, f), _mean_power(e, f, 2.0 - p) / (2.0 - p))
+    push = e.where(square, log(e, f), absolute_power(e, f, 2.0 - p) / (2.0 - p))
     # at f = 0 the logarithm may be -inf: a target above 0 is what counts there
     return e.where(f.eq(0.0) | pull.eq(math.inf), pull, pull + push)
 
 
 def power_slope(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """(f - y) f^-p."""
-    rise = _mean_power(e, f, 1.0 - p)
+    f = _amount(e, f)
+    rise = absolute_power(e, f, 1.0 - p)
     inside = e.where(f.eq(y), e.lift(0.0, y.type), (f - y) / f * rise)
     at_zero = e.where(y > 0.0, e.lift(-math.inf, y.type), rise)
     return e.where(f.eq(0.0), at_zero, e.where(f.eq(math.inf), rise, inside))
@@ -111,10 +113,10 @@ def power_slope(e: Emitter, y: Value, f: Value, p: Value) -> Value:
 
 def power_bend(e: Emitter, y: Value, f: Value, p: Value) -> Value:
     """(p y / f + 1 - p) f^-p."""
-    f = f + 0.0  # -0 is 0
+    f = _amount(e, f)
     factor = e.where(y.eq(0.0), e.lift(0.0, y.type), y / f) + (1.0 - p) / p
     # smallest factors first: what does not overflow does not on the way
-    return e.where(factor.eq(0.0), e.lift(0.0, y.type), factor / f * _mean_power(e, f, 1.0 - p) * p)
+    return e.where(factor.eq(0.0), e.lift(0.0, y.type), factor / f * absolute_power(e, f, 1.0 - p) * p)
 
 
 FUNCTIONS = {

@@ -90,14 +90,12 @@ class LinearModel(BaseEstimator):
 
             begin = self._before(_outputs(loss, classes) or 1, X.shape[1])
             loss, begin = self._settled(loss, design, y, weight, added, begin)
-            local = redescends(loss) is not None
+            local, near = redescends(loss) is not None, "the last fit"
+            if begin is None and (local or self.scale):
+                begin, near = high_breakdown(make)
             if self.scale:
-                task, solution, self.scale_, trouble = with_settled_scale(
-                    loss, make, self._solve, begin or high_breakdown(make)
-                )
+                task, solution, self.scale_, trouble = with_settled_scale(loss, make, self._solve, begin)
             else:
-                if local:
-                    begin = begin or high_breakdown(make)
                 task, trouble = make(loss), ""
                 solution = self._solve(task, task.start(begin, local=local))
         self._keep(task, solution.theta)
@@ -126,8 +124,7 @@ class LinearModel(BaseEstimator):
             )
         if local:
             self._say(
-                "the loss redescends, so this optimum is a local one: the one near the fit that most samples agree on",
-                LocalOptimumWarning,
+                f"the loss redescends, so this optimum is a local one: the one near {near}", LocalOptimumWarning
             )
 
     def _settled(

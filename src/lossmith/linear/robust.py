@@ -151,6 +151,6 @@ def _looked_at(weight: Array, rng: np.random.Generator) -> tuple[NDArray[np.intp
         return np.arange(len(weight)), weight
     ahead = np.cumsum(weight)
     places = (np.arange(_SAMPLES) + rng.random(_SAMPLES)) / _SAMPLES * ahead[-1]
-    drawn = np.minimum(np.searchsorted(ahead, places, side="right"), len(weight) - 1)  # the last may round up to the end
+    drawn = np.minimum(np.searchsorted(ahead, places, side="right"), len(weight) - 1)  # 1 may be rounded to
     rows, count = np.unique(drawn, return_counts=True)
     return rows, count.astype(np.float64)

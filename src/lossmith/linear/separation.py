@@ -63,8 +63,8 @@ def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool)
     if not _LONG * problem.unit < longest < np.inf:
         return None
     far = problem.scores_at(point).reshape(move.shape) + _ENDLESS * problem.unit / longest * move
-    slope = problem.loss.gradient(problem.y, far if problem.samples is None else far[:, 0], reduction="none")
-    rises = np.sum(np.asarray(slope).reshape(move.shape) * move, axis=1) > 0
+    slope = _slopes(problem, problem.y, far if problem.samples is None else far[:, 0])
+    rises = ~(np.sum(slope.reshape(move.shape) * move, axis=1) <= 0)
     moved = each > _TIED * longest
     if (rises & moved).any():
         return _by_program(problem, theta - constant)
@@ -119,8 +119,7 @@ def _of_score(problem: Problem, Z: Array) -> tuple[NDArray[np.intp], Array, Arra
     """(samples whose loss falls one way, the change of their score that way by coefficients, that of those whose loss
     rises either way)."""
     far = np.full(len(Z), _TURNED * problem.unit)
-    with np.errstate(all="ignore"):
-        below, above = (np.asarray(problem.loss.gradient(problem.y, f, reduction="none")) for f in (-far, far))
+    below, above = (_slopes(problem, problem.y, f) for f in (-far, far))
     up, down = (above <= 0) & (below < 0), (below >= 0) & (above > 0)  # flat on both sides, it does not fall
     way = np.where(up, 1.0, np.where(down, -1.0, 0.0))
     falls = np.flatnonzero(way)
@@ -167,6 +166,11 @@ def _may_fall_for_ever(problem: Problem) -> bool:
     domain, far = problem.loss.formula.predictions[0].domain, _ENDLESS * problem.unit
     if domain.low > -far or domain.high < far:
         return False
-    with np.errstate(all="ignore"):
-        below, above = (np.asarray(problem.loss.gradient(y, np.full(len(y), f), reduction="none")) for f in (-far, far))
+    below, above = (_slopes(problem, y, np.full(len(y), f)) for f in (-far, far))
     return bool((below >= 0).any() or (above <= 0).any())
+
+
+def _slopes(problem: Problem, y: NDArray[Any], far: Array) -> Array:
+    """At scores that no fit will meet; NaN where they are too far out for the loss to tell."""
+    with np.errstate(all="ignore"):
+        return np.asarray(problem.loss.gradient(y, far, reduction="none", validate=False))

@@ -274,6 +274,24 @@ def test_a_refit_forgets_what_the_one_before_learned(table):
     assert len(ordinal.set_params(loss="cumulative_logit").fit(X, y > 0).thresholds_) == 1
 
 
+@pytest.mark.parametrize(("make", "refused"), [
+    (LinearRegressor, lambda X, y: (X, np.append(np.nan, y[1:]))),
+    (LinearClassifier, lambda X, y: (X, np.append(None, np.where(y[1:] > 0, "up", "down")))),
+    (LinearClassifier, lambda X, y: (X, np.full(len(y), "one"))),
+    (LinearClassifier, lambda X, y: (X.assign(c=np.inf), np.where(y > 0, "up", "down"))),
+])  # fmt: skip
+def test_a_fit_that_is_refused_changes_nothing(table, make, refused):
+    X, y = table
+    X = pd.DataFrame(X, columns=list("abc"))
+    model = make(l2=0.1).fit(X, (y > 0) * 1)
+    before = dict(vars(model))
+    with pytest.raises(ValueError):
+        model.fit(*refused(X[["c", "b", "a"]], y))
+    assert vars(model) == before
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(X[["c", "b", "a"]])
+
+
 def test_the_picture_of_one_batch_says_nothing(table):
     X, y = table
     with warnings.catch_warnings():

@@ -175,11 +175,11 @@ class LinearModel(BaseEstimator):
 
     @contextmanager
     def _unless_refused(self) -> Iterator[None]:
-        """An error leaves the estimator as it was."""
+        """An error, or an interrupt, leaves the estimator as it was."""
         before = dict(self.__dict__)
         try:
             yield
-        except Exception:
+        except BaseException:
             self.__dict__ = before
             raise
 

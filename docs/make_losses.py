@@ -3,7 +3,9 @@
 from itertools import groupby
 from pathlib import Path
 
+from lossmith.choosing.catalogue import NAMELESS
 from lossmith.registry import describe
+from symbols import SYMBOLS
 
 PAGE = Path(__file__).with_name("losses.md")
 
@@ -15,6 +17,8 @@ def _code(value: object) -> str:
 def page() -> str:
     """The whole page as Markdown."""
     lines = ["# The losses", "", "Made by `python docs/make_losses.py` from the formulas in `src/lossmith/losses`."]
+    lines += ["", "What is not written the same everywhere:", ""]
+    lines += [f"* ${meaning}$" for meaning in SYMBOLS.values()]
     for family, entries in groupby(describe(), key=lambda entry: entry["family"]):
         lines += ["", f"## {family.capitalize()}"]
         for entry in entries:
@@ -23,7 +27,7 @@ def page() -> str:
             lines += [f"* call: {_code(entry['name'] + '(' + parameters + ')')}"]
             if entry["aliases"]:
                 lines += [f"* also called: {', '.join(map(_code, entry['aliases']))}"]
-            aims_at = entry["elicits"] or "no single property of y"
+            aims_at = entry["elicits"] or NAMELESS
             lines += [f"* target: {entry['target']}; link: {entry['link']}; aims at: {aims_at}"]
             lines += [f"* source: {entry['source']}"]
     return "\n".join(lines) + "\n"

@@ -256,7 +256,8 @@ def test_translate_prints_the_loss_and_what_differs():
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("torch.nn.SmoothL1Loss(beta=0.5, reduction='sum') = smooth_l1(beta=0.5)\n")
     assert "reduction  sum" in done.stdout
-    assert "0.5 * squared_error()" in call("translate", "xgboost:reg:squarederror").stdout
+    half = call("translate", "xgboost:reg:squarederror").stdout
+    assert "= 0.5 * squared_error()\n  formula    (y, f) -> 0.5 * (f - y)**2\n" in half
 
 
 @pytest.mark.parametrize(
@@ -264,7 +265,7 @@ def test_translate_prints_the_loss_and_what_differs():
     [
         (["torch:SmoothL1Los"], "did you mean torch.nn.SmoothL1Loss"),
         (["torch:CTCLoss"], "it sums over alignments of a sequence; nearest: cross_entropy"),
-        (["torch:HuberLoss", "betta=1"], "has no parameter 'betta'"),
+        (["torch:HuberLoss", "betta=1"], "a parameter 'betta' is not translated"),
         (["torch:HuberLoss", "delta=-1"], "delta must be a positive number"),
     ],
 )

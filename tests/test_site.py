@@ -1,17 +1,19 @@
 """The documentation's site: it builds without a warning, its links lead somewhere, its pages work in a browser."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
+import gallery
 import lossmith as lm
 from advice import ADVICE
 from browser import opened
@@ -21,6 +23,7 @@ from lossmith.engine.arrays import evaluate_block
 from lossmith.formula import Positive, Real, lgamma
 from lossmith.kinks import example_target
 from lossmith.plotting import along, stretch
+from reference import pages as reference_pages
 from script import OUTPUTS, NoScriptError, printed
 
 pytestmark = pytest.mark.slow
@@ -255,3 +258,59 @@ def test_every_loss_has_advice():
     assert set(ADVICE) == set(lm.names())
     for name, advice in ADVICE.items():
         assert advice.predicts or lm.get(name).elicits, name
+
+
+def test_only_a_loss_that_asks_for_the_mean_has_scores_that_mean_something():
+    for name in lm.names():
+        told = gallery.pages()[f"gallery/{name}.md"].partition("## When to use it")[0]
+        if not lm.get(name).elicits:
+            assert "The model's raw score" not in told, name
+
+
+CENTRES = {  # losses whose minimiser lies on neither side alone of what they are said to be near
+    "huber": ({}, [-4, 4, 4, 7, 7]),
+    "smooth_l1": ({}, [-4, 4, 4, 7, 7]),
+    "pseudo_huber": ({}, [-4, 4, 4, 7, 7]),
+    "log_cosh": ({}, [-4, 4, 4, 7, 7]),
+    "lq": ({"q": 3.0}, [-10, -8, -8, -7, 10]),
+}
+
+
+@pytest.mark.parametrize("name", CENTRES)
+def test_a_centre_is_not_said_to_lie_between_mean_and_median(name):
+    params, y = CENTRES[name]
+    found = lm.get(name, **params).best_constant(y)
+    assert found > max(np.mean(y), np.median(y))
+    assert "between" not in ADVICE[name].predicts
+
+
+def test_a_doi_is_linked_to_its_end():
+    doi = "10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2"
+    assert f"https://doi.org/{quote(doi)})" in gallery.linked(f"Brier 1950, doi:{doi}; Cox 1958, doi:{doi}.")
+    assert gallery.linked(f"doi:{doi}; Cox 1958, doi:{doi}.").count(f"{quote(doi)})") == 2
+
+
+def test_the_reference_tells_attributes_from_methods(site):
+    text = (site / "reference" / "losses.html").read_text(encoding="utf-8")
+    headings = dict(re.findall(r'<h3 id="lossmith\.loss\.Loss\.(\w+)"(.*?)</h3>', text, flags=re.DOTALL))
+    for name in ("elicits", "kinked", "numbers", "latex", "name", "params", "link", "labels", "source"):
+        assert "property" in headings[name] or "attribute" in headings[name], name
+
+
+def test_every_function_of_formulas_has_a_sentence():
+    page = reference_pages()["reference/formulas.md"]
+    assert "| `erf(x)` |" in page and "|  |" not in page.partition("## Functions")[2].partition("|---|---|")[2]
+    assert "| `Cuts` | numbers in increasing order |" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("focal", "| prediction, with `from_logits=False` | `f` | a probability in [0, 1] |"),
+        ("poisson", "| prediction, with `log_input=False` | `f` | a number >= 0 [0, inf] |"),
+        ("kl_divergence", "| prediction | `f` | a row of probabilities [0, 1]; that it sums to 1 is not checked |"),
+        ("cumulative_logit", "| parameter | `thresholds` = `None` | numbers in increasing order, or `None` |"),
+    ],
+)
+def test_a_page_says_what_each_argument_may_be(name, row):
+    assert row in gallery.pages()[f"gallery/{name}.md"]

@@ -16,6 +16,7 @@ class Advice:
     predicts: str = ""  # where the formula does not say it
 
 
+_CENTRE = "a centre of its own; the mean and the median, where the noise is symmetric"
 _CLASS = "the more probable class, by the sign of the score; not how probable it is"
 
 ADVICE = {
@@ -48,8 +49,9 @@ ADVICE = {
     ),
     "focal": Advice(
         "Detection with a flood of easy negatives, when the ranking or the decision is what is judged.",
-        "When you read the output as a probability: for gamma above 0 it is not, and has to be calibrated afterwards.",
-        "a score with the right sign, but no probability: it is drawn towards one half",
+        "When you read the output as a probability: it is not one for gamma above 0, and has to be mapped to one.",
+        "the more probable class, by the sign of the score (an alpha moves that border); no probability, for the score "
+        "is nearer to 0 than the log-odds",
     ),
     "brier": Advice(
         "Probabilities when some labels may be wrong: a confident mistake costs 1 at most.",
@@ -102,7 +104,7 @@ ADVICE = {
     "focal_cross_entropy": Advice(
         "Several classes, most samples easy, and the decision is what is judged.",
         "When you read the outputs as probabilities: they are not, for gamma above 0.",
-        "scores whose order is right, but no probabilities",
+        "the most probable class, by the largest score; their softmax is not its probability",
     ),
     "multiclass_hinge": Advice(
         "Linear classifiers of several classes whose decision alone counts.",
@@ -128,7 +130,7 @@ ADVICE = {
         "A smooth loss between squared and absolute error, in units in which 1 is a usual error.",
         "When the target's scale is arbitrary: it has no threshold to set; huber and pseudo_huber have. When "
         "exactly the mean or the median is asked for and the noise is skewed.",
-        "a centre between median and mean; both, where the noise is symmetric",
+        _CENTRE,
     ),
     "quantile": Advice(
         "A level that a share q stays below: stock, capacity, intervals from two levels, unequal costs of too "
@@ -141,7 +143,7 @@ ADVICE = {
     ),
     "lq": Advice(
         "A chosen power between absolute (1) and squared error (2), or beyond it for the largest errors.",
-        "When a well-known centre is asked for: between 1 and 2 it is neither median nor mean.",
+        "When a well-known centre is asked for: but for 1 and 2 it is neither median nor mean.",
         "the centre of order q: the median for q = 1, the mean for q = 2, the mid-range as q grows",
     ),
     "epsilon_insensitive": Advice(
@@ -158,27 +160,28 @@ ADVICE = {
     ),
     "absolute_percentage_error": Advice(
         "When the measure is MAPE and nothing else will do.",
-        "When too low and too high should count alike: small targets weigh most, so it predicts below the median."
-        " With targets near 0, which then decide everything.",
-        "a median in which y weighs 1/abs(y): below the plain median",
+        "When too low and too high should count alike: small targets weigh most, so of positive "
+        "ones it predicts below the median. With targets near 0, which then decide everything.",
+        "a median in which y weighs 1/abs(y): nearer to 0 than the plain one, where targets have one sign",
     ),
     "huber": Advice(
         "Numbers with some wild values, when errors within delta should be averaged. A delta of 1.345 times the "
         "noise's scale keeps 95 % of the efficiency of squared error under normal noise.",
         "When exactly the mean (or the median) is asked for and the noise is skewed. When delta cannot be set in "
         "units of the target.",
-        "a centre between median and mean; both, where the noise is symmetric",
+        _CENTRE,
     ),
     "smooth_l1": Advice(
         "Bounding boxes and other targets scaled to about 1, as detection networks have it: huber over its threshold.",
         "Where huber is not the right loss either. Its gradient levels off at 1 whatever beta is, huber's at "
         "delta: a learning rate does not carry over from one to the other.",
-        "a centre between median and mean; both, where the noise is symmetric",
+        _CENTRE,
     ),
     "pseudo_huber": Advice(
         "Where huber serves and a second derivative that is never 0 helps: Newton steps, optical flow, bundle "
-        "adjustment.",
+        "adjustment. The charbonnier loss of image restoration, sqrt(r² + eps²), is this one with delta = eps, divided "
+        "by eps, plus eps.",
         "When exactly the mean or the median is asked for and the noise is skewed.",
-        "a centre between median and mean; both, where the noise is symmetric",
+        _CENTRE,
     ),
 }

@@ -14,6 +14,7 @@ from lossmith.engine.arrays import evaluate_block
 from lossmith.formula.expr import ONE, ZERO, Expr, apply, is_const, leaf, rebuild, substitute, walk
 from lossmith.formula.model import Formula
 from lossmith.formula.text import to_latex
+from symbols import SYMBOLS
 
 _MARKED = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', flags=re.DOTALL)
 
@@ -49,15 +50,7 @@ def readable(formula: Formula) -> list[str]:
     used = {node.op for node in walk((root, *(part for _, part in parts)))}
     for token, latex in reversed(tokens.items()):
         lines = [line.replace(token, latex) for line in lines]
-    return lines + [meaning for op, meaning in _SYMBOLS.items() if op in used]
-
-
-_SYMBOLS = {
-    "softplus": r"\operatorname{sp}(x) = \log(1 + e^x)",
-    "sigmoid": r"\sigma(x) = \frac{1}{1 + e^{-x}}",
-    "js_term": r"\operatorname{js}(y, f) = \frac{1}{2} y \log\frac{2 y}{y + f} + \frac{1}{2} f \log\frac{2 f}{y + f}",
-    "n_classes": r"K = \text{the number of classes}",
-}
+    return lines + [meaning for op, meaning in SYMBOLS.items() if op in used]
 
 
 def textbook(root: Expr, tokens: dict[str, str]) -> Expr:

@@ -13,6 +13,7 @@ import lossmith as lm
 from advice import ADVICE
 from drawing import Drawing
 from formulas import mathml, readable
+from lossmith.formula.domains import Domain
 from lossmith.loss import Loss
 from lossmith.registry import describe
 from lossmith.translation import Row, Translation, entries, translate
@@ -104,11 +105,11 @@ def _predicts(loss: Loss, by_hand: str) -> str:
         what = "the probability of class 1"
     if loss.link.name == "softmax" and loss.elicits == "mean":
         what = "the probability of each class"
-    scale = {
+    scale = {  # where the loss asks for a mean: else a link tells nothing of y
         "log": " The model's raw score is its logarithm: `loss.link.inverse(score)` is `exp(score)`.",
         "logit": " The model's raw score is the log-odds: `loss.link.inverse(score)` is `1 / (1 + exp(-score))`.",
         "softmax": " The model's raw scores are logits: `loss.link.inverse(scores)` is their softmax.",
-    }.get(loss.link.name, "")
+    }.get(loss.link.name if loss.elicits else "", "")
     return f"{what[0].upper()}{what[1:]}.{scale}"
 
 
@@ -128,17 +129,22 @@ def _call(entry: dict, loss: Loss) -> list[str]:
     for kind, formula in loss.formulas.items():
         extra = f" ({kind})" if len(loss.formulas) > 1 else ""
         lines.append(f"| target{extra} | `{formula.target.name}` | {formula.target.domain.describe()} |")
-    for p in loss.formula.predictions:
-        lines.append(f"| prediction | `{p.name}` | {p.domain.describe()} |")
+    lines += [f"| prediction | `{p.name}` | {may_be(p.domain)} |" for p in loss.formula.predictions]
+    for option, default in recipe.option_defaults.items():
+        for p in lm.get(name, **{option: not default}).formula.predictions:
+            lines.append(f"| prediction, with `{option}={not default}` | `{p.name}` | {may_be(p.domain)} |")
     for p in recipe.parameters.values():
-        choices = " or ".join(f"`{choice!r}`" for choice in p.choices)
-        meaning = p.domain.describe(finite=True) if p.domain else choices or "a label whose rows are left out"
-        optional = ", or `None`" if p.optional else ""
-        each = "per class, " if p.per_class else ""
-        lines.append(f"| parameter | `{p.name}` = `{p.default!r}` | {each}{meaning}{optional} |")
+        optional = ", or `None`" if p.optional or p.cuts else ""
+        lines.append(f"| parameter | `{p.name}` = `{p.default!r}` | {p.describe()}{optional} |")
     if entry["aliases"]:
         lines += ["", f"`lm.get` also knows it as {', '.join(f'`{alias}`' for alias in entry['aliases'])}."]
     return lines
+
+
+def may_be(domain: Domain) -> str:
+    """What an argument may be; of a predicted row also what nobody looks at."""
+    free = domain.row and domain.high == 1 and not domain.simplex
+    return domain.describe() + ("; that it sums to 1 is not checked" if free else "")
 
 
 @cache
@@ -169,7 +175,7 @@ def _elsewhere(name: str) -> list[str]:
 
 def linked(source: str) -> str:
     """A source with its DOIs and arXiv numbers as links."""
-    source = re.sub(r"doi:([^\s;]+[^\s;.,])", _doi, source)
+    source = re.sub(r"doi:(\S*[^\s;.,])", _doi, source)
     return re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
 
 

@@ -2,8 +2,9 @@
 
 The marks are those of markdown-exec: ```` ```python exec="on" source="above" result="text" ````. ``source`` is "above"
 (the default) or "none" for code that is not shown; ``result`` is the language of what is printed, and ``html="on"``
-puts that into the page as it is. The blocks of a page share their names, as cells of a notebook do. A warning is an
-error. A page that ran before is not run again until its text, the library or what stands beside the pages changes.
+puts that into the page as it is. A ```` ```console exec="on" ```` block holds one command of lossmith, and what it
+printed once is replaced by what it prints. The blocks of a page share their names, as cells of a notebook do. A warning
+is an error. A page that ran before is not run again until its text, the library or what stands beside pages changes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator
@@ -19,10 +21,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from typer.testing import CliRunner
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "pages"
 DOCS = str(ROOT / "docs")  # where pages find figures.py
 _FENCE = re.compile(r"^```python (?P<marks>[^\n]*)\n(?P<code>.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+_CONSOLE = re.compile(r'(?ms)^```console exec="on"\n\$ lossmith (?P<command>[^\n]*)\n.*?^```$')
 _FIGURE = re.compile(r'(<figure class="plot".*?</figure>)', flags=re.DOTALL)
 
 
@@ -41,7 +46,8 @@ def run(path: Path, names: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def executes(text: str) -> bool:
     """Whether a page has a block to execute."""
-    return any(_marks(match).get("exec") == "on" for match in _FENCE.finditer(text))
+    marked = any(_marks(match).get("exec") == "on" for match in _FENCE.finditer(text))
+    return marked or _CONSOLE.search(text) is not None
 
 
 def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
@@ -68,9 +74,20 @@ def executed(text: str, path: Path, names: dict[str, Any] | None = None) -> str:
     try:
         with warnings.catch_warnings(), _style():
             warnings.simplefilter("error")
-            return _FENCE.sub(replaced, text)
+            return _CONSOLE.sub(_commanded, _FENCE.sub(replaced, text))
     finally:
         del sys.modules[module.__name__]
+
+
+def _commanded(match: re.Match[str]) -> str:
+    """A command, which finds files from the repository's root, and what it prints."""
+    from lossmith.cli import app
+
+    with contextlib.chdir(ROOT):
+        done = CliRunner().invoke(app, shlex.split(match["command"]), catch_exceptions=False)
+    if done.exit_code:
+        raise RuntimeError(f"lossmith {match['command']} ends with {done.exit_code}: {done.stderr}")
+    return f"```console\n$ lossmith {match['command']}\n{done.stdout}```"
 
 
 @contextlib.contextmanager

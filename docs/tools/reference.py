@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated, get_origin
+from typing import Annotated, Any, get_origin
 
 import typer
 from typer.cli import get_docs_for_click
 
 import lossmith as lm
 import lossmith.formula
+from gallery import may_be
 from lossmith.cli import app
-from lossmith.formula.domains import Domain
+from lossmith.formula.domains import CutsMark, Domain
 
 # a page for each module that defines public names: its file, its title, and what it is about
 SUBJECTS = {
@@ -70,7 +71,7 @@ def _language() -> str:
     ]
     lines += ["arguments, functions and operators make its value.", "", "## Domains", ""]
     lines += ["| annotation | what the argument may be |", "|---|---|"]
-    lines += [f"| `{name}` | {_domain(word).describe()} |" for name, word in sorted(domains.items())]
+    lines += [f"| `{name}` | {_meaning(word)} |" for name, word in sorted(domains.items())]
     lines += ["", "## Functions", "", "| function | |", "|---|---|"]
     lines += [f"| `{name}{_arguments(word)}` | {_sentence(word)} |" for name, word in sorted(functions.items())]
     return "\n".join([*lines, ""])
@@ -79,6 +80,12 @@ def _language() -> str:
 def _domain(word: object) -> Domain | None:
     marks = getattr(word, "__metadata__", ()) if get_origin(word) is Annotated else ()
     return next((mark for mark in marks if isinstance(mark, Domain)), None)
+
+
+def _meaning(word: Any) -> str:
+    if any(isinstance(mark, CutsMark) for mark in word.__metadata__):
+        return "numbers in increasing order"
+    return may_be(next(mark for mark in word.__metadata__ if isinstance(mark, Domain)))
 
 
 def _arguments(function: object) -> str:

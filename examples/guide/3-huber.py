@@ -135,8 +135,9 @@ for name, model in models.items():
 # %% [markdown]
 # ## What it does not estimate
 #
-# Where errors are symmetric, mean, median and Huber's centre are one and the same, and where wild errors occur Huber
-# finds it from the fewest data. Where they are *skewed* they are three different numbers, and Huber's has no name.
+# Where errors are symmetric, mean, median and Huber's centre are one and the same; where most errors are normal and a
+# few may be anything, Huber's has the smallest variance that can be guaranteed (Huber 1964). Where they are *skewed* they
+# are three different numbers, and Huber's has no name.
 
 # %%
 food = sm.datasets.engel.load_pandas().data["foodexp"].to_numpy()

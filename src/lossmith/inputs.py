@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from functools import reduce
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ from lossmith.namespaces import (
     odd_layout,
     on_host,
 )
+from lossmith.parameters import did_you_mean
 from lossmith.record import Record
+from lossmith.refusals import at, refuse_outside
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -105,17 +108,13 @@ def _from_objects(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any
             numbers[i] = math.nan if _is_gap(value) else float(value)
         except (TypeError, ValueError, OverflowError):
             index = np.unravel_index(i, array.shape)
-            raise TypeError(f"{name}{_at(index)} = {value!r} is not a number") from None
+            raise TypeError(f"{name}{at(index)} = {value!r} is not a number") from None
     return numbers.reshape(array.shape)
 
 
 def _is_gap(value: Any) -> bool:
     """None, NaN, or pandas.NA, which is known by its name, so that pandas need not be there."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
-
-
-def _at(index: tuple[Any, ...]) -> str:
-    return f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
 
 
 def check_index(**named: Any) -> None:
@@ -166,8 +165,9 @@ def prepare(
         return x if host else xp.asarray(x, device=device)
 
     prediction, target = load(y_pred, "y_pred"), load(y_true, "y_true")
-    named = {name: load(x, name) for name, x in extras.items()}
     formula = _formula(loss, target, prediction)
+    _check_names(loss, formula, extras)
+    named = {name: load(x, name) for name, x in extras.items()}
     shape = _check_shapes(loss, formula, target, prediction, named)
     raw = target
     target, ignored = _labels_to_numbers(loss, target, formula, xp)
@@ -224,6 +224,13 @@ def _formula(loss: Loss, target: Array, prediction: Array) -> Formula:
     return loss.formulas["row" if target.ndim == prediction.ndim else "class id"]
 
 
+def _check_names(loss: Loss, formula: Formula, named: Iterable[str]) -> None:
+    known = [extra.name for extra in formula.extras]
+    for name in named:
+        if name not in known:
+            raise TypeError(f"{loss.name} takes no argument {name!r}{did_you_mean(name, (*known, 'weight', 'where'))}")
+
+
 def _check_shapes(
     loss: Loss, formula: Formula, target: Array, prediction: Array, named: dict[str, Array]
 ) -> tuple[int, ...]:
@@ -256,9 +263,6 @@ def _check_shapes(
             raise TypeError(f"{loss.name} needs {extra.name}=, {extra.domain.describe()} per sample")
         if tuple(named[extra.name].shape) != shape:
             raise _shape_error(loss, (extra.name, "the per-sample loss"), (tuple(named[extra.name].shape), shape))
-    for name in named:
-        if name not in {extra.name for extra in formula.extras}:
-            raise TypeError(f"{loss.name} takes no argument {name!r}")
     return shape
 
 
@@ -290,7 +294,7 @@ def _weights(
         weight = xp.where(keep, weight, xp.zeros_like(weight))
     legal = _legal(xp, weight, _WEIGHT, None)
     if look:
-        _refuse_outside(loss, _WEIGHT, weight, legal, "weight", None, xp)
+        refuse_outside(loss, _WEIGHT, weight, legal, "weight", None, xp)
     counted = weight != 0
     return weight, counted if keep is None else keep & counted, None if look else legal
 
@@ -338,7 +342,7 @@ def _check_domains(
         if look:
             own = raw if argument is formula.target else None
             legal = known[argument.name] if argument.name in known else _legal(xp, x, domain, classes)
-            _refuse_outside(loss, domain, x, legal, shown, keep, xp, classes, own, heads.get(argument.name))
+            refuse_outside(loss, domain, x, legal, shown, keep, xp, classes, own, heads.get(argument.name))
             continue
         if domain.row and domain.any_number:  # a NaN is the largest of its row, which most formulas ask for anyway
             legal = _legal(xp, xp.max(x, axis=-1), domain, classes)
@@ -356,50 +360,3 @@ def _first(legal: Array, keep: Array | None) -> int:
     """The place of the first that is not, or behind the last."""
     bad = np.flatnonzero(~np.asarray(legal if keep is None else legal | ~keep))
     return int(bad[0]) if bad.size else math.prod(legal.shape)
-
-
-def _refuse_outside(
-    loss: Loss, domain: Domain, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType,
-    classes: int | None = None, raw: Array | None = None, head: int | None = None,
-) -> None:  # fmt: skip
-    if domain.simplex:
-        tolerance = row_tolerance(dtype_name((x if raw is None else raw).dtype))
-        _refuse_unnormalised(loss, x, legal, shown, keep, xp, tolerance)
-    if keep is not None:
-        legal = legal | ~(keep[..., None] if legal.ndim > keep.ndim else keep)
-    if bool(xp.all(legal)):
-        return
-    bad = tuple(int(i) for i in np.argwhere(~np.asarray(legal))[0]) if legal.ndim else ()
-    value = (x if raw is None else raw)[bad]
-    if raw is not None and loss.labels is not None:
-        known = f"the {len(loss.labels)} labels {_few(loss.labels)}"
-        raise ValueError(f"{loss.name}: {shown}{_at(bad)} = {np.asarray(value)[()]!s} is not one of {known}")
-    number = str(int(value)) if "int" in dtype_name(value.dtype) else f"{float(value):.17g}"
-    wanted = (
-        f"a class id from 0 to {classes - 1}"
-        if domain.kind == "class id" and classes is not None
-        else domain.describe()
-    )
-    hint = "; if the labels are -1 and 1, say labels=(-1, 1)" if domain.kind == "label" and value == -1 else ""
-    place = _at(bad if head is None else (*bad, head))
-    raise ValueError(f"{loss.name}: {shown}{place} = {number} is not {wanted}{hint}")
-
-
-def _few(labels: tuple[Any, ...]) -> str:
-    return repr(labels) if len(labels) <= 10 else f"{labels[:10]!r} ..."
-
-
-def _refuse_unnormalised(
-    loss: Loss, x: Array, legal: Array, shown: str, keep: Array | None, xp: ModuleType, tolerance: float
-) -> None:
-    """Rows that should be distributions."""
-    sums = xp.sum(x, axis=-1)
-    bad = xp.all(legal, axis=-1) & ~(xp.abs(sums - 1.0) <= tolerance)
-    if keep is not None:
-        bad = bad & keep
-    if bool(xp.any(bad)):
-        index = np.argwhere(np.asarray(bad))[0] if bad.ndim else ()
-        total = float(sums[tuple(int(i) for i in index)])
-        raise ValueError(
-            f"{loss.name}: {shown}{_at(tuple(index))} sums to {total:g}, but a row of probabilities sums to 1"
-        )

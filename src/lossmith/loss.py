@@ -36,14 +36,20 @@ class Loss:
     """
 
     name: str
+    """What the loss is called; of one made of others, how it is made."""
     formulas: Mapping[str, Formula]  # by kind of target
     params: Mapping[str, Any]
+    """The parameters by name, defaults included."""
     link: AnyLink
+    """``link(mean)`` is the raw score, ``link.inverse(score)`` what the user reads: a probability, a mean."""
     labels: tuple[Any, ...] | None
+    """The labels of the classes in their order; None for 0 and 1, or class ids."""
     recipe: Recipe | None  # None for composed losses
     claim: str | None  # what the author says the loss elicits
     doc: str
+    """The sentences about the loss."""
     source: str
+    """Where the loss was published."""
     plans: dict[Any, Any]  # how calls were served before, by what they looked like
     roads: dict[Any, Any]  # functions in machine code for ordinary ones, and for less than how many numbers
     wide: bool  # y_pred has a last axis of its own
@@ -178,9 +184,9 @@ class Loss:
     def best_constant(self, y_true: Any, weight: Any = None, **extras: Any) -> Any:
         """The constant raw score of smallest mean loss, the midpoint where there are many; infinite where the truth is.
 
-        A float; an array for several predictions or a row of scores (which then sum to 0). ``weight`` and extras have
-        the shape of the per-sample loss. Raises ValueError where there is nothing to average, and what a call would
-        raise for values outside a domain, naming argument, index and value.
+        A float; an array for several predictions or a row of scores (the finite of which then sum to 0). ``weight`` and
+        extras have the shape of the per-sample loss. Raises ValueError where there is nothing to average, and what a
+        call would raise for values outside a domain, naming argument, index and value.
         """
         from lossmith.constants import best_constant
 
@@ -200,6 +206,7 @@ class Loss:
 
     @property
     def latex(self) -> str:
+        """The formula in LaTeX."""
         return self.formula.latex
 
     @property
@@ -351,7 +358,9 @@ class Loss:
         shown = {k: v for k, v in self.params.items() if not (self.recipe and self.recipe.parameters[k].default == v)}
         if self.labels is not None:
             shown["labels"] = self.labels
-        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+        given = f"({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+        made_of_others = " " in self.name
+        return (f"({self.name}){given}" if shown else self.name) if made_of_others else f"{self.name}{given}"
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex}$"

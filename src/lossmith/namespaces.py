@@ -67,6 +67,11 @@ def spread(xp: ModuleType, x: Array, shape: tuple[Any, ...]) -> Array:
     return x.expand(shape) if "torch" in xp.__name__ else xp.broadcast_to(x, shape)
 
 
+def along_last(x: Array, like: Array) -> Array:
+    """Numbers of the last axis with as many axes as `like`, which JAX can be told to refuse to add by itself."""
+    return x[(*(None,) * (like.ndim - 1), ...)]
+
+
 def joined(xp: ModuleType, parts: Sequence[Array]) -> Array:
     """One after the other along the last axis, by the name that PyTorch's batched gradients know."""
     return xp.cat(parts, dim=-1) if "torch" in xp.__name__ else xp.concat(parts, axis=-1)

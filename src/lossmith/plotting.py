@@ -60,12 +60,13 @@ def along(loss: Loss, y: Any, x: Any) -> tuple[Any, Any]:
 
 
 def path(loss: Loss, x: Any) -> list[Any]:
-    """The predictions of a sample, one by one, as the first of them moves through x: the way that the curves run."""
-    domain = loss.formula.predictions[0].domain
-    count, others = _count(loss), 0.0 * x  # no preference
-    if math.isfinite(domain.low):  # the other classes share what the first leaves
-        others = (1.0 - x) / max(1, count - 1) if domain.high == 1.0 else others + 0.25
-    return [x] + [others] * (count - 1)
+    """The predictions of a sample, one by one, as the first of them moves through x: the way that the curves run.
+
+    The others stay: else the gradient, which is that of the first alone, were not the slope of the loss.
+    """
+    domain, count = loss.formula.predictions[0].domain, _count(loss)
+    still = 1.0 / count if math.isfinite(domain.low) else 0.0  # no preference
+    return [x] + [0.0 * x + still] * (count - 1)
 
 
 def _count(loss: Loss) -> int:
@@ -76,7 +77,7 @@ def _count(loss: Loss) -> int:
 def moved(loss: Loss) -> str:
     """The prediction that the curves run over."""
     name = loss.formula.predictions[0].name
-    return name if loss.kind == "pointwise" else f"the first of {_count(loss)} numbers of {name}"
+    return name if loss.kind == "pointwise" else f"the first of {_count(loss)} numbers of {name}, the others fixed"
 
 
 def plot(loss: Loss, *, ax: Any = None, width: float = 3.0) -> Any:

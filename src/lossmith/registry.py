@@ -26,7 +26,14 @@ class Constructor:
         self.__doc__ = recipe.doc + (f"\n\nSource: {recipe.source}" if recipe.source else "")
         self.__signature__ = _signature(recipe)
 
-    def __call__(self, *, labels: Any = None, **params: Any) -> Loss:
+    def __call__(self, *values: Any, labels: Any = None, **params: Any) -> Loss:
+        if values:
+            name = self.__name__
+            first = next((f"{parameter}=..." for parameter in self.recipe.parameters), "")
+            raise TypeError(
+                f"{name} takes its parameters by name, {name}({first}), and makes a loss, which takes targets and "
+                f"predictions: {name}()(y_true, y_pred)"
+            )
         return Loss.from_recipe(self.recipe, labels, **params)
 
     def variant(self, **settings: Any) -> Callable[[Callable[..., Any]], Constructor]:

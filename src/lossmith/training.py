@@ -11,6 +11,7 @@ import numpy as np
 
 from lossmith.linear import LinearClassifier, LinearRegressor
 from lossmith.linear.classes import is_binary, unlabelled
+from lossmith.linear.options import named
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -121,7 +122,9 @@ def compare(
     (measures: mean squared and mean absolute error of the prediction), losses of classes with losses of classes
     (measure: share of wrong answers).
     """
-    chosen = [_named(loss) for loss in losses]
+    if isinstance(losses, str) or not isinstance(losses, Iterable):
+        raise TypeError(f"losses is {losses!r}: it must hold several losses or their names, as [{losses!r}] holds one")
+    chosen = [named(loss) for loss in losses]
     if not chosen:
         raise ValueError("losses is empty: there is nothing to compare")
     classes = np.unique(np.asarray(y))
@@ -172,12 +175,6 @@ def _judged(model: Any, loss: Loss, X: Any, y: Any, weight: Any) -> float:
         return float("nan")
 
 
-def _named(loss: Loss | str) -> Loss:
-    if isinstance(loss, str):
-        from lossmith.registry import get
-
-        return get(loss)
-    return loss
 
 
 def _labels(losses: list[Loss]) -> list[str]:

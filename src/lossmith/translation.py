@@ -106,7 +106,8 @@ class Translation(Record):
     def __str__(self) -> str:
         factor = "" if self.factor == 1 else f"{self.factor:g} * "
         shift = "" if self.shift == 0 else f" + {self.shift if isinstance(self.shift, Shift) else f'{self.shift:g}'}"
-        lines = [f"{self.peer} = {factor}{self.loss!r}{shift}", f"  formula    {self.loss.formula}"]
+        formula = self.loss.formula if self.factor == 1 else (self.factor * self.loss).formula
+        lines = [f"{self.peer} = {factor}{self.loss!r}{shift}", f"  formula    {formula}{shift}"]
         if not self.listed:
             lines.append("  own        the catalogue has no such loss; this formula was written for the translation")
         lines.append(f"  reduction  {self.reduction or 'none of lossmith: see below'}")
@@ -118,6 +119,12 @@ class Translation(Record):
 def refuse(why: str) -> NoReturn:
     """Say that a parameter's value has no translation."""
     raise ValueError(why)
+
+
+def check_last(axis: int) -> None:
+    """Refuse another axis of a row than the last."""
+    if axis != -1:
+        refuse(f"axis={axis}: rows are on the last axis; move it there")
 
 
 @cache
@@ -215,8 +222,8 @@ def _translated(peer: Peer, name: str, row: Row | Missing, params: dict[str, Any
     reduction = params.pop("reduction", next(iter(reductions), "")) if reductions else ""
     for key in params:
         if key not in known:
-            what = f"it takes {', '.join(takes)}" if takes else "it takes none"
-            raise TypeError(f"{full} has no parameter {key!r} ({what}){did_you_mean(key, takes)}")
+            what = f"only {', '.join(takes)}" if takes else "it has none that is"
+            raise TypeError(f"{full}: a parameter {key!r} is not translated ({what}){did_you_mean(key, takes)}")
     for key, parameter in known.items():
         if parameter.default is parameter.empty and key not in params:
             raise TypeError(f"{full} needs {key}=, which has no default")

@@ -85,6 +85,17 @@ def test_values_and_gradients_are_the_formulas(sample, x64):
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("sample", samples.everything(), ids=lambda sample: sample.id)
+def test_no_axis_is_added_in_silence(sample):
+    """As in programs that ask JAX to refuse that."""
+    with jax.numpy_rank_promotion("raise"):
+        y, f, weight = jnp.asarray(sample.y), jnp.asarray(sample.f, jnp.float32), jnp.asarray(sample.weight)
+        mean = function(sample.loss, "mean")
+        jax.value_and_grad(mean)(f, y, weight=weight, where=weight > 0.6)
+        for name in ("gradient", "hessian", "curvature"):
+            getattr(sample.loss, name)(y, f)
+
+
 def test_derivatives_of_the_log_of_gamma(x64):
     loss, y, f = jax_shapes(), np.array([1.0, 2.0, 0.5]), np.array([0.5, 1.0, -3.0])
     expected = loss.hessian(y, f)

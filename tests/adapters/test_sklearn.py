@@ -475,6 +475,19 @@ def test_an_objective_is_cloned_searched_and_pickled():
     assert warm.n_iter_ == 25
 
 
+@pytest.mark.parametrize("between", [lambda model: model, lambda model: pickle.loads(pickle.dumps(model))])
+def test_estimators_of_different_classes_share_an_objective(between):
+    """Each goes on with as many scores as it has itself."""
+    shared = lm.cross_entropy().to("sklearn").objective()
+    y = {k: np.digitize(TARGETS["real"], np.quantile(TARGETS["real"], np.arange(1, k) / k)) for k in (3, 4)}
+    model = HistGradientBoostingClassifier(loss=shared, max_iter=5, warm_start=True, random_state=0).fit(X, y[3])
+    HistGradientBoostingClassifier(loss=shared, max_iter=5).fit(X, y[4])
+    own = lm.cross_entropy().to("sklearn").objective()
+    alone = HistGradientBoostingClassifier(loss=own, max_iter=10, random_state=0)
+    found = between(model).set_params(max_iter=10).fit(X, y[3]).predict_proba(X)
+    np.testing.assert_allclose(found, alone.fit(X, y[3]).predict_proba(X), rtol=1e-6)
+
+
 def test_early_stopping_by_a_scorer():
     loss = lm.huber()
     model = HistGradientBoostingRegressor(

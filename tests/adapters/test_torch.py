@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from torch.autograd import forward_ad, gradcheck, gradgradcheck  # noqa: E402
 
-from lossmith.adapters.torch import LossModule, functional  # noqa: E402
+from lossmith.adapters.torch import LossModule, functional, gathered  # noqa: E402
 from lossmith.formula import NonNegative, PerSample, Real, exp  # noqa: E402
 
 EVERY = pytest.mark.parametrize("sample", samples.everything(), ids=lambda sample: sample.id)
@@ -37,6 +37,10 @@ COMPILES = pytest.mark.usefixtures("fresh")
 def tensors(sample, dtype=torch.float64):
     y, f = torch.tensor(sample.y), torch.tensor(sample.f).to(dtype)
     return (y.to(dtype) if y.is_floating_point() else y), f
+
+
+def given_without_defaults(sample):
+    return (torch.from_numpy(x if x.dtype.kind == "i" else x.astype(np.float32)) for x in (sample.y, sample.f))
 
 
 def bits(x):
@@ -67,6 +71,37 @@ def test_the_bits_are_those_of_numpy(sample, reduction, dtype):
     assert bits(found) == bits(np.asarray(value, dtype=found.detach().numpy().dtype))
     with torch.no_grad():
         assert bits(sample.loss.to("torch", reduction=reduction)(f, y, weight=weight)) == bits(found)
+
+
+@pytest.fixture(params=["device", "dtype"])
+def unlike_the_tensors(request):
+    """What torch makes by default is elsewhere, or of other numbers."""
+    dtype = torch.get_default_dtype()
+    if request.param == "device":
+        with torch.device("meta"):
+            yield
+    else:
+        torch.set_default_dtype(torch.float64)
+        yield
+        torch.set_default_dtype(dtype)
+
+
+@pytest.mark.parametrize("name", ["huber", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
+def test_what_is_given_says_where_and_in_what_the_loss_is_computed_not_a_default(name, unlike_the_tensors):
+    sample = samples.of(name)[0]
+    y, f = (x.detach().clone() for x in given_without_defaults(sample))
+    truth = sample.loss(y.numpy(), f.numpy())
+    f.requires_grad_()
+    for reduction in ("mean", "sum", "none", "weighted_mean", "batchmean", "elementwise_mean"):
+        value = sample.loss.to("torch", reduction=reduction)(f, y)
+        (gradient,) = torch.autograd.grad(value.sum(), f, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.sum(), f)
+        assert {x.device.type for x in (value, gradient, second)} == {"cpu"}
+        assert {x.dtype for x in (value, gradient, second)} == {torch.float32}
+    total = sample.loss.to("torch").total(f, y)
+    total.sum.backward()
+    assert total.sum.device.type == "cpu" and gathered(total).weight == len(y)
+    np.testing.assert_allclose(gathered(total).sum / gathered(total).weight, truth, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -256,6 +291,23 @@ def test_further_inputs_of_a_formula():
         loss.to("torch")(f, y)
 
 
+class Doubled(LossModule):
+    """What a user makes of a loss's module."""
+
+    def forward(self, input, target, *, factor=2.0, **named):
+        return factor * super().forward(input, target, **named)
+
+
+def test_a_module_derived_from_a_losss_has_the_last_word():
+    sample = samples.of("huber")[0]
+    y, f = tensors(sample)
+    module = lm.huber().to("torch")
+    derived = Doubled(module.loss, module.options)
+    assert derived(f, y) == 2 * module(f, y) and derived(f, y, factor=3.0) == 3 * module(f, y)
+    derived.load_state_dict(derived.state_dict())
+    assert copy.deepcopy(derived)(f, y) == derived(f, y) == 2 * module(f, y)
+
+
 def test_a_function_without_a_module():
     y, f = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 0.0])
     assert functional(lm.squared_error(), f, y, reduction="sum").item() == 5.0
@@ -426,6 +478,18 @@ def test_the_compiled_function_knows_one_loss_from_another():
         value = compiled(loss, f, y)
         same(value, step(loss, f, y).item(), rtol=1e-6)
         same(torch.autograd.grad(value, f)[0], loss.gradient(y, f.detach(), reduction="sum"), rtol=1e-5, atol=1e-7)
+
+
+@COMPILES
+@pytest.mark.parametrize(
+    ("f", "y", "given"),
+    [(0.3, 0.1, {}), ([0.1, 2.0], [0.3, 0.1], {}), ([0.1, 2.0], np.array([0.3, 0.1]), {"where": [True, False]}),
+     ([0.1, 2.0], [0.3, 0.1], {"weight": [0.1, 0.7]})],
+)  # fmt: skip
+def test_what_is_no_tensor_is_compiled_too(f, y, given):
+    module, f = lm.huber().to("torch"), torch.tensor(f)
+    found, expected = torch.compile(module, fullgraph=True, backend="eager")(f, y, **given), module(f, y, **given)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0.0)
 
 
 @COMPILES

@@ -63,6 +63,7 @@ WRONG = {
     "metric:c-index": "survival model",
     "metric:mode": "not elicitable",
     "metric:variance": "not elicitable",
+    "metric:huber": "neither mean nor median unless y is symmetric",
     "metric:pinball": "pinball",
     "metric:mape:2": "take a level",
     "metric:aucc": "did you mean 'auc'",

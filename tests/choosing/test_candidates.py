@@ -89,6 +89,26 @@ def test_what_may_be_recommended_is_consistent(aim, facts):
         assert "{" not in left.why
 
 
+@pytest.mark.parametrize(
+    ("aim", "support", "name", "why"),
+    [
+        ("mean", "real", "lq", "a centre of its own"),
+        ("mean", "real", "gaussian_nll", "which the mean does not need"),
+        ("interval:0.8", "real", "gaussian_nll", "which an interval that holds 80% of what comes does not need"),
+        ("probability", "binary", "hinge", "no probability can be read off its scores"),
+        ("probability", "binary", "squared_hinge", "twice the probability minus 1"),
+        ("probability", "binary", "exponential", "half the log-odds"),
+        ("label", "binary", "hinge", "the class is taken from probabilities"),
+        ("balanced-label", "binary", "exponential", "the class is taken from probabilities"),
+        ("label", "multiclass", "multi_margin", "the class is taken from probabilities"),
+    ],
+)
+def test_what_does_not_race_has_a_reason_of_its_aim(aim, support, name, why):
+    facts = replace(FACTS, support=support, class_rows=(("a", 50), ("b", 50)))
+    found = {left.label: left.why for left in candidates(parse_aim(aim), facts).left_out}
+    assert why in found[name]
+
+
 def one(name, params=None, **how):
     return Candidate(name, "default", "", "", params or {}, **how)
 

@@ -33,6 +33,20 @@ def test_a_third_positional_argument_is_refused():
         lm.squared_error()([1.0], [2.0], [3.0])
 
 
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: lm.huber(1.5), "by name, huber.delta=....,.*targets and predictions: huber...y_true, y_pred."),
+        (lambda: lm.huber([1.0], [2.0]), "makes a loss, which takes targets and predictions"),
+        (lambda: lm.huber()([1.0], [2.0], sample_weight=[1.0]), "no argument 'sample_weight'; did you mean weight?"),
+        (lambda: lm.huber().total([1.0], [2.0], reduction="sum"), "huber takes no argument 'reduction'"),
+    ],
+)
+def test_a_call_that_cannot_be_says_how_it_is_made(call, says):
+    with pytest.raises(TypeError, match=says):
+        call()
+
+
 @pytest.mark.parametrize("method", REDUCED)
 def test_an_unknown_reduction_is_refused_and_the_known_ones_are_named(method):
     with pytest.raises(ValueError, match=r"(?s)avg.*mean|mean.*avg"):

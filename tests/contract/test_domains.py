@@ -121,6 +121,18 @@ def test_a_negative_soft_target_raises():
         lm.cross_entropy()(NEGATIVE_ROW, samples.SCORES)
 
 
+@pytest.mark.parametrize("y", [[2, 1, 0], [1, 1, 0]])
+def test_scores_without_an_axis_of_classes_are_told_what_they_were_taken_for(y):
+    with pytest.raises(ValueError, match=r"shape \(3,\) is one row of 3 classes, for classes are on the last axis"):
+        lm.cross_entropy()(y, [0.2, 0.1, 0.6])
+
+
+def test_a_predicted_row_need_not_sum_to_1():
+    """Differences of finite steps, and optimisers on their way, leave the simplex."""
+    one, two = lm.kl_divergence()([[0.4, 0.6]], [[0.4, 0.6]]), lm.kl_divergence()([[0.4, 0.6]], [[0.8, 0.6]])
+    assert one == 0 and two == pytest.approx(-0.4 * np.log(2))
+
+
 def test_rounded_rows_still_sum_to_1():
     """Rows computed in the precision they come in are distributions."""
     rows = np.random.default_rng(0).dirichlet(np.ones(50), size=40)
@@ -140,7 +152,7 @@ def test_labels_are_0_and_1_unless_the_constructor_says_otherwise(name):
     for method in ("__call__", "gradient", "hessian", "curvature"):
         expected = getattr(plain, method)(y, f, reduction="none")
         np.testing.assert_array_equal(getattr(signed, method)(2 * y - 1, f, reduction="none"), expected)
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=rf"{name}.*say labels=\(-1, 1\)"):
         plain(2 * y - 1, f)
     with pytest.raises(ValueError, match=name):
         signed(y, f)

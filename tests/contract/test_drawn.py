@@ -5,7 +5,7 @@ import pytest
 
 import lossmith as lm
 from lossmith.formula import Label, PerSample, Positive, Real
-from lossmith.plotting import curves, path
+from lossmith.plotting import curves
 
 
 @lm.pointwise
@@ -31,13 +31,10 @@ DRAWN = {
 def test_the_gradient_drawn_is_the_slope_of_the_loss_drawn(loss):
     for label, x, value, gradient in curves(loss, points=6001):
         assert label.startswith("y = ")
-        columns = path(loss, x)
-        slopes = [np.gradient(each, x) for each in columns]
-        if all(np.allclose(each, 0) for each in slopes[1:]):  # else the others move too
-            middle = np.abs(np.diff(gradient)) < 0.05 * np.abs(gradient).max()  # but for jumps
-            found = np.diff(value) / np.diff(x)
-            size = np.abs(gradient).max()
-            np.testing.assert_allclose(found[middle], ((gradient[1:] + gradient[:-1]) / 2)[middle], atol=0.03 * size)
+        middle = np.abs(np.diff(gradient)) < 0.05 * np.abs(gradient).max()  # but for jumps
+        found = np.diff(value) / np.diff(x)
+        size = np.abs(gradient).max()
+        np.testing.assert_allclose(found[middle], ((gradient[1:] + gradient[:-1]) / 2)[middle], atol=0.03 * size)
     assert "<svg" in loss._repr_html_()
 
 

@@ -243,6 +243,18 @@ def test_repr_names_the_loss(loss, y, f):
     assert loss.name.split("(")[0].split(" ")[0] in repr(loss) or "+" in repr(loss) or "*" in repr(loss)
 
 
+@pytest.mark.parametrize(
+    ("loss", "shown"),
+    [
+        (lm.huber(delta=2), "huber(delta=2.0)"),
+        (2 * lm.squared_error() + lm.absolute_error(), "2 * squared_error + absolute_error"),
+        (lm.huber() + lm.huber(delta=2), "(huber + huber)(delta=1.0, delta_2=2.0)"),
+    ],
+)
+def test_repr_brackets_what_parameters_belong_to(loss, shown):
+    assert repr(loss) == shown
+
+
 ELSEWHERE = """
 import json, sys
 import lossmith as lm

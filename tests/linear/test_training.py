@@ -63,6 +63,11 @@ def test_held_out_rows(table):
 def test_refusals(table):
     with pytest.raises(ValueError, match="different kinds of targets"):
         lm.compare(["squared_error", "hinge"], *table)
+    for alone in ("squared_error", lm.squared_error()):
+        with pytest.raises(TypeError, match=r"losses is .*must hold several losses"):
+            lm.compare(alone, *table)
+    with pytest.raises(TypeError, match="call it, for a loss with its default parameters"):
+        lm.compare([lm.squared_error], *table)
     with pytest.raises(ValueError, match="nothing to compare"):
         lm.compare([], *table)
     with pytest.raises(KeyError, match="was not compared"):

@@ -24,7 +24,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "sigmoid": (0.5, 2.0), "is_unbalance": (False,), "variance_power": (1.2, 1.8), "focal_alpha": (0.25,),
     "focal_gamma": (0.5, 2.0), "smoothness": (0.3, 2.0), "quantile": (0.2, 0.8), "scale": (0.5, 2.0),
     "power": (0, 1, 2, 1.3), "link": ("log", "identity"), "classes": ([-1, 1], ["no", "yes"]), "n_classes": (3,),
-    "n_outputs": (3,), "out_activation": ("softmax",), "multi_class": ("crammer_singer",),
+    "num_class": (3,), "n_outputs": (3,), "out_activation": ("softmax",), "multi_class": ("crammer_singer",),
 }  # fmt: skip
 OTHERS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("optax", "alpha"): (None, 0.3),

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import lossmith as lm
@@ -69,8 +70,12 @@ def test_what_lossmith_has_not_is_an_error_that_names_the_nearest(peer, row):
 
 
 def test_parameters_are_checked():
-    with pytest.raises(TypeError, match=r"SmoothL1Loss has no parameter 'betta' .*did you mean beta"):
+    with pytest.raises(TypeError, match=r"SmoothL1Loss: a parameter 'betta' is not translated .*did you mean beta"):
         lm.translate("torch:SmoothL1Loss", betta=1)
+    with pytest.raises(TypeError, match=r"'weight' is not translated \(only reduction\)"):  # torch has it
+        lm.translate("torch.nn.functional.mse_loss", weight=1)
+    with pytest.raises(TypeError, match=r"'border' is not translated \(it has none that is\)"):
+        lm.translate("catboost:Logloss:border=0.5")
     with pytest.raises(TypeError, match="needs q=, which has no default"):
         lm.translate("catboost:Lq")
     with pytest.raises(ValueError, match=r"lightgbm:huber\(alpha=-1\).*positive"):
@@ -83,6 +88,26 @@ def test_parameters_are_checked():
         lm.translate("statsmodels:Hampel", a=5.0)
     with pytest.raises(ValueError, match=r"is_unbalance.*scale_pos_weight"):
         lm.translate("lightgbm:binary", is_unbalance=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [r.names.split()[0] for p, r in entries() if p.name == "optax" and "axis" in getattr(r, "parameters", ())],
+)
+def test_rows_lie_on_the_last_axis(name):
+    assert lm.translate(f"optax.{name}", axis=-1).loss == lm.translate(f"optax.{name}").loss
+    with pytest.raises(ValueError, match="axis=0: rows are on the last axis"):
+        lm.translate(f"optax.{name}", axis=0)
+
+
+@pytest.mark.parametrize("name", ["xgboost:multi:softprob", "lightgbm:multiclass"])
+def test_the_number_of_scores_is_taken(name):
+    assert lm.translate(name, num_class=4).loss == lm.cross_entropy()
+
+
+@pytest.mark.parametrize("level", [0.25, np.float32(0.25), np.array(0.25), [0.25], np.array([0.25])])
+def test_a_level_is_a_number_of_any_kind_or_one_in_a_list(level):
+    assert lm.translate("xgboost:reg:quantileerror", quantile_alpha=level).loss == lm.quantile(q=0.25)
 
 
 # the result -----------------------------------------------------------------------------------------------------------

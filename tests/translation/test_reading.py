@@ -193,6 +193,24 @@ def test_from_sklearn_reads_the_weights_of_classes():
         lm.from_sklearn(svm.SVC(class_weight={-1: 1.0, 1: 2.0}))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "each"),
+    [(kind, "class, on labels 1 of it") for kind in (
+        linear_model.SGDClassifier(), linear_model.SGDClassifier(loss="log_loss"), linear_model.Perceptron(),
+        linear_model.SGDClassifier(loss="modified_huber"), svm.LinearSVC(), svm.LinearSVC(loss="hinge"),
+        svm.LinearSVC(class_weight={"a": 2.0}),
+    )] + [(svm.SVC(), "pair of classes"), (svm.SVC(class_weight={"a": 2.0}), "pair of classes")],
+    ids=str,
+)  # fmt: skip
+def test_from_sklearn_refuses_several_losses_in_one_classifier(estimator, each):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    names = np.array(["a", "b", "c"])[np.digitize(X[:, 0], [-0.5, 0.5])]
+    kind = type(estimator).__name__
+    with pytest.raises(ValueError, match=rf"{kind}.*of 3 classes it trains one loss of two for each {each}"):
+        lm.from_sklearn(estimator.fit(X, names))
+    assert lm.from_sklearn(estimator.fit(X, np.where(names == "a", "a", "b"))).loss.labels == ("a", "b")
+
+
 def test_a_name_is_a_text():
     with pytest.raises(TypeError, match="name must be a text"):
         lm.translate(None)

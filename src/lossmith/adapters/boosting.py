@@ -315,7 +315,10 @@ class Derivatives:
     def _given(self, first: Any, second: Any, weight: Any) -> tuple[NDArray[Any], Rows]:
         """The trees' predictions and the rows they are for, from the arguments of either interface."""
         u, y, weight, rows = _arguments(first, second, weight)
-        return u, self._by_hand(y, weight, u) if rows is None else rows
+        if rows is None:
+            return u, self._by_hand(y, weight, u)
+        rows.setting.begin(u)
+        return u, rows
 
     def _mean_loss(self, first: Any, second: Any, weight: Any) -> float:
         """The weighted mean loss, from the arguments of either interface."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,7 +38,10 @@ class Objective(Derivatives, ABC):
 
     @abstractmethod
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """The booster's own kind of dataset, with start and scale; `reference` is a validation set's training set."""
+        """The booster's own kind of dataset, with start and scale, measured on its rows or those of `reference`.
+
+        `reference` is the training set of a validation set, or that of the trees from which training goes on.
+        """
 
     @abstractmethod
     def _told(self, rows: Rows) -> dict[str, Any]:
@@ -58,8 +62,20 @@ class Objective(Derivatives, ABC):
     def model(self, booster: Any, train: Any) -> BoostedModel:
         """Predictions from a booster trained on a dataset made by `dataset`; of any other dataset, ValueError.
 
+        A dataset on which nothing was trained, here at least, has units that the booster knows nothing of.
+
         Thresholds that the loss leaves open are those that go best with the scores of the training rows.
         """
+        if not rows_of(train).setting.learnt_in:
+            raise ValueError(
+                f"{self.loss.name}: no booster was trained on this dataset, so this one learnt in other units: pass "
+                "the dataset that it was trained on; made anew where it was trained elsewhere, pass "
+                "dataset(X, y, reference=it)"
+            )
+        return self._finished(booster, train)
+
+    def _finished(self, booster: Any, train: Any) -> BoostedModel:
+        """Predictions from a booster and its training rows, with the thresholds that go best with them."""
         model, rows = self._model(booster, train), rows_of(train)
         if rows.setting.cuts is not None:
             model.loss = parted(self.loss, rows.setting.cuts.after(rows, model.raw(self._features(train))))
@@ -88,7 +104,7 @@ class Objective(Derivatives, ABC):
         booster = self._train(
             self.params(train, params or {}), train, self.ROUNDS if rounds is None else rounds, held_out, early_stopping
         )
-        return self.model(booster, train)
+        return self._finished(booster, train)
 
     def params(self, train: Any, params: Mapping[str, Any]) -> dict[str, Any]:
         """The booster's parameters, with what it must be told to train on a dataset made by `dataset`."""
@@ -121,7 +137,7 @@ class Objective(Derivatives, ABC):
         target, kept = self._checked(y, weight)
         if reference is None:
             return Rows(target, kept, self._settled(target, kept))
-        rows = Rows(target, kept, rows_of(reference).setting)
+        rows = Rows(target, kept, replace(rows_of(reference).setting, referred=True))
         rows.mean_loss(rows.setting.loss, rows.start())  # says what is wrong with targets or weights
         return rows
 

@@ -60,6 +60,9 @@ class Units:
 RAW = Units((0.0,))
 """Of trees that predict scores themselves, however many."""
 
+_BEGUN = {RAW}
+"""Units in which trees learn, in this process: boosters have no place for them, and copy the objectives that have."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -74,6 +77,7 @@ class Setting:
     cuts: Cuts | None = None  # between levels, where the loss leaves them open
     kinked: bool = False  # whether a sample whose score is its target has a slope, of one side of a kink or of none
     targets: tuple[Setting, ...] = ()  # what each column settles, where targets are several numbers a row
+    referred: bool = False  # whether these are another dataset's units, said to be those of the trees
 
     @classmethod
     def of_targets(cls, targets: Sequence[Setting]) -> Setting:
@@ -87,6 +91,23 @@ class Setting:
     def __getstate__(self) -> dict[str, Any]:
         """Without what follows from the rest."""
         return {name: value for name, value in self.__dict__.items() if name not in ("of_u", "descent")}
+
+    @property
+    def learnt_in(self) -> bool:
+        """Whether there are trees in these units, as far as can be known here."""
+        return self.referred or self.units in _BEGUN
+
+    def begin(self, u: NDArray[Any]) -> None:
+        """Note that trees learn in these units; refuse trees that learnt in others, whose u would be misread."""
+        if self.learnt_in:
+            return
+        if u.any():
+            raise ValueError(
+                f"{self.loss.name}: training goes on from trees that did not learn in the units of this dataset, which "
+                "were measured on its own rows: make it with dataset(X, y, reference=first), first being the dataset "
+                "of the first training"
+            )
+        _BEGUN.add(self.units)
 
     @cached_property
     def descent(self) -> Loss:

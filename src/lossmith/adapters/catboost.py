@@ -93,7 +93,7 @@ class CatBoostObjective(_Kept, Objective):
         return Descent(Block(self, Setting(self.loss, self._plain, RAW)))
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """A `catboost.Pool` that knows its start and scale; of a validation set, `reference` is the training set."""
+        """A `catboost.Pool` that knows its start and scale; for `reference` see `Objective`."""
         check_offset(options)
         if options.get("group_weight") is not None:
             raise ValueError(
@@ -217,6 +217,7 @@ class Block:
         )
 
     def derivatives(self, u: Array, target: Any, weight: Any) -> tuple[Array, Array]:
+        self.setting.begin(u)
         return self.objective._derivatives(self.rows(target, weight), u)
 
     def total(self, u: Array, target: Any, weight: Any) -> tuple[float, float]:

@@ -80,7 +80,7 @@ class LightGBMObjective(Objective):
         return self.loss.name, self._mean_loss(first, second, weight), False
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """A `lightgbm.Dataset` that knows its start and scale; of a validation set, `reference` is the training set."""
+        """A `lightgbm.Dataset` that knows its start and scale; for `reference` see `Objective`."""
         import lightgbm
 
         check_offset(options)

@@ -96,14 +96,23 @@ class HistGradientBoostingLoss(BaseLoss):
         """The constant to start from: what minimises the loss, made finite."""
         _check_estimator(self.trees.loss, sys._getframe(1).f_locals.get("self"))
         start = self.trees.start(y_true, sample_weight)
-        if self.is_multiclass:
-            self.n_classes = len(start)
-            if len(start) == 2:
-                raise ValueError(
-                    f"{self.trees.loss.name}: of two classes HistGradientBoostingClassifier trains one score: use a "
-                    "loss of two classes, such as binary_cross_entropy"
-                )
+        if self.is_multiclass and len(start) == 2:
+            raise ValueError(
+                f"{self.trees.loss.name}: of two classes HistGradientBoostingClassifier trains one score: use a "
+                "loss of two classes, such as binary_cross_entropy"
+            )
         return start
+
+    def init_gradient_and_hessian(
+        self, n_samples: int, dtype: Any = np.float64, order: Any = "F"
+    ) -> tuple[Array, Array]:
+        """Memory for derivatives: of as many scores as the estimator has that asks, one of several that may share this.
+
+        Training that goes on (`warm_start`) tells no loss of its own how many.
+        """
+        scores = sys._getframe(1).f_locals["self"].n_trees_per_iteration_
+        shape = (n_samples, scores) if self.is_multiclass else (n_samples,)
+        return np.empty(shape, dtype, order), np.empty(shape, dtype, order)
 
     def gradient_hessian(
         self, y_true: Array, raw_prediction: Array, sample_weight: Array | None = None,
@@ -149,7 +158,7 @@ class HistGradientBoostingLoss(BaseLoss):
         return raw_prediction if self.is_multiclass else raw_prediction.reshape(-1)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.given, {"n_classes": self.n_classes}  # not the rows of the last training
+        return type(self), self.given  # not the rows of the last training
 
     def __repr__(self) -> str:
         loss, hessian, _ = self.given

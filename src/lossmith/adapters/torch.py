@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import FunctionType, MethodType, NoneType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from lossmith import __version__
@@ -89,7 +90,7 @@ class LossModule(torch.nn.Module):
             raise ValueError(f"{loss.name} has one prediction per sample, so class_dim has no meaning")
         self.loss, self.options, self._text = loss, options, _text_of(loss)
         # The compiler gives up on a function that it has compiled eight times, whatever for: each loss has its own.
-        self.__dict__["forward"] = MethodType(_copied(LossModule.forward), self)
+        self.__dict__["forward"] = MethodType(_copied(type(self).forward), self)
 
     def forward(self, input: Tensor, target: Any, *, weight: Any = None, where: Any = None, **extras: Any) -> Tensor:
         """The loss of raw scores and their targets; raises what the loss raises."""
@@ -159,7 +160,10 @@ class LossModule(torch.nn.Module):
 
 def _copied(function: Any) -> FunctionType:
     """The same function with code of its own."""
-    own = FunctionType(function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__)
+    own = FunctionType(
+        function.__code__.replace(), function.__globals__, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
     own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
     return own
 
@@ -244,15 +248,19 @@ vars(_text_of)["_dynamo_marked_constant"] = True
 
 
 def _operator(
-    text: str, reduction: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+    text: str, reduction: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]
 ) -> Any:
     return torch.ops.lossmith.value(*_operands(text, input, target, weight, where, extras), reduction)
 
 
 def _operands(
-    text: str, input: Tensor, target: Tensor, weight: Any, where: Any, extras: dict[str, Any]
+    text: str, input: Tensor, target: Any, weight: Any, where: Any, extras: dict[str, Any]
 ) -> tuple[Any, ...]:
-    return input, target, weight, where, list(extras.values()), list(extras), text
+    def tensor(x: Any) -> Tensor:
+        return x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x), device=input.device)
+
+    weight, where = (None if x is None else tensor(x) for x in (weight, where))
+    return input, tensor(target), weight, where, [tensor(x) for x in extras.values()], list(extras), text
 
 
 @lru_cache(maxsize=256)

@@ -65,15 +65,20 @@ def value(loss: Loss, y_true: Any, y_pred: Tensor, reduction: str, arguments: di
         found = run(loss, truth, scores, reduction, gradient.numpy(), host)
     weight = None
     if isinstance(found, Total):
-        found, weight = torch.scalar_tensor(found.sum, dtype=torch.float64), found.weight
+        found, weight = _scalar(found.sum, torch.float64), found.weight
     elif isinstance(found, np.ndarray):
         found = torch.from_numpy(found)
     else:
-        found = torch.scalar_tensor(found, dtype=_dtype(scores, truth, host))
+        found = _scalar(found, _dtype(scores, truth, host))
     if gradient is not None:
         given, tensors = Given.of(loss, reduction, {"y_true": y_true, **arguments})
         found = Known.apply(y_pred, (found, gradient), given, *tensors)
     return found if weight is None else Total(found, weight)
+
+
+def _scalar(x: float, dtype: Any) -> Tensor:
+    """In host memory, whatever torch.set_default_device says: where the tensors are that it was computed from."""
+    return torch.scalar_tensor(x, dtype=dtype, device="cpu")
 
 
 def _value_and_gradient(loss: Loss, y: Any, f: Any, reduction: str, out: Any, host: dict[str, Any]) -> Any:

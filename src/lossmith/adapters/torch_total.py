@@ -19,7 +19,8 @@ Tensor = Any
 
 def gathered(total: Total, group: Any = None) -> Total:
     """The total of all processes, with the same bits in each: added in the order of their ranks. No gradient."""
-    own = torch.stack([torch.as_tensor(x, dtype=torch.float64).detach() for x in (total.sum, total.weight)])
+    both = (torch.as_tensor(x, dtype=torch.float64, device="cpu").detach() for x in (total.sum, total.weight))
+    own = torch.stack(list(both))
     if not _together():
         return Total(*own.tolist())
     if distributed.get_backend(group) == "nccl":

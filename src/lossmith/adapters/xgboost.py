@@ -78,7 +78,7 @@ class XGBoostObjective(Objective):
         return Metric(self)
 
     def dataset(self, X: Any, y: Any, weight: Any = None, reference: Any = None, **options: Any) -> Any:
-        """An `xgboost.DMatrix` that knows its start and scale; of a validation set, `reference` is the training set."""
+        """An `xgboost.DMatrix` that knows its start and scale; for `reference` see `Objective`."""
         import xgboost
 
         check_offset(options)

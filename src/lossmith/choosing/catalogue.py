@@ -18,6 +18,7 @@ ITSELF = {
     "mape": "absolute_percentage_error",
     "rmsle": "squared_log_error",
 }  # metrics that are a loss, not a functional
+NAMELESS = "nothing that has a name here"  # it elicits no mean, median, quantile or expectile
 
 
 def listing(family: str | None = None, aim: str | None = None) -> list[str]:
@@ -87,7 +88,7 @@ def card(name: str) -> str:
     for title, entries in (("parameters", _parameters(loss)), ("domain", _domain(loss))):
         lines += [f"{title if i == 0 else '':<12}{entry}" for i, entry in enumerate(entries)]
     lines.append(f"link        {loss.link.name}")
-    lines.append(f"aims at     {loss.elicits or 'no single property of y'}")
+    lines.append(f"aims at     {loss.elicits or NAMELESS}")
     lines.append(f"family      {loss.family}")
     lines.append(f"source      {loss.source}")
     at, x, values, _ = curves(loss)[-1]
@@ -99,11 +100,7 @@ def _parameters(loss: Loss) -> list[str]:
         return ["none"]
     found = []
     for name, value in loss.params.items():
-        parameter = loss.recipe.parameters.get(name)
-        domain = parameter.domain.describe(finite=True) if parameter and parameter.domain else ""
-        choices = " or ".join(map(repr, parameter.choices)) if parameter and parameter.choices else ""
-        meaning = domain or choices
-        found.append(f"{name} = {value!r}{f' ({meaning})' if meaning else ''}")
+        found.append(f"{name} = {value!r} ({loss.recipe.parameters[name].describe()})")
     return found
 
 

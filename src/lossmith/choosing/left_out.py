@@ -8,8 +8,10 @@ from lossmith.choosing.aims import Aim
 from lossmith.choosing.candidate import Candidate, LeftOut
 from lossmith.choosing.profile import Profile
 
-BETWEEN = "its minimiser lies between mean and median, and where depends on the noise"
-NO_CHANCES = "it separates classes, but its scores are no probabilities, which {aim} needs"
+OWN_CENTRE = "its minimiser is a centre of its own: neither mean nor median, unless the noise is symmetric"
+NO_CHANCES = "it separates classes, and no probability can be read off its scores"
+UNBOUNDED = "its score is twice the probability minus 1, and nothing keeps a model's scores between -1 and 1"
+DECIDED = "here the class is taken from probabilities, which serve any metric and any costs; its scores are none"
 ELSEWHERE = {
     "absolute_error": "it aims at the median, not at {aim}",
     "quantile": "it aims at a quantile, not at {aim}",
@@ -18,20 +20,18 @@ ELSEWHERE = {
     "gamma": "it aims at the mean, not at {aim}",
     "tweedie": "it aims at the mean, not at {aim}",
     "squared_log_error": "it aims at the mean of log(1 + y), which lies below the mean",
-    "absolute_percentage_error": "it aims at a median in which a row weighs 1/y",
-    "gaussian_nll": "it models a whole normal law, mean and spread; {aim} needs one number",
-    "huber": BETWEEN,
-    "lq": BETWEEN,
+    "absolute_percentage_error": "it aims at a median in which a row weighs 1/abs(y)",
+    "gaussian_nll": "it supposes a whole normal law, mean and spread, which {aim} does not need",
+    "huber": OWN_CENTRE,
+    "lq": OWN_CENTRE,
     "epsilon_insensitive": "it does not see small errors; it aims at the median only if the noise is symmetric",
     "hinge": NO_CHANCES,
-    "squared_hinge": NO_CHANCES,
-    "modified_huber": NO_CHANCES,
-    "exponential": NO_CHANCES,
+    "squared_hinge": UNBOUNDED,
+    "modified_huber": UNBOUNDED,
+    "exponential": "its score is half the log-odds, which the log-loss finds without an exponential weight on outliers",
     "cumulative_logit": "it is for classes in an order, and these show none: an ordered category or a scale would",
     "multiclass_hinge": NO_CHANCES,
     "multi_margin": NO_CHANCES,
-    "focal": "its scores are not calibrated, and {aim} needs probabilities that are",
-    "focal_cross_entropy": "its scores are not calibrated, and {aim} needs probabilities that are",
 }
 TWINS = {
     "smooth_l1": ("huber", "it is Huber's loss in other units"),
@@ -43,8 +43,8 @@ NUMBERS = (
     *("epsilon_insensitive", "squared_log_error", "absolute_percentage_error", "poisson", "gamma", "tweedie"),
     "gaussian_nll",
 )
-TWO_CLASSES = ("brier", "focal", "hinge", "squared_hinge", "modified_huber", "exponential")
-SEVERAL_CLASSES = ("cumulative_logit", "focal_cross_entropy", "multiclass_hinge", "multi_margin")
+MARGINS = ("hinge", "squared_hinge", "modified_huber", "exponential")
+MARGINS_OF_SEVERAL = ("multiclass_hinge", "multi_margin")
 BEYOND = {
     "Tukey's biweight": "its objective has many minima, and it aims at the mean only if the noise is symmetric",
     "negative binomial": "overdispersion harms intervals; the mean needs the Poisson deviance only",
@@ -65,7 +65,7 @@ def left_out(aim: Aim, facts: Profile, racing: Sequence[Candidate]) -> tuple[Lef
     runs = {candidate.name for candidate in racing}
     names: Sequence[str] = NUMBERS
     if aim.wants_classes:
-        names = TWO_CLASSES if facts.support == "binary" else SEVERAL_CLASSES
+        names = MARGINS if facts.support == "binary" else ("cumulative_logit", *MARGINS_OF_SEVERAL)
         beyond = _classes_beyond(aim, facts)
     else:
         beyond = _numbers_beyond(aim, facts)
@@ -77,7 +77,9 @@ def _why(name: str, aim: Aim, facts: Profile, runs: set[str]) -> str:
     wanted = aim.title.partition(" (")[0]
     if name in TWINS:
         twin, reason = TWINS[name]
-        return reason if twin in runs else BETWEEN
+        return reason if twin in runs else OWN_CENTRE
+    if aim.functional == "label" and name in (*MARGINS, *MARGINS_OF_SEVERAL):
+        return DECIDED
     if aim.functional == "mean" and name in ("poisson", "gamma", "tweedie"):
         return _no_log_link(name, aim, facts)
     return ELSEWHERE[name].format(aim=wanted)

@@ -36,7 +36,8 @@ METRICS = (
         "median_absolute_error medae",
         "median",
         "",
-        "half of the errors lie below it: it asks for the middle of y; the mean absolute error judges in its place",
+        "it asks for the middle of the shortest interval that holds half of y; the median, a near relative, is "
+        "trained for in its place, and the mean absolute error judges",
     ),
     Metric("mase", "median", "", "MASE is the mean absolute error in other units: it asks for the median"),
     Metric("wape wmape rae", "median", "", "it is the mean absolute error in other units: it asks for the median"),
@@ -138,8 +139,8 @@ REFUSED = {
     "max_error": "the largest error is decided by one row, so folds cannot compare losses by it; use an upper "
     "quantile, such as quantile:0.95",
     "explained_variance": "it does not see a constant bias, so it asks for no value of its own; use the aim mean",
-    "huber log_cosh pseudo_huber": "its minimiser lies between mean and median, by how much depends on y; name what "
-    "you want: mean or median",
+    "huber log_cosh pseudo_huber": "its minimiser is a centre of its own, neither mean nor median unless y is "
+    "symmetric; name what you want: mean or median",
     "precision recall sensitivity specificity": "alone it is perfect for a rule that always, or never, says yes; name "
     "both sides with metric:f1, or your costs with cost-matrix:FILE",
     "kappa cohen_kappa qwk quadratic_weighted_kappa": "kappa depends on the predicted shares, so no rule per row is "

@@ -14,7 +14,7 @@ from lossmith.choosing.profile import Profile
 from lossmith.choosing.verdict import Role
 
 PULLED = "shown beside the others: smoothing pulls probabilities to the middle"
-UNCALIBRATED = "shown beside the others: not calibrated, so it cannot give probabilities as it is"
+IMPROPER = "shown beside the others: not strictly proper, so it does not give probabilities as it is"
 WEIGHTED = (
     "shown beside the others: class weights multiply the odds of rare classes, whose probabilities come out too high"
 )
@@ -38,7 +38,7 @@ def of_classes(aim: Aim, facts: Profile) -> list[Candidate]:
     if aim.functional == "label":
         return found + _for_labels(aim, plain.name, two, unbalanced(facts))
     found.append(Candidate(plain.name, "reference", PULLED, "Szegedy et al. 2016", {"label_smoothing": 0.1}))
-    found.append(_focal(two, "reference", UNCALIBRATED))
+    found.append(_focal(two, "reference", IMPROPER))
     if unbalanced(facts):
         found.append(
             Candidate(plain.name, "reference", WEIGHTED, "van den Goorbergh et al. 2022", class_weight="balanced")
@@ -64,8 +64,8 @@ def _for_labels(aim: Aim, name: str, two: bool, weights: bool) -> list[Candidate
         found.append(Candidate(name, "challenger", reason, "Elkan 2001", class_weight="balanced", undo=True))
     if aim.metric == "":
         reason = "easy rows count less, so that rows near the border lead; its likeliest class is right all the same"
-        return [*found, _focal(two, "challenger", reason, "classes alone: its probabilities are not calibrated")]
-    return [*found, _focal(two, "reference", UNCALIBRATED)]
+        return [*found, _focal(two, "challenger", reason, "classes alone: its scores do not give probabilities")]
+    return [*found, _focal(two, "reference", IMPROPER)]
 
 
 def _focal(two: bool, role: Role, reason: str, condition: str | None = None) -> Candidate:

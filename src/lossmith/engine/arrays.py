@@ -16,7 +16,7 @@ import numpy as np
 from lossmith.engine.functions import FUNCTIONS
 from lossmith.engine.odds import by_class
 from lossmith.formula.expr import Expr, walk
-from lossmith.namespaces import device_of, spread
+from lossmith.namespaces import along_last, device_of, spread
 
 Array = Any
 BLOCK = 1 << 15  # numbers per block
@@ -35,8 +35,9 @@ def _leaf(node: Expr, env: Mapping[str, Any], classes: int | None, xp: ModuleTyp
     if node.op == "n_classes":
         return float(classes or 0)
     if node.op == "index":
-        return xp.arange(classes, dtype=like.dtype, device=device_of(like))
-    return env[node.data]
+        return along_last(xp.arange(classes, dtype=like.dtype, device=device_of(like)), like)
+    given = env[node.data]
+    return along_last(given, like) if node.op == "param" and node.row else given
 
 
 def evaluate_block(

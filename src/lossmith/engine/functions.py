@@ -9,7 +9,7 @@ from typing import Any
 
 from lossmith.engine import special
 from lossmith.engine.llvm.polynomials import NORMAL_BEND
-from lossmith.namespaces import device_of, joined
+from lossmith.namespaces import along_last, device_of, joined
 
 Array = Any
 Function = Callable[..., Array]
@@ -203,7 +203,7 @@ def _shifted(xp: ModuleType, x: Array) -> tuple[Array, Array, Array]:
 
 
 def _first_max(xp: ModuleType, x: Array) -> Array:
-    index = xp.arange(x.shape[-1], device=device_of(x))
+    index = along_last(xp.arange(x.shape[-1], device=device_of(x)), x)
     first = xp.expand_dims(xp.argmax(x, axis=-1), axis=-1)
     return xp.astype(index == first, x.dtype)
 

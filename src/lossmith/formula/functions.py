@@ -21,6 +21,7 @@ n_classes = leaf("n_classes", None)
 
 
 def exp(x: Operand) -> Expr:
+    """e^x."""
     return apply("exp", x)
 
 
@@ -30,6 +31,7 @@ def expm1(x: Operand) -> Expr:
 
 
 def log(x: Operand) -> Expr:
+    """The natural logarithm."""
     return apply("log", x)
 
 
@@ -39,6 +41,7 @@ def log1p(x: Operand) -> Expr:
 
 
 def sqrt(x: Operand) -> Expr:
+    """The square root."""
     return apply("sqrt", x)
 
 
@@ -53,10 +56,12 @@ def cos(x: Operand) -> Expr:
 
 
 def arctan(x: Operand) -> Expr:
+    """The inverse tangent, in radians."""
     return apply("arctan", x)
 
 
 def tanh(x: Operand) -> Expr:
+    """The hyperbolic tangent."""
     return apply("tanh", x)
 
 
@@ -149,10 +154,12 @@ def log_factorial(x: Operand) -> Expr:
 
 
 def digamma(x: Operand) -> Expr:
+    """The derivative of log Gamma(x), x > 0."""
     return apply("digamma", x)
 
 
 def erf(x: Operand) -> Expr:
+    """The error function."""
     return apply("erf", x)
 
 
@@ -162,7 +169,7 @@ def normal_cdf(x: Operand) -> Expr:
 
 
 def log_normal_cdf(x: Operand) -> Expr:
-    """Its logarithm, exact far in the left tail."""
+    """The logarithm of the standard normal distribution function, exact far in its left tail."""
     return apply("log_normal_cdf", x)
 
 

@@ -53,6 +53,16 @@ class Parameter(Record):
     ignored_label: bool = False
     required: bool = False  # it has no default
 
+    def describe(self) -> str:
+        """What docs say that it may be."""
+        if self.cuts:
+            return "numbers in increasing order"
+        if self.ignored_label:
+            return "a label whose rows are left out"
+        if self.domain is None:
+            return " or ".join(map(repr, self.choices))
+        return f"{'per class, ' if self.per_class else ''}{self.domain.describe(finite=True)}"
+
     def decided(self, value: Any) -> Any:
         """What of a value is known when tracing: a switch, or that a parameter is off."""
         if self.domain is None:

@@ -119,7 +119,7 @@ def _alpha(y: Label, alpha: UnitInterval | None) -> Expr | float:
 
 @pointwise(source="Lin et al. 2017, arXiv:1708.02002", aliases=("focal_loss",), link="logit")
 def focal(y: Label, f: Real, *, gamma: NonNegative = 2.0, alpha: UnitInterval | None = None) -> Expr:
-    """Cross-entropy that fades for easy samples. Not calibrated: its minimiser is not the probability."""
+    """Cross-entropy that fades for easy samples. Not strictly proper: not minimised at the probability."""
     return zero_times(_alpha(y, alpha), focal_surprise(margin(y, f), gamma))
 
 

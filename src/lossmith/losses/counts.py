@@ -55,7 +55,7 @@ def _(y: Positive, f: Positive) -> Expr:
 
 @pointwise(source="Jorgensen 1987, doi:10.1111/j.2517-6161.1987.tb01685.x", link="log", elicits="mean")
 def tweedie(y: NonNegative, f: Real, *, power: BetweenOneAndTwo = 1.5) -> Expr:
-    """Deviance of amounts with exact zeros, between Poisson (power 1) and gamma (power 2)."""
+    """Half the deviance of amounts with exact zeros, up to a part of y alone, between Poisson (1) and gamma (2)."""
     return scaled_exp(y, (1 - power) * f) / (power - 1) + exp((2 - power) * f) / (2 - power)
 
 

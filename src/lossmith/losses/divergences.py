@@ -19,7 +19,10 @@ from lossmith.formula import (
 
 @rowwise(source="Kullback and Leibler 1951, doi:10.1214/aoms/1177729694", aliases=("kl", "kld"), elicits="mean")
 def kl_divergence(y: Distribution, f: Probabilities) -> Expr:
-    """Extra surprise from coding y with the distribution f."""
+    """Extra surprise from coding y with the distribution f.
+
+    That a row of f sums to 1 is not checked: finite differences and optimisers on their way leave that plane.
+    """
     return sum(zero_times(y, log(y) - log(f)))
 
 
@@ -36,5 +39,8 @@ def generalized_kl_divergence(y: NonNegativeRow, f: NonNegativeRow) -> Expr:
 
 @rowwise(source="Lin 1991, doi:10.1109/18.61115", aliases=("js", "jensen_shannon"))
 def js_divergence(y: Distribution, f: Probabilities) -> Expr:
-    """Mean divergence of y and f from their midpoint: symmetric and bounded by log 2."""
+    """Mean divergence of y and f from their midpoint: symmetric and bounded by log 2.
+
+    That a row of f sums to 1 is not checked: finite differences and optimisers on their way leave that plane.
+    """
     return sum(js_term(y, f))

@@ -144,7 +144,7 @@ def _(
 def focal_cross_entropy(
     y: ClassId, f: Scores, *, gamma: NonNegative = 2.0, class_weight: PerClass[NonNegative] | None = None
 ) -> Expr:
-    """Softmax cross-entropy that fades for easy samples. Not calibrated."""
+    """Softmax cross-entropy that fades for easy samples. Not strictly proper: not minimised at the probabilities."""
     return zero_times(_weight_of_class(y, class_weight), focal_surprise(-_odds_against(y, f), gamma))
 
 

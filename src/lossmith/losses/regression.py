@@ -110,5 +110,5 @@ def squared_log_error(y: AboveMinusOne, f: AboveMinusOne) -> Expr:
     curvature=lambda y, f, width: 1 / (abs(y) * maximum(abs(f - y), width)),
 )
 def absolute_percentage_error(y: NonZero, f: Real) -> Expr:
-    """Absolute error relative to y: predicts below the median, undefined at y = 0."""
+    """Absolute error relative to y: predicts nearer to 0 than the median, if y has one sign; undefined at y = 0."""
     return abs(f - y) / abs(y)

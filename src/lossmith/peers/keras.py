@@ -8,7 +8,7 @@ from typing import Any
 from lossmith.loss import Loss
 from lossmith.peers import _formulas as own
 from lossmith.registry import get
-from lossmith.translation import Missing, Peer, Row, refuse
+from lossmith.translation import Missing, Peer, Row, check_last, refuse
 
 _CLIPPED = "Keras moves probabilities into [1e-7, 1 - 1e-7]: beyond that the loss is flat, and never infinite."
 _NORMALISED = f"{_CLIPPED} It divides a row of probabilities by its sum, and gradients go through that division."
@@ -18,17 +18,17 @@ _WHOLE = "it compares whole arrays, not one sample at a time"
 
 
 def _binary(from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Loss:
-    _last(axis)
+    check_last(axis)
     return get("binary_cross_entropy", from_logits=from_logits, label_smoothing=label_smoothing)
 
 
 def _cross_entropy(from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1) -> Loss:
-    _last(axis)
+    check_last(axis)
     return get("cross_entropy", from_logits=from_logits, label_smoothing=label_smoothing)
 
 
 def _sparse(from_logits: bool = False, ignore_class: int | None = None, axis: int = -1) -> Loss:
-    _last(axis)
+    check_last(axis)
     return get("cross_entropy", from_logits=from_logits, ignore_index=ignore_class)
 
 
@@ -36,7 +36,7 @@ def _focal(
     apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0, from_logits: bool = False,
     label_smoothing: float = 0.0, axis: int = -1,
 ) -> Loss:  # fmt: skip
-    _last(axis)
+    check_last(axis)
     _unsmoothed(label_smoothing)
     return get("focal", gamma=gamma, alpha=alpha if apply_class_balancing else None, from_logits=from_logits)
 
@@ -44,15 +44,10 @@ def _focal(
 def _categorical_focal(
     alpha: Any = 0.25, gamma: float = 2.0, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Loss:
-    _last(axis)
+    check_last(axis)
     _unsmoothed(label_smoothing)
     weights = None if isinstance(alpha, (int, float)) else alpha
     return get("focal_cross_entropy", gamma=gamma, from_logits=from_logits, class_weight=weights)
-
-
-def _last(axis: int) -> None:
-    if axis != -1:
-        refuse(f"axis={axis}: rows are on the last axis; move it there")
 
 
 def _unsmoothed(label_smoothing: float) -> None:

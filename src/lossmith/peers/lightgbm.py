@@ -40,7 +40,7 @@ PEER = Peer(
         Row("tweedie", lambda tweedie_variance_power=1.5: own.tweedie(tweedie_variance_power),
             notes="A power of 1 trains Poisson's loss; its metric is infinite there."),
         Row("binary", _binary),
-        Row("multiclass softmax", lambda: get("cross_entropy"),
+        Row("multiclass softmax", lambda num_class=None: get("cross_entropy"),
             notes="num_class is the number of scores. The Hessian is K / (K - 1) p (1 - p)."),
         Row("cross_entropy xentropy", lambda: get("binary_cross_entropy"), notes="Targets are in [0, 1]."),
         Row("cross_entropy_lambda xentlambda", lambda: get("binary_cross_entropy"),

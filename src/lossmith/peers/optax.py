@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from lossmith.loss import Loss
 from lossmith.peers import _formulas as own
 from lossmith.registry import get
-from lossmith.translation import Missing, Peer, Row
+from lossmith.translation import Missing, Peer, Row, check_last
 
 _SIGNS = (-1, 1)
 _BATCH = "it compares the samples of a batch with each other"
 _WHOLE = "it compares whole arrays, not one sample at a time"
 _LOGS = "Predictions are log-probabilities."
+_SHARES = "Targets are rows that sum to 1; class ids serve as well here."
+
+
+def _of_rows(name: str, **params: bool) -> Callable[..., Loss]:
+    """A loss of the catalogue whose rows optax may find on another axis."""
+
+    def of(axis: int = -1) -> Loss:
+        check_last(axis)
+        return get(name, **params)
+
+    return of
+
+
+def _poly(epsilon: float = 2.0, axis: int = -1) -> Loss:
+    check_last(axis)
+    return own.poly(epsilon=epsilon)
+
+
+def _generalized(axis: int = -1) -> Loss:
+    check_last(axis)
+    return get("generalized_kl_divergence").with_link("log")
+
 
 PEER = Peer(
     "optax", ".",
@@ -26,19 +51,18 @@ PEER = Peer(
         Row("losses.hinge_loss", lambda: get("hinge", labels=_SIGNS)),
         Row("losses.perceptron_loss", lambda: own.perceptron(labels=_SIGNS)),
         Row("losses.sparsemax_loss", own.binary_sparsemax),
-        Row("losses.softmax_cross_entropy losses.safe_softmax_cross_entropy", lambda: get("cross_entropy"),
-            notes="Targets are rows that sum to 1; class ids serve as well here."),
-        Row("losses.softmax_cross_entropy_with_integer_labels", lambda: get("cross_entropy")),
-        Row("losses.poly_loss_cross_entropy", lambda epsilon=2.0: own.poly(epsilon=epsilon),
+        Row("losses.softmax_cross_entropy", _of_rows("cross_entropy"), notes=_SHARES),
+        Row("losses.safe_softmax_cross_entropy", lambda: get("cross_entropy"), notes=_SHARES),
+        Row("losses.softmax_cross_entropy_with_integer_labels", _of_rows("cross_entropy")),
+        Row("losses.poly_loss_cross_entropy", _poly,
             notes="Targets are one-hot rows in optax, class ids here."),
         Row("losses.multiclass_hinge_loss", lambda: get("multiclass_hinge")),
         Row("losses.multiclass_perceptron_loss", own.multiclass_perceptron),
-        Row("losses.kl_divergence", lambda: get("kl_divergence", log_input=True), notes=_LOGS),
-        Row("losses.kl_divergence_with_log_targets", lambda: get("kl_divergence", log_input=True),
+        Row("losses.kl_divergence", _of_rows("kl_divergence", log_input=True), notes=_LOGS),
+        Row("losses.kl_divergence_with_log_targets", _of_rows("kl_divergence", log_input=True),
             notes=f"{_LOGS} So are targets: hand their exponential to the loss here.",
             differs="optax gives NaN where a target's probability is 0."),
-        Row("losses.generalized_kl_divergence losses.convex_kl_divergence",
-            lambda: get("generalized_kl_divergence").with_link("log"), notes=_LOGS),
+        Row("losses.generalized_kl_divergence losses.convex_kl_divergence", _generalized, notes=_LOGS),
         Missing("losses.smooth_labels", "it makes targets, as label_smoothing= does here", "cross_entropy"),
         Missing("losses.multiclass_sparsemax_loss", "it sorts the scores of a row", "cross_entropy multiclass_hinge"),
         Missing("losses.cosine_similarity losses.cosine_distance", "it compares directions of vectors"),

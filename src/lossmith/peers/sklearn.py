@@ -13,9 +13,15 @@ from lossmith.registry import get
 from lossmith.translation import Missing, Peer, Row, Shift, refuse
 
 _PASSIVE = "each step makes the loss of one sample small at once; no sum over samples is minimised"
-_OF_LABELS = "SGDClassifier takes it of labels -1 and 1 as numbers."
+_OF_LABELS = (
+    "SGDClassifier takes it of labels -1 and 1 as numbers: of more than two classes one loss for each, 1 against the "
+    "rest."
+)
 
 _ALL_AT_ONCE = "With multi_class='crammer_singer' scikit-learn leaves loss= unread: the loss is multiclass_hinge."
+
+_ONE_AGAINST_REST = "class, on labels 1 of it and 0 of the rest"
+_ONE_AGAINST_ONE = "pair of classes, on the rows of the two"
 
 
 def _labels(classes: Any) -> list[Any] | None:
@@ -24,17 +30,24 @@ def _labels(classes: Any) -> list[Any] | None:
     return None if names is None or names == list(range(len(names))) else names
 
 
-def _two(loss: Any, classes: Any) -> Loss:
+def _count(classes: Any) -> int:
+    """How many classes: two where it is not known."""
+    return 2 if classes is None else int(classes) if np.ndim(classes) == 0 else len(classes)
+
+
+def _two(loss: Any, classes: Any, each: str = _ONE_AGAINST_REST) -> Loss:
     """A loss of two classes with the labels of a fitted classifier."""
-    labels = _labels(classes)
+    if _count(classes) > 2:
+        refuse(
+            f"of {_count(classes)} classes it trains one loss of two for each {each}: classes=2 translates that one"
+        )
     make = (lambda **given: get(loss, **given)) if isinstance(loss, str) else loss
-    return make(labels=None if labels is None or len(labels) != 2 else labels)
+    return make(labels=_labels(classes))
 
 
 def _log_loss(classes: Any = 2) -> Loss:
     """Two classes have one score, more have one each."""
-    count = 2 if classes is None else int(classes) if np.ndim(classes) == 0 else len(classes)
-    if count == 2:
+    if _count(classes) == 2:
         return _two("binary_cross_entropy", classes)
     return get("cross_entropy", labels=_labels(classes))
 
@@ -54,7 +67,7 @@ def _linear_svm(loss: str) -> Callable[..., Loss]:
     def of(classes: Any = None, multi_class: str = "ovr") -> Loss:
         if multi_class != "crammer_singer":
             return _two(loss, classes)
-        if classes is not None and len(classes) == 2:
+        if classes is not None and _count(classes) == 2:
             return _two("hinge", classes)
         return get("multiclass_hinge", labels=_labels(classes))
 
@@ -180,7 +193,7 @@ PEER = Peer(
         Row("ensemble.GradientBoostingClassifier:exponential", lambda classes=None: _two("exponential", classes)),
         Row("linear_model.SGDClassifier:hinge", lambda classes=None: _two("hinge", classes)),
         Row("svm.LinearSVC:hinge", _linear_svm("hinge"), reduction="sum", notes=_ALL_AT_ONCE),
-        Row("svm.SVC", lambda classes=None: _two("hinge", classes), reduction="sum"),
+        Row("svm.SVC", lambda classes=None: _two("hinge", classes, _ONE_AGAINST_ONE), reduction="sum"),
         Row("linear_model.SGDClassifier:squared_hinge", lambda classes=None: _two("squared_hinge", classes)),
         Row("svm.LinearSVC:squared_hinge", _linear_svm("squared_hinge"), reduction="sum", notes=_ALL_AT_ONCE),
         Row("linear_model.SGDClassifier:modified_huber", lambda classes=None: _two("modified_huber", classes)),

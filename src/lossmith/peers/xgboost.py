@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lossmith.loss import Loss
 from lossmith.peers import _formulas as own
 from lossmith.registry import get
@@ -18,8 +20,8 @@ def _logistic(scale_pos_weight: float = 1.0) -> Loss:
 
 
 def _one(level: Any, name: str) -> float:
-    levels = [level] if isinstance(level, (int, float)) else list(level)
-    return levels[0] if len(levels) == 1 else refuse(f"{name} holds several levels: use one loss for each")
+    levels = np.ravel(level)  # XGBoost takes a number, a list or an array
+    return float(levels[0]) if len(levels) == 1 else refuse(f"{name} holds several levels: use one loss for each")
 
 
 PEER = Peer(
@@ -47,7 +49,7 @@ PEER = Peer(
         Row("reg:gamma", lambda: get("gamma")),
         Row("reg:tweedie", lambda tweedie_variance_power=1.5: own.tweedie(tweedie_variance_power),
             notes="A power of 1 trains Poisson's loss; its metric is infinite there."),
-        Row("multi:softprob multi:softmax", lambda: get("cross_entropy"),
+        Row("multi:softprob multi:softmax", lambda num_class=None: get("cross_entropy"),
             notes="num_class is the number of scores. The Hessian is 2 p (1 - p). The metric mlogloss stops at 36.8."),
         Missing("reg:expectileerror", "it comes with XGBoost 3.3, whose numbers nobody has compared yet", "expectile"),
         Missing("survival:cox", "a row's loss depends on the rows still at risk", "poisson"),

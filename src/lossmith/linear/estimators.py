@@ -93,7 +93,7 @@ class LinearModel(BaseEstimator):
             local, near = redescends(loss) is not None, "the last fit"
             if begin is None and (local or self.scale):
                 begin, near = high_breakdown(make)
-            if self.scale:
+            if begin and self.scale:
                 task, solution, self.scale_, trouble = with_settled_scale(loss, make, self._solve, begin)
             else:
                 task, trouble = make(loss), ""

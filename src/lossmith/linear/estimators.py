@@ -115,7 +115,8 @@ class LinearModel(BaseEstimator):
                 ConvergenceWarning,
             )
         if endless is not None:
-            self._say(separated(endless, task, kept, self._feature_names()), ConvergenceWarning)
+            said = separated(endless, task, kept, self._feature_names(), self._output_names())
+            self._say(said, ConvergenceWarning)
         elif has_no_loss(solution, task):
             self._say(
                 "the classes are separated perfectly: without a penalty many coefficients have no loss, and these are "

@@ -39,8 +39,15 @@ def has_no_loss(solution: Solution, task: Task) -> bool:
     return free and solution.objective <= _VANISHED * task.size
 
 
-def separated(found: Separation, task: Task, kept: NDArray[np.intp] | None, names: Sequence[str]) -> str:
+def separated(
+    found: Separation, task: Task, kept: NDArray[np.intp] | None, names: Sequence[str], outputs: Sequence[object]
+) -> str:
     """Which samples, and along which features."""
+    if found.absent is not None:
+        return (
+            f"class {outputs[found.absent]!r} has no samples of positive weight: its best intercept is infinite, and "
+            "this one is as large as tol asked for"
+        )
     parts = [
         f"{'-' if sign < 0 else ''}{names[j]}"
         for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)

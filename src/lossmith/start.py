@@ -169,7 +169,7 @@ def redescends(loss: Loss) -> tuple[float, float] | None:
         told = ~np.isnan(slope)  # the others are too far out for this loss to tell
         pull, residuals = side * slope[told], _RESIDUALS[told]
         highest = int(np.argmax(pull))
-        falls |= bool((pull[highest:] < (1 - 1e-6) * pull[highest]).any())
+        falls |= bool(pull[highest] > 0 and (pull[highest:] < (1 - 1e-6) * pull[highest]).any())
         reach.append(side * float(residuals[highest]))
     return (reach[0], reach[1]) if falls else None
 

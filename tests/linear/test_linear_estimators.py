@@ -137,6 +137,13 @@ def test_probabilities(table):
     assert not hasattr(LinearClassifier("hinge"), "predict_proba")
 
 
+def test_probabilities_are_those_of_the_loss_that_was_fitted(table):
+    X, y = table
+    hinge, plain = LinearClassifier("hinge", l2=0.01).fit(X, y > 0), LinearClassifier(l2=0.01).fit(X, y > 0)
+    assert not hasattr(hinge.set_params(loss="binary_cross_entropy"), "predict_proba")
+    np.testing.assert_allclose(plain.set_params(loss="hinge").predict_proba(X).sum(axis=1), 1)
+
+
 def test_those_that_look_for_probabilities_find_them(table):
     X, y = table
     c = y > 0

@@ -218,6 +218,16 @@ def test_the_scale_settles_at_the_residuals_median_deviation(table, loss, unit):
     np.testing.assert_allclose(model.coef_, unit * plain.coef_, rtol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_scale_settles_where_rounds_answer_each_other(seed):
+    """Under an l1 penalty a smaller scale may ask for a larger one by nearly as much."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.normal(size=100)
+    model = LinearRegressor("huber", scale="mad", l1=0.2).fit(X, y)
+    assert model.scale_ == pytest.approx(MAD_TO_SIGMA * np.median(np.abs(y - model.predict(X))), rel=2e-6)
+
+
 def test_a_scale_needs_a_parameter_and_residuals(table):
     X, y = table
     with pytest.raises(ValueError, match="squared_error has no parameter in units of the target"):

@@ -241,7 +241,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return np.column_stack(each)
 
     def _elicits_probabilities(self) -> bool:
-        loss = self._loss()
+        loss = self.loss_ if hasattr(self, "loss_") else self._loss()  # another may have been set since the fit
         if loss.link.name not in ("logit", "softmax") and not isinstance(loss.link, Levels):
             raise AttributeError(f"{loss.name} does not elicit probabilities: its scores have no link to them")
         return True

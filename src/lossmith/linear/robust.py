@@ -73,6 +73,7 @@ def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tu
     scale, history = _scale(start, start.scaled(*begin)), []
     if _vanished(scale, start):
         scale = start.problem.unit
+    rounds: list[tuple[float, float]] = []  # scales that were used, and those of the residuals they left
     for _ in range(ROUNDS):
         task = make(in_units(loss, scale, names))
         solution = solve(task, task.scaled(*begin))
@@ -85,11 +86,25 @@ def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tu
         if abs(scale - used) <= SETTLED * used:
             trouble = ""
             break
+        rounds.append((used, scale))
+        scale = _between(rounds)
     else:
+        scale = rounds[-1][1]
         trouble = f"the scale of the residuals still changed, from {used:.6g} to {scale:.6g}, after {ROUNDS} rounds"
     solution.history = [replace(step, iteration=i) for i, step in enumerate(history)]
     solution.n_iter = len(history) - 1
     return task, solution, used, trouble
+
+
+def _between(rounds: list[tuple[float, float]]) -> float:
+    """The next scale to use: that of the residuals; but as much nearer to the one used as the last two rounds tell that
+    they answer each other, who would go to and fro for long (a secant step)."""
+    used, found = rounds[-1]
+    if len(rounds) == 1:
+        return found
+    before, answer = rounds[-2]
+    ratio = min((found - answer) / (used - before), 0.0) if used != before else 0.0
+    return used + (found - used) / (1.0 - ratio)
 
 
 def _scale(task: Task, theta: Array) -> float:

@@ -91,15 +91,16 @@ class Problem:
         )  # fmt: skip
 
     def view(self, mu: float) -> View:
-        aside = barrier if self.inwards else window
-        return (aside if mu > 0 else tangent)(self.loss.formula)
+        if mu == 0:
+            return tangent(self.loss.formula)
+        return (barrier if self.inwards else window)(self.loss.formula)
 
     @cached_property
     def inwards(self) -> float:
         """Which way leads from the edge of the scores' domain, up to which the loss is smooth; 0 where it has none."""
         domain = self.loss.formula.predictions[0].domain
-        smooth = self.samples is not None and not self.loss.kinked
-        return float(np.isfinite(domain.low)) - float(np.isfinite(domain.high)) if smooth else 0.0
+        way = float(np.isfinite(domain.low)) - float(np.isfinite(domain.high))
+        return way if way and self.samples is not None and not self.loss.kinked else 0.0
 
     # one read of the features -----------------------------------------------------------------------------------------
 

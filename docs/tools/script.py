@@ -139,6 +139,7 @@ class Cells:
     """An array of one axis whose elements are JavaScript expressions."""
 
     dtype = None
+    ndim = 1
 
     def __init__(self, script: Script, texts: list[str]) -> None:
         self.script, self.texts = script, texts
@@ -148,7 +149,7 @@ class Cells:
         return (len(self.texts),)
 
     def __getitem__(self, where: Any) -> Cells:
-        return Cells(self.script, self.texts[where[-1]])
+        return self if where[-1] is ... else Cells(self.script, self.texts[where[-1]])
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise NoScriptError("JavaScript has no special functions")

@@ -62,7 +62,9 @@ def choose(
     time: Annotated[
         str | None, typer.Option(help="column of times: models are judged on later rows; none: there is none")
     ] = None,
-    exposure: Annotated[str | None, typer.Option(help="column of exposures, for counts per unit")] = None,
+    exposure: Annotated[
+        str | None, typer.Option(help="column of exposures, for counts per unit; none: there is none")
+    ] = None,
     weight: Annotated[str | None, typer.Option(help="column of row weights")] = None,
     models: Annotated[str, typer.Option(help="kinds of model to race with")] = "linear,lightgbm",
     sample: Annotated[

@@ -170,7 +170,7 @@ def prepare(
     named = {name: load(x, name) for name, x in extras.items()}
     shape = _check_shapes(loss, formula, target, prediction, named)
     raw = target
-    target, ignored = _labels_to_numbers(loss, target, formula, xp)
+    target, ignored = _labels_to_numbers(loss, target, formula, xp, device)
     dtype = compute_dtype(xp, [a for a in (target, prediction, *named.values()) if a.dtype.__class__ is not str])
     parts = [prediction, target, *named.values(), *(x for x in (weight, where) if x is not None)]
     look = validate if validate is not None else all(on_host(x) for x in parts)
@@ -194,7 +194,9 @@ def prepare(
     return Inputs(formula, xp, host, arrays, like, shape, weights, keep, prediction, look, legal)
 
 
-def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleType) -> tuple[Array, Array | None]:
+def _labels_to_numbers(
+    loss: Loss, target: Array, formula: Formula, xp: ModuleType, device: Any
+) -> tuple[Array, Array | None]:
     """(target as 0 and 1, class ids or numbers, with -1 for an unknown label; which samples have the ignored label)."""
     if loss.labels is None and isinstance(target, np.ndarray) and target.dtype.kind in "US":
         raise TypeError(f"{loss.name}: y_true holds texts; say labels=(...) in the order of the classes")
@@ -205,15 +207,16 @@ def _labels_to_numbers(loss: Loss, target: Array, formula: Formula, xp: ModuleTy
     if loss.labels is None:
         return target, ignored
     if isinstance(target, np.ndarray):  # texts are translated before they leave the host
-        return xp.asarray(label_numbers(loss.labels, target)), ignored
+        return xp.asarray(label_numbers(loss.labels, target), device=device), ignored
     return label_numbers(loss.labels, target, xp), ignored
 
 
 def label_numbers(labels: tuple[Any, ...], target: Array, xp: Any = np) -> Array:
     """The number of each label, -1 for an unknown one."""
-    numbers = xp.full(target.shape, -1, dtype=xp.int32)
+    device = device_of(target)
+    numbers = xp.full(target.shape, -1, dtype=xp.int32, device=device)
     for number, label in enumerate(labels):
-        numbers = xp.where(equals(target, label), xp.full((), number, dtype=xp.int32), numbers)
+        numbers = xp.where(equals(target, label), xp.full((), number, dtype=xp.int32, device=device), numbers)
     return numbers
 
 

@@ -1,5 +1,9 @@
 """Training that goes on from trees: they are read in the units in which they learnt, or not at all."""
 
+import pickle
+import subprocess
+import sys
+
 import catboost
 import lightgbm
 import numpy as np
@@ -79,3 +83,28 @@ def test_a_booster_that_was_trained_elsewhere_is_read_where_one_says_so(first):
     _, objective, _, trees = first
     anew = objective.dataset(*rows(7, shift=1.0))
     assert objective.model(trees, objective.dataset(*rows(7, shift=1.0), reference=anew)).units
+
+
+@pytest.mark.parametrize("booster", ["lightgbm", "xgboost"])
+def test_scores_of_ones_own_are_no_trees(booster):
+    objective = lm.squared_error().to(booster)
+    X, y = rows(8)
+    data, u = objective.dataset(X, y), np.linspace(-1, 1, len(y))
+    gradient, _ = objective(u, data)
+    assert gradient[-1] - gradient[0] == pytest.approx(2 - (y[-1] - y[0]) / objective._settled(y, None).units.scale[0])
+
+
+ELSEWHERE = """
+import pickle, sys
+import lossmith as lm
+booster, X, y, trees = pickle.load(sys.stdin.buffer)
+objective = lm.squared_error().to(booster)
+print(objective.model(trees, objective.dataset(X, y)).units)
+"""
+
+
+def test_another_process_reads_a_booster_with_its_rows(first):
+    booster, objective, data, trees = first
+    sent = pickle.dumps((booster, *rows(1), trees))
+    found = subprocess.run([sys.executable, "-c", ELSEWHERE], input=sent, capture_output=True, check=True)
+    assert found.stdout.decode().strip() == str(objective.model(trees, data).units)

@@ -104,6 +104,19 @@ def test_what_is_given_says_where_and_in_what_the_loss_is_computed_not_a_default
     np.testing.assert_allclose(gathered(total).sum / gathered(total).weight, truth, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "hinge", "cross_entropy"])
+def test_labels_are_read_where_the_scores_are(name, unlike_the_tensors):
+    labelled, plain = lm.get(name, labels=(3, 7)), lm.get(name)
+    ids, f = np.array([0, 1, 1]), np.array([0.5, -2.0, 1.0], np.float32)
+    scores = torch.from_numpy(f if plain.kind == "pointwise" else np.stack([f, -f], axis=-1))
+    low = -1 if plain.target_kind == "sign" else 0
+    truth = plain.value_and_gradient(np.where(ids == 1, 1, low), scores.numpy())
+    for y in (np.array([3, 7])[ids], torch.from_numpy(np.array([3, 7])[ids])):
+        for found, right in zip((labelled(y, scores), labelled.gradient(y, scores)), truth, strict=True):
+            assert found.device.type == "cpu"
+            np.testing.assert_allclose(found.numpy(), right, rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["huber", "binary_cross_entropy", "cross_entropy", "gaussian_nll"])
 def test_every_float_in_its_own_memory(name, dtype):

@@ -12,7 +12,9 @@ import pytest
 import lossmith as lm
 from lossmith.choosing import ChoiceError
 from lossmith.choosing.cards import card_of
+from lossmith.choosing.final import _as_in_training
 from lossmith.choosing.learners import Rowset
+from lossmith.choosing.tables import column_from_any
 
 from .quick import result, table
 
@@ -83,6 +85,35 @@ def test_the_card_says_on_which_side_of_the_constant_the_model_lies(skill, says)
     found = result("median")
     worse = replace(found, table=[replace(row, skill=skill) for row in found.table])
     assert says in " ".join(card_of(worse)["How it was judged"])
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [1, 0, 0, 1],
+        [1.0, 0.0, None, 1.0],
+        ["True", "False", "False", "True"],
+        ["true", "FALSE", None, "true"],
+        [True, False, False, True],
+    ],
+)
+def test_true_and_false_are_known_in_numbers_and_words(new):
+    column = _as_in_training(column_from_any(new, "flag"), "boolean", ())
+    assert column.kind == "boolean"
+    np.testing.assert_array_equal(column.values[[0, 1, 3]], [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ([0, 1, 2], "held true and false in training, here it holds numbers .first: '2' in data row 3"),
+        (["yes", "no"], "here it holds texts .first: 'yes' in data row 1"),
+        (["True", "maybe"], "here it holds texts .first: 'maybe' in data row 2"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_refused(new, says):
+    with pytest.raises(ChoiceError, match=says):
+        _as_in_training(column_from_any(new, "flag"), "boolean", ())
 
 
 def test_new_tables_are_checked_by_name():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossmith.choosing import ChoiceError
-from lossmith.choosing.folds import MOST_TRAINED, Order, folds, inner
+from lossmith.choosing.folds import MOST_TRAINED, Order, folds, inner, shuffled
 
 rng = np.random.default_rng(0)
 
@@ -20,6 +20,16 @@ def test_groups_are_never_on_both_sides():
         assert sorted(tested) == list(range(200))
         for train, held in inner(labels, order, 1, 0):
             assert not set(groups[train]) & set(groups[held])
+
+
+def test_very_many_groups_of_one_class_each_are_shared_out_like_rows():
+    groups = np.random.default_rng(0).permutation(np.append(np.arange(20_000), np.arange(1_000)))
+    labels = (groups % 10 == 0).astype(float)
+    for pair in shuffled(len(groups), 5, Order(labels=labels, groups=groups), 0):
+        train, test = (groups[rows] for rows in pair)
+        assert not set(train) & set(test) and len(train) + len(test) == len(groups)
+        assert len(set(test)) == 4_000
+        assert np.mean(labels[pair[1]]) == pytest.approx(0.1, abs=0.005)
 
 
 @pytest.mark.parametrize("count", [2, 4, 5])

@@ -10,7 +10,7 @@ import lossmith as lm
 from lossmith.choosing.aims import parse_aim
 from lossmith.choosing.candidate import Candidate
 from lossmith.choosing.pictures.answers import answers
-from lossmith.choosing.pictures.canvas import PALETTE, short
+from lossmith.choosing.pictures.canvas import ACROSS, PALETTE, round_numbers, short, tick
 from lossmith.choosing.pictures.costs import _per_unit, costs
 from lossmith.choosing.pictures.data import Seen
 from lossmith.choosing.pictures.forest import _reach, forest
@@ -44,6 +44,25 @@ def test_elementary_scores_add_up_to_the_aims_own_loss(aim, loss, factor):
     step = thresholds[1] - thresholds[0]
     total = sum(elementary(parse_aim(aim), Y, F, t) for t in thresholds) * step
     np.testing.assert_allclose(total, factor * loss(Y, F, reduction="none"), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-4.5e6, 4.5e6), (0, 1.5e7), (1e4, 7e5), (-3e9, 2e9), (-1, 1), (0, 5e13), (2e15, 9e15)]
+)
+def test_numbers_along_an_axis_have_room_and_one_unit(low, high):
+    seen = [v for v in round_numbers(low, high, ACROSS).tick_values(low, high) if low <= v <= high]
+    names = [tick(value, max(abs(low), abs(high))) for value in seen]
+    assert len(names) >= 2 and len("  ".join(names)) <= ACROSS
+    assert len({name.partition(" ")[2] for name in names if name != "0"}) == 1
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("aim", "level"), [("cost:5,1", 5 / 6), ("quantile:0.83", 0.83), ("median", 0.9)])
+def test_the_slider_begins_at_the_level_asked_for(aim, level):
+    found = result(aim)
+    slider = answers(replace(found, predictions=_flat(found))).slider
+    reached = np.mean(found.whole.y <= np.quantile(found.whole.y, level, method="inverted_cdf"))
+    assert slider.says[slider.start].startswith(f"{reached:.0%} of these cases")
 
 
 def test_calibration_parts_add_up_to_the_score():

@@ -239,6 +239,17 @@ def test_an_exposure_scales_the_pilot():
     assert warned(renamed, "'service' may be the exposure")
 
 
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_an_exposure_that_was_guessed_can_be_declined(none):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=300), "exposure": rng.uniform(0.1, 10.0, 300)})
+    y = pd.Series(rng.poisson(np.exp(0.5 * X["x"])), name="claims")
+    assert facts(X, y).exposure == "exposure"
+    declined = prepare(X, y, parse_aim("mean"), none, none)
+    assert (declined.exposure, declined.weight, declined.weighted_by) == (None, None, None)
+    assert "exposure" in declined.table.names and not any("exposure" in note for note in declined.notes)
+
+
 def test_the_same_seed_gives_the_same_facts():
     X, y = law("gamma", n=400)
     assert facts(X, y).facts() == facts(X, y).facts()
@@ -270,6 +281,46 @@ def test_groups_are_found_and_explain_nothing():
         facts(X.assign(side=np.arange(300) % 2), y, groups="side")
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("household", [1, 2, 3, 4, 5, 6, 7]),
+        ("animal", ["cat", "dog", "horse", "cow", "pig", "hen"]),
+        ("plan_id", ["a", "b", "c", "d", "e", "f"]),
+        ("child", np.repeat(np.arange(12), [90, 70, 40, 20, 10, 8, 6, 5, 4, 3, 2, 2])),
+    ],
+)
+def test_a_few_kinds_or_sizes_are_no_groups_whatever_they_are_called(name, values):
+    X, y, rng = plain()
+    kinds = np.sort(rng.choice(values, 300))
+    found = facts(X.assign(**{name: kinds}), y)
+    assert (found.groups, found.columns) == (None, 3)
+    assert warned(found, f"{name!r} is called like the name of a group", "name it as groups")
+    assert facts(X.assign(**{name: kinds}), y, groups="none").warnings == facts(X, y).warnings
+
+
+@pytest.mark.parametrize("count", [10, 12, 60])
+def test_groups_that_are_taken_out_of_the_models_are_warned_of(count):
+    X, y, _ = plain()
+    ready = prepare(X.assign(subject=np.arange(300) % count), y, None, None, None)
+    assert ready.grouped_by == "subject" and "subject" not in ready.table.names
+    assert any("'subject' repeats like the name of a group" in warning for warning in ready.warnings)
+
+
+@pytest.mark.parametrize("name", ["id", "index", "PassengerId", "customer_id", "userID"])
+def test_a_number_of_its_own_for_every_row_is_no_explanation(name):
+    X, y, rng = plain()
+    said = f"{name!r} looks like a row number or another id"
+    assert warned(facts(X.assign(**{name: rng.permutation(300) + 10_000}), y), said)
+    assert not warned(facts(X.assign(**{name: rng.integers(0, 200, 300)}), y, groups="none"), said)
+    assert not warned(facts(X.assign(amount=rng.permutation(300), paid=rng.permutation(300)), y), "another id")
+
+
+def test_groups_may_be_named_in_one_word():
+    X, y, _ = plain()
+    assert facts(X.assign(patientId=np.arange(300) % 60), y).groups == "patientId"
+
+
 def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
     X, y, rng = plain()
     block, income = np.repeat(np.arange(1, 61), 5), rng.normal(size=60)
@@ -281,6 +332,58 @@ def test_numbered_blocks_of_rows_are_groups_where_they_fix_a_column():
     assert facts(blocks.assign(k=rng.permutation(block)), y).groups is None
     assert facts(blocks.assign(k=np.tile(np.arange(60), 5)), y).groups is None
     assert facts(X.assign(k=np.sort(rng.poisson(30, 300)), z=X["x"] > 0), y).groups is None
+
+
+def twice(X, y, times=2):
+    """Every row several times, in a random order."""
+    rows = np.random.default_rng(1).permutation(np.repeat(np.arange(len(y)), times))
+    return X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True), rows
+
+
+@pytest.mark.parametrize("times", [2, 5])
+@pytest.mark.parametrize("classes", [False, True])
+def test_copies_of_rows_stay_together_and_are_no_leaks(times, classes):
+    X, y, rng = plain()
+    y = pd.Series(rng.normal(size=300), name="y")
+    y = y.gt(0).map({True: "yes", False: "no"}) if classes else y
+    X, y, origin = twice(X, y, times)
+    ready = prepare(X, y, None, None, None)
+    assert len(np.unique(np.column_stack([origin, ready.groups]), axis=0)) == ready.groups.max() + 1 == 300
+    assert any(f"{300 * (times - 1):,} of {300 * times:,} rows" in warning for warning in ready.warnings)
+    assert not any("determines" in warning for warning in ready.warnings)
+    for ties in ({"groups": "none"}, {"groups": np.arange(len(y)) % 50}, {"time": np.arange(len(y))}):
+        assert not warned(facts(X, y, None, **ties), "copies of earlier ones")
+
+
+def test_copies_are_told_by_the_rows_of_the_users_table():
+    X, y, _ = plain()
+    X, y = pd.concat([X, X[5:15]], ignore_index=True), pd.concat([y, y[5:15]], ignore_index=True)
+    y[0] = None
+    assert warned(facts(X, y), "10 of 309 rows (3%) are copies", "as data row 301 of data row 6:")
+    assert not warned(facts(X[:302], y[:302]), "copies of earlier ones")
+
+
+def test_rows_that_are_alike_by_chance_are_no_copies():
+    _, y, rng = plain()
+    few = pd.DataFrame({"a": rng.integers(0, 4, 300), "b": rng.choice(["p", "q"], 300)})
+    for table, target in [
+        (few, pd.Series(rng.integers(0, 5, 300), name="y")),
+        (few.assign(age=rng.integers(20, 60, 300)), pd.Series(rng.choice(["yes", "no"], 300), name="y")),
+        (few[["b"]], y.round(1)),
+        (few[["b"]], pd.Series(rng.choice(np.arange(30.5, 80), 300), name="y")),
+    ]:
+        assert not warned(facts(table, target, None), "copies of earlier ones")
+
+
+def test_columns_may_be_named_by_numbers():
+    X, y, rng = plain()
+    frame = pd.DataFrame({0: y, 1: X["x"], 2: rng.integers(1, 4, 300), 3: rng.uniform(1, 2, 300), 4: np.arange(300)})
+    for number in (0, np.int64(0)):
+        ready = prepare(frame, number, parse_aim("mean"), 2, None, groups="none", time=4)
+        assert ready.target.name == "0" and ready.weighted_by == "2" and ready.timed_by == "4"
+        assert ready.table.names == ["1", "3", "4"]
+    with pytest.raises(ChoiceError, match="no column '7'"):
+        prepare(frame, 7, None, None, None)
 
 
 def test_time_is_found_where_the_table_is_kept_in_its_order():
@@ -375,6 +478,45 @@ def test_leaks_that_all_but_determine():
     assert warned(facts(X.assign(near=near), pd.Series(label, name="t"), None), "'near' all but determines")
     assert not warned(facts(X, pd.Series(label, name="t"), None), "determines")
     assert warned(facts(X.assign(near=np.exp(y) + 1e-4 * rng.normal(size=300)), y), "'near' all but determines")
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.01])
+@pytest.mark.parametrize(
+    ("form", "classes"),
+    [("number", 2), ("number", 3), ("number with gaps", 2), ("number with gaps", 3), ("text", 2), ("text", 3),
+     ("gap", 2), ("flag", 2)],
+)  # fmt: skip
+def test_leaks_of_classes_are_named_in_whatever_form_they_come(classes, wrong, form):
+    X, _, rng = plain(1000)
+    truth = rng.integers(0, classes, 1000)
+    seen = np.where(rng.random(1000) < wrong, (truth + 1) % classes, truth)
+    noisy = 10.0 * (seen * 2 % 3) + rng.normal(size=1000)
+    leak = {
+        "number": noisy,
+        "number with gaps": np.where(rng.random(1000) < 0.3, np.nan, noisy),
+        "text": np.array(["approved", "refused", "open"])[seen],
+        "gap": np.where(seen == 0, np.nan, rng.normal(size=1000)),
+        "flag": seen == 1,
+    }[form]
+    target = pd.Series(np.array(["yes", "no", "later"])[truth], name="t")
+    found = facts(X.assign(leak=leak), target, None)
+    assert warned(found, "'leak'", "determines the target 't'")
+    assert warned(found, "'leak' by its gaps alone") == (form == "gap")
+    assert not warned(facts(X, target, None), "determines")
+
+
+def test_what_tells_much_of_a_class_is_no_leak():
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    species = y.map(dict(enumerate(load_iris().target_names)))
+    assert not warned(facts(X, species, None), "determines")
+    X, y, rng = plain(1000)
+    label = pd.Series(np.where(y > 0, "yes", "no"), name="t")
+    often = rng.random(1000) < 0.15
+    seen = (y > 0) ^ often
+    for column in (np.where(often, -y, y), np.where(seen, "p", "q"), np.where(seen, np.nan, rng.normal(size=1000))):
+        assert not warned(facts(X.assign(column=column), label, None), "determines")
 
 
 def test_every_fact_is_a_number_with_a_meaning():

@@ -157,6 +157,8 @@ def test_what_cannot_be_proven_is_said_without_terms():
     assert "another loss came out better, but failed what a winner must pass" in why()
     rows = []
     assert "nothing to compare it with" in why()
+    rows = [replace(found.table[1], role="reference", p_worse=0.1, model=found.kind)]
+    assert "trained as references are shown beside it, but could not win" in why()
     few = replace(found.evidence, undecidable="21 rows are too few to prove a difference (at least 30 are needed)")
     said = in_words(replace(found, verdict="NOT SHOWN", evidence=few)).why
     assert said.startswith("21 rows are too few to prove a difference. Without a proof, the plain loss")

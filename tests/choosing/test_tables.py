@@ -50,6 +50,23 @@ def test_gzip_and_other_encodings(tmp_path):
     assert "Windows-1252" in table.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "called"), [("utf-8", ""), ("cp1252", "Windows-1252"), ("latin-1", "Windows-1252")]
+)
+@pytest.mark.parametrize("before", [0, 200_000])
+def test_umlauts_below_a_plain_header(tmp_path, encoding, called, before):
+    rows = "Bonn,1\n" * before + "Köln,2\nUlm,3\n"
+    table = read(write(tmp_path / "t.csv", f"Stadt,x\n{rows}".encode(encoding)))
+    assert table.column("Stadt").levels == (("Bonn",) if before else ()) + ("Köln", "Ulm")
+    assert [called in warning for warning in table.warnings] == ([True] if called else [])
+
+
+def test_bytes_that_only_latin_1_knows(tmp_path):
+    table = read(write(tmp_path / "t.csv", b"Stadt,x\nK\xf6ln,1\nU\x81m,2\n"))
+    assert table.column("Stadt").levels == ("Köln", "U\x81m")
+    assert "Latin-1" in table.warnings[0]
+
+
 def test_parquet_holds_the_same(tmp_path):
     frame = pa.table({"n": [1.5, None], "c": ["a", None], "d": [dt.date(1970, 1, 3), None], "s": [[1], [2]],
                       "f": pa.array(["u", "v"]).dictionary_encode()})  # fmt: skip
@@ -112,6 +129,8 @@ def test_repeated_names_are_told_apart(tmp_path):
         ("empty.csv", "", "is empty"),
         ("blank.csv", "\n \n", "is empty"),
         ("ragged.csv", "a,b\n1,2\n3\n", "line 3 of 'ragged.csv' has 1 cell"),
+        ("utf8.csv", "a,b\nKöln,2\nUlm ö\n", "line 3 of 'utf8.csv' has 1 cell, its first line 2: Ulm ö"),
+        ("latin.csv", "a,b\nKöln,2\nUlm ö\n".encode("latin-1"), "its first line 2: Ulm ö"),
         ("binary.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not a text table"),
         ("broken.parquet", b"PAR1 and nothing else", "cannot read"),
         ("book.xlsx", b"PK", "save 'book.xlsx' as CSV or Parquet"),

@@ -162,6 +162,14 @@ def test_what_is_not_consistent_is_never_used(role):
     assert v.loss == "plain"
 
 
+@pytest.mark.parametrize("score", [0.9, 1.0, 1.1])
+def test_of_a_reference_no_row_more_could_show_anything(score):
+    rng = np.random.default_rng(0)
+    v = judge([D, R], {("plain", "m"): around(1.0), (R.name, "m"): score + 0.3 * rng.normal(size=25)})
+    assert (v.word, v.detectable, v.rows_needed) == ("NOT SHOWN", None, None)
+    assert v.reason == "no other loss that fits the question could be compared with plain. Keep plain."
+
+
 def test_who_was_not_shown_to_be_better_is_not_called_barred():
     noise = np.random.default_rng(0).normal(size=(2, 25))
     scores = {("plain", "m"): 1.0 + 0.3 * noise[0], ("rival", "m"): 0.97 + 0.3 * noise[1]}

@@ -76,7 +76,7 @@ TRAPS = [
     ("dd", "duration", "mean", ("with the flag 'observed'",)),
     ("leukemia", "t", "mean", ("with the flag 'status'", "rows are few")),
     ("veterans", "time", "mean", ("with the flag 'event'",)),
-    ("wine_ord", "rating", None, ("'judge' repeats like the name of a group", "fewer than 10")),
+    ("wine_ord", "rating", None, ("'judge' is called like the name of a group", "fewer than 10")),
     ("RandHIE_med", "meddol", "mean", ("'zper' repeats like the name of a group",)),
     ("seattle_rain", "precipitation", "mean", ("kept in the order of 'date'",)),
     ("k401k", "prate", "mean", ("of 'prate' is exactly 1, its largest value",)),

@@ -41,6 +41,6 @@ def find_exposure(table: Table, target: Target, asked: str | None) -> tuple[str 
         if column.name.lower() == "exposure" and positive and np.unique(column.values).size > 1:
             return column.name, (
                 f"{quoted(column.name)} was taken as the exposure of the counts in "
-                f"{quoted(target.name)}: Poisson models the rate per unit of it"
+                f"{quoted(target.name)}: Poisson models the rate per unit of it (say exposure none if it is not)"
             )
     return None, None

@@ -88,7 +88,8 @@ def _read_csv(path: Path, head: bytes, warnings: list[str]) -> Any:
             if "UTF8" in str(error).replace("-", "").upper():
                 continue
             raise explained(error) from None
-        break
+        if not any(pa.types.is_binary(kind) for kind in found.schema.types):  # Arrow's word for cells not in UTF-8
+            break
     if encoding != "utf-8":
         warnings.append(f"the file is not UTF-8; it was read as {ENCODINGS[encoding]}")
     return found

@@ -125,17 +125,36 @@ def _as_in_training(column: Column, kind: Kind, known: Sequence[str]) -> Column:
         return as_known(column, known)
     if column.strays:
         raise ChoiceError(f"column {name} held numbers in training; here {column.strays}")
-    if wrong := infinite(column.values, np.arange(len(column.values))):
-        raise ChoiceError(f"column {name} has {wrong}; correct or remove them")
+    if far := infinite(column.values, np.arange(len(column.values))):
+        raise ChoiceError(f"column {name} has {far}; correct or remove them")
     if gaps.all():
         return Column(column.name, kind, column.values)
-    if kind == column.kind or {kind, column.kind} == {"number", "boolean"}:
+    wrong = ~gaps
+    if kind == "boolean":
+        truths = _truths(column)
+        wrong &= np.isnan(truths)
+        if not wrong.any():
+            return Column(column.name, kind, truths)
+    elif kind == column.kind or (kind, column.kind) == ("number", "boolean"):
         return column
-    first = int(np.flatnonzero(~gaps)[0])
+    first = int(np.flatnonzero(wrong)[0])
     raise ChoiceError(
         f"column {name} held {PLURALS[kind]} in training, here it holds {PLURALS[column.kind]} "
         f"(first: {quoted(_shown(column, first), 20)} in data row {first + 1})"
     )
+
+
+def _truths(column: Column) -> Floats:
+    """1 for true and 0 for false, which files and frames also say in words; NaN for anything else."""
+    if column.kind == "category":
+        words = {"true": 1.0, "false": 0.0}
+        said = np.array([words.get(level.strip().lower(), np.nan) for level in column.levels])
+        present = ~np.isnan(column.values)
+        found = np.full(len(column.values), np.nan)
+        found[present] = said[column.values[present].astype(np.intp)]
+        return found
+    known = np.isin(column.values, (0.0, 1.0)) & (column.kind != "date")
+    return np.where(known, column.values, np.nan)
 
 
 def _shown(column: Column, row: int) -> str:

@@ -17,6 +17,7 @@ from lossmith.choosing.tables import Floats, Rows
 SPLITS = 5
 STEPS = 10  # of forward chaining; half as many below 400 rows
 JUDGED_GROUPS = 3  # of groups that go on through time, one in so many is judged in each step
+MOST_BALANCED = 2_000  # groups that are shared out one by one, so that classes keep their shares: it takes seconds
 MOST_TRAINED = 40_000  # rows that one model learns from; the losses' order hardly moves beyond
 
 Pair = tuple[Rows, Rows]  # train, test
@@ -85,6 +86,12 @@ def _thinned(train: Rows, seed: int) -> Rows:
 def shuffled(n: int, splits: int, order: Order, seed: int) -> list[Pair]:
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
+    if order.groups is not None and order.labels is not None:
+        _, first, member = np.unique(order.groups, return_index=True, return_inverse=True)
+        labels = order.labels[first]
+        if len(first) > MOST_BALANCED and np.array_equal(labels[member], order.labels):  # each of one class: like rows
+            drawn = shuffled(len(first), splits, Order(labels), seed)
+            return [(np.flatnonzero(np.isin(member, a)), np.flatnonzero(np.isin(member, b))) for a, b in drawn]
     if order.groups is None:
         kind = KFold if order.labels is None else StratifiedKFold
     else:

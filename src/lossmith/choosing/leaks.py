@@ -15,15 +15,20 @@ FEWEST = 30  # fewer rows agree by chance
 REPEATS = 5  # rows a value needs, on average, before "it always comes with the same target" says anything
 GROUPS = 20
 NEARLY = 0.9999  # rank correlation
-MISTAKES = 0.1  # of those that calling all rows the commoner class would make
-FEWEST_OF_A_CLASS = 15
+MISTAKES = 0.1  # of those that calling all rows the commonest class would make
+MISTAKES_OF_MANY = 0.03  # with three classes and more: one measure alone all but parts the species of iris, with 6%
+FEWEST_MISTAKES = 15  # that calling all rows the commonest class makes
 AFFINE = 1e-10  # what rounding may leave of a straight line, as a share of the variance
 FIRST_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
-def leaks(table: Table, target: Target) -> list[str]:
-    """One warning for every column that equals or determines the target; table holds the target's rows."""
+def leaks(table: Table, target: Target, copied: Rows | None = None) -> list[str]:
+    """One warning for every column that equals or determines the target; table holds the target's rows. Of copies, rows
+    of one code, the first counts: in all of them any value would always come with the same target."""
     found, y = [], target.y
+    if copied is not None:
+        first = np.unique(copied, return_index=True)[1]
+        table, y = table.take(first), y[first]
     if len(y) > MOST_ROWS:
         rows = np.random.default_rng(0).permutation(len(y))[:MOST_ROWS]
         table, y = table.take(rows), y[rows]
@@ -38,21 +43,34 @@ def leaks(table: Table, target: Target) -> list[str]:
 
 
 def _how(column: Column, y: Floats, classes: bool) -> str:
-    present = ~np.isnan(column.values)
-    x, y = column.values[present], y[present]
-    if len(x) < max(FEWEST, 0.5 * len(present)) or np.ptp(y) == 0 or np.ptp(x) == 0:
-        return ""
-    if column.kind != "category":
-        if not classes and np.array_equal(x, y):
-            return "is a copy of"
-        if _determines(x, y) or (not classes and _same_order(x, y)):
-            return "determines"
-        return "all but determines" if (_splits if classes else _nearly_same_order)(x, y) else ""
-    if not classes:
+    gaps = np.isnan(column.values)
+    x, known = column.values[~gaps], y[~gaps]
+    said = ""
+    if len(x) >= max(FEWEST, 0.5 * len(gaps)) and np.ptp(known) > 0 and np.ptp(x) > 0:
+        said = (_of_classes if classes else _of_numbers)(column, x, known)
+    if not said and classes and _tells(gaps.astype(np.intp), y):
+        return "by its gaps alone all but determines"
+    return said
+
+
+def _of_numbers(column: Column, x: Floats, y: Floats) -> str:
+    if column.kind == "category":
         numbers = np.array([_first_number(level) for level in column.levels])[x.astype(np.intp)]
         if np.isfinite(numbers).all() and np.ptp(numbers) > 0 and _same_order(numbers, y):
             return "holds, inside its texts,"
-    return "determines" if _determines(x, y) else ""
+        return "determines" if _determines(x, y) else ""
+    if np.array_equal(x, y):
+        return "is a copy of"
+    if _determines(x, y) or _same_order(x, y):
+        return "determines"
+    return "all but determines" if _nearly_same_order(x, y) else ""
+
+
+def _of_classes(column: Column, x: Floats, y: Floats) -> str:
+    if _determines(x, y):
+        return "determines"
+    groups = x.astype(np.intp) if column.kind == "category" else _stretches(x, y)
+    return "all but determines" if _tells(groups, y) else ""
 
 
 def _first_number(text: str) -> float:
@@ -84,17 +102,23 @@ def _nearly_same_order(x: Floats, y: Floats) -> bool:
     return bool(abs(dx @ dy) > NEARLY * np.sqrt((dx @ dx) * (dy @ dy)))
 
 
-def _splits(x: Floats, y: Floats) -> bool:
-    """One cut through x tells two classes apart with hardly a mistake."""
+def _stretches(x: Floats, y: Floats) -> Rows:
+    """Which of as many stretches of x as there are classes, cut where they part the classes best."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    tree = DecisionTreeClassifier(max_leaf_nodes=len(np.unique(y)), random_state=0)
+    return np.asarray(tree.fit(x[:, None], y).apply(x[:, None]), dtype=np.intp)
+
+
+def _tells(groups: Rows, y: Floats) -> bool:
+    """The commonest class of each group of rows is the class of nearly all of them."""
     classes, sizes = np.unique(y, return_counts=True)
-    if len(classes) != 2 or sizes.min() < FEWEST_OF_A_CLASS:
-        return False
-    order = np.argsort(x, kind="stable")
-    first = np.append(0, np.cumsum(y[order] == classes[0]))  # of the first class, below each cut
-    place = np.append(np.append(True, np.diff(x[order]) > 0), True)  # no cut inside equal values
-    below = np.arange(len(x) + 1)
-    wrong = np.minimum(sizes[0] - first + below - first, first + sizes[1] - (below - first))
-    return bool(wrong[place].min() <= MISTAKES * sizes.min())
+    usual = len(y) - int(sizes.max())
+    pairs, counts = np.unique(np.column_stack([groups, y]), axis=0, return_counts=True)
+    _, first = np.unique(pairs[:, 0], return_index=True)
+    wrong = len(y) - int(np.maximum.reduceat(counts, first).sum())
+    share = MISTAKES if len(classes) == 2 else MISTAKES_OF_MANY
+    return usual >= FEWEST_MISTAKES and len(first) * REPEATS <= len(y) and wrong <= share * usual
 
 
 def _centred(x: Floats) -> Floats:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from lossmith.choosing.aims import Aim, mean_and_median
 from lossmith.choosing.class_names import FEW_NUMBERS
+from lossmith.choosing.copies import copies, told
 from lossmith.choosing.encoding import LEVELS
 from lossmith.choosing.errors import ChoiceError, plain, quoted
 from lossmith.choosing.exposure import check_exposure, find_exposure
@@ -17,14 +19,19 @@ from lossmith.choosing.facts import infinite
 from lossmith.choosing.leaks import leaks
 from lossmith.choosing.lookalikes import look_like
 from lossmith.choosing.screening import screened
-from lossmith.choosing.structure import find_groups, find_time, group_codes
+from lossmith.choosing.structure import find_groups, find_time, group_codes, names_rows, perhaps_groups
 from lossmith.choosing.tables import Column, Floats, Rows, Table, column_from_any, from_any
 from lossmith.choosing.targets import LARGEST, Target, make_target, perhaps_classes
 
 MANY_LEVELS = 50
+ROW_NUMBERS = ("index", "rownames", "unnamed: 0", "")
 GROUPED = (
-    "repeats like the name of a group: its rows stay together in every fold (say groups none if they need not), and it "
-    "explains nothing"
+    "repeats like the name of a group: its rows stay together in every fold, and no model sees it (say groups none if "
+    "it explains the target)"
+)
+PERHAPS_GROUPED = (
+    "is called like the name of a group, but has few values and explains like any other column: if rows of one value "
+    "belong together, name it as groups"
 )
 ORDERED = (
     "every fold is judged on rows that come after those it was trained on (say time none if the order means nothing)"
@@ -49,8 +56,10 @@ class Prepared:
 def prepare(
     X: Any, y: Any, aim: Aim | None, weight: Any, exposure: Any, groups: Any = None, time: Any = None
 ) -> Prepared:
-    """groups and time are columns or their names in X; "none" says that there are none, and nothing looks for them."""
+    """groups, time, weight and exposure are columns or their names in X; "none" says that there are none, and nothing
+    guesses them."""
     table = from_any(X)
+    y, weight, exposure, groups, time = (_name(each) for each in (y, weight, exposure, groups, time))
     if not table.rows:
         raise ChoiceError("the table has no rows")
     _check_roles(target=y, groups=groups, time=time, weight=weight, exposure=exposure)
@@ -68,17 +77,26 @@ def prepare(
         table = table.take(target.rows)
         weights = None if weights is None else weights[target.rows]
         family, clock = (None if each is None else each.take(target.rows) for each in (family, clock))
-    if exposure is not None:
+    if exposure is not None and not _none(exposure):
         check_exposure(table.column(exposure))
     usable, dropped = _usable(table, target.rows, exposure)
-    suspects, table = leaks(table, target), usable
-    if family is None and groups is None and (name := find_groups(table)) is not None:
-        family, table = table.column(name), table.without(name)
-        notes.append(f"{quoted(name)} {GROUPED}")
+    copied = copies(usable, target.y)
+    suspects, table = leaks(table, target, copied), usable
+    guessed = []
+    if family is None and groups is None:
+        if (name := find_groups(table)) is not None:
+            family, table = table.column(name), table.without(name)
+            guessed = [f"column {quoted(name)} {GROUPED}"]
+        else:
+            notes += [f"column {quoted(name)} {PERHAPS_GROUPED}" for name in perhaps_groups(table)]
     if clock is None and time is None and (name := find_time(table)) is not None:
         clock = table.column(name)
         notes.append(f"the table is kept in the order of {quoted(name)}: {ORDERED}")
-    found, note = find_exposure(table, target, exposure)
+    together = None if family is None else group_codes(family)
+    if copied is not None and family is None and groups is None and clock is None:
+        together = copied
+        guessed.append(told(copied, target.rows))
+    found, note = (None, None) if _none(exposure) else find_exposure(table, target, exposure)
     notes += [note] if note else []
     notes += _treated(table)
     if not [c for c in table.columns if c.name != found]:
@@ -89,13 +107,13 @@ def prepare(
         target,
         weights,
         found,
-        None if family is None else group_codes(family),
+        together,
         None if clock is None else _moments(clock),
         None if family is None else family.name,
         None if clock is None else clock.name,
-        weight if isinstance(weight, str) else None,
+        weight if isinstance(weight, str) and not _none(weight) else None,
         tuple(notes),
-        (*suspects, *table.warnings, *dropped, *screened(table), *target.warnings),
+        (*suspects, *guessed, *table.warnings, *dropped, *screened(table), *target.warnings),
     )
 
 
@@ -105,6 +123,11 @@ def _check_roles(**named: Any) -> None:
     for role, name in named.items():
         if isinstance(name, str) and not _none(name) and roles.setdefault(name, role) != role:
             raise ChoiceError(f"column {quoted(name)} is named as {roles[name]} and as {role}; it can be one of them")
+
+
+def _name(value: Any) -> Any:
+    """Names of columns may be numbers, as in a frame without names; columns know them as texts."""
+    return str(value) if isinstance(value, Integral) else value
 
 
 def _none(value: Any) -> bool:
@@ -160,7 +183,7 @@ def _same_length(column: Column, table: Table, what: str) -> Column:
 
 
 def _weights(table: Table, weight: Any) -> tuple[Table, Floats | None]:
-    if weight is None:
+    if weight is None or _none(weight):
         return table, None
     if isinstance(weight, str):
         column, table = table.column(weight), table.without(weight)
@@ -209,9 +232,9 @@ def _usable(table: Table, rows: Rows, exposure: str | None) -> tuple[Table, list
         else:
             kept.append(column)
     warnings += [
-        f"column {quoted(c.name)} looks like a row number; if it is, leave it out of the table"
+        f"column {quoted(c.name)} looks like a row number or another id; if it is, leave it out of the table"
         for c in kept
-        if plain(c.name).lower() in ("id", "index", "rownames", "unnamed: 0", "")
+        if (plain(c.name).lower() in ROW_NUMBERS or names_rows(c))
         and c.whole
         and len(np.unique(c.values)) == table.rows
     ]

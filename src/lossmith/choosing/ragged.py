@@ -28,12 +28,14 @@ def ragged(path: Path, delimiter: str, zipped: bool) -> str | None:
         arrow.read_csv(stream, read_options=options, parse_options=parse)
     if not found:
         return None
-    row, name = found[0], quoted(path.name)
+    row, name, text = found[0], quoted(path.name), found[0].text
+    with suppress(UnicodeDecodeError):  # Latin-1 reads any line; most are UTF-8
+        text = text.encode("latin-1").decode()
     line = _line(path, delimiter, zipped, row.number)
-    if "\n" in row.text and row.text.count('"') % 2:
-        return f"a quote that opens in line {line:,} of {name} is never closed: {plain(row.text.splitlines()[0], 80)}"
+    if "\n" in text and text.count('"') % 2:
+        return f"a quote that opens in line {line:,} of {name} is never closed: {plain(text.splitlines()[0], 80)}"
     cells = f"{row.actual_columns} cell{'' if row.actual_columns == 1 else 's'}"
-    return f"line {line:,} of {name} has {cells}, its first line {row.expected_columns}: {plain(row.text, 80)}"
+    return f"line {line:,} of {name} has {cells}, its first line {row.expected_columns}: {plain(text, 80)}"
 
 
 def _line(path: Path, delimiter: str, zipped: bool, number: int) -> int:

@@ -57,8 +57,9 @@ def choose(
     """Which loss should a model of this table train with, and what is proven about it?
 
     X is a data frame or a matrix of shape (rows, columns), y a column of `rows` values or its name in X; groups, time,
-    weight and exposure likewise. aim is "mean", "median", "quantile:0.9", "interval:0.8", "probability", "label",
-    "metric:NAME" and more (`parse_aim`); without one, numbers ask for the mean and labels for probabilities.
+    weight and exposure likewise, or "none", where nothing is to be guessed. aim is "mean", "median", "quantile:0.9",
+    "interval:0.8", "probability", "label", "metric:NAME" and more (`parse_aim`); without one, numbers ask for the mean
+    and labels for probabilities.
 
     Rows of one of the groups are never on both sides of a fold; with a time, folds go forward: no model is judged on
     what came before it. Of a table with more rows than `sample` only so many race (whole groups, evenly over time, each

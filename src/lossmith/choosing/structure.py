@@ -10,10 +10,12 @@ from lossmith.choosing.errors import ChoiceError, quoted
 from lossmith.choosing.folds import SPLITS
 from lossmith.choosing.tables import Column, Rows, Table
 from lossmith.choosing.targets import Target
+from lossmith.choosing.verdict import FEWEST_GROUPS
 
 FEWEST_TIMES = 50
 SORTED = 0.98  # of neighbouring rows in one order: the table is kept in that order
 MANY_GROUPS = 20  # a column that names groups without being called so has at least so many
+EVEN = 3.0  # times the rows of the middle group: fewer groups are of one size; sizes and kinds of something hardly are
 MOST_COLUMNS = 60  # that are looked at for being constant inside groups
 
 
@@ -26,6 +28,7 @@ ID = _name(
     r"family|judge|rater|student|pupil|child|animal|individual|indiv|worker|employee|voter|donor|driver|player)"
     r"([_. ]?(id|no|nr|num|number|key|code))?$"
 )
+CAMEL_ID = re.compile(r"[a-z](Id|ID)$")
 CLOCK = _name(r"^(t|time|date|day|week|month|quarter|year|period|hour|timestamp)([_. ]?(no|nr|index))?$")
 SURVEY = _name(r"^((survey|case|sample)_?)?(weights?|wts?|[pfs]weight|fnl_?wgt|expan(sion)?_?fac(tor)?|samp_?wt)$")
 FLAG = _name(
@@ -42,23 +45,41 @@ AT_RISK = _name(
 )
 
 
+def names_rows(column: Column) -> bool:
+    """Called like the name of a case or a group of them."""
+    return bool(ID.search(column.name) or CAMEL_ID.search(column.name))
+
+
 def find_groups(table: Table) -> str | None:
     """A column whose values repeat and that is called like one, or fixes most of the other columns, or numbers blocks
-    of rows and fixes another column."""
+    of rows and fixes another column. A few values are no groups whatever they are called: taken out of the models, a
+    household's size would be missed more than a few households, of which nothing could be proven anyway."""
     for column in table.columns:
-        named = bool(ID.search(column.name))
-        if _repeats(column, SPLITS if named else MANY_GROUPS) and (named or _groups_others(column, table)):
+        sizes = _sizes(column)
+        many = len(sizes) >= MANY_GROUPS
+        if names_rows(column):
+            taken = many or (len(sizes) >= FEWEST_GROUPS and sizes.max() <= EVEN * float(np.median(sizes)))
+        else:
+            taken = many and _groups_others(column, table)
+        if taken:
             return column.name
     return None
 
 
-def _repeats(column: Column, fewest: int) -> bool:
+def perhaps_groups(table: Table) -> list[str]:
+    """Columns that are called like the name of a group and have enough values for folds of whole groups."""
+    return [c.name for c in table.columns if names_rows(c) and len(_sizes(c)) >= SPLITS]
+
+
+def _sizes(column: Column) -> Rows:
+    """How many rows each value of a column has whose values repeat; of another nothing."""
+    none = np.empty(0, dtype=np.intp)
     if column.kind not in ("category", "number") or np.isnan(column.values).any():
-        return False
+        return none
     if column.kind == "number" and not np.array_equal(column.values, np.round(column.values)):
-        return False
-    counts = np.unique(column.values, return_counts=True)[1]
-    return len(counts) >= fewest and len(counts) <= len(column.values) / 2 and float(np.median(counts)) >= 2
+        return none
+    sizes = np.unique(column.values, return_counts=True)[1]
+    return sizes if len(sizes) <= len(column.values) / 2 and float(np.median(sizes)) >= 2 else none
 
 
 def _groups_others(column: Column, table: Table) -> bool:

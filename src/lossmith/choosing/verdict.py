@@ -167,7 +167,8 @@ def decide(
     usual = {key: same_model[key] for key in evidence.keys("library")}
     holm_p = _adjusted(rivals) | _adjusted(usual)  # two questions, two families
     mean = evidence.mean((default, model))
-    compared = {key: d for key, d in (rivals | usual or same_model).items() if key[1] == model}
+    # references cannot win: of them no number of rows could show anything to train with
+    compared = {key: d for key, d in (rivals | usual).items() if key[1] == model}
     open_ones = {key: compared[key] for key in _unclear(compared, usual, barred)} or compared
     detectable, rows_needed = _reach(open_ones, rivals, mean, rows)
 
@@ -318,7 +319,8 @@ def _nothing_shown(
         for key in usual if key in compared and compared[key].p_better >= SURE
     ]  # fmt: skip
     parts += [f"{key[0]} may not win: {why}" for key, why in barred.items() if key in compared and key[0] not in worse]
-    return "; ".join(parts or [f"nothing could be compared with {default}"]) + f". Keep {default}."
+    nothing = f"no other loss that fits the question could be compared with {default}"
+    return "; ".join(parts or [nothing]) + f". Keep {default}."
 
 
 def _reach_in_words(detectable: float | None, rows_needed: int | None) -> str:

@@ -221,7 +221,10 @@ def _not_shown(result: Result) -> str:
         if row.model == result.kind and row.p_worse is not None and row.role in ("library", "challenger")
     ]  # fmt: skip
     if not others:
-        return "No other loss fits your question and this table, so there was nothing to compare it with."
+        none = "No other loss fits your question and this table"
+        if any(row.role == "reference" for row in result.table):
+            return f"{none}: those that were trained as references are shown beside it, but could not win."
+        return f"{none}, so there was nothing to compare it with."
     if all(row.p_worse is not None and row.p_worse >= SURE for row in others):
         return f"{UNSEEN} all other losses that were tried came out worse, and by more than luck explains."
     usual = _library(result)

@@ -24,11 +24,12 @@ def answers(result: Result) -> Picture | None:
         return None
     y, weight, between = _typical(result)
     mean, median = mean_and_median(y, weight)
-    values = [float(best_constant(Aim("quantile", level), y, weight)) for level in LEVELS]
+    asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
+    levels = sorted({*LEVELS, asked})
+    start = levels.index(asked)
+    values = [float(best_constant(Aim("quantile", level), y, weight)) for level in levels]
     reached = [float(np.average(y <= v, weights=weight)) for v in values]  # more than asked for, where many are equal
     shares = [f"{share:.0%}" for share in reached]
-    asked = max(result.aim.levels) if result.aim.functional in ("quantile", "interval") else 0.9
-    start = int(np.argmin(np.abs(np.array(LEVELS) - asked)))
     window = _window(y, (mean, median, values[start]))
     with style():
         drawn, axes = figure(3.9)

@@ -32,6 +32,7 @@ TEXT = 10  # points: nothing is smaller
 NARROWEST = round(12 / TEXT * 72 * WIDTH)  # pixels: text is 12 of them high; on still less the picture scrolls
 LINE = 44  # characters below a picture
 COLUMN = 16  # characters of a name that leaves room for another beside it
+ACROSS = 40  # characters of the numbers along a picture, with room between them
 MILLIONS = 1e7  # from here on numbers are said in words
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
@@ -104,17 +105,39 @@ def below(axes: Any, text: str) -> None:
 
 
 def amounts(axes: Any, *which: str) -> None:
-    """Thousands with commas, and few enough of them not to run into each other."""
-    from matplotlib.ticker import MaxNLocator
-
+    """Thousands with commas, or on the whole axis millions and more in words; few enough not to run into each other."""
     for name in which:
         axis = getattr(axes, f"{name}axis")
-        axis.set_major_locator(MaxNLocator(nbins=6))
-        axis.set_major_formatter(lambda v, _: tick(v))
+        low, high = axis.get_view_interval()
+        largest = max(abs(low), abs(high))
+        axis.set_major_locator(round_numbers(low, high, ACROSS if name == "x" else None))
+        axis.set_major_formatter(lambda v, _, largest=largest: tick(v, largest))
 
 
-def tick(value: float) -> str:
-    return (f"{value:,.10g}" if abs(value) < MILLIONS else short(value)).replace("-", "\u2212")
+def round_numbers(low: float, high: float, room: int | None) -> Any:
+    """Six steps at most, and no more than have room, in characters, beside one another."""
+    from matplotlib.ticker import MaxNLocator
+
+    for steps in range(6, 0, -1):
+        locator = MaxNLocator(nbins=steps)
+        seen = [value for value in locator.tick_values(low, high) if low <= value <= high]
+        names = [tick(value, max(abs(low), abs(high))) for value in seen]
+        if room is None or sum(len(name) + 2 for name in names) <= room:
+            break
+    return locator
+
+
+def tick(value: float, largest: float = 0.0) -> str:
+    """As it is said on an axis whose largest number this is: all in one unit."""
+    largest = max(largest, abs(value))
+    if largest < MILLIONS or value == 0.0:
+        text = f"{value:,.10g}"
+    elif largest >= 1e15:
+        text = f"{value:.3g}"
+    else:
+        size, name = _unit(largest)
+        text = f"{value / size:,.10g} {name}"
+    return text.replace("-", "\u2212")
 
 
 def layer(artists: Any, number: int) -> None:
@@ -157,9 +180,13 @@ def _attribute(text: str) -> str:
     return escape(text, quote=True)
 
 
+def _unit(value: float) -> tuple[float, str]:
+    return next(unit for unit in WORDS if abs(value) >= unit[0])
+
+
 def short(value: float) -> str:
     """Three digits, thousands with commas, and words for what is larger."""
     if abs(value) >= MILLIONS:
-        size, name = next(unit for unit in WORDS if abs(value) >= unit[0])
+        size, name = _unit(value)
         return f"{value / size:.3g} {name}" if abs(value) < 1e15 else f"{value:.3g}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -165,10 +165,12 @@ def redescends(loss: Loss) -> tuple[float, float] | None:
         return None
     reach, falls = [], False
     for side in (-1.0, 1.0):
-        pull = side * np.asarray(loss.gradient(np.zeros_like(_RESIDUALS), side * _RESIDUALS, reduction="none"))
+        slope = loss.gradient(np.zeros_like(_RESIDUALS), side * _RESIDUALS, reduction="none", validate=False)
+        told = ~np.isnan(slope)  # the others are too far out for this loss to tell
+        pull, residuals = side * slope[told], _RESIDUALS[told]
         highest = int(np.argmax(pull))
-        falls |= bool((pull[highest:] < (1 - 1e-6) * pull[highest]).any())
-        reach.append(side * float(_RESIDUALS[highest]))
+        falls |= bool(pull[highest] > 0 and (pull[highest:] < (1 - 1e-6) * pull[highest]).any())
+        reach.append(side * float(residuals[highest]))
     return (reach[0], reach[1]) if falls else None
 
 

@@ -164,12 +164,19 @@ def cauchy(y: Real, f: Real, *, c: Positive = 2.385):
     return c**2 / 2 * log1p(((f - y) / c) ** 2)
 
 
+@lm.pointwise
+def straight(y: Real, f: Real):
+    """Falls all the way, and never pulls back."""
+    return f - y
+
+
 def test_which_losses_let_go_and_where():
     below, above = redescends(cauchy(c=3.0))
     assert below == pytest.approx(-3, rel=0.02) and above == pytest.approx(3, rel=0.02)
     assert redescends(welsch(c=1e-3))[1] == pytest.approx(1e-3 / np.sqrt(2), rel=0.02)
     for name in lm.names():
         assert redescends(lm.get(name)) is None, name
+    assert redescends(straight()) is None
 
 
 def test_which_parameters_have_the_units_of_the_target():

@@ -283,6 +283,50 @@ def test_a_stream_of_classes_of_which_one_comes_first(plain, loss):
     assert np.abs(model.coef_).max() < 10
 
 
+def rare(seed=0, n=4000):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 5))
+    f = X @ [1.0, -1.0, 0.5, 0.0, 0.3]
+    return X, f, f + rng.normal(size=n), rng.random(n)
+
+
+@pytest.mark.parametrize("size", [20, 200])
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (lm.quantile(q=0.99), lambda f, y, u: y),
+        (lm.quantile(q=0.01), lambda f, y, u: y),
+        (lm.binary_cross_entropy(), lambda f, y, u: (u < 1 / (1 + np.exp(5 - f))) * 1),
+        (lm.poisson(), lambda f, y, u: (u < np.exp(f - 5)) * 1.0),
+    ],
+    ids=["far above", "far below", "rare class", "rare counts"],
+)
+def test_the_default_step_heeds_that_few_samples_are_steep(loss, target, size):
+    """Steps as long as the many flat ones allow are thrown about by the few that are steep, the farther the longer a
+    stream goes on."""
+    X, f, y, u = rare()
+    y = target(f, y, u)
+    model = LinearRegressor(loss, solver="sgd", random_state=0)
+    best = LinearRegressor(loss, tol=1e-6).fit(X, y).objective_
+    constant = loss(y, np.full(len(y), loss.best_constant(y)))
+    for start in range(0, len(y), size):
+        model.partial_fit(X[start : start + size], y[start : start + size])
+    assert loss(y, model.raw_scores(X)) - best < 0.3 * (constant - best)
+    whole = LinearRegressor(loss, solver="sgd", random_state=0, max_iter=10, batch_size=size)
+    with pytest.warns(ConvergenceWarning):
+        whole.fit(X, y)
+    assert whole.objective_ - best < 0.05 * (constant - best)
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e90])
+def test_the_default_step_by_slopes_whose_squares_no_number_can_say(plain, unit):
+    X, y = plain
+    model, same = (LinearRegressor(lm.lq(q=3), solver="sgd", random_state=0) for _ in range(2))
+    stream(model, X, unit * y, 100)
+    stream(same, X, y, 100)
+    np.testing.assert_allclose(model.coef_ / unit, same.coef_, atol=0.1)
+
+
 @pytest.mark.filterwarnings("ignore::lossmith.linear.ConvergenceWarning")
 @pytest.mark.parametrize("loss", ["poisson", "tweedie"])
 def test_the_default_step_does_not_run_away_where_slopes_grow(loss):

@@ -137,6 +137,13 @@ def test_probabilities(table):
     assert not hasattr(LinearClassifier("hinge"), "predict_proba")
 
 
+def test_probabilities_are_those_of_the_loss_that_was_fitted(table):
+    X, y = table
+    hinge, plain = LinearClassifier("hinge", l2=0.01).fit(X, y > 0), LinearClassifier(l2=0.01).fit(X, y > 0)
+    assert not hasattr(hinge.set_params(loss="binary_cross_entropy"), "predict_proba")
+    np.testing.assert_allclose(plain.set_params(loss="hinge").predict_proba(X).sum(axis=1), 1)
+
+
 def test_those_that_look_for_probabilities_find_them(table):
     X, y = table
     c = y > 0
@@ -272,6 +279,24 @@ def test_a_refit_forgets_what_the_one_before_learned(table):
     assert len(ordinal.thresholds_) == 1
     assert not hasattr(ordinal.set_params(loss=None, warm_start=True).fit(X, y > 0), "thresholds_")
     assert len(ordinal.set_params(loss="cumulative_logit").fit(X, y > 0).thresholds_) == 1
+
+
+@pytest.mark.parametrize(("make", "refused"), [
+    (LinearRegressor, lambda X, y: (X, np.append(np.nan, y[1:]))),
+    (LinearClassifier, lambda X, y: (X, np.append(None, np.where(y[1:] > 0, "up", "down")))),
+    (LinearClassifier, lambda X, y: (X, np.full(len(y), "one"))),
+    (LinearClassifier, lambda X, y: (X.assign(c=np.inf), np.where(y > 0, "up", "down"))),
+])  # fmt: skip
+def test_a_fit_that_is_refused_changes_nothing(table, make, refused):
+    X, y = table
+    X = pd.DataFrame(X, columns=list("abc"))
+    model = make(l2=0.1).fit(X, (y > 0) * 1)
+    before = dict(vars(model))
+    with pytest.raises(ValueError):
+        model.fit(*refused(X[["c", "b", "a"]], y))
+    assert vars(model) == before
+    with pytest.raises(ValueError, match="same order"):
+        model.predict(X[["c", "b", "a"]])
 
 
 def test_the_picture_of_one_batch_says_nothing(table):

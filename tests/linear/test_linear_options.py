@@ -218,6 +218,16 @@ def test_the_scale_settles_at_the_residuals_median_deviation(table, loss, unit):
     np.testing.assert_allclose(model.coef_, unit * plain.coef_, rtol=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_scale_settles_where_rounds_answer_each_other(seed):
+    """Under an l1 penalty a smaller scale may ask for a larger one by nearly as much."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.normal(size=100)
+    model = LinearRegressor("huber", scale="mad", l1=0.2).fit(X, y)
+    assert model.scale_ == pytest.approx(MAD_TO_SIGMA * np.median(np.abs(y - model.predict(X))), rel=2e-6)
+
+
 def test_a_scale_needs_a_parameter_and_residuals(table):
     X, y = table
     with pytest.raises(ValueError, match="squared_error has no parameter in units of the target"):
@@ -246,6 +256,54 @@ def test_redescending_losses_start_where_most_samples_agree(table, outliers, sca
         assert np.abs(huber.coef_ - clean.coef_).max() > 50
     assert np.isnan(model.gap_)
     assert "not convex" in model.stopped_
+
+
+def two_clouds(near, far, features=2):
+    """Two clouds of samples, each with a plane of its own; the second lies far out in the first feature."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(near + far, features))
+    X[near:, 0] = 10 + 0.3 * X[near:, 0]
+    y = X.sum(axis=1) + 0.1 * rng.normal(size=near + far)
+    y[near:] -= 30
+    return X, y
+
+
+@pytest.mark.parametrize("near", [40, 1500])  # of more than 2,000 samples some tell the start
+def test_weights_are_repetitions_where_a_redescending_loss_starts(near):
+    X, y = two_clouds(near, 60 * near // 40)
+    weight = np.where(np.arange(len(y)) < near, 5, 1)
+    each = np.repeat(np.arange(len(y)), weight)
+    with pytest.warns(LocalOptimumWarning, match="near the fit that most samples agree on"):
+        weighted = LinearRegressor(bisquare(), scale="mad").fit(X, y, sample_weight=0.1 * weight)
+    with pytest.warns(LocalOptimumWarning, match="near the fit that most samples agree on"):
+        repeated = LinearRegressor(bisquare(), scale="mad").fit(X[each], y[each])
+    np.testing.assert_allclose(weighted.coef_, [1.0, 1.0], atol=0.1)
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("near", "far", "features"), [(13, 2, 3), (12, 3, 3), (16, 3, 4), (35, 5, 10)])
+def test_few_samples_resist_outliers_in_features_too(near, far, features):
+    X, y = two_clouds(near, far, features)
+    with pytest.warns(LocalOptimumWarning, match="near the fit that most samples agree on"):
+        model = LinearRegressor(bisquare(), scale="mad").fit(X, y)
+    np.testing.assert_allclose(model.coef_, np.ones(features), atol=0.25)
+
+
+@pytest.mark.parametrize(("make", "rows", "weighs"), [
+    (sp.csr_array, 200, 200), (np.asarray, 8, 8), (np.asarray, 200, 3),
+], ids=["sparse", "few samples", "few that weigh"])  # fmt: skip
+def test_a_start_that_outliers_in_features_bend_is_said(table, make, rows, weighs):
+    X, y = table
+    weight = np.where(np.arange(rows) < weighs, 1.0, 1e-3)
+    with pytest.warns(LocalOptimumWarning, match="near the fit of least absolute deviations, .* not in X"):
+        LinearRegressor(bisquare(c=47.0)).fit(make(X[:rows]), y[:rows], sample_weight=weight)
+
+
+def test_a_warm_start_of_a_redescending_loss_is_said(table):
+    with pytest.warns(LocalOptimumWarning, match="near the fit that most"):
+        model = LinearRegressor(bisquare(c=47.0), warm_start=True).fit(*table)
+    with pytest.warns(LocalOptimumWarning, match="near the last fit"):
+        model.fit(*table)
 
 
 def test_redescending_losses_of_clean_samples(table):

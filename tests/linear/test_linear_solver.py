@@ -178,6 +178,18 @@ def test_quantile_is_the_optimum_of_the_linear_program(q, l1, weighted):
         np.testing.assert_allclose(model.coef_, QuantileRegressor(quantile=q, alpha=l1).fit(X, y).coef_, atol=1e-5)
 
 
+@pytest.mark.parametrize(("n", "p"), [(7, 40), (20, 40), (50, 60)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_small_l1_alone_tells_which_of_many_exact_fits_is_best(n, p, seed):
+    """Coefficients are on kinks, at 0, and leave them, as samples do: windows tell nothing of a penalty so small."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    y = X[:, 0] + rng.standard_t(1.5, size=n) / 2
+    model = LinearRegressor(lm.quantile(q=0.5), l1=1e-6).fit(X, y)
+    assert model.converged_ and model.n_iter_ <= 100
+    assert model.objective_ == pytest.approx(quantile_program(X, y, 0.5, 1e-6), rel=1e-4)
+
+
 def test_kinks_end_at_a_vertex():
     X, y = table(101, 4)
     model = LinearRegressor("absolute_error").fit(X, y)

@@ -29,6 +29,7 @@ from lossmith.formula import (
     sigmoid,
     softmax,
     softplus,
+    sqrt,
     where,
 )  # fmt: skip
 from lossmith.formula import sum as rows
@@ -171,6 +172,40 @@ def test_rounding_that_grows_without_bound_is_no_kink(loss):
 
 def test_a_kink_is_seen_beside_rounding():
     assert bent_binomial().kinked and (1e-6 * lm.absolute_error() + lm.log_cosh()).kinked
+
+
+@lm.pointwise
+def linex(y: Real, f: Real):
+    """As textbooks have it: 1 - 1 where the score is right."""
+    return exp(f - y) - (f - y) - 1
+
+
+@lm.pointwise
+def hyperbola(y: Real, f: Real):
+    """The same of a root."""
+    return sqrt(1 + (f - y) ** 2) - 1
+
+
+@lm.pointwise
+def cosh_less_one(y: Real, f: Real):
+    """The same of a sum."""
+    return exp(f - y) + exp(y - f) - 2
+
+
+@lm.pointwise
+def log_of_cosh(y: Real, f: Real):
+    """Without a value, and a slope, from 710 on."""
+    return log((exp(f - y) + exp(y - f)) / 2)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-2, 1.0, 3.0])
+@pytest.mark.parametrize("loss", [linex(), hyperbola(), cosh_less_one(), log_of_cosh()], ids=lambda loss: loss.name)
+def test_convex_textbook_forms_have_a_gap(loss, unit):
+    X, y = table(120, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of so small targets the loss is nearly nothing but rounding
+        model = LinearRegressor(loss).fit(X, unit * y)
+    assert model.gap_ <= 1e-6 * max(model.objective_, 1.0)
 
 
 @lm.pointwise

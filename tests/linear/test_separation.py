@@ -133,11 +133,23 @@ def test_one_class_of_several_is_apart():
         LinearClassifier().fit(X, y)
 
 
+@pytest.mark.parametrize("l2", [0.0, 0.1])  # which holds no intercept
 @pytest.mark.parametrize("loss", ["poisson", "tweedie"])
-def test_counts_that_are_all_zero(loss):
+def test_counts_that_are_all_zero(loss, l2):
     X, _, _ = table(200)
     with pytest.warns(ConvergenceWarning, match="200 of 200 samples, .* along the intercept: the best one is infinite"):
-        LinearRegressor(loss).fit(X, np.zeros(200))
+        LinearRegressor(loss, l2=l2).fit(X, np.zeros(200))
+
+
+@pytest.mark.parametrize("l2", [0.0, 0.1])
+def test_a_class_without_weight_is_named(l2):
+    X, _, _ = table(200)
+    y = np.array(["a", "b", "c"])[np.argmax(np.random.default_rng(1).gumbel(size=(200, 3)), axis=1)]
+    rest = y != "b"
+    with pytest.warns(ConvergenceWarning, match="class 'b' has no samples of positive weight: its best intercept is"):
+        model = LinearClassifier(l2=l2).fit(X, y, sample_weight=rest * 1.0)
+    there = silent(LinearClassifier("cross_entropy", l2=l2), X[rest], y[rest])
+    np.testing.assert_allclose(model.predict_proba(X)[:, ::2], there.predict_proba(X), atol=1e-3)
 
 
 @pytest.mark.parametrize(("cuts", "along"), [([0.0], "x0"), ([-1, 1], "x0"), ([-1, -0.5, 0, 0.5, 1], "x0")], ids=str)

@@ -68,27 +68,28 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
-        """Fit anew; with `warm_start`, from where the last fit ended."""
-        loss = None if self.loss is None else self._loss()
-        check_index(y=y, sample_weight=sample_weight, offset=offset)
-        features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
-        if loss is not None:
-            check_heeded(loss, target)
-        classes, code = coded(target, loss, ordered_categories(y))
-        if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
-            del self.coef_  # of other classes: no start for these
-        self.classes_ = classes
-        weight = weighted_by_class(self.class_weight, classes, code, weight)
-        if np.count_nonzero(weights(code, weight, len(classes))) < 2:
-            raise ValueError(
-                f"y holds one class only ({classes.tolist()[0]!r}): a classifier needs samples of at least two "
-                "classes, with positive weight"
-            )
-        loss = self._checked_loss()
-        if to_be_learned(loss) is not None:
-            self._check_levels(code, weight)
-        self._fit(unlabelled(loss), features, code, weight, offset, len(classes))
-        return self
+        """Fit anew; with `warm_start`, from where the last fit ended. A fit that is refused changes nothing."""
+        with self._unless_refused():
+            loss = None if self.loss is None else self._loss()
+            check_index(y=y, sample_weight=sample_weight, offset=offset)
+            features, target, weight = self._samples(X, y, sample_weight, None if loss is None else loss.labels)
+            if loss is not None:
+                check_heeded(loss, target)
+            classes, code = coded(target, loss, ordered_categories(y))
+            if hasattr(self, "coef_") and not np.array_equal(classes, self.classes_):
+                del self.coef_  # of other classes: no start for these
+            self.classes_ = classes
+            weight = weighted_by_class(self.class_weight, classes, code, weight)
+            if np.count_nonzero(weights(code, weight, len(classes))) < 2:
+                raise ValueError(
+                    f"y holds one class only ({classes.tolist()[0]!r}): a classifier needs samples of at least two "
+                    "classes, with positive weight"
+                )
+            loss = self._checked_loss()
+            if to_be_learned(loss) is not None:
+                self._check_levels(code, weight)
+            self._fit(unlabelled(loss), features, code, weight, offset, len(classes))
+            return self
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, offset: Any = None
@@ -240,7 +241,7 @@ class LinearClassifier(ClassifierMixin, LinearModel):
         return np.column_stack(each)
 
     def _elicits_probabilities(self) -> bool:
-        loss = self._loss()
+        loss = self.loss_ if hasattr(self, "loss_") else self._loss()  # another may have been set since the fit
         if loss.link.name not in ("logit", "softmax") and not isinstance(loss.link, Levels):
             raise AttributeError(f"{loss.name} does not elicit probabilities: its scores have no link to them")
         return True

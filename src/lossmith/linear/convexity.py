@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossmith.formula.running_error import running_error
+
+from .samples import Samples
+
 if TYPE_CHECKING:
     from lossmith.loss import Loss
 
@@ -54,27 +58,45 @@ def _rises(loss: Loss, y: NDArray[Any], f: Array, places: Array, directions: Arr
     rows = np.broadcast_to(y, (len(f), *y.shape)).reshape(-1, *y.shape[1:])
     flat = f.reshape(-1, f.shape[2]) if loss.wide else f.reshape(-1)
     far = np.abs(y).reshape(len(y), -1).max(axis=1)[:, None]
-    try:
-        with np.errstate(all="ignore"):
-            height, gradient = (
-                np.asarray(each, dtype=np.float64) for each in loss.value_and_gradient(rows, flat, reduction="none")
-            )
-            gradient = gradient.reshape(f.shape)
-            parts = gradient * directions
-            slope, size = _sum(parts), _sum(np.abs(parts, out=parts))
-            noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
+    with np.errstate(all="ignore"):
+        height, gradient = _seen(loss, rows, flat)
+        gradient = gradient.reshape(f.shape)
+        parts = gradient * directions
+        slope, size = _sum(parts), _sum(np.abs(parts, out=parts))
+        height, length = height.reshape(slope.shape), np.diff(places, axis=0)
+        chord = np.diff(height, axis=0) / length
+        noise = 1e-9 * np.maximum(size[:-1], size[1:]) + 1e-12 * _middle(size[::_EVERY])
+        # Heights are known as well as they, and the scores and targets that they are made of, can be said.
+        away = np.add(np.abs(f, out=parts), far, out=parts)
+        known = 1e-12 * np.abs(height) + _ROUNDING * _sum(np.abs(np.multiply(away, gradient, out=away), out=away))
+
+        def falls() -> bool:
+            """Whether somewhere a slope does, or a chord leaves those at its ends."""
             if (slope[:-1] - slope[1:] > noise).any():
-                return False
-            height, length = height.reshape(slope.shape), np.diff(places, axis=0)
-            chord = np.diff(height, axis=0) / length
-            # Heights are known as well as they, and the scores and targets that they are made of, can be said.
-            away = np.add(np.abs(f, out=parts), far, out=parts)
-            known = 1e-12 * np.abs(height) + _ROUNDING * _sum(np.abs(np.multiply(away, gradient, out=away), out=away))
-            noise = noise + (known[:-1] + known[1:]) / length
-            outside = (slope[:-1] - chord > noise) | (chord - slope[1:] > noise)
-            return not bool((outside & np.isfinite(chord)).any())
-    except ValueError:  # scores so far out are not for this loss
-        return True
+                return True
+            wide = noise + (known[:-1] + known[1:]) / length
+            outside = (slope[:-1] - chord > wide) | (chord - slope[1:] > wide)
+            return bool((outside & np.isfinite(chord)).any())
+
+        if not falls():
+            return True
+        if loss.wide:
+            return False
+        # Or no better than the terms that cancel in them: of formulas that are written as in a textbook.
+        roots = [running_error(root) for root in (loss.formula.value, loss.formula.gradient[0])]
+        of_height, of_slope = (_ROUNDING * x.reshape(slope.shape) for x in Samples(loss, rows, None).each(roots, flat))
+        known, noise = known + of_height, noise + of_slope[:-1] + of_slope[1:]
+        return not falls()
+
+
+def _seen(loss: Loss, y: NDArray[Any], f: Array) -> tuple[Array, Array]:
+    """Heights and slopes; NaN where scores are so far out that there is no telling."""
+    try:
+        found = loss.value_and_gradient(y, f, reduction="none")
+    except ValueError:
+        found = loss.value_and_gradient(y, f, reduction="none", validate=False)
+    height, gradient = (np.asarray(each, dtype=np.float64) for each in found)
+    return height, gradient
 
 
 def _sum(parts: Array) -> Array:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lossmith.start import has_units
 
 from .convexity import looks_convex
 from .design import Design
@@ -38,17 +40,35 @@ _ROUNDS = 8  # of the power method
 _LEVEL = 1e-300  # a slope to divide by where there is none
 
 
+class Slopes(NamedTuple):
+    """Sizes of the loss's slopes, of all samples."""
+
+    mean: float
+    square: float  # mean one
+
+    @property
+    def scatter(self) -> float:
+        """The mean square over the squared mean: 1 where all are as steep, and where squares are too large or small."""
+        with np.errstate(all="ignore"):
+            found = float(np.divide(self.square, np.square(self.mean)))
+        return found if 1.0 < found < np.inf else 1.0
+
+
 class Sgd:
     """Against the gradient."""
 
     def __init__(self) -> None:
         self.wide = Running()
 
-    def default_rate(self, problem: Problem, unit: float, slope: float, size: int) -> float:
+    def default_rate(self, problem: Problem, unit: float, slope: Slopes, size: int) -> float:
         """As long as batches allow: the variance of the scores along a direction is what they have in common, and what
-        is left of the features of single samples when so many are averaged. 0 where no sample has a slope."""
-        bend = slope / unit  # how fast slopes change with scores, of kinked losses too
-        return 1.0 / (bend * (self._widest(problem) + (1 + problem.design.p) / size)) if bend else 0.0
+        is left of single samples when so many are averaged: of their features, and the more the fewer of them are
+        steep, as those of a rare class or beyond a far quantile. 0 where no sample has a slope."""
+        if not slope.mean:
+            return 0.0
+        bend = slope.mean / unit  # how fast slopes change with scores, of kinked losses too
+        left = slope.scatter * (1 + problem.design.p) / size
+        return 1.0 / (bend * (self._widest(problem) + left))
 
     def _widest(self, problem: Problem) -> float:
         """About the largest variance of scores over directions of length 1: a few rounds of the power method, and one
@@ -75,7 +95,7 @@ class Adam:
         self.square: Array | float = 0.0
         self.steps = 0
 
-    def default_rate(self, problem: Problem, unit: float, slope: float, size: int) -> float:
+    def default_rate(self, problem: Problem, unit: float, slope: Slopes, size: int) -> float:
         """A twentieth of a typical score; less where many coefficients move at once."""
         return 0.05 * unit / float(np.sqrt(max(1.0, problem.design.p / 5)))
 
@@ -118,11 +138,16 @@ def _shrunk(problem: Problem, moved: Array, each: Array | float) -> Array:
     return np.asarray(moved / (1 + each * problem.l2[:, None]))
 
 
-def steepness(problem: Problem, f: Array) -> float:
-    """The mean size of the loss's slope at these scores."""
-    slope = np.asarray(problem.loss.gradient(problem.y, f, reduction="none"))
-    each = np.abs(slope).reshape(problem.design.n, -1).mean(axis=1)
-    return problem.mean(each)
+def steepness(problem: Problem, f: Array, unit: float) -> Slopes:
+    """That of the loss at these scores and, where they are in units of the targets, a unit to either side: beyond a far
+    quantile hardly a sample tells how steep the way back is."""
+    here = np.asarray(problem.loss.gradient(problem.y, f, reduction="none")).reshape(problem.design.n, -1)
+    slope = here
+    if has_units(problem.loss):
+        beside = [problem.loss.gradient(problem.y, f + d, reduction="none", validate=False) for d in (-unit, unit)]
+        slope = np.column_stack([here, *beside])
+        slope = np.where(np.isfinite(slope), slope, here)  # elsewhere the loss is not defined, or too large to say
+    return Slopes(problem.mean(np.abs(slope).mean(axis=1)), problem.mean(np.square(slope).mean(axis=1)))
 
 
 def _gradient(problem: Problem, theta: Array, part: Design, rows: NDArray[np.intp]) -> Array:
@@ -177,9 +202,9 @@ class _Descent:
 
     def run(self, method: str, rate: float | None, batch_size: int, seed: int | None) -> Solution:
         problem = self.problem
-        slope = steepness(problem, problem.scores_at(self.point))
+        slope = steepness(problem, problem.scores_at(self.point), problem.unit)
         if method == "gradient_descent":
-            reason = self._plain(problem.unit / max(slope, _LEVEL), rate)
+            reason = self._plain(problem.unit / max(slope.mean, _LEVEL), rate)
         else:
             rule, farthest = RULES[method](), np.inf
             if rate is None:

@@ -183,7 +183,7 @@ class Design:
                 each = weights(part, tile @ w + intercept)
                 found[0] += np.ones(len(each)) @ each
                 found[1:] += tile.T @ each
-        found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
+            found[1:] = (found[1:] - np.outer(left, found[0])) / self.spread[:, None]
         return found
 
     def squares(self, weight: Array) -> Array:

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
 
+from lossmith.lazy import cached_property
+
 from .design import chosen, parts
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
 from .penalty import Bound
 from .problem import NOISE, Point, Problem
 from .several import hessian_products
 from .sketch import COLLINEAR, MOST, Apart, Memory, Sketch, enough, matrix_rows
+from .wide import Wide
 
 Array = NDArray[np.float64]
 
@@ -66,7 +69,16 @@ class Directions:
         ridge = self._ridge(point, problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs)
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
+        if outputs == 1 and Wide.suits(problem):
+            try:
+                return self._wide.direction(bend, g[:, 0], ridge)[:, None], upwards
+            except LinAlgError:
+                pass
         return self._conjugate(point, f, g, bend, ridge), upwards
+
+    @cached_property
+    def _wide(self) -> Wide:
+        return Wide(self.problem)
 
     def _whole(self, point: Point) -> tuple[Array, bool]:
         """The same, by the matrix of all outputs at once of those samples that bend: where kinks were rounded the few

@@ -94,14 +94,12 @@ class LinearModel(BaseEstimator):
 
             begin = self._before(_outputs(loss, classes) or 1, X.shape[1])
             loss, begin = self._settled(loss, design, y, weight, added, begin)
-            local = redescends(loss) is not None
-            if self.scale:
-                task, solution, self.scale_, trouble = with_settled_scale(
-                    loss, make, self._solve, begin or high_breakdown(make)
-                )
+            local, near = redescends(loss) is not None, "the last fit"
+            if begin is None and (local or self.scale):
+                begin, near = high_breakdown(make)
+            if begin and self.scale:
+                task, solution, self.scale_, trouble = with_settled_scale(loss, make, self._solve, begin)
             else:
-                if local:
-                    begin = begin or high_breakdown(make)
                 task, trouble = make(loss), ""
                 solution = self._solve(task, task.start(begin, local=local))
         self._keep(task, solution.theta)
@@ -121,7 +119,8 @@ class LinearModel(BaseEstimator):
                 ConvergenceWarning,
             )
         if endless is not None:
-            self._say(separated(endless, task, kept, self._feature_names()), ConvergenceWarning)
+            said = separated(endless, task, kept, self._feature_names(), self._output_names())
+            self._say(said, ConvergenceWarning)
         elif has_no_loss(solution, task):
             self._say(
                 "the classes are separated perfectly: without a penalty many coefficients have no loss, and these are "
@@ -130,8 +129,7 @@ class LinearModel(BaseEstimator):
             )
         if local:
             self._say(
-                "the loss redescends, so this optimum is a local one: the one near the fit that most samples agree on",
-                LocalOptimumWarning,
+                f"the loss redescends, so this optimum is a local one: the one near {near}", LocalOptimumWarning
             )
 
     def _settled(
@@ -182,11 +180,11 @@ class LinearModel(BaseEstimator):
 
     @contextmanager
     def _unless_refused(self) -> Iterator[None]:
-        """An error leaves the estimator as it was."""
+        """An error, or an interrupt, leaves the estimator as it was."""
         before = dict(self.__dict__)
         try:
             yield
-        except Exception:
+        except BaseException:
             self.__dict__ = before
             raise
 

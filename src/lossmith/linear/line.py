@@ -86,7 +86,15 @@ class Line:
             share = slope_low / (slope_low - slope_high) if np.isfinite(slope_high) else 0.1
             t = low + (high - low) * min(max(share, 0.1), 0.9)
             slope = self.slope(t)
-        return self._shorter(t) if self.point.mu == 0 else t
+        return self._inside(self._shorter(t) if self.point.mu == 0 else t)
+
+    def _inside(self, t: float) -> float:
+        """Less than t, if a score there lies outside its domain, where only rounding can have put it."""
+        for _ in range(40):
+            if self.end(t).is_finite:
+                return t
+            t /= 2
+        return 0.0
 
     def _is_lost(self, first: float) -> bool:
         """Whether all that the whole step changes is rounding of the objective: slopes would say nothing of lengths."""

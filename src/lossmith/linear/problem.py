@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossmith.formula.expr import apply
+from lossmith.lazy import cached_property
 
 from .classes import distinct
 from .design import Design
@@ -21,7 +22,7 @@ from .penalty import Bound, Penalty
 from .reach import Reach, moves, rounding
 from .samples import Samples, can_read
 from .several import Several
-from .views import View, tangent, window
+from .views import View, barrier, tangent, window
 
 if TYPE_CHECKING:
     from lossmith.loss import Loss
@@ -37,11 +38,16 @@ class Point:
     """Coefficients, and what one read of the features tells of them."""
 
     theta: Array
-    mu: float  # the window over which the loss is averaged; 0: the loss itself
+    mu: float  # the window over which the loss is averaged, or the weight of its barrier; 0: the loss itself
     f: Array | None  # scores, (n,); None where they are not kept
     support: float  # weighted mean of the heights of the supporting lines: of the loss itself where mu is 0
     v: Array  # derivative of the weighted mean in theta, the penalty left out
     size: float | None = None  # weighted mean of the size of the loss; None: it has to be asked for
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all scores are inside their domain, and so that slopes there are numbers."""
+        return bool(np.isfinite(self.v).all())
 
 
 class Problem:
@@ -85,7 +91,16 @@ class Problem:
         )  # fmt: skip
 
     def view(self, mu: float) -> View:
-        return (window if mu > 0 else tangent)(self.loss.formula)
+        if mu == 0:
+            return tangent(self.loss.formula)
+        return (barrier if self.inwards else window)(self.loss.formula)
+
+    @cached_property
+    def inwards(self) -> float:
+        """Which way leads from the edge of the scores' domain, up to which the loss is smooth; 0 where it has none."""
+        domain = self.loss.formula.predictions[0].domain
+        way = float(np.isfinite(domain.low)) - float(np.isfinite(domain.high))
+        return way if way and self.samples is not None and not self.loss.kinked else 0.0
 
     # one read of the features -----------------------------------------------------------------------------------------
 
@@ -201,7 +216,7 @@ class Problem:
         return np.where(usable, exact, curvature), not bool((exact < -noise).any())
 
     def kinks(self, point: Point) -> Array | None:
-        """How far each sample's score is from the kink in its window, NaN where there is none."""
+        """How far each sample's score is from the kink in its window, NaN where there is none; or from the edge."""
         kink = self.view(point.mu).kink
         if kink is None or self.samples is None or point.f is None:
             return None
@@ -299,7 +314,11 @@ class Problem:
 
     def steepest(self, point: Point) -> float:
         """The largest entry of the smallest subgradient, for which no bound is needed."""
-        return float(np.abs(self._penalty.subgradient(point.theta, point.v)).max())
+        return float(np.abs(self.subgradient(point)).max())
+
+    def subgradient(self, point: Point) -> Array:
+        """The smallest one."""
+        return self._penalty.subgradient(point.theta, point.v)
 
     @property
     def reach(self) -> Reach:

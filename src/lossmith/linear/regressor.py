@@ -57,11 +57,12 @@ class LinearRegressor(RegressorMixin, LinearModel):
         self.scale = scale
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
-        """Fit anew; with `warm_start`, from where the last fit ended."""
-        loss, features, target, weight = self._checked(X, y, sample_weight, offset)
-        _check_spread(loss, target, weight)
-        self._fit(loss, features, target, weight, offset)
-        return self._plain()
+        """Fit anew; with `warm_start`, from where the last fit ended. A fit that is refused changes nothing."""
+        with self._unless_refused():
+            loss, features, target, weight = self._checked(X, y, sample_weight, offset)
+            _check_spread(loss, target, weight)
+            self._fit(loss, features, target, weight, offset)
+            return self._plain()
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, offset: Any = None) -> Self:
         """Learn from a batch of a stream, once, and forget it; a batch that is refused changes nothing."""

@@ -41,8 +41,8 @@ _FEATURES = 30  # with more, hardly any subset is free of outliers
 _SAMPLES = 2000  # of more samples, so many are looked at
 
 
-def high_breakdown(make: Make) -> Model:
-    """The better of least absolute deviations and least trimmed squares."""
+def high_breakdown(make: Make) -> tuple[Model, str]:
+    """The better of least absolute deviations and least trimmed squares, and what to call it."""
     from lossmith.registry import get
 
     task = make(get("absolute_error"))
@@ -50,7 +50,10 @@ def high_breakdown(make: Make) -> Model:
     trimmed = _least_trimmed_squares(task)
     if trimmed is not None:
         found.append(trimmed)
-    return task.original(min(found, key=lambda theta: _scale(task, theta)))
+        name = "the fit that most samples agree on"
+    else:
+        name = "the fit of least absolute deviations, which resists outliers in y, but not in X"
+    return task.original(min(found, key=lambda theta: _scale(task, theta))), name
 
 
 def scale_names(loss: Loss) -> tuple[str, ...]:
@@ -70,6 +73,7 @@ def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tu
     scale, history = _scale(start, start.scaled(*begin)), []
     if _vanished(scale, start):
         scale = start.problem.unit
+    rounds: list[tuple[float, float]] = []  # scales that were used, and those of the residuals they left
     for _ in range(ROUNDS):
         task = make(in_units(loss, scale, names))
         solution = solve(task, task.scaled(*begin))
@@ -82,11 +86,25 @@ def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tu
         if abs(scale - used) <= SETTLED * used:
             trouble = ""
             break
+        rounds.append((used, scale))
+        scale = _between(rounds)
     else:
+        scale = rounds[-1][1]
         trouble = f"the scale of the residuals still changed, from {used:.6g} to {scale:.6g}, after {ROUNDS} rounds"
     solution.history = [replace(step, iteration=i) for i, step in enumerate(history)]
     solution.n_iter = len(history) - 1
     return task, solution, used, trouble
+
+
+def _between(rounds: list[tuple[float, float]]) -> float:
+    """The next scale to use: that of the residuals; but as much nearer to the one used as the last two rounds tell that
+    they answer each other, who would go to and fro for long (a secant step)."""
+    used, found = rounds[-1]
+    if len(rounds) == 1:
+        return found
+    before, answer = rounds[-2]
+    ratio = min((found - answer) / (used - before), 0.0) if used != before else 0.0
+    return used + (found - used) / (1.0 - ratio)
 
 
 def _scale(task: Task, theta: Array) -> float:
@@ -100,31 +118,54 @@ def _vanished(scale: float, task: Task) -> bool:
 
 
 def _least_trimmed_squares(task: Task) -> Array | None:
-    """theta; None where there are too many features, or too few samples, for a search by random subsets."""
+    """theta; None where there are too many features for a search by random subsets, or where half of the samples, which
+    weights repeat, determine no fit."""
     problem, design = task.problem, task.design
     k = 1 + design.p
+    if is_sparse(design.X) or design.p > _FEATURES:
+        return None
     rng = np.random.default_rng(0)
-    rows = np.sort(rng.permutation(design.n)[:_SAMPLES])
-    if is_sparse(design.X) or design.p > _FEATURES or len(rows) < 4 * k:
+    rows, weight = _looked_at(np.ones(design.n) if problem.weight is None else problem.weight, rng)
+    half = float(weight.sum()) * ((len(rows) + k + 1) // 2) / len(rows)
+    if len(rows) <= 2 * k or np.sort(weight)[-k:].sum() >= half:
         return None
     Z = design.rows(rows)
     offset = 0.0 if problem.offset is None else problem.offset[rows]
-    y = problem.y[rows] - offset
-    half = (len(rows) + k + 1) // 2
+    y, chance = problem.y[rows] - offset, np.log(weight)
+
+    def best(squares: Array) -> Array:
+        """How much of each sample is in the half with the smallest residuals."""
+        order = np.argsort(squares)
+        inside, ahead = np.empty_like(weight), np.cumsum(weight[order])
+        inside[order] = np.clip(half - ahead + weight[order], 0.0, weight[order])
+        return inside
 
     def concentrated(theta: Array, rounds: int) -> tuple[float, Array]:
         for _ in range(rounds):
-            best = np.argpartition(np.abs(y - Z @ theta), half - 1)[:half]
-            before, theta = theta, np.asarray(np.linalg.lstsq(Z[best], y[best], rcond=None)[0])
+            inside = best(np.square(y - Z @ theta))
+            some = np.flatnonzero(inside)
+            root = np.sqrt(inside[some])
+            before, theta = theta, np.asarray(np.linalg.lstsq(Z[some] * root[:, None], y[some] * root, rcond=None)[0])
             if np.allclose(theta, before, rtol=1e-10, atol=1e-10 * problem.unit):
                 break
-        squares = np.partition(np.square(y - Z @ theta), half - 1)[:half]
-        return float(squares.sum()), theta
+        squares = np.square(y - Z @ theta)
+        return float(best(squares) @ squares), theta
 
     def subset() -> Array:
-        some = rng.choice(len(rows), k, replace=False)
-        return np.asarray(np.linalg.lstsq(Z[some], y[some], rcond=None)[0])
+        drawn = np.argpartition(chance + rng.gumbel(size=len(rows)), -k)[-k:]  # the likelier, the more they weigh
+        return np.asarray(np.linalg.lstsq(Z[drawn], y[drawn], rcond=None)[0])
 
     found = sorted((concentrated(subset(), 2) for _ in range(_SUBSETS)), key=lambda pair: pair[0])[:_KEPT]
     _, theta = min((concentrated(theta, 50) for _, theta in found), key=lambda pair: pair[0])
     return theta[:, None]
+
+
+def _looked_at(weight: Array, rng: np.random.Generator) -> tuple[NDArray[np.intp], Array]:
+    """Samples and their weights: all, or of many one at random from each of parts that weigh the same."""
+    if len(weight) <= _SAMPLES:
+        return np.arange(len(weight)), weight
+    ahead = np.cumsum(weight)
+    places = (np.arange(_SAMPLES) + rng.random(_SAMPLES)) / _SAMPLES * ahead[-1]
+    drawn = np.minimum(np.searchsorted(ahead, places, side="right"), len(weight) - 1)  # 1 may be rounded to
+    rows, count = np.unique(drawn, return_counts=True)
+    return rows, count.astype(np.float64)

@@ -38,6 +38,7 @@ class Separation:
     samples: NDArray[np.intp]  # those whose loss falls
     features: NDArray[np.intp]  # that take part, the most important ones first
     signs: NDArray[np.intp]  # of each: whether its coefficient goes up or down; 0 where classes disagree
+    absent: int | None = None  # a class without samples, whose intercept alone is the direction
 
 
 def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool) -> Separation | None:
@@ -45,8 +46,11 @@ def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool)
 
     A loss that is not convex has none if every sample is fitted ever better; of some of them nothing follows.
     """
-    if problem.l1.any() or problem.l2.any() or problem.loss.kinked or not _may_fall_for_ever(problem):
+    if problem.loss.kinked or not _may_fall_for_ever(problem):
         return None
+    found = _along_intercept(problem, theta)
+    if found is not None or problem.l1.any() or problem.l2.any():
+        return found
     if np.abs(problem.changes(theta - constant)).max() < _FAR * problem.unit:
         return None
     if not convex:
@@ -63,12 +67,32 @@ def separation(problem: Problem, theta: Array, constant: Array, *, convex: bool)
     if not _LONG * problem.unit < longest < np.inf:
         return None
     far = problem.scores_at(point).reshape(move.shape) + _ENDLESS * problem.unit / longest * move
-    slope = problem.loss.gradient(problem.y, far if problem.samples is None else far[:, 0], reduction="none")
-    rises = np.sum(np.asarray(slope).reshape(move.shape) * move, axis=1) > 0
+    slope = _slopes(problem, problem.y, far if problem.samples is None else far[:, 0])
+    rises = ~(np.sum(slope.reshape(move.shape) * move, axis=1) <= 0)
     moved = each > _TIED * longest
     if (rises & moved).any():
         return _by_program(problem, theta - constant)
     return Separation(np.flatnonzero(moved if rises.any() else each > 0), *_directed(step))
+
+
+def _along_intercept(problem: Problem, theta: Array) -> Separation | None:
+    """Along an intercept alone, which no penalty holds: of counts that are all zero, of a class without samples."""
+    absent, way = None, np.zeros_like(theta)
+    if problem.samples is None:
+        absent = next(iter(np.setdiff1d(np.arange(theta.shape[1]), problem.y).tolist()), None)
+        if absent is None or problem.loss.target_kind != "class id":
+            return None
+        way[0, absent] = -1.0
+    else:
+        ends = np.array([problem.y.min(), problem.y.max()])
+        below, above = (_slopes(problem, ends, np.full(2, side * _ENDLESS * problem.unit)) for side in (-1.0, 1.0))
+        way[0] = -1.0 if (below >= 0).all() else 1.0 if (above <= 0).all() else 0.0
+    if not way.any():
+        return None
+    far = problem.scores(theta + _TURNED * problem.unit * way)
+    slope = _slopes(problem, problem.y, far).reshape(problem.design.n, -1) @ way[0]
+    falls, nothing = np.flatnonzero(slope < 0), np.array([], dtype=np.intp)
+    return Separation(falls, nothing, nothing, absent) if len(falls) and (slope <= 0).all() else None
 
 
 def levels_apart(problem: Problem, theta: Array) -> Separation | None:
@@ -119,8 +143,7 @@ def _of_score(problem: Problem, Z: Array) -> tuple[NDArray[np.intp], Array, Arra
     """(samples whose loss falls one way, the change of their score that way by coefficients, that of those whose loss
     rises either way)."""
     far = np.full(len(Z), _TURNED * problem.unit)
-    with np.errstate(all="ignore"):
-        below, above = (np.asarray(problem.loss.gradient(problem.y, f, reduction="none")) for f in (-far, far))
+    below, above = (_slopes(problem, problem.y, f) for f in (-far, far))
     up, down = (above <= 0) & (below < 0), (below >= 0) & (above > 0)  # flat on both sides, it does not fall
     way = np.where(up, 1.0, np.where(down, -1.0, 0.0))
     falls = np.flatnonzero(way)
@@ -167,6 +190,11 @@ def _may_fall_for_ever(problem: Problem) -> bool:
     domain, far = problem.loss.formula.predictions[0].domain, _ENDLESS * problem.unit
     if domain.low > -far or domain.high < far:
         return False
-    with np.errstate(all="ignore"):
-        below, above = (np.asarray(problem.loss.gradient(y, np.full(len(y), f), reduction="none")) for f in (-far, far))
+    below, above = (_slopes(problem, y, np.full(len(y), f)) for f in (-far, far))
     return bool((below >= 0).any() or (above <= 0).any())
+
+
+def _slopes(problem: Problem, y: NDArray[Any], far: Array) -> Array:
+    """At scores that no fit will meet; NaN where they are too far out for the loss to tell."""
+    with np.errstate(all="ignore"):
+        return np.asarray(problem.loss.gradient(y, far, reduction="none", validate=False))

@@ -3,7 +3,8 @@
 Many samples: the same problem on some of them gives the start. Smooth losses: Newton steps, of many samples with a
 matrix from some of them. Kinked losses: the loss averaged over a window, which is smooth, by Newton steps; then a
 narrower window, from where the last one ended; and at each width the vertex the solution is heading for: coefficients
-that put the samples in the window exactly on their kinks. A line search looks at the sign of the slope along a step,
+that put the samples in the window exactly on their kinks. Smooth losses that lead to an edge of their scores' domain:
+with a barrier there, by Newton steps; then with a lower one. A line search looks at the sign of the slope along a step,
 which convexity makes safe; it needs no values of the averaged loss.
 
 The certificate is the same for all: F(theta) less a lower bound of F made of one supporting line per sample.
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from .convexity import looks_convex
 from .design import chosen
 from .directions import Directions
+from .edge import held
 from .goal import Goal
 from .line import Line
 from .penalty import Bound
@@ -37,6 +39,10 @@ _MANY = 4  # times the samples that tell enough: from here on these give the sta
 _PATIENCE = 30  # steps
 _GAIN = 0.1  # of the gap, which makes one more vertex worth its walk
 _ROUGH = 1e-5  # how well the start is solved for: what some samples say is less certain than that
+_INWARDS = 0.1  # of the way to the start, at which all scores are inside their domain
+_STEPS = 20  # after which rounding may be all that is left to do at a barrier
+_CENTRED = 1.5  # times that weight: near enough to lower it
+_LAST = 0.1  # of the gap that is good enough: the lowest barrier
 _ROUNDING = 4 * float(np.finfo(float).eps)  # of the size of the loss
 
 
@@ -49,7 +55,7 @@ class Step:
     gradient: float  # size of the smallest subgradient, per coefficient of the scaled features the largest
     length: float  # of the step that led here, 1 being Newton's
     gap: float
-    window: float  # over which a kinked loss was averaged; 0: the loss itself
+    window: float  # over which a kinked loss was averaged, or the weight of its barrier; 0: the loss itself
 
 
 @dataclass
@@ -115,6 +121,7 @@ class _Solver:
     ) -> None:  # fmt: skip
         self.problem, self.point, self.window, self.max_iter = problem, start, window, max_iter
         self.goal = Goal(problem, start, tol, constant)
+        self.start = start.theta
         self.best, self.best_objective, self.proof = start.theta, problem.penalised(start), Proof()
         self.lowest = self.best_objective
         self.n_iter, self.length = 0, 0.0
@@ -135,14 +142,36 @@ class _Solver:
         if not (windows and self.problem.loss.kinked):
             converged = self._descend(0.0, SMOOTH_STEPS if windows else self.max_iter)
         if windows and not converged and (self.convex or self.problem.loss.kinked):
-            # kinked, or so sharply bent that it may as well be
-            self._narrowing_windows()
+            if self.problem.inwards:
+                self._lower_barriers()
+            else:  # kinked, or so sharply bent that it may as well be
+                self._narrowing_windows()
             converged = self.convex and self._is_near()
         gap = self.gap if self.convex else float("nan")
         reason = arrival(self.gap if self.convex else None) if converged else broken_off(self.n_iter, self.max_iter)
         if not converged and self.n_iter < self.max_iter and gap > -self.best_objective > 0:
             gap, reason = np.inf, "the objective falls below any bound"  # only how large numbers may be ended it
         return Solution(self.best, self.best_objective, gap, converged, self.n_iter, self.convex, reason, self.history)
+
+    def _lower_barriers(self) -> None:
+        """At the optimum with a barrier its weight is all that is missing to the proof."""
+        problem, mu, theta = self.problem, self.goal.size, self.best + _INWARDS * (self.start - self.best)
+        self.point = problem.at(theta, mu)
+        if not self.point.is_finite:
+            theta[0] += problem.inwards * problem.unit
+            self.point = problem.at(theta, mu)
+        while self.point.is_finite and self.n_iter < self.max_iter:
+            for _ in range(min(_STEPS, self.max_iter - self.n_iter)):
+                bound = problem.bound(held(problem, self.point))
+                if self._note(self.point, bound) - bound.lower <= _CENTRED * mu:
+                    break
+                self.n_iter += 1
+                if not self._step(bound):
+                    break
+            if self._is_near() or mu < _LAST * self.goal.target:
+                return
+            mu *= 0.1
+            self.point = problem.at(self.point.theta, mu)
 
     def _narrowing_windows(self) -> None:
         unit = self.problem.unit

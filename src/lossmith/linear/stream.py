@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lossmith.start import typical_residual
 
 from .beginning import Beginning
-from .descent import FARTHEST, RULES, batch_step, batches, steepness, without_way_out
+from .descent import FARTHEST, RULES, Slopes, batch_step, batches, steepness, without_way_out
 from .design import Design
 from .problem import Problem
 from .running import AVERAGED, Running
@@ -43,7 +43,7 @@ class Stream:
         self.begin: Beginning | None = None  # of the first batch
         self.point: tuple[Array, Array] | None = None  # where steps have led: coefficients and intercepts
         self.deviation = Running()  # of targets from a constant, in logarithms: no outlier tells much
-        self.slope = Running()  # of the loss there, in size
+        self.slope = Running()  # of the loss there
         self.residual = Running()  # of the model, in logarithms
         self.rate = 0.0  # by default, with the last batch
         self.mean: Array | float = 0.0
@@ -87,10 +87,11 @@ class Stream:
         as nothing tells the units."""
         f = problem.scores(np.vstack([theta[:1], np.zeros_like(theta[1:])]))
         if _take_size(self.deviation, problem, f):
-            self.slope.take(steepness(problem, f), problem.total)
+            self.slope.take(np.array(steepness(problem, f, self._unit)), problem.total)
         if not self.deviation.total:
             return 0.0
-        return self.rule.default_rate(problem, self._unit, self.slope.value, min(size, problem.design.n))
+        slope = Slopes(*self.slope.value.tolist())
+        return self.rule.default_rate(problem, self._unit, slope, min(size, problem.design.n))
 
     @property
     def _unit(self) -> float:

@@ -39,8 +39,15 @@ def has_no_loss(solution: Solution, task: Task) -> bool:
     return free and solution.objective <= _VANISHED * task.size
 
 
-def separated(found: Separation, task: Task, kept: NDArray[np.intp] | None, names: Sequence[str]) -> str:
+def separated(
+    found: Separation, task: Task, kept: NDArray[np.intp] | None, names: Sequence[str], outputs: Sequence[object]
+) -> str:
     """Which samples, and along which features."""
+    if found.absent is not None:
+        return (
+            f"class {outputs[found.absent]!r} has no samples of positive weight: its best intercept is infinite, and "
+            "this one is as large as tol asked for"
+        )
     parts = [
         f"{'-' if sign < 0 else ''}{names[j]}"
         for j, sign in zip(found.features[:_NAMED].tolist(), found.signs.tolist(), strict=False)
@@ -61,6 +68,19 @@ def separated(found: Separation, task: Task, kept: NDArray[np.intp] | None, name
     )
 
 
+def _at_edge(solution: Solution, task: Task) -> str:
+    """What to do where the loss is least at the edge of what it is defined for, and a solver can only run into it."""
+    problem, loss = task.problem, task.problem.loss
+    if not problem.inwards:
+        return ""
+    domain = loss.formula.predictions[0].domain
+    f = problem.scores(solution.theta)
+    count = np.count_nonzero(np.minimum(f - domain.low, domain.high - f) <= _EXACT * problem.unit)
+    use = f"{loss.name}(log_input=True)" if loss.params.get("log_input") is False else "a link (with_link)"
+    where = f"{count} of {len(f)} predictions are at the edge of {domain.describe()}"
+    return f"{where}: {use} keeps them inside" if count else ""
+
+
 def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver: str) -> str:
     """How far the solver came, and what to do."""
     if solution.gap == np.inf:
@@ -73,6 +93,8 @@ def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver
         state = f"the loss is not convex; the objective is {solution.objective:.9g}"
     if solution.n_iter >= max_iter:
         advice = "increase max_iter"
+    elif at_edge := _at_edge(solution, task):
+        advice = at_edge
     elif any(task.problem.penalties):
         advice = "increase tol, or the penalty"
     else:

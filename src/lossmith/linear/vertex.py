@@ -1,4 +1,5 @@
-"""Where a kinked loss ends: coefficients that put samples on their kinks, and slopes there that prove it the end.
+"""Where a kinked loss ends: coefficients that put samples on their kinks, and slopes there that prove it the end. With
+an l1 penalty coefficients have kinks too, at 0, on which some of them are.
 
 Descent on the averaged loss finds which samples these can be: those whose window holds a kink, all others being taken
 to stay on their side. A walk from kink to kink finds which of them are, exactly: the coefficients, and for every sample
@@ -21,6 +22,7 @@ Array = NDArray[np.float64]
 
 _LARGEST = 1500  # coefficients and samples
 _FEW = 64  # coefficients, for each of which a walk
+_ALL = 200  # features, of which also those may take part that l1 holds at 0
 _SEEN = 1 << 17  # samples that may be asked whether their kinks were passed: of more answers take too much room
 _WALKED = 20  # may pass so many samples; it takes longer where they are more
 
@@ -35,7 +37,9 @@ def vertices(problem: Problem, point: Point) -> Iterator[tuple[Array, Point | No
     kink = problem.kinks(point)
     if kink is None:
         return
-    columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0))
+    columns = np.flatnonzero((point.theta[:, 0] != 0) | (problem.l1 == 0) | (problem.design.p <= _ALL))
+    penalised = np.flatnonzero(problem.l1[columns])
+    at_zero, l1 = np.eye(len(columns))[penalised], problem.l1[columns][penalised]
     most = _WALKED * len(columns) + 200 if len(columns) <= _FEW else 3 * len(columns) + 10
     on, wide = np.flatnonzero(np.isfinite(kink)), point
     kink = kink[on]  # the others are in the way: there may be many
@@ -43,11 +47,14 @@ def vertices(problem: Problem, point: Point) -> Iterator[tuple[Array, Point | No
         Z, share, (slope, *ends) = problem.design.rows(on, columns), problem.share(on), problem.slopes(point, on)
         below, above = ends if wide is point else problem.slopes(wide, on)[1:]
         c = _gradient(problem, point, columns) - Z.T @ (share * slope)
-        walk = Walk(Z, kink, share * below, share * above, c, problem.l2[columns])
+        walk = Walk(
+            np.vstack([Z, at_zero]), np.append(kink, -point.theta[columns, 0][penalised]),
+            np.append(share * below, -l1), np.append(share * above, l1), c, problem.l2[columns],
+        )  # fmt: skip
         walk.run()
         step = np.zeros_like(point.theta)
         step[columns, 0] = walk.d
-        proof = _pulled(problem, point, on, walk.pulls - share * slope, kink) if wide is point else None
+        proof = _pulled(problem, point, on, walk.pulls[: len(on)] - share * slope, kink) if wide is point else None
         yield point.theta + step, proof
         if problem.design.n > _SEEN or not step.any():
             return
@@ -69,8 +76,7 @@ def _passed(problem: Problem, point: Point, step: Array) -> tuple[Point, Array]:
 
 
 def _gradient(problem: Problem, point: Point, columns: NDArray[np.intp]) -> Array:
-    used = point.theta[columns, 0]
-    return np.asarray(point.v[columns, 0] + problem.l2[columns] * used + problem.l1[columns] * np.sign(used))
+    return np.asarray(point.v[columns, 0] + problem.l2[columns] * point.theta[columns, 0])
 
 
 def _pulled(problem: Problem, point: Point, on: NDArray[np.intp], pull: Array, kink: Array) -> Point:

@@ -6,6 +6,11 @@ for any formula: the derivative is (L(f + mu) - L(f - mu)) / (2 mu), the second 
 The same numbers certify an optimum of the loss itself. A convex L has, somewhere in the window, a tangent of that
 very slope; it lies on or above the point where the tangents at the window's two ends meet. So the line through that
 point, `support + slope * (t - f)`, runs below L everywhere, and touches it when L is two straight pieces in the window.
+
+A smooth loss of scores on one side of an edge, such as of positive means, may be least where some scores are at the
+edge. It gets a barrier there, -mu log(distance), which is lowered (Fiacco and McCormick 1968,
+doi:10.1137/1.9781611971316). The slope with the barrier is again that of a line below the loss, wherever scores may be:
+beside the tangent it falls by mu / distance per unit, mu at the score itself, and meets the tangent at the edge.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from lossmith.formula.expr import ZERO, Expr, apply, const, leaf, substitute, wh
 from lossmith.formula.model import Formula
 from lossmith.record import Record
 
-MU = leaf("param", "half width of the window")
+MU = leaf("param", "half width of the window, or weight of the barrier")
 _NAN = const(math.nan)
 
 
@@ -28,7 +33,7 @@ class View(Record):
     slope: Expr  # derivative of the averaged loss, or of the loss
     support: Expr  # height at the score of a line with that slope that runs below the loss everywhere
     bend: Expr  # second derivative of either
-    kink: Expr | None = None  # where the two tangents meet, relative to the score; NaN where the loss is straight
+    kink: Expr | None = None  # where two tangents meet, relative to the score; NaN where the loss is straight
     ends: tuple[Expr, ...] = ()  # the slopes at the window's two ends
 
 
@@ -59,6 +64,14 @@ def window(formula: Formula) -> View:
     support = value_below + mean * (f - below) - dip
     bend, kink = where(bent, turn / width, ZERO), where(bent, to_kink - (f - below), _NAN)
     return View(mean, support, bend, kink, (slope_below, slope_above))
+
+
+@lru_cache(maxsize=64)
+def barrier(formula: Formula) -> View:
+    """The loss, and a barrier at the edge of its scores' domain; the edge takes the place of a kink."""
+    view, domain = tangent(formula), formula.predictions[0].domain
+    edge = const(domain.low if math.isfinite(domain.low) else domain.high) - formula.predictions[0].as_input
+    return View(view.slope + MU / edge, view.support - MU, view.bend + MU / edge**2, edge)
 
 
 def _legal(x: Expr, domain: Domain, f: Expr) -> Expr:

@@ -113,7 +113,7 @@ class HistGradientBoostingLoss(BaseLoss):
         scores = getattr(sys._getframe(1).f_locals.get("self"), "n_trees_per_iteration_", self.n_classes)
         if self.is_multiclass and scores is None:
             raise ValueError(f"{self.trees.loss.name}: say classes=, the number of scores, or let an estimator ask")
-        shape = (n_samples, scores) if self.is_multiclass else (n_samples,)
+        shape: Any = (n_samples, scores) if self.is_multiclass else (n_samples,)
         return np.empty(shape, dtype, order), np.empty(shape, dtype, order)
 
     def gradient_hessian(

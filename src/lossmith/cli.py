@@ -241,6 +241,8 @@ def told(as_json: bool = False) -> Iterator[None]:
         refuse(one_line(error), as_json)
         raise typer.Exit(2) from None
     except OSError as error:  # a place that cannot be written, a full disk
+        if os.environ.get("LOSSMITH_DEBUG"):
+            raise
         refuse(f"{error.filename}: {error.strerror}" if error.filename else one_line(error), as_json)
         raise typer.Exit(2) from None
     except ModuleNotFoundError as error:

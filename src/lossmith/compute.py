@@ -24,7 +24,7 @@ from lossmith.namespaces import (
     namespace_of,
     stacked,
 )
-from lossmith.parameters import check_constants, stored, stored_vector
+from lossmith.parameters import check_factors, stored, stored_vector
 from lossmith.record import replace
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Call:
 
     def _params(self, like: Array) -> dict[str, Any]:
         xp, dtype = self.data.xp, dtype_name(like.dtype)
-        check_constants(self.loss, self.data.formula, dtype)
+        check_factors(self.loss, self.data.formula, dtype)
         values: dict[str, Any] = {"width": self.width}
         numbers = self.loss.numbers
         for argument in self.data.formula.params:

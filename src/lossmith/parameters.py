@@ -72,10 +72,10 @@ def stored(loss: Loss, name: str, value: float, dtype: Any) -> float:
     return found
 
 
-def check_constants(loss: Loss, formula: Formula, dtype: Any) -> None:
-    """The same of the numbers that the formula itself holds, such as the factor of a multiple."""
-    for value in formula.constants:
-        stored(loss, "a constant", value, dtype)
+def check_factors(loss: Loss, formula: Formula, dtype: Any) -> None:
+    """The same of the factors that the formula itself holds."""
+    for value in formula.factors:
+        stored(loss, "a factor", value, dtype)
 
 
 def stored_vector(loss: Loss, name: str, dtype: Any) -> np.ndarray[Any, Any]:

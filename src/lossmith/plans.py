@@ -16,7 +16,7 @@ from lossmith.formula.expr import ONE, Expr, apply, walk
 from lossmith.formula.model import Formula
 from lossmith.inputs import check_count
 from lossmith.namespaces import compute_dtype, dtype_name, is_floating
-from lossmith.parameters import check_constants, stored, stored_vector
+from lossmith.parameters import check_factors, stored, stored_vector
 from lossmith.record import Record, replace
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def plan(
         check_count(loss, formula, classes, compute)
     by_class = rows and y_pred.ndim == 2 and not y_pred.flags.c_contiguous
     wanted, outputs, sums = _wanted(formula, request, compute, dtype_name(result), by_class=by_class)
-    check_constants(loss, formula, compute)
+    check_factors(loss, formula, compute)
     numbers = [p.name for p in formula.params if not p.per_class]
     known = {name: stored(loss, name, loss.numbers[name], compute) for name in numbers}
     fixed = {**known, "width": float(request.width)}

@@ -167,6 +167,8 @@ def redescends(loss: Loss) -> tuple[float, float] | None:
     for side in (-1.0, 1.0):
         slope = loss.gradient(np.zeros_like(_RESIDUALS), side * _RESIDUALS, reduction="none", validate=False)
         told = ~np.isnan(slope)  # the others are too far out for this loss to tell
+        if not told.any():
+            return None
         pull, residuals = side * slope[told], _RESIDUALS[told]
         highest = int(np.argmax(pull))
         falls |= bool(pull[highest] > 0 and (pull[highest:] < (1 - 1e-6) * pull[highest]).any())

@@ -10,7 +10,8 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 
 import lossmith as lm
-from lossmith.formula import FormulaError, Real, tanh
+from lossmith.formula import FormulaError, Real, log, maximum, tanh
+from lossmith.formula import where as choose
 
 SQUARED = lm.squared_error()
 Y, F = np.array([0.0, 1.0, 2.0]), np.array([1.0, 1.0, 4.0])
@@ -193,9 +194,9 @@ def test_more_classes_than_float32_numbers_are_refused():
 @pytest.mark.parametrize(("loss", "named"), [
     (lm.huber(delta=1e39), "delta = 1e.39 would be inf in float32"),
     (lm.pseudo_huber(delta=1e-46), "delta = 1e-46 would be 0.0 in float32"),
-    (1e-50 * lm.squared_error(), "a constant = 1e-50 would be 0.0 in float32"),
-    (1e39 * lm.squared_error(), "a constant = 1e.39 would be inf in float32"),
-    (lm.hinge().class_weighted({0: 1e-60, 1: 1}), "a constant = 1e-60 would be 0.0 in float32"),
+    (1e-50 * lm.squared_error(), "a factor = 1e-50 would be 0.0 in float32"),
+    (1e39 * lm.squared_error(), "a factor = 1e.39 would be inf in float32"),
+    (lm.hinge().class_weighted({0: 1e-60, 1: 1}), "a factor = 1e-60 would be 0.0 in float32"),
     (lm.cross_entropy(class_weight=[1, 1e-50]), r"class_weight\[1\] = 1e-50 would be 0.0 in float32"),
 ])  # fmt: skip
 def test_parameters_that_float32_does_not_hold_are_named(loss, named):
@@ -204,3 +205,13 @@ def test_parameters_that_float32_does_not_hold_are_named(loss, named):
     for call in (loss, loss.gradient):
         with pytest.raises(ValueError, match=named):
             call(y.astype("float32") if not loss.wide else y, f.astype("float32"))
+
+
+def test_guards_inside_a_formula_may_be_what_float32_does_not_hold():
+    @lm.pointwise
+    def guarded(y: Real, f: Real):
+        r = abs(f - y)
+        return choose(r < 1e300, log(maximum(r, 1e-60) + 1), 0.0) + maximum(r, 1e-300)
+
+    y, f = np.float32([0, 1]), np.float32([2, 1])
+    assert guarded()(y, f) == pytest.approx((np.log(3) + 2) / 2, rel=1e-6)

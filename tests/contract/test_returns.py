@@ -83,6 +83,7 @@ NAMED = lm.cross_entropy(labels=("a", "b"), from_logits=False)
         (lm.huber(), ["a", "b"], ["a", "b"], ["b", "a"]),
         (NAMED, np.array(["a", "b"]), ["a", "b"], ["b", "a"]),
         (NAMED, np.array(["a", "b"]), ["p", "q"], None),
+        (lm.cross_entropy(from_logits=False), np.array([0, 1]), ["0", "1"], ["1", "0"]),
         (lm.gaussian_nll(), np.array([0.0, 1.0]), ["mean", "log_scale"], ["log_scale", "mean"]),
     ],
     ids=str,

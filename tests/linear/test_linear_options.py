@@ -400,8 +400,8 @@ def test_numpy_may_be_set_to_raise(make, loss):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = outcome()
-    with np.errstate(all="raise"):
-        assert outcome() == expected
+        with np.errstate(all="raise"):
+            assert outcome() == expected
 
 
 def test_errors_whose_squares_fade_away_are_none_whatever_numpy_is_set_to():

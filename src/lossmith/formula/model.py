@@ -51,9 +51,17 @@ class Formula(Record):
     __eq__, __hash__ = object.__eq__, object.__hash__  # each is itself
 
     @cached_property
-    def constants(self) -> tuple[float, ...]:
-        """The numbers that its value is written with."""
-        return tuple(node.data for node in walk((self.value,)) if node.op == "const")
+    def factors(self) -> tuple[float, ...]:
+        """The numbers that multiply its value, or a term of it, as multiples and class weights do: no guards inside."""
+        found, left, seen = [], [self.value], {self.value}
+        while left:
+            node = left.pop()
+            inside = node.op in ("add", "sub", "mul", "neg")
+            terms = node.args[1:] if node.op == "where" else node.args if inside else ()
+            found += [term.data for term in terms if term.op == "const" and node.op == "mul"]
+            left += set(terms) - seen
+            seen.update(terms)
+        return tuple(found)
 
     @cached_property
     def gradient(self) -> tuple[Expr, ...]:

@@ -70,7 +70,7 @@ def _rises(loss: Loss, y: NDArray[Any], f: Array, places: Array, directions: Arr
         away = np.add(np.abs(f, out=parts), far, out=parts)
         known = 1e-12 * np.abs(height) + _ROUNDING * _sum(np.abs(np.multiply(away, gradient, out=away), out=away))
 
-        def falls() -> bool:
+        def falls(known: Array, noise: Array) -> bool:
             """Whether somewhere a slope does, or a chord leaves those at its ends."""
             if (slope[:-1] - slope[1:] > noise).any():
                 return True
@@ -78,15 +78,14 @@ def _rises(loss: Loss, y: NDArray[Any], f: Array, places: Array, directions: Arr
             outside = (slope[:-1] - chord > wide) | (chord - slope[1:] > wide)
             return bool((outside & np.isfinite(chord)).any())
 
-        if not falls():
+        if not falls(known, noise):
             return True
         if loss.wide:
             return False
         # Or no better than the terms that cancel in them: of formulas that are written as in a textbook.
         roots = [running_error(root) for root in (loss.formula.value, loss.formula.gradient[0])]
         of_height, of_slope = (_ROUNDING * x.reshape(slope.shape) for x in Samples(loss, rows, None).each(roots, flat))
-        known, noise = known + of_height, noise + of_slope[:-1] + of_slope[1:]
-        return not falls()
+        return not falls(known + of_height, noise + of_slope[:-1] + of_slope[1:])
 
 
 def _seen(loss: Loss, y: NDArray[Any], f: Array) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from lossmith.lazy import cached_property
 
 from .design import chosen, parts
 from .direction import DENSE, Cholesky, Shortest, conjugate_gradients, solve, sparse_step
+from .features import is_sparse
 from .penalty import Bound
 from .problem import NOISE, Point, Problem
 from .several import hessian_products
@@ -30,6 +31,7 @@ WORKING_SET = 300
 _SHORT = 0.3  # of the subgradient per unit of scores: damping that keeps a step over flat ground to a few units
 _QUICK = 1e7  # multiplications that take no longer than a few steps
 _MUCH = 1e10  # multiplications that take longer than finding a step without a matrix
+_ROUNDS = 200  # of conjugate gradients
 _PATIENCE = 10  # slow steps after which some of the samples are no guide: what matters may be in the others
 _SLOW = 0.3  # what is left of the stationarity after a step with a matrix that is good enough
 
@@ -43,6 +45,7 @@ class Directions:
         self._sketch: Sketch | None = None
         self._memory: Memory | None = None
         self._stationarity, self._upwards, self._slow = np.inf, True, 0
+        self._stiff = False  # conjugate gradients once did not come to an end
 
     def at(self, point: Point, bound: Bound) -> tuple[Array, bool]:
         """(a direction in which the objective falls, whether the loss curves upwards at every sample)."""
@@ -69,7 +72,8 @@ class Directions:
         ridge = self._ridge(point, problem.mean(bend if outputs == 1 else bend.sum(axis=1)) / outputs)
         if problem.l1.any():
             return self._sparse(point, g, bend, ridge), upwards
-        if outputs == 1 and Wide.suits(problem):
+        # Of sparse features steps without a matrix cost little, and as a rule are few.
+        if outputs == 1 and (self._stiff or not is_sparse(problem.design.X)) and Wide.suits(problem):
             try:
                 return self._wide.direction(bend, g[:, 0], ridge)[:, None], upwards
             except LinAlgError:
@@ -212,7 +216,11 @@ class Directions:
         else:
             precondition = partial(_divide, (problem.squares(rough) + problem.l2 + ridge)[:, None])
 
+        rounds = 0
+
         def product(d: Array) -> Array:
+            nonlocal rounds
+            rounds += 1
             delta = problem.changes(d)
             if problem.samples is not None:
                 turned = bend * delta
@@ -221,7 +229,9 @@ class Directions:
             return problem.pull(turned) + (problem.l2[:, None] + ridge) * d
 
         relative = float(np.abs(g).max()) / problem.unit / max(problem.mean(rough), 1e-300)
-        return conjugate_gradients(product, g, precondition, min(0.1, np.sqrt(relative)), 200)
+        found = conjugate_gradients(product, g, precondition, min(0.1, np.sqrt(relative)), _ROUNDS)
+        self._stiff |= rounds == _ROUNDS
+        return found
 
 
 def _noise(point: Point) -> float:

@@ -180,12 +180,14 @@ class LinearModel(BaseEstimator):
 
     @contextmanager
     def _unless_refused(self) -> Iterator[None]:
-        """An error, or an interrupt, leaves the estimator as it was."""
+        """An error, or an interrupt, leaves the estimator as it was; what is told of a fit as a warning does not, even
+        where warnings are errors."""
         before = dict(self.__dict__)
         try:
             yield
-        except BaseException:
-            self.__dict__ = before
+        except BaseException as error:
+            if not isinstance(error, Warning) or self.__dict__.get("coef_") is before.get("coef_"):
+                self.__dict__ = before
             raise
 
     @quiet

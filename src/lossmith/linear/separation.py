@@ -79,9 +79,12 @@ def _along_intercept(problem: Problem, theta: Array) -> Separation | None:
     """Along an intercept alone, which no penalty holds: of counts that are all zero, of a class without samples."""
     absent, way = None, np.zeros_like(theta)
     if problem.samples is None:
-        absent = next(iter(np.setdiff1d(np.arange(theta.shape[1]), problem.y).tolist()), None)
-        if absent is None or problem.loss.target_kind != "class id":
+        if problem.loss.target_kind != "class id":
             return None
+        empty = np.flatnonzero(np.bincount(problem.y.astype(np.intp), minlength=theta.shape[1]) == 0)
+        if not len(empty):
+            return None
+        absent = int(empty[0])
         way[0, absent] = -1.0
     else:
         ends = np.array([problem.y.min(), problem.y.max()])

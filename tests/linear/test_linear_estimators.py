@@ -259,6 +259,13 @@ def test_a_spread_that_is_not_there(table):
     np.testing.assert_allclose(model.coef_[0], [1.0, 2.0, 0.0], atol=1e-6)
 
 
+def test_a_spread_about_an_exact_fit_has_no_optimum(table):
+    X, _ = table
+    for l2 in (0.0, 0.1):
+        with pytest.warns(ConvergenceWarning, match="every sample is fitted exactly"):
+            LinearRegressor("gaussian_nll", l2=l2, max_iter=100).fit(X, X[:, 0])
+
+
 @pytest.mark.parametrize("make", [LinearRegressor, LinearClassifier])
 @pytest.mark.parametrize("loss", ["nonsense", 3])
 def test_an_estimator_of_no_known_loss_can_be_looked_at(table, make, loss):

@@ -75,7 +75,9 @@ def with_settled_scale(loss: Loss, make: Make, solve: Solve, begin: Model) -> tu
         scale = start.problem.unit
     rounds: list[tuple[float, float]] = []  # scales that were used, and those of the residuals they left
     for _ in range(ROUNDS):
-        task = make(in_units(loss, scale, names))
+        now = in_units(loss, scale, names)
+        vars(now)["kinked"] = loss.kinked  # in every unit: looking for kinks costs more than a fit
+        task = make(now)
         solution = solve(task, task.scaled(*begin))
         history += solution.history
         begin = task.original(solution.theta)

@@ -81,6 +81,15 @@ def _at_edge(solution: Solution, task: Task) -> str:
     return f"{where}: {use} keeps them inside" if count else ""
 
 
+def _no_spread(solution: Solution, task: Task) -> bool:
+    """Whether the first of several predictions hits every number: what is learned of their spread has no optimum."""
+    y, loss = task.problem.y, task.problem.loss
+    if not loss.wide or loss.target_kind != "real":
+        return False
+    residuals = np.abs(task.problem.scores(solution.theta)[:, 0] - y)
+    return bool((residuals <= _EXACT * np.ptp(y)).all())
+
+
 def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver: str) -> str:
     """How far the solver came, and what to do."""
     if solution.gap == np.inf:
@@ -91,7 +100,12 @@ def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver
         )
     else:
         state = f"the loss is not convex; the objective is {solution.objective:.9g}"
-    if solution.n_iter >= max_iter:
+    if _no_spread(solution, task):
+        advice = (
+            "every sample is fitted exactly, so the spread about the fit has no optimum, whatever the penalty: use a loss "
+            "of the prediction alone"
+        )
+    elif solution.n_iter >= max_iter:
         advice = "increase max_iter"
     elif at_edge := _at_edge(solution, task):
         advice = at_edge

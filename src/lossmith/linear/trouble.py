@@ -102,8 +102,8 @@ def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver
         state = f"the loss is not convex; the objective is {solution.objective:.9g}"
     if _no_spread(solution, task):
         advice = (
-            "every sample is fitted exactly, so the spread about the fit has no optimum, whatever the penalty: use a loss "
-            "of the prediction alone"
+            "every sample is fitted exactly, so the spread about the fit has no optimum, whatever the penalty: use a "
+            "loss of the prediction alone"
         )
     elif solution.n_iter >= max_iter:
         advice = "increase max_iter"

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array, hstack
 
+from .design import parts
 from .directions import Directions
 from .problem import Problem
 
@@ -81,10 +82,12 @@ def _along_intercept(problem: Problem, theta: Array) -> Separation | None:
     if problem.samples is None:
         if problem.loss.target_kind != "class id":
             return None
-        empty = np.flatnonzero(np.bincount(problem.y.astype(np.intp), minlength=theta.shape[1]) == 0)
-        if not len(empty):
+        empty = np.ones(theta.shape[1], dtype=bool)
+        for part in parts(problem.design.n, 1):
+            empty[problem.y[part].astype(np.intp)] = False
+        if not empty.any():
             return None
-        absent = int(empty[0])
+        absent = int(empty.argmax())
         way[0, absent] = -1.0
     else:
         ends = np.array([problem.y.min(), problem.y.max()])

@@ -66,3 +66,15 @@ def test_a_loss_that_pulls_into_the_edge_says_what_keeps_predictions_inside(powe
         model = LinearRegressor(lm.tweedie(power=power, log_input=False)).fit(X, y)
     assert np.isfinite(model.objective_)
     assert model.predict(X).min() >= 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("power", [1.2, 1.5])
+@pytest.mark.parametrize("l1", [1e-3, 1e-2, 1e-1])
+def test_with_an_l1_penalty_too_no_prediction_lands_outside(power, l1):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 10))
+    y = rng.poisson(np.exp(0.7 * X[:, 0] + 0.3)).astype(float)
+    model = LinearRegressor(lm.tweedie(power=power, log_input=False), l1=l1).fit(X, y)
+    assert np.isfinite(model.objective_)
+    assert model.predict(X).min() >= 0

@@ -289,6 +289,21 @@ def test_few_samples_resist_outliers_in_features_too(near, far, features):
     np.testing.assert_allclose(model.coef_, np.ones(features), atol=0.25)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("samples", "features"), [(24, 3), (40, 8)])
+def test_a_few_heavy_samples_are_not_half_of_them(samples, features):
+    """Half of the weight, fitted all but exactly, would leave a scale of next to nothing: 7 of 24 such tables."""
+    collapsed = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(samples, features))
+        y, weight = X.sum(axis=1) + rng.normal(size=samples), rng.exponential(size=samples)
+        with pytest.warns(LocalOptimumWarning):
+            model = LinearRegressor(lorentzian(), scale="mad", max_iter=200).fit(X, y, sample_weight=weight)
+        collapsed.append(model.scale_ < 0.02)
+    assert not any(collapsed)
+
+
 @pytest.mark.parametrize(("make", "rows", "weighs"), [
     (sp.csr_array, 200, 200), (np.asarray, 8, 8), (np.asarray, 200, 3),
 ], ids=["sparse", "few samples", "few that weigh"])  # fmt: skip

@@ -208,7 +208,10 @@ class _Descent:
         else:
             rule, farthest = RULES[method](), np.inf
             if rate is None:
-                rate = rule.default_rate(problem, problem.unit, slope, min(batch_size, problem.design.n))
+                size = min(batch_size, problem.design.n)
+                if size == problem.design.n:  # a mean of all samples leaves nothing to chance
+                    slope = Slopes(slope.mean, slope.mean**2)
+                rate = rule.default_rate(problem, problem.unit, slope, size)
                 farthest = FARTHEST * problem.unit
             with without_way_out(problem.loss.name, method, rate):
                 reason = self._stochastic(rule, rate, farthest, batch_size, np.random.default_rng(seed))

@@ -67,7 +67,7 @@ class Line:
         if not first < 0:
             return 0.0
         if self._is_lost(first):
-            return 1.0
+            return self._inside(1.0)
         low, slope_low, high, slope_high, t, slope = 0.0, first, np.inf, np.inf, 1.0, self.last
         rise = _RISE if self.point.mu == 0 else _RISE_IN_WINDOW
         for _ in range(60):

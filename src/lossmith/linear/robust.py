@@ -129,7 +129,9 @@ def _least_trimmed_squares(task: Task) -> Array | None:
     rng = np.random.default_rng(0)
     rows, weight = _looked_at(np.ones(design.n) if problem.weight is None else problem.weight, rng)
     half = float(weight.sum()) * ((len(rows) + k + 1) // 2) / len(rows)
-    if len(rows) <= 2 * k or np.sort(weight)[-k:].sum() >= half:
+    # Of unequal weights as few samples as are no fit's worth may be half: the more unequal, the more have to be there.
+    even = float(weight.sum()) ** 2 / float(weight @ weight) / len(rows)
+    if len(rows) * even <= 2 * k * (3.0 - 2.0 * even) or np.sort(weight)[-k:].sum() >= half:
         return None
     Z = design.rows(rows)
     offset = 0.0 if problem.offset is None else problem.offset[rows]

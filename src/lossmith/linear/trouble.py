@@ -105,9 +105,9 @@ def unfinished(solution: Solution, tol: float, max_iter: int, task: Task, solver
             "every sample is fitted exactly, so the spread about the fit has no optimum, whatever the penalty: use a "
             "loss of the prediction alone"
         )
-    elif solution.n_iter >= max_iter:
+    elif solution.reason == f"max_iter={max_iter} was reached":  # whatever all the fits of a scale took together
         advice = "increase max_iter"
-    elif at_edge := _at_edge(solution, task):
+    elif not solution.convex and (at_edge := _at_edge(solution, task)):
         advice = at_edge
     elif any(task.problem.penalties):
         advice = "increase tol, or the penalty"

@@ -23,20 +23,20 @@ def copies(table: Table, y: Floats) -> Rows | None:
     """
     if not table.columns:
         return None
-    features = [column.values for column in table.columns]
-    codes = _alike([y, *features])
+    labels, *features = (np.unique(x, return_inverse=True)[1] for x in (y, *(c.values for c in table.columns)))
+    codes = _alike([labels, *features])
     different, rows = int(codes.max()) + 1, len(y)
     if different < FEWEST or rows - different < SHARE * rows:
         return None
-    telling = int(np.argmax([len(np.unique(each)) for each in features]))
-    others = [y, *features[:telling], *features[telling + 1 :]]
-    surely = _follows(y, codes, _alike(features)) and _follows(features[telling], codes, _alike(others))
+    telling = int(np.argmax([each.max() for each in features]))
+    others = [labels, *features[:telling], *features[telling + 1 :]]
+    surely = _follows(labels, codes, _alike(features)) and _follows(features[telling], codes, _alike(others))
     return codes if surely else None
 
 
-def _follows(values: Floats, codes: Rows, without: Rows) -> bool:
-    """Whether rows that are alike without these values are alike with them."""
-    by_chance = _pairs(np.unique(values, return_inverse=True)[1]) / _pairs(np.zeros_like(codes))
+def _follows(column: Rows, codes: Rows, without: Rows) -> bool:
+    """Whether rows that are alike without this column are alike with it."""
+    by_chance = _pairs(column) / _pairs(np.zeros_like(codes))
     found = _pairs(codes) / _pairs(without)
     return by_chance < 1 and found - by_chance >= AGREES * (1 - by_chance)
 
@@ -47,10 +47,10 @@ def _pairs(codes: Rows) -> float:
     return float(counts @ (counts - 1)) / 2
 
 
-def _alike(columns: Sequence[Floats]) -> Rows:
+def _alike(columns: Sequence[Rows]) -> Rows:
+    """A code for each row, one for all that are equal in columns of codes."""
     codes = np.zeros(len(columns[0]), dtype=np.intp)
-    for values in columns:
-        level = np.unique(values, return_inverse=True)[1]
+    for level in columns:
         codes = np.unique(codes * (int(level.max()) + 1) + level, return_inverse=True)[1]
         if int(codes.max()) + 1 == len(codes):
             break

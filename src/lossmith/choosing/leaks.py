@@ -106,7 +106,7 @@ def _stretches(x: Floats, y: Floats) -> Rows:
     """Which of as many stretches of x as there are classes, cut where they part the classes best."""
     from sklearn.tree import DecisionTreeClassifier
 
-    rank = np.unique(x, return_inverse=True)[1][:, None]  # trees read float32, which not every number fits
+    rank = _ranks(x)[:, None]  # trees read float32, which not every number fits
     tree = DecisionTreeClassifier(max_leaf_nodes=len(np.unique(y)), random_state=0)
     return np.asarray(tree.fit(rank, y).apply(rank), dtype=np.intp)
 
